@@ -1,0 +1,153 @@
+"""A model as an immutable graph of nodes in topological order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from pipeline.errors import ModelError
+from pipeline.graph.node import Node
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A float model.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    nodes : tuple of Node
+        Topological order; exactly one node has ``op == "Input"``, and it comes first.
+    output : str
+        Name of the node whose value is the model's output.
+
+    Raises
+    ------
+    ModelError
+        When names repeat, an input is unknown or not yet computed, or there is not exactly one
+        ``Input`` node.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    output: str
+
+    def __post_init__(self):
+        """Check names, order and the single input."""
+        object.__setattr__(self, "nodes", tuple(self.nodes))
+        seen: set[str] = set()
+        for node in self.nodes:
+            if node.name in seen:
+                raise ModelError(f"{self.name}: two layers are named '{node.name}'; rename one")
+            for source in node.inputs:
+                if source not in seen:
+                    raise ModelError(
+                        f"{node.name}: its input '{source}' is not the name of an earlier layer; "
+                        f"known so far: {', '.join(sorted(seen)) or 'none'}"
+                    )
+            seen.add(node.name)
+        inputs = [node.name for node in self.nodes if node.op == "Input"]
+        if len(inputs) != 1 or self.nodes[0].op != "Input":
+            raise ModelError(
+                f"{self.name}: found {len(inputs)} inputs ({', '.join(inputs) or 'none'}); a model"
+                " needs exactly one, before every other layer"
+            )
+        if self.output not in seen:
+            raise ModelError(f"{self.name}: its output '{self.output}' is not one of its layers")
+
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        """Nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _consumers(self) -> dict[str, tuple[Node, ...]]:
+        table: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
+        for node in self.nodes:
+            for source in dict.fromkeys(node.inputs):
+                table[source].append(node)
+        return {name: tuple(nodes) for name, nodes in table.items()}
+
+    @property
+    def input(self) -> Node:
+        """The ``Input`` node; attrs ``shape`` (without batch) and ``dtype``."""
+        return self.nodes[0]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Output shape of every node, without the batch dimension."""
+        from pipeline.graph.shapes import infer_shapes
+
+        return infer_shapes(self)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weight values, trainable or not."""
+        return sum(node.parameters for node in self.nodes)
+
+    def node(self, name: str) -> Node:
+        """Return the node called `name`."""
+        return self.by_name[name]
+
+    def producers(self, node: Node | str) -> tuple[Node, ...]:
+        """Return the nodes that feed `node`, in the order of its inputs."""
+        node = self.by_name[node] if isinstance(node, str) else node
+        return tuple(self.by_name[source] for source in node.inputs)
+
+    def consumers(self, node: Node | str) -> tuple[Node, ...]:
+        """Return the nodes that read `node`, in topological order, each once."""
+        return self._consumers[node if isinstance(node, str) else node.name]
+
+    def sole_consumer(self, node: Node | str) -> Node | None:
+        """Return the only reader of `node`; None when it has several, or is the output."""
+        name = node if isinstance(node, str) else node.name
+        readers = self._consumers[name]
+        return readers[0] if len(readers) == 1 and name != self.output else None
+
+    def fresh_name(self, wanted: str) -> str:
+        """Return `wanted`, or `wanted` with the first free number appended."""
+        name, number = wanted, 1
+        while name in self.by_name:
+            name, number = f"{wanted}_{number}", number + 1
+        return name
+
+    def with_nodes(self, nodes: Iterable[Node], output: str | None = None) -> Graph:
+        """Return a graph of the same name made of `nodes`."""
+        return replace(self, nodes=tuple(nodes), output=output or self.output)
+
+    def rewrite(self, split: Callable[[Node], Iterable[Node] | None]) -> Graph:
+        """Replace nodes one by one by short chains.
+
+        Parameters
+        ----------
+        split : function of Node to nodes or None
+            None keeps the node. Otherwise a chain of nodes takes its place: its *last* node
+            takes over the consumers of the replaced one; an empty chain removes the node and
+            feeds its consumers from its first input.
+
+        Returns
+        -------
+        Graph
+            A new graph; this one is untouched.
+        """
+        renamed: dict[str, str] = {}
+        nodes: list[Node] = []
+
+        def follow(name: str) -> str:
+            while name in renamed:
+                name = renamed[name]
+            return name
+
+        for node in self.nodes:
+            chain = split(node)
+            if chain is None:
+                nodes.append(node.with_inputs(*map(follow, node.inputs)))
+                continue
+            chain = list(chain)
+            nodes.extend(new.with_inputs(*map(follow, new.inputs)) for new in chain)
+            last = chain[-1].name if chain else node.inputs[0]
+            if last != node.name:
+                renamed[node.name] = last
+        return self.with_nodes(nodes, follow(self.output))

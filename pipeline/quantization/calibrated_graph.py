@@ -1,0 +1,109 @@
+"""A prepared float graph with the bit widths and ranges of its quantizers, before integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.graph.graph import Graph
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OutputQuantizer:
+    """How a layer's output is quantized: to a power-of-two scale covering `range_max`.
+
+    Attributes
+    ----------
+    bits : int
+        Output width, sign included when `signed`.
+    signed : bool
+        Container; an 8-bit signed ReLU output uses 0..127.
+    per_tensor : bool
+        One range for the tensor, or one per channel (last axis).
+    range_max : float32 array of shape () or (channels,)
+        Largest magnitude to represent.
+    rescaling_rate : float32 array of shape () or (channels,)
+        Factor moved from this output into the next layer's kernel by cross-layer equalization.
+    scale_bits, buffer_bits : int
+        Width of the output scale register and of the product before its shift.
+    """
+
+    bits: int
+    signed: bool
+    per_tensor: bool
+    range_max: np.ndarray
+    rescaling_rate: np.ndarray = field(default_factory=lambda: np.float32(1))
+    scale_bits: int = 8
+    buffer_bits: int = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InputQuantizer:
+    """How float inputs are quantized: power-of-two scale, optional zero point.
+
+    Attributes
+    ----------
+    bits : int
+    signed, per_tensor : bool
+    range_min, range_max : float32 array of shape () or (channels,)
+    """
+
+    bits: int
+    signed: bool
+    per_tensor: bool
+    range_min: np.ndarray
+    range_max: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NodeQuantization:
+    """Bit widths and quantizers of one node.
+
+    Attributes
+    ----------
+    weight_bits : int or None
+        Kernel width, sign included; None without a kernel.
+    buffer_bits : int
+        Accumulator width, sign included (28 for convolutions and dense layers, 32 otherwise).
+    output : OutputQuantizer or None
+        None: the accumulator goes on as it is.
+    lut_bits : int or None
+        Width of a look-up table's values, sign included.
+    padding_value : float32 array of shape (1,) or (channels,) or None
+        Value that "same" padding writes, in units of the layer's float input; None is zero.
+    """
+
+    weight_bits: int | None = None
+    buffer_bits: int = 32
+    output: OutputQuantizer | None = None
+    lut_bits: int | None = None
+    padding_value: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CalibratedGraph:
+    """A graph ready to become integers.
+
+    Attributes
+    ----------
+    graph : Graph
+        Prepared float graph (batch norms folded, activations split...), kernels already
+        equalized. Layers after the last quantized one (a final softmax) are not in it.
+    nodes : mapping of str to NodeQuantization
+        One entry for every node that computes; absent for Flatten, Reshape, Dropout...
+    input : InputQuantizer or None
+        For float inputs; None when images enter as integers.
+    flatten_saturates : bool
+        True: channels are aligned *before* flattening, inside the small output container, and
+        saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
+    notes : tuple of str
+        What a user should know (ignored layers, differences from hardware).
+    """
+
+    graph: Graph
+    nodes: Mapping[str, NodeQuantization]
+    input: InputQuantizer | None = None
+    flatten_saturates: bool = False
+    notes: tuple[str, ...] = ()

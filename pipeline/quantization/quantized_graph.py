@@ -1,0 +1,83 @@
+"""A model in integers, before it is cut into a chip's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Format:
+    """What the integers of a tensor mean: ``value = integer * 2**-frac_bits * scales``.
+
+    Attributes
+    ----------
+    value_bits : int
+        Integers lie in ``[-2**value_bits, 2**value_bits - 1]``.
+    frac_bits : int64 array of shape () or (channels,)
+    scales : float32 array of shape () or (channels,), or None
+        None for a fixed-point tensor (a quantized output); floats for an accumulator.
+    """
+
+    value_bits: int
+    frac_bits: np.ndarray
+    scales: np.ndarray | None = None
+
+    @property
+    def per_tensor(self) -> bool:
+        """Whether one scale holds for all channels."""
+        return self.frac_bits.ndim == 0 and (self.scales is None or self.scales.ndim == 0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedNode:
+    """One operation in integers.
+
+    Attributes
+    ----------
+    name, op, inputs, attrs
+        As in `pipeline.graph.node.Node`; ``Quantizer`` and ``Dequantizer`` are added operations.
+    registers : mapping of str to array
+        Integers (and, for a Dequantizer, float32 scales); kernels in Keras layout.
+    bits : mapping of str to int
+        Widths: ``weights``, ``buffer``, ``output``, ``post_op_buffer``...
+    format : Format
+        Meaning of this node's output.
+    shape : tuple of int
+        Output shape without the batch dimension.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    registers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    bits: Mapping[str, int] = field(default_factory=dict)
+    format: Format
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedGraph:
+    """An integer model, independent of the chip.
+
+    Attributes
+    ----------
+    name : str
+    scheme : str
+        Quantization scheme that made it: ``quantizeml`` or ``cnn2snn``.
+    nodes : tuple of QuantizedNode
+        Topological order; the first is the ``Input``.
+    output : str
+    notes : tuple of str
+        What a user should know.
+    """
+
+    name: str
+    scheme: str
+    nodes: tuple[QuantizedNode, ...]
+    output: str
+    notes: tuple[str, ...] = ()

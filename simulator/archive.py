@@ -1,0 +1,99 @@
+"""Read and write arrays with a JSON header as one ``.npz`` file, byte for byte reproducible.
+
+The file is an ordinary zip of ``.npy`` members plus ``header.json``: `numpy.load` opens it, and
+no part of it is ever unpickled. Members carry a fixed date, so equal content gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+HEADER = "header.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ArchiveError(ValueError):
+    """A file is missing, damaged, or not an archive of the expected kind."""
+
+
+def write_archive(path, header: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `header` and `arrays` to `path`, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Written to a temporary file beside it, then renamed.
+    header : mapping
+        JSON values; must hold ``kind``, the kind of archive.
+    arrays : mapping of str to array
+        Names may contain ``/``. Object arrays are refused.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+            text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
+            archive.writestr(_member(HEADER), text)
+            for name in sorted(arrays):
+                buffer = io.BytesIO()
+                array = np.ascontiguousarray(arrays[name]).reshape(np.shape(arrays[name]))
+                np.lib.format.write_array(buffer, array, allow_pickle=False)
+                archive.writestr(_member(name + ".npy"), buffer.getvalue())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the header and the arrays of an archive.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : str
+        What the header's ``kind`` must say.
+
+    Raises
+    ------
+    ArchiveError
+        When the file is missing, damaged, or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ArchiveError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = json.loads(archive.read(HEADER))
+            arrays = {
+                name.removesuffix(".npy"): np.lib.format.read_array(
+                    io.BytesIO(archive.read(name)), allow_pickle=False
+                )
+                for name in archive.namelist()
+                if name != HEADER
+            }
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+        raise ArchiveError(
+            f"{path}: not a readable crossgrade {kind} file ({error}); make it again"
+        ) from error
+    found = header.get("kind") if isinstance(header, dict) else None
+    if found != kind:
+        raise ArchiveError(f"{path}: holds a {found or 'thing of unknown kind'}, expected a {kind}")
+    return header, arrays
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
