@@ -1,0 +1,28 @@
+"""Typed configuration: the border between YAML and the rest of the code."""
+
+from pipeline.config.load import check, load
+from pipeline.config.sections import (
+    Calibration,
+    Config,
+    Data,
+    Evaluate,
+    Gap,
+    Quantization,
+    Target,
+    Training,
+    Transforms,
+)
+
+__all__ = [
+    "Calibration",
+    "Config",
+    "Data",
+    "Evaluate",
+    "Gap",
+    "Quantization",
+    "Target",
+    "Training",
+    "Transforms",
+    "check",
+    "load",
+]

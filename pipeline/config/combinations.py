@@ -1,0 +1,30 @@
+"""Settings that are each allowed, but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.config.sections import Config
+
+
+def impossible(config: Config) -> Iterator[str]:
+    """Yield one sentence for each impossible combination in `config`."""
+    data, quantization = config.data, config.quantization
+    if data.name == "arrays" and not data.path:
+        yield "data.path: found null; data.name=arrays needs the path of an .npz file"
+    if data.name in ("digits", "digits32") and data.path:
+        yield (
+            f"data.path: found {data.path!r}; data.name={data.name} comes with scikit-learn and "
+            "takes no path; use data.name=arrays for your own images"
+        )
+    calibration = quantization.calibration
+    if calibration.batch_size > calibration.samples:
+        yield (
+            f"quantization.calibration.batch_size: found {calibration.batch_size}; allowed: at "
+            f"most quantization.calibration.samples = {calibration.samples}"
+        )
+    repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
+    if repeated:
+        yield f"transforms.names: found {repeated[0]} twice; name each transform once"
+    if config.model is not None and not config.model.get("layers"):
+        yield "model.layers: found nothing; choose a model, e.g. model=separable_cnn"

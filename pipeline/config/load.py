@@ -1,0 +1,130 @@
+"""Read a composed configuration into dataclasses, or name everything that is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config.combinations import impossible
+from pipeline.config.sections import Config
+from pipeline.errors import ConfigError
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def load(path="params.yaml") -> Config:
+    """Return the configuration in a YAML file.
+
+    Parameters
+    ----------
+    path : path-like
+        A composed file, as the ``compose`` stage writes it.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing or not YAML, or for all unknown keys, wrong types and impossible
+        values in it at once, each by its dotted name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; run 'dvc repro compose' to write it")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not readable as a configuration: {reason}") from error
+    return check(values)
+
+
+def check(values) -> Config:
+    """Return plain `values` (mappings, lists, numbers, texts) as a configuration.
+
+    Raises
+    ------
+    ConfigError
+        For everything that is wrong, at once.
+    """
+    problems: list[str] = []
+    config = _read(Config, values, "", problems)
+    if not problems:
+        problems = list(impossible(config))
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return config
+
+
+def _read(section, values, prefix, problems):
+    if not isinstance(values, Mapping):
+        problems.append(f"{prefix.rstrip('.') or 'configuration'}: found {values!r}; needs keys")
+        return None
+    table = {field.name: field for field in fields(section)}
+    for key in values:
+        if key not in table:
+            near = difflib.get_close_matches(str(key), table, 1)
+            hint = f"did you mean {prefix}{near[0]}? " if near else ""
+            problems.append(f"{prefix}{key}: unknown key; {hint}allowed: {', '.join(table)}")
+    hints = typing.get_type_hints(section)
+    read = {
+        name: _value(field, hints[name], values[name], prefix + name, problems)
+        for name, field in table.items()
+        if name in values
+    }
+    return section(**read) if not problems else None
+
+
+def _value(field, hint, value, name, problems):
+    """Return `value` as `hint` wants it; append to `problems` what is wrong with it."""
+    if is_dataclass(hint):
+        return _read(hint, value, name + ".", problems)
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    kind = next(option for option in options if option is not type(None))
+    allowed = _allowed(field.metadata, kind, type(None) in options)
+    if typing.get_origin(kind) is tuple:
+        wrong = not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value)
+        value = value if wrong else tuple(value)
+    elif typing.get_origin(kind) is Mapping:
+        wrong = not isinstance(value, Mapping)
+    elif kind is float:
+        wrong = not isinstance(value, int | float) or isinstance(value, bool)
+        value = value if wrong else float(value)
+    else:
+        wrong = type(value) is not kind
+    if wrong or not _fits(field.metadata, value):
+        problems.append(f"{name}: found {value!r}; allowed: {allowed}")
+    return value
+
+
+def _fits(limits, value) -> bool:
+    if "allowed" in limits:
+        return all(v in limits["allowed"] for v in (value if type(value) is tuple else (value,)))
+    low, high, above = (limits.get(key) for key in ("low", "high", "above"))
+    return (
+        (low is None or value >= low)
+        and (high is None or value <= high)
+        and (above is None or value > above)
+    )
+
+
+def _allowed(limits, kind, optional) -> str:
+    if "allowed" in limits:
+        text = ", ".join(str(v) for v in limits["allowed"])
+        text = f"a list of {text}" if typing.get_origin(kind) is tuple else text
+    else:
+        low, high, above = (limits.get(key) for key in ("low", "high", "above"))
+        text = WORDS.get(kind, "keys and values")
+        if low is not None:
+            text += f" from {low}" if high is None else f" from {low} to {high}"
+        if above is not None:
+            text += f" above {above}"
+    return text + (", or null" if optional else "")

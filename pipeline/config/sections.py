@@ -1,0 +1,217 @@
+"""The configuration's sections as frozen dataclasses; field names are the dotted names.
+
+Each field carries what it allows, so that reading, refusing and documenting use one definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def one_of(default, *allowed):
+    """Return a field that takes one of `allowed`."""
+    return field(default=default, metadata={"allowed": allowed})
+
+
+def number(default, low=None, high=None, *, above=None):
+    """Return a field whose value lies in ``[low, high]``, or is greater than `above`."""
+    return field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which images and labels.
+
+    Attributes
+    ----------
+    name : str
+        A source in `pipeline.data`.
+    path : str or None
+        File or folder, where the source takes one.
+    train_samples, test_samples : int or None
+        Use a subset, the first ones of a seeded shuffle; None uses all.
+    seed : int
+        Seed of the split and the subset.
+    """
+
+    name: str = one_of("digits", "arrays", "digits", "digits32", "fashion_mnist")
+    path: str | None = None
+    train_samples: int | None = number(None, 1)
+    test_samples: int | None = number(None, 1)
+    seed: int = number(0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the float model is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        0 keeps the initial weights.
+    batch_size : int
+    optimizer : {"adam", "sgd"}
+    learning_rate : float
+    schedule : {"cosine", "constant"}
+        Learning rate over the training steps.
+    """
+
+    epochs: int = number(15, 0)
+    batch_size: int = number(32, 1)
+    optimizer: str = one_of("adam", "adam", "sgd")
+    learning_rate: float = number(0.005, above=0)
+    schedule: str = one_of("cosine", "cosine", "constant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """How global average pooling is moved behind ReLU.
+
+    Attributes
+    ----------
+    strategy : {"exact", "relocate"}
+        ``exact`` adds an identity 1x1 convolution and changes nothing; ``relocate`` moves the
+        pooling, which changes what the model computes.
+    """
+
+    strategy: str = one_of("exact", "exact", "relocate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transforms:
+    """What is done to a trained model before it is quantized.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Transforms, in order.
+    gap : Gap
+    samples : int
+        Images on which each transform is checked against its input.
+    max_accuracy_drop : float or None
+        Refuse a transform that loses more accuracy than this; None refuses nothing.
+    """
+
+    names: tuple[str, ...] = one_of((), "unfuse_separable", "gap_after_relu")
+    gap: Gap = field(default_factory=Gap)
+    samples: int = number(256, 1)
+    max_accuracy_drop: float | None = number(None, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """On what the ranges of activations are measured.
+
+    Attributes
+    ----------
+    source : {"data", "random"}
+        Training images, or uniform noise.
+    samples, batch_size, epochs : int
+    seed : int
+        Chooses the training images, or the noise.
+    """
+
+    source: str = one_of("data", "data", "random")
+    samples: int = number(1024, 1)
+    batch_size: int = number(100, 1)
+    epochs: int = number(1, 1)
+    seed: int = number(0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """How a float model becomes integers.
+
+    Attributes
+    ----------
+    scheme : {"quantizeml"}
+    input_weight_bits, weight_bits, activation_bits, output_bits : int
+        Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
+    last_output_bits : int or None
+        Quantize the model's output as well.
+    buffer_bits : int
+        Width of accumulators.
+    per_tensor_activations : bool
+        One scale for a whole activation, instead of one per channel.
+    observer : {"ema", "max"}
+        How ranges of several batches are combined.
+    momentum : float
+        Weight of the past in ``ema``.
+    equalize : bool
+        Cross-layer equalization.
+    flatten : {"align", "saturate"}
+        Where channels with different scales are aligned before a dense layer: in its wide input
+        shift, or already in the narrow output, as QuantizeML does.
+    calibration : Calibration
+    """
+
+    scheme: str = one_of("quantizeml", "quantizeml")
+    input_weight_bits: int = one_of(8, 4, 8)
+    weight_bits: int = one_of(8, 4, 8)
+    activation_bits: int = one_of(8, 4, 8)
+    output_bits: int = one_of(8, 4, 8)
+    last_output_bits: int | None = one_of(None, 4, 8, 16)
+    buffer_bits: int = number(32, 16, 32)
+    per_tensor_activations: bool = False
+    observer: str = one_of("ema", "ema", "max")
+    momentum: float = number(0.9, 0, 1)
+    equalize: bool = True
+    flatten: str = one_of("align", "align", "saturate")
+    calibration: Calibration = field(default_factory=Calibration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The chip a quantized model is lowered to.
+
+    Attributes
+    ----------
+    name : str
+        A module in `pipeline.targets`.
+    strict : bool
+        Refuse a program whose accumulators can saturate, instead of counting saturations.
+    """
+
+    name: str = "akida_v2"
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """On what, and how, the program is run.
+
+    Attributes
+    ----------
+    samples : int or None
+        Test images; None runs all.
+    batch_size : int
+    """
+
+    samples: int | None = number(None, 1)
+    batch_size: int = number(256, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides the outcome of one run.
+
+    Attributes
+    ----------
+    seed : int
+        Initial weights and the order of training images.
+    model : mapping
+        An architecture, see `pipeline.graph.architecture`.
+    data, training, transforms, quantization, target, evaluate
+        The sections above.
+    """
+
+    seed: int = number(0, 0)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    data: Data = field(default_factory=Data)
+    training: Training = field(default_factory=Training)
+    transforms: Transforms = field(default_factory=Transforms)
+    quantization: Quantization = field(default_factory=Quantization)
+    target: Target = field(default_factory=Target)
+    evaluate: Evaluate = field(default_factory=Evaluate)
