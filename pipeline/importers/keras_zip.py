@@ -1,0 +1,93 @@
+"""Read a Keras model from a ``.keras`` archive (config.json and model.weights.h5)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from pipeline.errors import ModelError
+from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, open_hdf5
+from pipeline.importers.keras_h5 import parse_json
+from pipeline.importers.keras_model import KerasModel, flatten_config
+
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+VARIABLES = {
+    "Conv2D": ("kernel", "bias"),
+    "DepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "DepthwiseConv2DTranspose": ("depthwise_kernel", "bias"),
+    "Conv2DTranspose": ("kernel", "bias"),
+    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "Dense": ("kernel", "bias"),
+    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "PReLU": ("alpha",),
+    "BufferTempConv": ("kernel", "bias"),
+    "DepthwiseBufferTempConv": ("kernel", "bias"),
+}
+SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+
+
+@contextmanager
+def open_keras_zip(path: Path):
+    """Open `path`; yield its `KerasModel`.
+
+    Nothing is unpacked to disk.
+
+    Raises
+    ------
+    ModelError
+        When the archive is damaged, not a Keras model, or expands to much more than its size.
+    """
+    label, limit = str(path), EXPANSION * path.stat().st_size + ALLOWANCE
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            if not {"config.json", "model.weights.h5"} <= names:
+                raise ModelError(
+                    f"{label}: the archive has no config.json and model.weights.h5; it is not a"
+                    " .keras file"
+                )
+            config = _read(archive, "config.json", limit, label)
+            data = _read(archive, "model.weights.h5", limit, label)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ModelError(f"{label}: the archive is truncated or damaged") from error
+    name, layers, output = flatten_config(parse_json(config, label), label)
+    with open_hdf5(io.BytesIO(data), label) as file:
+        reader = ArrayReader(label, len(data))
+
+        def weights(layer):
+            return _variables(file, layer, reader)
+
+        yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
+
+
+def _read(archive, name, limit, label):
+    with archive.open(name) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise ModelError(f"{label}: {name} expands to more than {limit} bytes; refused")
+    return data
+
+
+def _variables(file, layer, reader):
+    names = [
+        name
+        for name in VARIABLES.get(layer.class_name, ())
+        if layer.config.get(SWITCHES.get(name), True)
+    ]
+    for container in CONTAINERS:
+        where = "/".join(f"{container}/{key}" for _, key in layer.path) + "/vars"
+        group = file.get(where)
+        if isinstance(group, h5py.Group):
+            if len(group) != len(names):
+                raise ModelError(
+                    f"{reader.label}: layer '{layer.name}' has {len(group)} variables, expected"
+                    f" {len(names)} ({', '.join(names)})"
+                )
+            return {name: reader.read(group, str(i)) for i, name in enumerate(names)}
+    if names:
+        raise ModelError(f"{reader.label}: the weights of layer '{layer.name}' are missing")
+    return {}

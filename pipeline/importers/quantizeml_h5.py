@@ -1,0 +1,249 @@
+"""Turn a QuantizeML-quantized Keras model file into a `CalibratedGraph`.
+
+The file holds float variables and the configuration of each quantizer; the integers are
+recomputed from them later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.graph.build import make_node
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.graph.operations import NEURAL_OPS
+from pipeline.importers.keras_float import check_weights, short_names
+from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
+from pipeline.importers.layer_table import RULES, input_attrs, node_attrs, scalar
+from pipeline.quantization.calibrated_graph import (
+    CalibratedGraph,
+    InputQuantizer,
+    NodeQuantization,
+    OutputQuantizer,
+)
+
+PREFIX = "Quantized"
+CONVOLUTIONS = (
+    "Conv2D",
+    "DepthwiseConv2D",
+    "Conv2DTranspose",
+    "DepthwiseConv2DTranspose",
+    "Dense",
+)
+COMPUTING = (*NEURAL_OPS, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
+# The axis of the kernel over which a scale is shared by design, as the file names it.
+KERNEL_AXIS = {"DepthwiseConv2D": -2, "DepthwiseConv2DTranspose": None}
+HEADS = ("Softmax", "Activation")
+
+
+def is_quantizeml(model: KerasModel) -> bool:
+    """Return whether layers of the model were quantized by QuantizeML."""
+    return any(
+        layer.class_name in ("InputQuantizer", "Dequantizer")
+        or (layer.class_name.startswith(PREFIX) and "quant_config" in layer.config)
+        for layer in model.layers
+    )
+
+
+def calibrated_graph(model: KerasModel) -> CalibratedGraph:
+    """Return the quantized part of a model, ready to become integers.
+
+    Raises
+    ------
+    IncompatibleModelError
+        Listing every layer or setting that cannot be represented.
+    """
+    reader = _Reader(model)
+    for layer in model.layers:
+        try:
+            reader.add(layer)
+        except MALFORMED as error:
+            reader.reasons.append(explain(layer, error))
+    if reader.reasons:
+        raise IncompatibleModelError(model.label, reader.reasons, "read the quantized model")
+    graph = Graph(model.name, tuple(reader.nodes), reader.feeds[model.output])
+    check_weights(graph, model.label)
+    return CalibratedGraph(
+        graph=graph,
+        nodes=reader.quantization,
+        input=reader.input,
+        flatten_saturates=True,
+        notes=tuple(reader.notes),
+    )
+
+
+class _Reader:
+    """Collects nodes and quantizers layer by layer."""
+
+    def __init__(self, model):
+        self.model = model
+        self.nodes: list[Node] = []
+        self.quantization: dict[str, NodeQuantization] = {}
+        self.input: InputQuantizer | None = None
+        self.notes: list[str] = []
+        self.reasons: list[str] = []
+        # Layers that are no nodes pass on the name of their producer.
+        self.feeds: dict[str, str] = {}
+        self.floats: set[str] = set()
+
+    def add(self, layer: KerasLayer) -> None:
+        """Add one layer."""
+        kind = layer.class_name
+        self.feeds[layer.name] = layer.name
+        if kind == "InputLayer":
+            self.nodes.append(make_node(layer.name, "Input", (), input_attrs(layer.config)))
+        elif kind == "InputQuantizer":
+            self._input_quantizer(layer)
+        elif kind == "Dequantizer":
+            self.feeds[layer.name] = self.feeds[layer.inputs[0]]
+            self.floats.add(layer.name)
+        elif self.floats.intersection(layer.inputs):
+            self._float_head(layer)
+        elif not kind.startswith(PREFIX) or kind.removeprefix(PREFIX) not in _KINDS:
+            raise ModelError(
+                f"{layer.name}: {kind} is not a quantized layer that can be read; known: "
+                f"{', '.join(PREFIX + name for name in sorted(_KINDS))}"
+            )
+        else:
+            self._quantized(layer, _KINDS[kind.removeprefix(PREFIX)])
+
+    def _input_quantizer(self, layer):
+        config, weights = layer.config, self.model.weights(layer)
+        if self.nodes[0].name not in (self.feeds[name] for name in layer.inputs):
+            raise ModelError(f"{layer.name}: an InputQuantizer must follow the model's input")
+        self.feeds[layer.name] = self.feeds[layer.inputs[0]]
+        self.input = InputQuantizer(
+            bits=int(config.get("bitwidth", 8)),
+            signed=bool(config.get("signed", True)),
+            per_tensor=_per_tensor(config.get("axis", "per-tensor")),
+            range_min=weights["range_min"],
+            range_max=weights["range_max"],
+        )
+
+    def _float_head(self, layer):
+        """Drop a last softmax or activation, which is the host's work."""
+        self.feeds[layer.name] = self.feeds[layer.inputs[0]]
+        self.floats.add(layer.name)
+        if layer.class_name not in HEADS or layer.name != self.model.output:
+            raise ModelError(
+                f"{layer.name}: {layer.class_name} was left in float by the quantizer; only a"
+                " last softmax or activation may be: replace the layer and quantize again"
+            )
+        what = layer.config.get("activation", "softmax")
+        self.notes.append(
+            f"{layer.name}: the last {what} is not part of the quantized model; apply it to the"
+            " outputs on the host"
+        )
+
+    def _quantized(self, layer, op):
+        config = layer.config
+        settings = config.get("quant_config") or {}
+        weights = short_names(self.model.weights(layer))
+        ranges = {key: weights.pop(key, None) for key in ("range_max", "rescaling_rate")}
+        attrs, padding_value = _attrs(op, config)
+        inputs = [self.feeds[name] for name in layer.inputs]
+        self.nodes.append(make_node(layer.name, op, inputs, attrs, weights))
+        if op not in COMPUTING:
+            return
+        self.quantization[layer.name] = NodeQuantization(
+            weight_bits=_weight_bits(op, settings) if op in NEURAL_OPS else None,
+            buffer_bits=_buffer_bits(op, settings),
+            output=_output_quantizer(settings.get("output_quantizer"), ranges),
+            lut_bits=int(settings.get("lut_bitwidth", 14)) if op == "Activation" else None,
+            padding_value=padding_value,
+        )
+
+
+_KINDS = {
+    **{
+        name: name
+        for name in (
+            *NEURAL_OPS,
+            *("ReLU", "Activation", "GlobalAveragePooling2D", "Flatten", "Reshape", "Permute"),
+            *("Dropout", "Add", "Concatenate", "Rescaling"),
+        )
+    },
+    "MaxPool2D": "MaxPooling2D",
+}
+
+
+def _attrs(op, config):
+    """Return (attributes, padding value) of a quantized layer."""
+    if config.get("activation") not in (None, "linear") and op in NEURAL_OPS:
+        raise ModelError(f"its activation is {config['activation']!r}; allowed: none")
+    if op == "Activation":
+        kind = str(config["activation"])
+        kind = {"silu": "swish"}.get(kind, kind)
+        if kind not in ("gelu", "swish", "hard_silu", "leaky_relu"):
+            raise ModelError(f"activation '{kind}' has no look-up table; use gelu, swish...")
+        alpha = scalar(config.get("alpha", 0.2)) if kind == "leaky_relu" else 0.0
+        return {"activation": kind, "alpha": alpha}, None
+    if op == "ReLU":
+        limit = config.get("max_value", 6.0)
+        return {"max_value": scalar(limit)}, None
+    attrs = node_attrs(RULES[op], config)
+    if op.endswith("BufferTempConv"):
+        attrs.setdefault("use_bias", False)
+    padding_value = config.get("padding_value")
+    if padding_value is None:
+        return attrs, None
+    # Keras reads "valid" here, since the layer pads by itself.
+    values = np.atleast_1d(np.asarray(padding_value, np.float32))
+    return {**attrs, "padding": "same"}, values
+
+
+def _weight_bits(op, settings):
+    """Return the kernel's width; refuse quantizer settings that the arithmetic does not know."""
+    names = ["weight_quantizer"]
+    if op == "SeparableConv2D":
+        names = ["dw_weight_quantizer", "pw_weight_quantizer"]
+    widths = []
+    for name in names:
+        quantizer = settings.get(name) or {}
+        _demand(quantizer, name, "signed", True)
+        _demand(quantizer, name, "fp_quantizer", False)
+        axis = None if name.startswith("dw_") else KERNEL_AXIS.get(op, -1)
+        _demand(quantizer, name, "axis", axis)
+        widths.append(int(quantizer["bitwidth"]))
+    if len(set(widths)) > 1:
+        raise ModelError(f"its two kernels have {widths} bits; both need the same width")
+    _demand(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
+    return widths[-1]
+
+
+def _buffer_bits(op, settings):
+    if op == "ReLU":
+        limit = settings.get("max_value_quantizer") or {}
+        _demand(limit, "max_value_quantizer", "bitwidth", 8)
+    bits = int(settings.get("buffer_bitwidth", 32))
+    return min(28, bits) if op in CONVOLUTIONS else bits
+
+
+def _demand(settings, where, key, wanted):
+    found = settings.get(key, wanted)
+    if found != wanted:
+        raise ModelError(f"{where}.{key} is {found}; only {wanted} is supported here")
+
+
+def _output_quantizer(settings, ranges):
+    if not settings:
+        return None
+    if ranges["range_max"] is None:
+        raise ModelError("its output quantizer has no range in the file; calibrate the model")
+    rate = ranges["rescaling_rate"]
+    return OutputQuantizer(
+        bits=int(settings.get("bitwidth", 8)),
+        signed=bool(settings.get("signed", True)),
+        per_tensor=_per_tensor(settings.get("axis", "per-tensor")),
+        range_max=ranges["range_max"],
+        rescaling_rate=np.float32(1) if rate is None else rate,
+        scale_bits=int(settings.get("scale_bits", 8)),
+        buffer_bits=int(settings.get("buffer_bitwidth", 32)),
+    )
+
+
+def _per_tensor(axis):
+    if axis not in ("per-tensor", "per-axis"):
+        raise ModelError(f"its quantizer's axis is {axis!r}; allowed: per-tensor, per-axis")
+    return axis == "per-tensor"
