@@ -1,0 +1,160 @@
+"""Blocks of an architecture file: one entry that stands for a layer and its usual followers.
+
+The blocks, their options and the order and names of their layers follow the ``layer_blocks`` of
+BrainChip's akida_models, so that an architecture written for it can be copied line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import ModelError
+
+POOLINGS = ("max", "global_avg")
+_RELU = re.compile(r"ReLU(\d+(?:\.\d+)?)?")
+_TAIL = {"add_batchnorm": False, "relu_activation": "ReLU3.75"}
+_POOL = {"pooling": None, "pool_size": (2, 2), "post_relu_gap": False}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A layer before its inputs are known: type, name and the attributes given."""
+
+    op: str
+    name: str
+    attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What an entry of one kind becomes.
+
+    Attributes
+    ----------
+    op : str
+        Operation of the main layer; an unnamed block is named after it.
+    expand : function of (name, options) to list of Draft
+        A chain of layers.
+    required : tuple of str
+        Options without a default.
+    options : mapping
+        Other options and their defaults; None: Keras' default.
+    """
+
+    op: str
+    expand: Callable[[str, dict], list[Draft]]
+    required: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def drafts(self, name: str, given: Mapping[str, Any]) -> list[Draft]:
+        """Return the layers of one block.
+
+        Raises
+        ------
+        ModelError
+            For an unknown or missing option or an impossible value.
+        """
+        allowed = (*self.required, *self.options)
+        unknown = [key for key in given if key not in allowed]
+        if unknown:
+            raise ModelError(f"has no option '{unknown[0]}'; allowed: name, {', '.join(allowed)}")
+        missing = [key for key in self.required if given.get(key) is None]
+        if missing:
+            raise ModelError(f"needs the option '{missing[0]}'")
+        options = {**self.options, **given}
+        _check(options)
+        return self.expand(name, options)
+
+
+def _check(options):
+    for key in ("add_batchnorm", "post_relu_gap", "fused"):
+        if not isinstance(options.get(key, False), bool):
+            raise ModelError(f"{key} is {options[key]!r}; allowed: true, false")
+    pooling = options.get("pooling")
+    if pooling is not None and pooling not in POOLINGS:
+        raise ModelError(f"pooling is {pooling!r}; allowed: {', '.join(POOLINGS)}, null")
+
+
+def _relu(name, value) -> list[Draft]:
+    if value is False or value is None:
+        return []
+    match = _RELU.fullmatch(value) if isinstance(value, str) else None
+    limit = float(match[1]) if match and match[1] else None
+    if match is None or limit == 0:
+        raise ModelError(
+            f"relu_activation is {value!r}; allowed: 'ReLU' (no upper limit), 'ReLU' and its upper"
+            " limit such as 'ReLU6' or 'ReLU3.75', false"
+        )
+    return [Draft("ReLU", f"{name}/relu", {"max_value": limit})]
+
+
+def _tail(name, options, padding) -> list[Draft]:
+    """Layers after the neural one: pooling, batch norm, activation, late global pooling."""
+    pooling, late = options.get("pooling"), options.get("post_relu_gap")
+    layers = []
+    if pooling == "max":
+        attrs = {"pool_size": options["pool_size"], "padding": padding}
+        layers.append(Draft("MaxPooling2D", f"{name}/maxpool", attrs))
+    average = [Draft("GlobalAveragePooling2D", f"{name}/global_avg", {})]
+    if pooling == "global_avg" and not late:
+        layers += average
+    if options["add_batchnorm"]:
+        momentum = options["batchnorm_momentum"]
+        attrs = {} if momentum is None else {"momentum": momentum}
+        layers.append(Draft("BatchNormalization", f"{name}/BN", attrs))
+    layers += _relu(name, options["relu_activation"])
+    if pooling == "global_avg" and late:
+        layers += average
+    return layers
+
+
+def _given(options, *keys):
+    return {key: options[key] for key in keys if options[key] is not None}
+
+
+_WINDOW = ("kernel_size", "strides", "padding", "use_bias")
+
+
+def _conv_block(name, options):
+    attrs = _given(options, "filters", *_WINDOW)
+    return [Draft("Conv2D", name, attrs), *_tail(name, options, options["padding"])]
+
+
+def _separable_conv_block(name, options):
+    attrs = _given(options, "filters", *_WINDOW)
+    if options["fused"]:
+        return [Draft("SeparableConv2D", name, attrs), *_tail(name, options, options["padding"])]
+    depthwise = {**_given(options, "kernel_size", "strides", "padding"), "use_bias": False}
+    pointwise = {
+        "filters": options["filters"],
+        "kernel_size": 1,
+        "padding": "same",
+        "use_bias": options["use_bias"],
+    }
+    return [
+        Draft("DepthwiseConv2D", f"dw_{name}", depthwise),
+        Draft("Conv2D", f"pw_{name}", pointwise),
+        *_tail(f"pw_{name}", options, options["padding"]),
+    ]
+
+
+def _dense_block(name, options):
+    return [Draft("Dense", name, _given(options, "units", "use_bias")), *_tail(name, options, None)]
+
+
+_COMMON = {"use_bias": True, **_TAIL, "batchnorm_momentum": None}
+_CONV = {"strides": 1, "padding": "valid", **_COMMON, **_POOL}
+
+BLOCKS: dict[str, Block] = {
+    "conv_block": Block("Conv2D", _conv_block, ("filters", "kernel_size"), _CONV),
+    "separable_conv_block": Block(
+        "SeparableConv2D",
+        _separable_conv_block,
+        ("filters", "kernel_size"),
+        {**_CONV, "padding": "same", "fused": True},
+    ),
+    "dense_block": Block("Dense", _dense_block, ("units",), _COMMON),
+}
