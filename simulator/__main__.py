@@ -1,0 +1,71 @@
+"""Run a program on images with NumPy alone: ``python -m simulator PROGRAM IMAGES.npy``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from simulator.engine import simulate
+from simulator.errors import ProgramError
+from simulator.program import Program
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Simulate, then write the outputs or print the predicted classes."""
+    parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
+    parser.add_argument("program", metavar="PROGRAM", help="program file (.npz)")
+    parser.add_argument("images", metavar="IMAGES.npy", help="images, NHWC, as the program takes")
+    parser.add_argument("-o", "--output", metavar="OUT.npy", help="write the outputs there")
+    options = parser.parse_args(arguments)
+    try:
+        program = Program.load(options.program)
+        outputs = simulate(program, load_images(options.images))
+        if options.output:
+            save_array(options.output, outputs)
+    except (ProgramError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    if options.output:
+        print(f"{options.output}: {outputs.dtype} {outputs.shape}")
+    else:
+        print("\n".join(str(c) for c in outputs.reshape(len(outputs), -1).argmax(axis=1)))
+    return 0
+
+
+def load_images(path) -> np.ndarray:
+    """Read a ``.npy`` array; pickled objects are refused."""
+    try:
+        images = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ProgramError(f"{path}: no such file; give a .npy array of images") from None
+    except (ValueError, EOFError) as error:
+        raise ProgramError(f"{path}: not a readable .npy array ({error})") from error
+    if not isinstance(images, np.ndarray):
+        raise ProgramError(f"{path}: an archive of several arrays; give one .npy array")
+    return images
+
+
+def save_array(path, array: np.ndarray) -> None:
+    """Write a ``.npy`` array, whole or not at all."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Add: the sum of two tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.akida_v2.output_stage import OutputStage
+from simulator.akida_v2.registers import check_register
+from simulator.integer import Tally, saturate, shift_left
+from simulator.layer import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Add(OutputStage):
+    """Element-wise sum of two inputs, aligned by left shifts.
+
+    Attributes
+    ----------
+    a_shift, b_shift : uint8 (channels,) or None
+        Left shifts of the first and the second input.
+    buffer_bits : int
+        Width of the sum, sign included.
+    """
+
+    a_shift: np.ndarray | None = None
+    b_shift: np.ndarray | None = None
+    buffer_bits: int = 32
+
+    @property
+    def accumulator_shape(self) -> Shape:
+        """The shape of both inputs."""
+        return self.input_shapes[0]
+
+    def run(self, a: np.ndarray, b: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Align, add, saturate, finish."""
+        value_bits = self.buffer_bits - 1
+        total = sum(
+            saturate(shift_left(x.astype(np.int64), 0 if shift is None else shift), value_bits)
+            for x, shift in ((a, self.a_shift), (b, self.b_shift))
+        )
+        return self.finish(saturate(total, value_bits, "accumulator", tally), tally)
+
+    def check(self) -> Iterator[str]:
+        """Two inputs of one shape, shifts that fit."""
+        if len(self.input_shapes) != 2 or self.input_shapes[0] != self.input_shapes[1]:
+            yield f"Add takes two inputs of one shape; found {self.input_shapes}"
+        channels = (self.input_shapes[0][2],)
+        yield from check_register("a_shift", self.a_shift, channels, 0, 32)
+        yield from check_register("b_shift", self.b_shift, channels, 0, 32)
+        yield from super().check()
+
+    def limits(self) -> Iterator[str]:
+        """Only an output shift follows an addition on the chip."""
+        if self.activation != "none" or self.pool_size is not None or self.global_pool:
+            yield "an activation or pooling directly after Add; put a convolution between them"

@@ -1,0 +1,93 @@
+"""BufferTempConv and its depthwise form: convolutions over the last frames of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator import kernels
+from simulator.akida_v2 import limits
+from simulator.akida_v2.neural_layer import NeuralLayer
+from simulator.integer import Tally
+from simulator.layer import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BufferTempConv(NeuralLayer):
+    """Convolution over time: a FIFO of the last frames, weighted pixel by pixel.
+
+    Attributes
+    ----------
+    weights : int8 (1, 1, fifo_size * channels, filters)
+        Oldest frame first.
+    fifo_size : int
+        Frames in the FIFO, the newest included. After a reset it holds zeros.
+    """
+
+    fifo_size: int
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """Every channel of every frame, by filters."""
+        return 1, 1, self.fifo_size * self.input_shapes[0][2], self.weights.shape[-1]
+
+    @property
+    def accumulator_shape(self) -> Shape:
+        """The frame's size, by filters."""
+        return *self.input_shapes[0][:2], self.filters
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Compute the outputs of one stream of frames from a reset FIFO."""
+        return self.step(x, None, tally=tally)[0]
+
+    def step(
+        self, x: np.ndarray, past: np.ndarray | None, *, tally: Tally | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the outputs of successive frames of one stream.
+
+        Parameters
+        ----------
+        x : int32 array (time, h, w, channels)
+        past : int32 array (fifo_size - 1, h, w, channels) or None
+            Frames before the first, oldest first; None after a reset.
+
+        Returns
+        -------
+        outputs, and the frames to pass as `past` with the next ones
+        """
+        if past is None:
+            past = np.zeros((self.fifo_size - 1, *x.shape[1:]), x.dtype)
+        stream = np.concatenate([past, x])
+        sums = self.over_time(self.shifted(stream, tally), len(x))
+        keep = stream[len(stream) - (self.fifo_size - 1) :]
+        return self.finish(self.add_bias(sums, tally), tally), keep
+
+    def over_time(self, stream: np.ndarray, steps: int) -> np.ndarray:
+        """Return the weighted sums of every window of `fifo_size` frames."""
+        windows = [stream[t : t + steps] for t in range(self.fifo_size)]
+        return kernels.conv2d(np.concatenate(windows, axis=3), self.weights, (1, 1), "valid")
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of buffered convolutions; see `simulator.akida_v2.limits`."""
+        yield from limits.buffered_convolution(self)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DepthwiseBufferTempConv(BufferTempConv):
+    """Depthwise convolution over time; weights int8 (1, 1, fifo_size, channels)."""
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """One weight per frame and channel."""
+        return 1, 1, self.fifo_size, self.input_shapes[0][2]
+
+    def over_time(self, stream: np.ndarray, steps: int) -> np.ndarray:
+        """Return each channel's weighted sum over its last frames."""
+        # fifo_size frames of at most 33 bits times 8-bit weights stay inside int64.
+        stream = stream.astype(np.int64, copy=False)
+        return sum(
+            stream[t : t + steps] * self.weights[0, 0, t].astype(np.int64)
+            for t in range(self.fifo_size)
+        )

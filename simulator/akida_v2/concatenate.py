@@ -1,0 +1,31 @@
+"""Concatenate: two tensors side by side, channel after channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.integer import Tally
+from simulator.layer import Layer, Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concatenate(Layer):
+    """Concatenation along channels; values pass unchanged, each channel keeps its scale."""
+
+    @property
+    def output_shape(self) -> Shape:
+        """Both inputs' channels."""
+        height, width, _ = self.input_shapes[0]
+        return height, width, sum(shape[2] for shape in self.input_shapes)
+
+    def run(self, *inputs: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Join along the last axis."""
+        return np.concatenate(inputs, axis=3)
+
+    def check(self) -> Iterator[str]:
+        """Inputs agree in height and width."""
+        if len({shape[:2] for shape in self.input_shapes}) != 1 or len(self.input_shapes) < 2:
+            yield f"Concatenate takes two inputs of one height and width; found {self.input_shapes}"

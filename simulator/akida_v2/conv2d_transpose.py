@@ -1,0 +1,79 @@
+"""Conv2DTranspose and its depthwise form: upsampling convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator import kernels
+from simulator.akida_v2 import limits
+from simulator.akida_v2.neural_layer import NeuralLayer
+from simulator.layer import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv2DTranspose(NeuralLayer):
+    """Transposed convolution.
+
+    Attributes
+    ----------
+    weights : int8 (kh, kw, channels, filters)
+        Not flipped.
+    kernel_stride : pair of int
+    padding : {"same", "valid"}
+    """
+
+    kernel_stride: tuple[int, int] = (2, 2)
+    padding: str = "same"
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """Kernel over this layer's input channels."""
+        return (*self.weights.shape[:2], self.input_shapes[0][2], self.weights.shape[-1])
+
+    @property
+    def accumulator_shape(self) -> Shape:
+        """Input size times stride, plus what a valid kernel overhangs."""
+        overhang = self.padding == "valid"
+        height, width = (
+            n * s + overhang * max(k - s, 0)
+            for n, k, s in zip(
+                self.input_shapes[0][:2], self.weights.shape[:2], self.kernel_stride, strict=True
+            )
+        )
+        return height, width, self.filters
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one input: one per weight and *input* position."""
+        height, width, _ = self.input_shapes[0]
+        return height * width * self.weights.size
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Paint each input pixel's kernel and add."""
+        return kernels.conv2d_transpose(x, self.weights, self.kernel_stride, self.padding)
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of transposed convolutions; see `simulator.akida_v2.limits`."""
+        yield from limits.transposed_convolution(self)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DepthwiseConv2DTranspose(Conv2DTranspose):
+    """Depthwise transposed convolution; weights int8 (kh, kw, channels, 1), not flipped."""
+
+    @property
+    def filters(self) -> int:
+        """One output channel per input channel."""
+        return self.weights.shape[2]
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """One kernel per input channel."""
+        return (*self.weights.shape[:2], self.input_shapes[0][2], 1)
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Paint each channel's own kernel and add."""
+        return kernels.depthwise_conv2d_transpose(x, self.weights, self.kernel_stride, self.padding)

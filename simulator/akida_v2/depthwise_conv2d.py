@@ -1,0 +1,44 @@
+"""DepthwiseConv2D: one kernel per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator import kernels
+from simulator.akida_v2 import limits
+from simulator.akida_v2.conv2d import Conv2D
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DepthwiseConv2D(Conv2D):
+    """Depthwise convolution.
+
+    Attributes
+    ----------
+    weights : int8 (kh, kw, channels, 1)
+        Flipped along both spatial axes. No `input_shift`: each channel keeps its own scale.
+    """
+
+    @property
+    def filters(self) -> int:
+        """One output channel per input channel."""
+        return self.weights.shape[2]
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """One kernel per input channel."""
+        return (*self.weights.shape[:2], self.input_shapes[0][2], 1)
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Convolve each channel with its own kernel."""
+        flipped = self.weights[::-1, ::-1]
+        return kernels.depthwise_conv2d(x, flipped, self.kernel_stride, self.padding)
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of DepthwiseConv2D; see `simulator.akida_v2.limits`."""
+        yield from limits.convolution(self, kernels=(3, 5, 7))
+        if self.global_pool:
+            yield "global average pooling after a DepthwiseConv2D; only Conv2D has one"

@@ -1,0 +1,45 @@
+"""InputConv2D: the first convolution, on raw image pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator import kernels
+from simulator.akida_v2 import limits
+from simulator.akida_v2.conv2d import Conv2D
+from simulator.akida_v2.registers import check_register
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InputConv2D(Conv2D):
+    """Convolution of an image of 1 or 3 channels.
+
+    Attributes
+    ----------
+    weights : int8 (kh, kw, channels, filters)
+        Not flipped: this layer cross-correlates.
+    padding_value : integer (channels,) or None
+        What "same" padding writes around the image (its zero point); None is zero.
+    """
+
+    padding_value: np.ndarray | None = None
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Cross-correlate with the padding value around the image."""
+        value = 0 if self.padding_value is None else self.padding_value
+        return kernels.conv2d(x, self.weights, self.kernel_stride, self.padding, value)
+
+    def check(self) -> Iterator[str]:
+        """Padding values fit, on top of the checks of every layer."""
+        channels = (self.input_shapes[0][2],)
+        yield from check_register(
+            "padding_value", self.padding_value, channels, -(1 << 27), 1 << 27
+        )
+        yield from super().check()
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of InputConv2D; see `simulator.akida_v2.limits`."""
+        yield from limits.input_convolution(self)

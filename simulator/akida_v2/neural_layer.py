@@ -1,0 +1,109 @@
+"""Registers and arithmetic shared by all Akida 2.0 layers that have weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.akida_v2.output_stage import OutputStage
+from simulator.akida_v2.registers import check_register, check_weights
+from simulator.integer import Tally, saturate, shift_left
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NeuralLayer(OutputStage):
+    """Weighted sum plus bias in a saturating accumulator, then the output stage.
+
+    Attributes
+    ----------
+    weights : int8 array
+        Layout per class.
+    weight_bits : int
+        Width of a weight, sign included.
+    bias : int8 (filters,) or None
+    bias_shift : uint8 (filters,) or None
+        The bias added is ``bias << bias_shift``.
+    input_shift : uint8 (channels,) or None
+        Left shift per input channel, before the sum; None shifts nothing.
+    buffer_bits : int
+        Accumulator width, sign included. The sum saturates once at its end, and once more after
+        the bias; partial sums do not.
+    """
+
+    weights: np.ndarray
+    weight_bits: int = 8
+    bias: np.ndarray | None = None
+    bias_shift: np.ndarray | None = None
+    input_shift: np.ndarray | None = None
+    buffer_bits: int = 28
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """Shape that `weights` must have, from the layer's other registers."""
+        raise NotImplementedError
+
+    @property
+    def input_channels(self) -> int:
+        """Channels that `input_shift` aligns."""
+        return self.input_shapes[0][2]
+
+    @property
+    def filters(self) -> int:
+        """Channels of the accumulator."""
+        return self.weights.shape[-1]
+
+    @property
+    def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Kernel shape as summaries print it."""
+        return (self.weights.shape,)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights at their register width."""
+        return -(-self.weights.size * self.weight_bits // 8)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one input: one per weight and output position."""
+        height, width, _ = self.accumulator_shape
+        return height * width * self.weights.size
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Return the exact weighted sums of shifted inputs, int64, before any saturation."""
+        raise NotImplementedError
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Compute the output; see `Layer.run`."""
+        return self.finish(self.potentials(x, tally), tally)
+
+    def potentials(self, x: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Return the accumulators with bias, int64."""
+        return self.add_bias(self.accumulate(self.shifted(x, tally)), tally)
+
+    def shifted(self, x: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Align input channels, inside the accumulator's width."""
+        if self.input_shift is None:
+            return x
+        return saturate(shift_left(x, self.input_shift), self.buffer_bits - 1, "input", tally)
+
+    def add_bias(self, sums: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Saturate, add the shifted bias, saturate again."""
+        value_bits = self.buffer_bits - 1
+        potentials = saturate(sums, value_bits, "accumulator", tally)
+        if self.bias is None:
+            return potentials
+        shift = 0 if self.bias_shift is None else self.bias_shift
+        bias = saturate(shift_left(self.bias.astype(np.int64), shift), value_bits, "bias", tally)
+        return saturate(potentials + bias, value_bits, "accumulator", tally)
+
+    def check(self) -> Iterator[str]:
+        """Weights, biases and shifts fit their registers."""
+        yield from check_weights(self.weights, self.weight_bits, self.weights_shape)
+        yield from check_register("bias", self.bias, (self.filters,), -128, 127)
+        yield from check_register("bias_shift", self.bias_shift, (self.filters,), 0, 32)
+        yield from check_register("input_shift", self.input_shift, (self.input_channels,), 0, 32)
+        if not 8 <= self.buffer_bits <= 33:
+            yield f"buffer_bits is {self.buffer_bits}; allowed: 8 to 33"
+        yield from super().check()

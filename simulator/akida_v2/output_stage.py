@@ -1,0 +1,186 @@
+"""What every Akida 2.0 layer does after its sum: pool, activate, average, requantize.
+
+The order is the chip's: accumulate, max pool, activation, global average, output scale and shift;
+nothing is rounded before the end except where a look-up table needs its 11-bit index.
+Source: QuantizeML 1.2.5 layers (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.akida_v2.registers import check_register
+from simulator.integer import Tally, requantize, saturate, shift_left
+from simulator.kernels import global_sum, max_pool
+from simulator.layer import Layer, Shape
+from simulator.windows import output_length
+
+ACTIVATIONS = ("none", "relu", "lut")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OutputStage(Layer):
+    """Registers shared by all layers that compute.
+
+    Attributes
+    ----------
+    pool_size, pool_stride : pair of int or None
+        Max pooling on accumulators; None without.
+    pool_padding : {"same", "valid"}
+    activation : {"none", "relu", "lut"}
+    max_value : uint8 (channels,) or None
+        Mantissa of the upper bound of a ReLU; None is unbounded.
+    max_value_shift : uint8 (channels,) or None
+        The bound is ``max_value << max_value_shift``, in units of the accumulator.
+    activation_scales, activation_shift : uint8, int8 (channels,) or None
+        Requantization to the index of the look-up table.
+    activation_bits : int
+        Width of that index, sign included.
+    lut_values : int16 (2**activation_bits,) or None
+        Table by index, from the most negative index up.
+    global_pool : bool
+        Sum over height and width; the division is part of `output_scales`.
+    global_pool_shift : uint8 (channels,) or None
+        Left shift that aligns channels before that sum.
+    output_scales : uint8 or uint16 (channels,) or None
+        Output mantissas; None multiplies by one.
+    output_shift : int8 (channels,) or None
+        Positive is left, negative is right, halves round up. None: the output is the accumulator.
+    output_bits : int
+        Output width, sign included when `output_signed`.
+    output_signed : bool
+    post_op_buffer_bits : int
+        Value bits of the scaled accumulator.
+    """
+
+    pool_size: tuple[int, int] | None = None
+    pool_stride: tuple[int, int] | None = None
+    pool_padding: str = "valid"
+    activation: str = "none"
+    max_value: np.ndarray | None = None
+    max_value_shift: np.ndarray | None = None
+    activation_scales: np.ndarray | None = None
+    activation_shift: np.ndarray | None = None
+    activation_bits: int = 11
+    lut_values: np.ndarray | None = None
+    global_pool: bool = False
+    global_pool_shift: np.ndarray | None = None
+    output_scales: np.ndarray | None = None
+    output_shift: np.ndarray | None = None
+    output_bits: int = 8
+    output_signed: bool = True
+    post_op_buffer_bits: int = 32
+
+    @property
+    def accumulator_shape(self) -> Shape:
+        """Height, width and channels before pooling."""
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> Shape:
+        """Height, width and channels of the output."""
+        height, width, channels = self.accumulator_shape
+        if self.pool_size is not None:
+            height, width = (
+                output_length(n, k, s, self.pool_padding)
+                for n, k, s in zip((height, width), self.pool_size, self.pool_stride, strict=True)
+            )
+        return (1, 1, channels) if self.global_pool else (height, width, channels)
+
+    @property
+    def output_range(self) -> tuple[int, int] | None:
+        """Smallest and largest output; None for an accumulator."""
+        if self.output_shift is None:
+            return None
+        value_bits = self.output_bits - self.output_signed
+        low = 0 if self.activation == "relu" else -(1 << value_bits)
+        return low, (1 << value_bits) - 1
+
+    def finish(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Turn accumulators into the layer's output.
+
+        Parameters
+        ----------
+        potentials : int64 array of shape (n, h, w, channels)
+            Already saturated to the accumulator's width.
+
+        Returns
+        -------
+        int32 array; int64 for a global sum that is not requantized.
+        """
+        if self.pool_size is not None:
+            potentials = max_pool(potentials, self.pool_size, self.pool_stride, self.pool_padding)
+        if self.activation == "relu":
+            potentials = self._relu(potentials, tally)
+        elif self.activation == "lut":
+            potentials = self._look_up(potentials, tally)
+        if self.global_pool:
+            if self.global_pool_shift is not None:
+                potentials = saturate(shift_left(potentials, self.global_pool_shift), 32)
+            potentials = saturate(global_sum(potentials), 32, "global sum", tally)
+        if self.output_shift is None:
+            return potentials
+        return requantize(
+            potentials,
+            self.output_scales,
+            self.output_shift,
+            value_bits=self.output_bits - self.output_signed,
+            buffer_bits=self.post_op_buffer_bits,
+            tally=tally,
+        )
+
+    def _relu(self, potentials, tally):
+        if self.max_value is None:
+            return np.maximum(potentials, 0)
+        # An 8-bit mantissa in a 32-bit container: the bound saturates there, as the reference's.
+        bound = saturate(
+            shift_left(self.max_value.astype(np.int64), self.max_value_shift), 32, "max", tally
+        )
+        return np.clip(potentials, 0, bound)
+
+    def _look_up(self, potentials, tally):
+        if self.activation_shift is not None:
+            potentials = requantize(
+                potentials,
+                self.activation_scales,
+                self.activation_shift,
+                value_bits=self.activation_bits - 1,
+                buffer_bits=self.post_op_buffer_bits,
+                stage="activation",
+                tally=tally,
+            )
+        return self.lut_values[potentials + (1 << (self.activation_bits - 1))].astype(np.int64)
+
+    def check(self) -> Iterator[str]:
+        """Registers have the channels and ranges that the output stage needs."""
+        channels = (self.accumulator_shape[2],)
+        if self.activation not in ACTIVATIONS:
+            yield f"activation is '{self.activation}'; allowed: {', '.join(ACTIVATIONS)}"
+        for name, low, high in (
+            ("max_value", 0, 255),
+            ("max_value_shift", 0, 32),
+            ("activation_scales", 0, 255),
+            ("activation_shift", -128, 127),
+            ("global_pool_shift", 0, 32),
+            ("output_scales", 0, 65535),
+            ("output_shift", -128, 127),
+        ):
+            yield from check_register(name, getattr(self, name), channels, low, high)
+        if (self.max_value is None) != (self.max_value_shift is None):
+            yield "max_value and max_value_shift come together; found one of them"
+        if (self.activation == "lut") != (self.lut_values is not None):
+            yield "lut_values and activation 'lut' come together; found one of them"
+        if self.lut_values is not None and self.lut_values.shape != (1 << self.activation_bits,):
+            yield (
+                f"lut_values has shape {self.lut_values.shape}; {self.activation_bits} index bits"
+                f" need ({1 << self.activation_bits},)"
+            )
+        if (self.pool_size is None) != (self.pool_stride is None):
+            yield "pool_size and pool_stride come together; found one of them"
+        if self.output_scales is not None and self.output_shift is None:
+            yield "output_scales without output_shift; give both or neither"
+        if not 1 <= self.output_bits <= 32:
+            yield f"output_bits is {self.output_bits}; allowed: 1 to 32"

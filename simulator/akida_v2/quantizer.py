@@ -1,0 +1,121 @@
+"""The borders of the integer world: InputData, Quantizer and Dequantizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.akida_v2.registers import check_register
+from simulator.integer import Tally, saturate
+from simulator.layer import Layer, Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InputData(Layer):
+    """Integers that enter as they are.
+
+    Attributes
+    ----------
+    input_bits : int
+    input_signed : bool
+    """
+
+    input_bits: int = 8
+    input_signed: bool = False
+
+    @property
+    def output_shape(self) -> Shape:
+        """The input's shape."""
+        return self.input_shapes[0]
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Pass integers on."""
+        return x.astype(np.int32)
+
+    def limits(self) -> Iterator[str]:
+        """The chip's InputData takes signed integers (vendor's converter)."""
+        if not self.input_signed:
+            yield "unsigned inputs of other than 1 or 3 channels; use int8 inputs or a Quantizer"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Quantizer(Layer):
+    """Floats to integers: ``saturate(rint(x * scales) + zero_points)``, halves to even.
+
+    Attributes
+    ----------
+    scales : float32 (channels,)
+        Powers of two.
+    zero_points : integer (channels,) or None
+        None for signed outputs.
+    output_bits : int
+    output_signed : bool
+    clip_at_zero : bool
+        True (the chip): an unsigned output never goes below 0. False reproduces QuantizeML, whose
+        unsigned container reaches down to ``-2**output_bits``.
+    """
+
+    scales: np.ndarray
+    zero_points: np.ndarray | None = None
+    output_bits: int = 8
+    output_signed: bool = True
+    clip_at_zero: bool = True
+
+    @property
+    def output_shape(self) -> Shape:
+        """The input's shape."""
+        return self.input_shapes[0]
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Quantize float32 inputs; saturated and negative values are tallied."""
+        value_bits = self.output_bits - self.output_signed
+        bound = float(1 << value_bits)
+        # Clip in float first: rint of a huge float is not an int64.
+        rounded = np.clip(np.rint(x.astype(np.float32) * self.scales), -bound, bound)
+        values = saturate(rounded.astype(np.int64), value_bits, "input", tally)
+        if self.zero_points is not None:
+            values = saturate(values + self.zero_points, value_bits, "input", tally)
+        if not self.output_signed:
+            negative = values < 0
+            if tally is not None and negative.any():
+                tally("input below zero", int(np.count_nonzero(negative)))
+            if self.clip_at_zero:
+                values = np.maximum(values, 0)
+        return values.astype(np.int32)
+
+    def check(self) -> Iterator[str]:
+        """Scales and zero points have one value per channel."""
+        channels = (self.input_shapes[0][2],)
+        if self.scales.shape != channels or not np.all(self.scales > 0):
+            yield f"scales has shape {self.scales.shape}; needs {channels}, above zero"
+        yield from check_register("zero_points", self.zero_points, channels, -256, 255)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dequantizer(Layer):
+    """Integers to floats: ``x * scales`` in float32.
+
+    Attributes
+    ----------
+    scales : float32 (channels,)
+        Value of one unit of each channel.
+    """
+
+    scales: np.ndarray
+
+    @property
+    def output_shape(self) -> Shape:
+        """The input's shape."""
+        return self.input_shapes[0]
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Multiply, float32."""
+        return x.astype(np.float32) * self.scales
+
+    def check(self) -> Iterator[str]:
+        """One float32 scale per channel."""
+        channels = (self.input_shapes[0][2],)
+        if self.scales.shape != channels or self.scales.dtype != np.float32:
+            yield f"scales is {self.scales.dtype} of shape {self.scales.shape}; needs {channels}"

@@ -1,0 +1,30 @@
+"""Checks of register shapes and ranges, shared by the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def check_register(
+    name: str, array: np.ndarray | None, shape: tuple[int, ...], low: int, high: int
+) -> Iterator[str]:
+    """Yield a sentence if `array` is not an integer array of `shape` within low..high."""
+    if array is None:
+        return
+    if not np.issubdtype(array.dtype, np.integer):
+        yield f"{name} holds {array.dtype} values; it must hold integers"
+    elif array.shape != shape:
+        yield f"{name} has shape {array.shape}; this layer needs {shape}"
+    elif array.size and not (low <= array.min() and array.max() <= high):
+        yield f"{name} reaches {array.min()}..{array.max()}; the register holds {low}..{high}"
+
+
+def check_weights(weights: np.ndarray, bits: int, shape: tuple[int, ...]) -> Iterator[str]:
+    """Yield a sentence if weights do not fit their width or the layer's shape."""
+    if not 2 <= bits <= 8:
+        yield f"weight_bits is {bits}; a weight register holds 2 to 8 bits"
+        return
+    high = (1 << (bits - 1)) - 1
+    yield from check_register("weights", weights, shape, -high - 1, high)

@@ -1,0 +1,79 @@
+"""Base of all hardware layers: a frozen record of registers that runs, checks and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from simulator.integer import Tally
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """One layer of a program.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its program.
+    inputs : tuple of str
+        Layers that feed it; empty for the first, which reads the program's input.
+    input_shapes : tuple of (height, width, channels)
+        One per input (one for the first layer).
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+
+    label: ClassVar[str | None] = None
+    """Type shown in summaries where it differs from the class name."""
+
+    @property
+    def type_label(self) -> str:
+        """Type as the vendor's summaries print it."""
+        return self.label or type(self).__name__
+
+    @property
+    def output_shape(self) -> Shape:
+        """Height, width and channels of the output."""
+        raise NotImplementedError
+
+    @property
+    def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Kernel shapes as summaries print them, one line each; empty without weights."""
+        return ()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations for one input."""
+        return 0
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights at their register width, rounded up; biases and scales not counted."""
+        return 0
+
+    def run(self, *inputs: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Compute the output.
+
+        Parameters
+        ----------
+        *inputs : int32 arrays of shape (n, height, width, channels)
+        tally : function (stage, count), optional
+            Told how many values saturated at each stage.
+        """
+        raise NotImplementedError
+
+    def check(self) -> Iterator[str]:
+        """Yield a sentence for every register that makes the layer meaningless."""
+        yield from ()
+
+    def limits(self) -> Iterator[str]:
+        """Yield a sentence for every published limit of the chip that the layer exceeds."""
+        yield from ()

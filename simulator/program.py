@@ -1,0 +1,176 @@
+"""A program: what the chip is configured with, ordered layers with their registers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from simulator.archive import ArchiveError, read_archive, write_archive
+from simulator.errors import ProgramError
+from simulator.layer import Layer
+from simulator.targets import layer_types
+
+KIND, FORMAT = "program", 1
+INPUT_TYPES = ("uint8", "int8", "int16", "float32")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program:
+    """An integer model cut into a chip's layers.
+
+    Attributes
+    ----------
+    name : str
+    target : str
+        Name of the chip: a sub-package of `simulator`.
+    input_shape : tuple of int
+        Shape of one input, without the batch dimension.
+    input_dtype : {"uint8", "int8", "int16", "float32"}
+    output_shape : tuple of int
+        Shape of one output, without the batch dimension.
+    layers : tuple of Layer
+        In order of execution; the last one is the output.
+    notes : tuple of str
+        What a user should know.
+
+    Raises
+    ------
+    ProgramError
+        When layers do not fit together or registers do not fit their layer; all sentences at once.
+    """
+
+    name: str
+    target: str
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    output_shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        """Check everything once, so that a wrong program cannot exist."""
+        problems = list(self.check())
+        if problems:
+            raise ProgramError(
+                f"{self.name}: not a valid {self.target} program:\n"
+                + "\n".join(f"  - {problem}" for problem in problems)
+            )
+
+    @cached_property
+    def by_name(self) -> dict[str, Layer]:
+        """Layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+    def check(self) -> Iterator[str]:
+        """Yield every reason why this program cannot run."""
+        types = tuple(layer_types(self.target).values())
+        if not self.layers:
+            yield "it has no layers"
+            return
+        if self.input_dtype not in INPUT_TYPES:
+            yield f"input_dtype is '{self.input_dtype}'; allowed: {', '.join(INPUT_TYPES)}"
+        shapes: dict[str, tuple[int, ...]] = {}
+        for position, layer in enumerate(self.layers):
+            if type(layer) not in types:
+                yield f"{layer.name}: {self.target} has no layer {type(layer).__name__}"
+            if layer.name in shapes:
+                yield f"{layer.name}: two layers have this name"
+            yield from (f"{layer.name}: {sentence}" for sentence in layer.check())
+            unknown = [source for source in layer.inputs if source not in shapes]
+            if unknown or (position > 0 and not layer.inputs):
+                yield f"{layer.name}: reads {unknown or 'nothing'}, not an earlier layer"
+                return
+            sources = [shapes[source] for source in layer.inputs] or [self.input_shape]
+            if [math.prod(s) for s in sources] != [math.prod(s) for s in layer.input_shapes]:
+                yield f"{layer.name}: takes {layer.input_shapes}, is fed {tuple(sources)}"
+            shapes[layer.name] = layer.output_shape
+        if math.prod(shapes[self.layers[-1].name]) != math.prod(self.output_shape):
+            yield f"output_shape {self.output_shape} is not that of {self.layers[-1].name}"
+
+    def limits(self) -> Iterator[str]:
+        """Yield every published limit of the chip that a layer exceeds, with the layer's name."""
+        for layer in self.layers:
+            yield from (f"{layer.name}: {sentence}" for sentence in layer.limits())
+
+    def save(self, path) -> None:
+        """Write the program to `path`: arrays as ``layer/register``, the rest as JSON."""
+        arrays: dict[str, np.ndarray] = {}
+        layers = []
+        for layer in self.layers:
+            entry: dict[str, object] = {"type": type(layer).__name__}
+            for field in dataclasses.fields(layer):
+                value = getattr(layer, field.name)
+                if isinstance(value, np.ndarray):
+                    arrays[f"{layer.name}/{field.name}"] = value
+                elif value is not None:
+                    entry[field.name] = value
+            layers.append(entry)
+        header = {
+            "kind": KIND,
+            "format": FORMAT,
+            "name": self.name,
+            "target": self.target,
+            "input_shape": self.input_shape,
+            "input_dtype": self.input_dtype,
+            "output_shape": self.output_shape,
+            "layers": layers,
+            "notes": self.notes,
+        }
+        write_archive(path, header, arrays)
+
+    @classmethod
+    def load(cls, path) -> Program:
+        """Read a program.
+
+        Raises
+        ------
+        ProgramError
+            When the file is missing, damaged, of another kind or format, or names unknown things.
+        """
+        try:
+            header, arrays = read_archive(path, KIND)
+        except ArchiveError as error:
+            raise ProgramError(str(error)) from error
+        if header.get("format") != FORMAT:
+            raise ProgramError(
+                f"{path}: program format {header.get('format')}; this version reads {FORMAT}"
+            )
+        try:
+            types = layer_types(header["target"])
+            layers = tuple(_layer(entry, arrays, types, path) for entry in header["layers"])
+            return cls(
+                name=header["name"],
+                target=header["target"],
+                input_shape=tuple(header["input_shape"]),
+                input_dtype=header["input_dtype"],
+                output_shape=tuple(header["output_shape"]),
+                layers=layers,
+                notes=tuple(header["notes"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ProgramError(f"{path}: damaged program file ({error}); convert again") from error
+
+
+def _layer(entry: Mapping, arrays: Mapping[str, np.ndarray], types, path) -> Layer:
+    entry = dict(entry)
+    kind, name = entry.pop("type"), entry["name"]
+    if kind not in types:
+        raise ProgramError(
+            f"{path}: layer {name} is a '{kind}'; this target has {', '.join(sorted(types))}"
+        )
+    fields = {field.name for field in dataclasses.fields(types[kind])}
+    values = {key: _tuples(value) for key, value in entry.items()}
+    values |= {field: arrays[f"{name}/{field}"] for field in fields if f"{name}/{field}" in arrays}
+    unknown = sorted(set(values) - fields)
+    if unknown:
+        raise ProgramError(f"{path}: layer {name} ({kind}) has no register '{unknown[0]}'")
+    return types[kind](**values)
+
+
+def _tuples(value):
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,91 @@
+"""What a run costs and where it saturates: sparsity, operations, memory, per layer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.program import Program
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerStatistics:
+    """Figures of one layer over a run.
+
+    Attributes
+    ----------
+    name, type : str
+    macs : int
+        Multiply-accumulates for one input, were no input zero.
+    effective_macs : float
+        `macs` times the share of non-zero inputs: this project's estimate of event-driven work,
+        border effects ignored.
+    weight_bytes : int
+        Weights at their register width.
+    output_sparsity : float
+        Share of zeros in the output.
+    output_min, output_max : int or float
+    saturated : dict of str to int
+        Values that saturated, by stage, over all images.
+    """
+
+    name: str
+    type: str
+    macs: int
+    effective_macs: float
+    weight_bytes: int
+    output_sparsity: float
+    output_min: float
+    output_max: float
+    saturated: dict[str, int]
+
+
+class Statistics:
+    """Collects figures while a program runs: pass `probe` and `tally` to `simulate`."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self._zeros: dict[str, int] = defaultdict(int)
+        self._sizes: dict[str, int] = defaultdict(int)
+        self._low: dict[str, float] = {}
+        self._high: dict[str, float] = {}
+        self._saturated: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+    def probe(self, layer, output: np.ndarray) -> None:
+        """Count zeros and extremes of one batch of a layer's output."""
+        self._zeros[layer.name] += output.size - int(np.count_nonzero(output))
+        self._sizes[layer.name] += output.size
+        low, high = output.min().item(), output.max().item()
+        self._low[layer.name] = min(low, self._low.get(layer.name, low))
+        self._high[layer.name] = max(high, self._high.get(layer.name, high))
+
+    def tally(self, layer, stage: str, count: int) -> None:
+        """Add saturated values of one stage of a layer."""
+        self._saturated[layer.name][stage] += count
+
+    def sparsity(self, name: str) -> float:
+        """Return the share of zeros in the output of layer `name`."""
+        return self._zeros[name] / max(self._sizes[name], 1)
+
+    def layers(self) -> tuple[LayerStatistics, ...]:
+        """Return the figures of every layer, in program order."""
+        figures = []
+        for layer in self.program.layers:
+            # The first layer's input is the image: pixels count as events even where zero.
+            shares = [1 - self.sparsity(source) for source in layer.inputs] or [1.0]
+            figures.append(
+                LayerStatistics(
+                    name=layer.name,
+                    type=type(layer).__name__,
+                    macs=layer.macs,
+                    effective_macs=layer.macs * float(np.mean(shares)),
+                    weight_bytes=layer.weight_bytes,
+                    output_sparsity=self.sparsity(layer.name),
+                    output_min=self._low.get(layer.name, 0),
+                    output_max=self._high.get(layer.name, 0),
+                    saturated=dict(sorted(self._saturated[layer.name].items())),
+                )
+            )
+        return tuple(figures)
