@@ -23,7 +23,7 @@ def _bias(attrs, size):
 
 
 def _conv(attrs, shape):
-    kernel = (*attrs["kernel_size"], shape[-1], attrs["filters"])
+    kernel = (*attrs["kernel_size"], shape[-1] // attrs["groups"], attrs["filters"])
     return {"kernel": kernel, **_bias(attrs, attrs["filters"])}
 
 
@@ -109,7 +109,10 @@ _POOL = {"pool_size": (2, 2), "strides": None, "padding": "valid"}
 OPERATIONS: dict[str, Operation] = {
     "Input": Operation({"shape": REQUIRED, "dtype": "uint8"}, arity=0),
     "Rescaling": Operation({"scale": REQUIRED, "offset": 0.0}),
-    "Conv2D": Operation({"filters": REQUIRED, **_WINDOW, "groups": 1}, _conv),
+    # padding_value: None, or the floats (one, or one per channel) that "same" padding writes
+    "Conv2D": Operation(
+        {"filters": REQUIRED, **_WINDOW, "groups": 1, "padding_value": None}, _conv
+    ),
     "DepthwiseConv2D": Operation({**_WINDOW, "depth_multiplier": 1}, _depthwise),
     "SeparableConv2D": Operation(
         {"filters": REQUIRED, **_WINDOW, "depth_multiplier": 1}, _separable

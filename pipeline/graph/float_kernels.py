@@ -1,0 +1,142 @@
+"""Float32 kernels of convolutions and pools: NHWC arrays in, NHWC arrays out.
+
+Padding is explicit here (`same_padding` of `pipeline.graph.shapes` turns names into numbers), so
+that a convolution may write any value around its image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+Pair = tuple[int, int]
+
+_CHUNK_VALUES = 1 << 24
+"""Values of one patch matrix: 64 MiB of float32."""
+
+
+def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0) -> np.ndarray:
+    """Surround images (n, h, w, c) by a constant, or one constant per channel."""
+    if not any((*rows, *columns)):
+        return x
+    n, h, w, c = x.shape
+    out = np.empty((n, h + sum(rows), w + sum(columns), c), x.dtype)
+    out[...] = value
+    out[:, rows[0] : rows[0] + h, columns[0] : columns[0] + w] = x
+    return out
+
+
+def windows(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)) -> np.ndarray:
+    """Return a read-only view (n, rows, columns, kh, kw, c) of all windows inside the images."""
+    n, h, w, c = x.shape
+    kh, kw = kernel
+    rows = (h - (kh - 1) * dilation[0] - 1) // strides[0] + 1
+    columns = (w - (kw - 1) * dilation[1] - 1) // strides[1] + 1
+    sn, sh, sw, sc = x.strides
+    shape = (n, rows, columns, kh, kw, c)
+    steps = (sn, sh * strides[0], sw * strides[1], sh * dilation[0], sw * dilation[1], sc)
+    return as_strided(x, shape, steps, writeable=False)
+
+
+def conv2d(
+    x: np.ndarray, kernel: np.ndarray, strides: Pair = (1, 1), dilation: Pair = (1, 1), groups=1
+) -> np.ndarray:
+    """Cross-correlate padded images (n, h, w, c) with a kernel (kh, kw, c / groups, filters)."""
+    kh, kw, channels, filters = kernel.shape
+    if groups > 1:
+        parts = zip(np.split(x, groups, -1), np.split(kernel, groups, -1), strict=True)
+        return np.concatenate([conv2d(a, k, strides, dilation) for a, k in parts], -1)
+    matrix = kernel.reshape(-1, filters)
+    view = windows(x, (kh, kw), strides, dilation)
+    n, rows, columns = view.shape[:3]
+    out = np.empty((n, rows, columns, filters), np.float32)
+    chunk = max(1, _CHUNK_VALUES // max(1, rows * columns * matrix.shape[0]))
+    for start in range(0, n, chunk):
+        part = view[start : start + chunk]
+        patches = part.reshape(-1, kh * kw * channels)
+        np.matmul(patches, matrix, out=out[start : start + chunk].reshape(-1, filters))
+    return out
+
+
+def depthwise_conv2d(
+    x: np.ndarray, kernel: np.ndarray, strides: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> np.ndarray:
+    """Cross-correlate each channel with its own kernels (kh, kw, c, multiplier).
+
+    Output channel ``i * multiplier + j`` is input channel i under its j-th kernel.
+    """
+    kh, kw, channels, multiplier = kernel.shape
+    view = windows(x, (kh, kw), strides, dilation)
+    n, rows, columns = view.shape[:3]
+    out = np.zeros((n, rows, columns, channels, multiplier), np.float32)
+    for row in range(kh):
+        for column in range(kw):
+            out += view[:, :, :, row, column, :, None] * kernel[row, column]
+    return out.reshape(n, rows, columns, channels * multiplier)
+
+
+def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str) -> np.ndarray:
+    """Spread images (n, h, w, c) through a kernel (kh, kw, filters, c): a convolution's gradient.
+
+    ``same`` gives h * stride rows, ``valid`` h * stride + max(kh - stride, 0).
+    """
+    kh, kw, filters, channels = kernel.shape
+    taps = np.matmul(x, kernel.reshape(-1, channels).T)
+    taps = taps.reshape(*x.shape[:3], kh, kw, filters)
+    return _spread(taps, strides, padding)
+
+
+def depthwise_conv2d_transpose(
+    x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str
+) -> np.ndarray:
+    """Spread each channel through its own kernel (kh, kw, c, 1)."""
+    return _spread(x[:, :, :, None, None, :] * kernel[..., 0], strides, padding)
+
+
+def _spread(taps, strides, padding):
+    n, h, w, kh, kw, filters = taps.shape
+    (sh, sw), rows, columns = strides, h * strides[0], w * strides[1]
+    full = np.zeros((n, rows + max(kh - sh, 0), columns + max(kw - sw, 0), filters), np.float32)
+    for row in range(kh):
+        for column in range(kw):
+            full[:, row : row + rows : sh, column : column + columns : sw] += taps[
+                :, :, :, row, column
+            ]
+    if padding == "valid":
+        return full
+    top, left = max(kh - sh, 0) // 2, max(kw - sw, 0) // 2
+    return full[:, top : top + rows, left : left + columns]
+
+
+def max_pool(x: np.ndarray, pool: Pair, strides: Pair) -> np.ndarray:
+    """Return the largest value of each window of images padded with -inf."""
+    view = windows(x, pool, strides)
+    out = view[:, :, :, 0, 0].copy()
+    for row in range(pool[0]):
+        for column in range(pool[1]):
+            np.maximum(out, view[:, :, :, row, column], out=out)
+    return out
+
+
+def sum_pool(x: np.ndarray, pool: Pair, strides: Pair) -> np.ndarray:
+    """Return the sum of each window of images padded with zeros."""
+    view = windows(x, pool, strides)
+    out = np.zeros_like(view[:, :, :, 0, 0])
+    for row in range(pool[0]):
+        for column in range(pool[1]):
+            out += view[:, :, :, row, column]
+    return out
+
+
+def temporal_windows(x: np.ndarray, past: np.ndarray, steps: int, streams: int) -> list[np.ndarray]:
+    """Return the images as they were 0..steps-1 time steps ago, oldest first.
+
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+        Interleaved streams: image i belongs to stream ``i % streams``.
+    past : float32 array ((steps - 1) * streams, h, w, c)
+        The images before the first one; zeros after a reset.
+    """
+    line = np.concatenate([past, x])
+    return [line[step * streams : step * streams + len(x)] for step in range(steps)]
