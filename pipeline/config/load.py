@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -96,7 +97,7 @@ def _value(field, hint, value, name, problems):
     elif typing.get_origin(kind) is Mapping:
         wrong = not isinstance(value, Mapping)
     elif kind is float:
-        wrong = not isinstance(value, int | float) or isinstance(value, bool)
+        wrong = type(value) not in (int, float) or not math.isfinite(value)
         value = value if wrong else float(value)
     else:
         wrong = type(value) is not kind

@@ -40,7 +40,7 @@ class Data:
     path: str | None = None
     train_samples: int | None = number(None, 1)
     test_samples: int | None = number(None, 1)
-    seed: int = number(0, 0)
+    seed: int = number(0, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class Calibration:
     samples: int = number(1024, 1)
     batch_size: int = number(100, 1)
     epochs: int = number(1, 1)
-    seed: int = number(0, 0)
+    seed: int = number(0, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ class Quantization:
         Width of accumulators.
     per_tensor_activations : bool
         One scale for a whole activation, instead of one per channel.
-    observer : {"ema", "max"}
+    observer : {"ema", "max", "percentile"}
         How ranges of several batches are combined.
     momentum : float
         Weight of the past in ``ema``.
@@ -155,7 +155,7 @@ class Quantization:
     last_output_bits: int | None = one_of(None, 4, 8, 16)
     buffer_bits: int = number(32, 16, 32)
     per_tensor_activations: bool = False
-    observer: str = one_of("ema", "ema", "max")
+    observer: str = one_of("ema", "ema", "max", "percentile")
     momentum: float = number(0.9, 0, 1)
     equalize: bool = True
     flatten: str = one_of("align", "align", "saturate")
@@ -207,7 +207,7 @@ class Config:
         The sections above.
     """
 
-    seed: int = number(0, 0)
+    seed: int = number(0, 0, 2**32 - 1)
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Data = field(default_factory=Data)
     training: Training = field(default_factory=Training)

@@ -1,0 +1,55 @@
+"""The user's own images, in one ``.npz`` file."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.dataset import Dataset
+from pipeline.errors import DataError
+
+MEMBERS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load(options) -> Dataset:
+    """Return the arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` of ``options.path``.
+
+    Nothing in the file is unpickled. Classes are the labels from 0 to the largest one.
+    """
+    path = Path(options.path or "")
+    if not path.is_file():
+        raise DataError(f"data.path: no file '{path}'; it must hold {', '.join(MEMBERS)}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = set(file.files)
+            arrays = {name: file[name] for name in MEMBERS if name in names}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
+    missing = [name for name in MEMBERS if name not in arrays]
+    if missing:
+        raise DataError(
+            f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(names)) or 'nothing'}"
+        )
+    labels = [arrays[name] for name in ("y_train", "y_test")]
+    whole = [y for y in labels if y.dtype.kind in "iu" and y.size]
+    classes = max((int(y.max()) for y in whole), default=0) + 1
+    for name in ("y_train", "y_test"):
+        if arrays[name].dtype.kind in "iu":
+            arrays[name] = arrays[name].astype(np.int64)
+    return Dataset(
+        name=str(path),
+        source=f"file {path.name}",
+        licence="the user's own",
+        classes=tuple(str(label) for label in range(max(classes, 1))),
+        **arrays,
+    )
+
+
+def fingerprint(path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

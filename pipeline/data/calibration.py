@@ -1,0 +1,39 @@
+"""The images on which ranges of activations are measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.data.dataset import Dataset
+from pipeline.errors import DataError
+
+
+def calibration_samples(data: Dataset, options) -> np.ndarray | None:
+    """Return the training images that ``quantization.calibration`` asks for.
+
+    Parameters
+    ----------
+    data : Dataset
+    options : pipeline.config.Calibration
+        ``source``, ``samples`` and ``seed``.
+
+    Returns
+    -------
+    uint8 array of shape (samples, height, width, channels), or None
+        In shuffled order; None when ``source`` is ``random``: quantization draws its own noise.
+
+    Raises
+    ------
+    DataError
+        When the data has fewer images than asked for.
+    """
+    if options.source == "random":
+        return None
+    available = len(data.x_train)
+    if options.samples > available:
+        raise DataError(
+            f"quantization.calibration.samples: found {options.samples}; {data.name} has "
+            f"{available} training images"
+        )
+    rng = np.random.default_rng(options.seed)
+    return data.x_train[rng.permutation(available)[: options.samples]]

@@ -1,0 +1,100 @@
+"""Labelled images, split into training and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.errors import DataError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dataset:
+    """A classification data set; images stay integers, rescaling belongs to the model.
+
+    Attributes
+    ----------
+    name, source, licence : str
+        What it is, where it comes from, under which terms.
+    classes : tuple of str
+        Name of each label.
+    x_train, x_test : uint8 array of shape (n, height, width, channels)
+    y_train, y_test : int64 array of shape (n,)
+        Index into `classes`.
+
+    Raises
+    ------
+    DataError
+        Naming everything that is wrong with the arrays.
+    """
+
+    name: str
+    source: str
+    licence: str
+    classes: tuple[str, ...]
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    def __post_init__(self):
+        """Check the arrays."""
+        problems = [*self._split_problems("train"), *self._split_problems("test")]
+        if not problems and self.x_train.shape[1:] != self.x_test.shape[1:]:
+            problems.append(
+                f"x_train has images of shape {self.x_train.shape[1:]}, x_test of "
+                f"{self.x_test.shape[1:]}; they must agree"
+            )
+        if problems:
+            raise DataError(f"{self.name}: " + "; ".join(problems))
+
+    def _split_problems(self, split: str) -> Iterator[str]:
+        images, labels = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+        if images.dtype != np.uint8 or images.ndim != 4:
+            yield (
+                f"x_{split} is {images.dtype} of shape {images.shape}; needed: uint8 of shape "
+                "(images, height, width, channels), not rescaled"
+            )
+        elif 0 in images.shape:
+            yield f"x_{split} is empty, shape {images.shape}"
+        if labels.dtype.kind not in "iu" or labels.ndim != 1:
+            yield (
+                f"y_{split} is {labels.dtype} of shape {labels.shape}; needed: whole numbers of "
+                "shape (images,)"
+            )
+            return
+        if len(labels) != len(images):
+            yield f"x_{split} has {len(images)} images, y_{split} {len(labels)} labels"
+        if len(labels) and not (labels.min() >= 0 and labels.max() < len(self.classes)):
+            yield (
+                f"y_{split} holds labels from {labels.min()} to {labels.max()}; allowed: 0 to "
+                f"{len(self.classes) - 1}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        return self.x_train.shape[1:]
+
+    def subset(self, train_samples=None, test_samples=None, *, seed=0) -> Dataset:
+        """Return the data set with fewer images, chosen by a seeded shuffle; None keeps all."""
+        rng = np.random.default_rng(seed)
+        train = _choose(f"{self.name}: data.train_samples", len(self.y_train), train_samples, rng)
+        test = _choose(f"{self.name}: data.test_samples", len(self.y_test), test_samples, rng)
+        return replace(
+            self,
+            x_train=self.x_train[train],
+            y_train=self.y_train[train],
+            x_test=self.x_test[test],
+            y_test=self.y_test[test],
+        )
+
+
+def _choose(name, available, wanted, rng):
+    if wanted is None:
+        return slice(None)
+    if wanted > available:
+        raise DataError(f"{name}: found {wanted}; there are {available} images")
+    return rng.permutation(available)[:wanted]
