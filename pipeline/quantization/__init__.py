@@ -1,0 +1,1 @@
+"""From float graph to integers: calibrate, equalize, quantize."""

@@ -1,0 +1,220 @@
+"""Decide which node gets which quantizer: bit widths and axes, before anything is measured.
+
+The rules are those of QuantizeML 1.2.5 (``quantize``): an output quantizer sits at the end of a
+block, on the last node before one that needs all its inputs on one scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.graph import Graph
+from pipeline.graph.operations import NEURAL_OPS
+
+ALIGNED_INPUTS = (*NEURAL_OPS, "Add", "Concatenate", "Flatten", "Permute", "Activation")
+"""Operations that need quantized, aligned inputs."""
+
+PASS_THROUGH = (
+    "MaxPooling2D",
+    "Dropout",
+    "Reshape",
+    "Flatten",
+    "Permute",
+    "Concatenate",
+    "Rescaling",
+)
+"""Operations that cannot rescale: the quantizer belongs to a node before them."""
+
+ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
+"""Operations whose bias can absorb the zero point of unsigned float inputs."""
+
+NEURAL_BUFFER_BITS = 28
+LUT_INPUT_BITS = 11
+LUT_BITS = 14
+_WIDE_NEURAL_OPS = ("SeparableConv2D", "BufferTempConv", "DepthwiseBufferTempConv")
+_BUFFERED_OPS = (*NEURAL_OPS, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizerSpec:
+    """An output quantizer that has no range yet; fields as in `OutputQuantizer`."""
+
+    bits: int
+    signed: bool = True
+    per_tensor: bool
+    scale_bits: int = 8
+    buffer_bits: int = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeAssignment:
+    """Bit widths of one node; fields as in `NodeQuantization`."""
+
+    weight_bits: int | None = None
+    buffer_bits: int = 32
+    output: QuantizerSpec | None = None
+    lut_bits: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """An input quantizer that has no range yet; fields as in `InputQuantizer`."""
+
+    bits: int = 8
+    signed: bool = False
+    per_tensor: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What every node of a graph gets.
+
+    Attributes
+    ----------
+    nodes : mapping of str to NodeAssignment
+        One entry for every node that computes, in the graph's order.
+    input : InputSpec or None
+        For float images; None when they enter as integers.
+    """
+
+    nodes: Mapping[str, NodeAssignment]
+    input: InputSpec | None = None
+
+
+def assign(graph: Graph, options) -> Assignment:
+    """Return the bit widths and quantizers of every node.
+
+    Parameters
+    ----------
+    graph : Graph
+        Prepared: batch norms folded, activations split, at most two inputs per node.
+    options : Quantization
+        The ``quantization`` section of the configuration.
+
+    Raises
+    ------
+    IncompatibleModelError
+        When float images enter a layer that cannot absorb their zero point, or
+        ``last_output_bits`` is asked of a node that cannot quantize.
+    """
+    outputs, reasons = _output_quantizers(graph, options), []
+    if options.last_output_bits:
+        reasons += _quantize_last(graph, options, outputs)
+    input_spec = None
+    if not graph.input.attrs["dtype"].startswith(("uint", "int")):
+        vector = len(graph.input.attrs["shape"]) < 2
+        input_spec = InputSpec(per_tensor=options.per_tensor_activations or vector)
+        reasons += _refuse_zero_point(graph)
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "quantize")
+    return Assignment(nodes=_nodes(graph, options, outputs), input=input_spec)
+
+
+def _nodes(graph, options, outputs):
+    neural = [node.name for node in graph.nodes if node.op in NEURAL_OPS]
+    nodes = {}
+    for node in graph.nodes:
+        if node.op not in _BUFFERED_OPS:
+            continue
+        weight_bits, buffer_bits = None, options.buffer_bits
+        if node.op in NEURAL_OPS:
+            first = node.name == neural[0]
+            weight_bits = options.input_weight_bits if first else options.weight_bits
+            if node.op not in _WIDE_NEURAL_OPS:
+                buffer_bits = min(NEURAL_BUFFER_BITS, buffer_bits)
+        nodes[node.name] = NodeAssignment(
+            weight_bits=weight_bits,
+            buffer_bits=buffer_bits,
+            output=outputs.get(node.name),
+            lut_bits=LUT_BITS if node.op == "Activation" else None,
+        )
+    return nodes
+
+
+def block_ends(graph: Graph, name: str) -> list[str]:
+    """Return the nodes before `name` that hold the quantizers of its inputs."""
+    ends = []
+    for producer in graph.producers(name):
+        if producer.op in PASS_THROUGH:
+            ends += block_ends(graph, producer.name)
+        elif producer.op != "Input":
+            ends.append(producer.name)
+    return ends
+
+
+def _output_quantizers(graph, options):
+    outputs: dict[str, QuantizerSpec] = {}
+    # Backwards: where consumers disagree on the width, the last one decides, as in QuantizeML.
+    for consumer in reversed(graph.nodes):
+        if consumer.op not in ALIGNED_INPUTS:
+            continue
+        for name in block_ends(graph, consumer.name):
+            shape = graph.shapes[name]
+            per_tensor = (
+                options.per_tensor_activations
+                or math.prod(shape) == shape[-1]
+                or consumer.op == "Activation"
+            )
+            if name not in outputs:
+                outputs[name] = _quantizer(graph, name, consumer, options, per_tensor)
+            elif per_tensor:
+                outputs[name] = replace(outputs[name], per_tensor=True)
+    return outputs
+
+
+def _quantizer(graph, name, consumer, options, per_tensor):
+    node = graph.node(name)
+    bits, signed = options.output_bits, True
+    if node.op == "ReLU":
+        bits, signed = options.activation_bits, options.activation_bits >= 8
+    elif node.op == "Activation":
+        bits = options.activation_bits
+    elif consumer.op == "Activation":
+        bits = LUT_INPUT_BITS
+    elif node.op == "GlobalAveragePooling2D":
+        before = block_ends(graph, name)
+        if before and graph.node(before[0]).op in ("ReLU", "Activation"):
+            bits = options.activation_bits
+    return QuantizerSpec(
+        bits=bits, signed=signed, per_tensor=per_tensor, buffer_bits=options.buffer_bits
+    )
+
+
+def _quantize_last(graph, options, outputs):
+    """Give the output node its quantizer; return the reasons against it."""
+    last, bits = graph.node(graph.output), options.last_output_bits
+    if last.op in PASS_THROUGH or last.op == "Input":
+        return [
+            f"{last.name}: {last.op} cannot quantize its output; it must be a layer that computes"
+            f" (set quantization.last_output_bits to null, or end the model before {last.name})"
+        ]
+    outputs[last.name] = QuantizerSpec(
+        bits=bits,
+        per_tensor=True,
+        scale_bits=16 if bits >= 16 else 8,
+        buffer_bits=options.buffer_bits,
+    )
+    return []
+
+
+def first_layer(graph: Graph):
+    """Return the node that reads the images, behind a rescaling; None when there are several."""
+    node = graph.sole_consumer(graph.input)
+    while node is not None and node.op == "Rescaling":
+        node = graph.sole_consumer(node)
+    return node
+
+
+def _refuse_zero_point(graph):
+    node = first_layer(graph)
+    if node is not None and node.op in ZERO_POINT_OPS:
+        return []
+    found = "several layers" if node is None else f"{node.name} ({node.op})"
+    return [
+        f"{graph.input.name}: float images go to {found}; allowed: {', '.join(ZERO_POINT_OPS)},"
+        " whose bias absorbs the zero point. Make the model's input uint8 (a Rescaling layer may"
+        " follow)"
+    ]

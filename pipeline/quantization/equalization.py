@@ -1,0 +1,121 @@
+"""Cross-layer equalization: make every channel use the whole range of its integers.
+
+A channel whose largest value is r is quantized with a power-of-two scale. Scaled so that r falls
+just below the power of two at or under it, its codes are all used; the output scale register
+carries the factor, and the next layer's kernel is divided by it. The rules, and which neighbours
+qualify, are those of QuantizeML 1.2.5 (``calibrate``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.graph.operations import NEURAL_OPS
+from pipeline.quantization.assignment import QuantizerSpec
+
+_SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
+_RESHAPING = ("Reshape", "Flatten")
+_PER_TENSOR_ONLY = ("BufferTempConv", "DepthwiseBufferTempConv")
+
+
+def equalize(
+    graph: Graph, quantizers: Mapping[str, QuantizerSpec], ranges: Mapping[str, np.ndarray]
+) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Equalize every quantized output that has one layer with a kernel behind it.
+
+    Parameters
+    ----------
+    graph : Graph
+        Prepared float graph.
+    quantizers : mapping of str to QuantizerSpec
+        Output quantizers by node.
+    ranges : mapping of str to float32 array of shape () or (channels,)
+        Calibrated ranges of the same nodes.
+
+    Returns
+    -------
+    graph : Graph
+        With the next layers' kernels divided.
+    ranges, rates : dict of str to float32 array
+        New ranges; factors on the output scales (1 where nothing was done).
+    """
+    ranges = dict(ranges)
+    rates = {name: np.ones_like(value) for name, value in ranges.items()}
+    divided: dict[str, Node] = {}
+    for name, spec in quantizers.items():
+        # The sum of an Add is only shifted: it has no output scale that could carry a factor.
+        if graph.node(name).op == "Add":
+            continue
+        found = next_layer(graph, name, per_tensor=spec.per_tensor)
+        ideal = ideal_range(ranges[name], spec.bits)
+        if found is None or (ideal == ranges[name]).all():
+            continue
+        dead = ideal == 0
+        rates[name] = np.where(dead, 1, ideal) / np.where(dead, 1, ranges[name])
+        ranges[name] = ideal
+        consumer, flattened = found
+        divided[consumer.name] = _divide_kernel(consumer, rates[name], flattened)
+    nodes = (divided.get(node.name, node) for node in graph.nodes)
+    return graph.with_nodes(nodes), ranges, rates
+
+
+def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:
+    """Return the largest value of `bits` bits just below the power of two at or under a range.
+
+    Parameters
+    ----------
+    range_max : float32 array
+    bits : int
+        Width of the quantizer, counted without a sign.
+
+    Returns
+    -------
+    float32 array
+        ``(2**bits - 1) * 2**(floor(log2(range_max)) - bits)``; 0 where the range is 0.
+    """
+    _, exponent = np.frexp(range_max)
+    largest = np.float32(2**bits - 1)
+    return np.where(range_max > 0, np.ldexp(largest, exponent - 1 - bits), np.float32(0))
+
+
+def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tuple | None] | None:
+    """Find the layer whose kernel can take over a factor of the output of `name`.
+
+    Returns
+    -------
+    (Node, shape) or None
+        The layer, and the shape before flattening when its input was flattened per channel.
+    """
+    node, reshaped, shape = graph.sole_consumer(name), False, None
+    while node is not None and node.op not in NEURAL_OPS:
+        if node.op in _RESHAPING and not per_tensor:
+            if reshaped:
+                return None
+            reshaped, shape = True, graph.shapes[node.inputs[0]]
+            if graph.shapes[node.name][-1] == shape[-1]:
+                shape = None
+        elif node.op not in (*_SKIPPED, *(_RESHAPING if per_tensor else ())):
+            return None
+        node = graph.sole_consumer(node)
+    if node is None or node.attrs.get("groups", 1) != 1:
+        return None
+    if not per_tensor and node.op in _PER_TENSOR_ONLY:
+        return None
+    if shape is not None and node.op != "Dense":
+        return None
+    return node, shape
+
+
+def _divide_kernel(node, rate, flattened):
+    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    kernel = node.weights[key]
+    if flattened is not None:
+        wide = kernel.reshape(*flattened, kernel.shape[-1]) / rate[:, None]
+        return node.with_weights(**{key: wide.reshape(kernel.shape)})
+    # Kernels of transposed convolutions end in (filters, channels), all others in the reverse.
+    rate = rate if node.op == "Conv2DTranspose" or rate.ndim == 0 else rate[:, None]
+    return node.with_weights(**{key: kernel / rate})

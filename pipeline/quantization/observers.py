@@ -1,0 +1,103 @@
+"""Observers: how the ranges of single batches become the range of a tensor.
+
+The definition of ``ema`` is that of QuantizeML 1.2.5, quirk included, in float32 throughout: the
+same batches in the same order give the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Ema:
+    """Exponential moving average of the batches' maxima: ``old - (old - new) * (1 - momentum)``.
+
+    Later batches weigh more, and the result depends on their order and size. A range that is
+    exactly 1 in all channels counts as "nothing seen yet", as in QuantizeML.
+
+    Attributes
+    ----------
+    momentum : float
+        Weight of the past, 0 to 1.
+    """
+
+    momentum: float = 0.9
+
+    def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
+        """Return the largest value of a batch, float32 of shape () or (channels,)."""
+        return _largest(values, per_tensor)
+
+    def merge(self, old: np.ndarray | None, new: np.ndarray, *, lower: bool = False):
+        """Return the moving average; `lower` makes no difference."""
+        if old is None or (old == 1).all():
+            return new
+        return old - (old - new) * np.float32(1.0 - self.momentum)
+
+
+@dataclass(frozen=True)
+class Max:
+    """The largest value of all batches: independent of batch size and order."""
+
+    def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
+        """Return the largest value of a batch, float32 of shape () or (channels,)."""
+        return _largest(values, per_tensor)
+
+    def merge(self, old: np.ndarray | None, new: np.ndarray, *, lower: bool = False):
+        """Return the wider end of two ranges; `lower` says which end it is."""
+        if old is None:
+            return new
+        return np.minimum(old, new) if lower else np.maximum(old, new)
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """The largest of the batches' percentiles: single outliers saturate.
+
+    Attributes
+    ----------
+    percentile : float
+        0 to 100; what lies above it in a batch may saturate.
+    """
+
+    percentile: float = 99.99
+
+    def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
+        """Return the percentile of a batch, float32 of shape () or (channels,)."""
+        axes = _reduced(values, per_tensor)
+        return np.asarray(np.percentile(values, self.percentile, axis=axes), np.float32)
+
+    def merge(self, old: np.ndarray | None, new: np.ndarray, *, lower: bool = False):
+        """Return the wider end of two ranges; `lower` says which end it is."""
+        return Max().merge(old, new, lower=lower)
+
+
+Observer = Ema | Max | Percentile
+
+
+def make_observer(name: str, momentum: float = 0.9) -> Observer:
+    """Return the observer called `name`: ``ema``, ``max`` or ``percentile``.
+
+    Raises
+    ------
+    ConfigError
+        For another name.
+    """
+    table = {"ema": Ema(momentum), "max": Max(), "percentile": Percentile()}
+    if name not in table:
+        raise ConfigError(
+            f"quantization.observer is '{name}'; allowed: {', '.join(table)} (ema is QuantizeML's)"
+        )
+    return table[name]
+
+
+def _reduced(values, per_tensor):
+    return None if per_tensor else tuple(range(values.ndim - 1))
+
+
+def _largest(values, per_tensor):
+    return np.asarray(values.max(axis=_reduced(values, per_tensor)), np.float32)

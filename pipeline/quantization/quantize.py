@@ -1,0 +1,62 @@
+"""Quantize a float graph by the configured scheme."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.errors import ConfigError
+from pipeline.graph.graph import Graph
+from pipeline.quantization.calibration import Progress
+from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.samples import random_samples
+from pipeline.quantization.schemes import quantizeml
+
+SCHEMES = {"quantizeml": quantizeml.quantize}
+
+RANDOM_PER_AXIS = (
+    "calibrated per channel on random samples: not accurate. Set"
+    " quantization.per_tensor_activations=true, or quantization.calibration.source=data"
+)
+
+
+def quantize(
+    graph: Graph, samples: np.ndarray | None, options, progress: Progress | None = None
+) -> QuantizedGraph:
+    """Quantize a float graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Float model as trained.
+    samples : array of shape (n, *input shape), or None
+        Calibration images in the dtype of the model's input, taken in order; None makes random
+        ones (``calibration.samples`` of them, by ``calibration.seed``).
+    options : Quantization
+        The ``quantization`` section of the configuration.
+    progress : function of (batches done, batches in all), optional
+
+    Returns
+    -------
+    QuantizedGraph
+        Its notes say what a user should know.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError, IncompatibleModelError
+        For an unknown scheme; unusable samples; a model that overflows; layers that cannot be
+        quantized, all listed.
+    """
+    if options.scheme not in SCHEMES:
+        raise ConfigError(
+            f"quantization.scheme is '{options.scheme}'; allowed: {', '.join(SCHEMES)}"
+        )
+    random = samples is None or options.calibration.source == "random"
+    if samples is None:
+        rng = np.random.default_rng(options.calibration.seed)
+        samples = random_samples(graph, options.calibration.samples, rng)
+    quantized = SCHEMES[options.scheme](graph, samples, options, progress)
+    if random and not options.per_tensor_activations:
+        quantized = replace(quantized, notes=(RANDOM_PER_AXIS, *quantized.notes))
+    return quantized

@@ -1,0 +1,58 @@
+"""Calibration samples: check the user's, or make random ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.graph.graph import Graph
+
+
+def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
+    """Return `samples` in the dtype that the model's input has.
+
+    Parameters
+    ----------
+    graph : Graph
+    samples : array of shape (n, *input shape)
+        For an integer input, of exactly its dtype; for a float input, any real numbers.
+
+    Raises
+    ------
+    DataError
+        When there are none, or they have the wrong shape or dtype, or hold NaN or infinity.
+    """
+    shape, dtype = tuple(graph.input.attrs["shape"]), np.dtype(graph.input.attrs["dtype"])
+    samples = np.asarray(samples)
+    what = f"calibration samples of {graph.name}"
+    if samples.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise DataError(
+            f"{what}: found shape {samples.shape}; the model's input '{graph.input.name}' needs"
+            f" ({wanted})"
+        )
+    if len(samples) == 0:
+        raise DataError(f"{what}: found none; give at least one image, 1000 are a good number")
+    if dtype.kind in "iu" and samples.dtype != dtype:
+        raise DataError(
+            f"{what}: found {samples.dtype}; the model's input '{graph.input.name}' needs {dtype}"
+        )
+    if samples.dtype.kind not in "iuf":
+        raise DataError(f"{what}: found {samples.dtype}; allowed: real numbers ({dtype})")
+    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+        count = int((~np.isfinite(samples)).sum())
+        raise DataError(f"{what}: found {count} NaN or infinite values; remove these images")
+    return samples.astype(dtype, copy=False)
+
+
+def random_samples(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return uniform noise over the whole range of the input's dtype (0 to 255 for floats).
+
+    Returns
+    -------
+    array of shape (count, *input shape), in the input's dtype
+    """
+    dtype = np.dtype(graph.input.attrs["dtype"])
+    limits = np.iinfo(dtype if dtype.kind in "iu" else np.uint8)
+    size = (count, *graph.input.attrs["shape"])
+    return rng.integers(limits.min, limits.max, size, endpoint=True).astype(dtype)

@@ -1,0 +1,58 @@
+"""The scheme of Akida 2.0: 8-bit biases, scale-and-shift outputs, power-of-two activations.
+
+Mathematically: symmetric abs-max weights with a scale per filter; activations in powers of two,
+per channel or per tensor, from calibrated maxima; arithmetic as in QuantizeML 1.2.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.graph import Graph
+from pipeline.preparation import prepare
+from pipeline.preparation.support import unsupported
+from pipeline.quantization.assignment import assign
+from pipeline.quantization.calibrated_graph import CalibratedGraph
+from pipeline.quantization.calibration import Progress, calibrate
+from pipeline.quantization.integerize import integerize
+from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.samples import check_samples
+
+
+def calibrated(
+    graph: Graph, samples: np.ndarray, options, progress: Progress | None = None
+) -> CalibratedGraph:
+    """Return the prepared graph with its bit widths and ranges; arguments as `quantize`."""
+    samples = check_samples(graph, samples)
+    reasons = unsupported(graph)
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "quantize")
+    graph, notes = prepare(graph)
+    result = calibrate(graph, assign(graph, options), samples, options, progress)
+    return replace(result, notes=(*notes, *result.notes))
+
+
+def quantize(
+    graph: Graph, samples: np.ndarray, options, progress: Progress | None = None
+) -> QuantizedGraph:
+    """Quantize a float graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Float model as trained.
+    samples : array of shape (n, *input shape)
+        Calibration images in the dtype of the model's input.
+    options : Quantization
+        The ``quantization`` section of the configuration.
+    progress : function of (batches done, batches in all), optional
+
+    Raises
+    ------
+    DataError, ModelError, IncompatibleModelError
+        For unusable samples; a model that overflows; layers that cannot be quantized.
+    """
+    return integerize(calibrated(graph, samples, options, progress))
