@@ -70,9 +70,7 @@ def build_graph(model: Mapping[str, Any] | Any, *, seed: int = 0) -> Graph:
 
 
 def keras_name(op: str) -> str:
-    """Return the name Keras gives to the first layer of class `op` (``BatchNormalization`` to
-    ``batch_normalization``).
-    """  # noqa: D205
+    """Return Keras' name of the first layer of class `op`: ``ReLU`` gives ``re_lu``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", op).lower()
 
 
@@ -116,10 +114,7 @@ def _entry(entry, nodes, counter) -> list[Node]:
         options = dict(options or {})
         name = _name(options.pop("name", None), op or BLOCKS[kind].op, counter)
         inputs = _inputs(options, nodes)
-        if op:
-            drafts = [Draft(op, name, options)]
-        else:
-            drafts = BLOCKS[kind].drafts(name, options)
+        drafts = [Draft(op, name, options)] if op else BLOCKS[kind].drafts(name, options)
         return _chain(drafts, inputs, nodes)
     except ModelError as error:
         raise ModelError(f"{kind}: {error}") from error

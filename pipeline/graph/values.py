@@ -12,6 +12,8 @@ from pipeline.graph.operations import OPERATIONS
 
 COUNTS = ("filters", "units", "depth_multiplier", "groups", "fifo_size")
 NUMBERS = ("scale", "offset", "max_value", "alpha")
+INTERNAL = ("padding_value",)
+"""Attributes that preparation adds, not architectures."""
 _FRACTION = re.compile(r"(-?\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
 
 
@@ -33,6 +35,8 @@ def read_value(op: str, key: str, value: Any) -> Any:
     attrs = OPERATIONS[op].attrs
     if key == "activation" and key not in attrs:
         raise ModelError(f"{op} has no attribute 'activation' here; add the activation as a layer")
+    if key in INTERNAL:
+        raise ModelError(f"{op} has no attribute '{key}' here; crossgrade sets it by itself")
     if key not in attrs:
         return value
     default = attrs[key]

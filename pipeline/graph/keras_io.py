@@ -1,0 +1,126 @@
+"""Exchange graphs with Keras: Keras trains and checks a model, it never holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.graph import Graph
+
+MISSING = ("DepthwiseConv2DTranspose", "BufferTempConv", "DepthwiseBufferTempConv")
+CHANNELS_LAST = (
+    "Conv2D",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+    "Conv2DTranspose",
+    "MaxPooling2D",
+    "AveragePooling2D",
+    "GlobalAveragePooling2D",
+    "ZeroPadding2D",
+    "UpSampling2D",
+    "Flatten",
+)
+"""Layers that a user's Keras settings could otherwise switch to channels first."""
+
+
+def keras_names(graph: Graph) -> dict[str, str]:
+    """Return a name that Keras accepts for every node: it refuses ``/``."""
+    names: dict[str, str] = {}
+    taken = {node.name for node in graph.nodes if "/" not in node.name}
+    for node in graph.nodes:
+        name = node.name
+        if "/" in name:
+            base, number = name.replace("/", "__"), 1
+            name = base
+            while name in taken:
+                name, number = f"{base}_{number}", number + 1
+            taken.add(name)
+        names[node.name] = name
+    return names
+
+
+def to_keras(graph: Graph):
+    """Return `graph` as a Keras 3 functional model with the same weights.
+
+    Integer inputs keep their dtype and are cast to float32 inside the model.
+
+    Parameters
+    ----------
+    graph : Graph
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    ModelError
+        When the graph has layers that Keras does not; names them all.
+    """
+    import keras
+
+    missing = [
+        f"{node.name} ({node.op})"
+        for node in graph.nodes
+        if node.op in MISSING or node.attrs.get("padding_value") is not None
+    ]
+    if missing:
+        raise ModelError(f"{graph.name}: Keras has no such layer: {', '.join(missing)}")
+    names, values = keras_names(graph), {}
+    entry = keras.Input(graph.input.attrs["shape"], dtype=graph.input.attrs["dtype"], name="input")
+    is_float = graph.input.attrs["dtype"].startswith("float")
+    values[graph.input.name] = entry if is_float else keras.ops.cast(entry, "float32")
+    for node in graph.nodes[1:]:
+        inputs = [values[source] for source in node.inputs]
+        layer = _layer(keras, node, names[node.name])
+        values[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
+        _set_weights(layer, node)
+    return keras.Model(entry, values[graph.output], name=_identifier(graph.name))
+
+
+def from_keras_weights(graph: Graph, model) -> Graph:
+    """Return `graph` with the weights of the Keras model that `to_keras` made of it."""
+    names = keras_names(graph)
+    nodes = []
+    for node in graph.nodes:
+        if not node.weights:
+            nodes.append(node)
+            continue
+        variables = {v.name: v for v in model.get_layer(names[node.name]).weights}
+        weights = {key: np.asarray(variables[key], np.float32) for key in node.weights}
+        nodes.append(node.with_weights(**weights))
+    return graph.with_nodes(nodes)
+
+
+def _exists(node):
+    return node.op not in MISSING and node.attrs.get("padding_value") is None
+
+
+def _layer(keras, node, name):
+    options: dict[str, Any] = {"name": name, "dtype": "float32", **node.attrs}
+    options.pop("padding_value", None)
+    op = node.op
+    options.pop("padding_value", None)
+    if op in CHANNELS_LAST:
+        options["data_format"] = "channels_last"
+    if op == "Add" and options.pop("average"):
+        op = "Average"
+    if op == "Activation":
+        alpha = options.pop("alpha")
+        if options["activation"] == "leaky_relu":
+            options["negative_slope"] = alpha
+            del options["activation"]
+            op = "LeakyReLU"
+    return getattr(keras.layers, op)(**options)
+
+
+def _set_weights(layer, node):
+    for variable in layer.weights:
+        if variable.name in node.weights:
+            variable.assign(node.weights[variable.name])
+
+
+def _identifier(name):
+    return "".join(c if c.isalnum() or c in "_-." else "_" for c in name)
