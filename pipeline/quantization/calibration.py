@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipeline.errors import ModelError
-from pipeline.graph.forward import forward
+from pipeline.errors import DataError, ModelError
+from pipeline.graph.forward import TEMPORAL, forward
 from pipeline.graph.graph import Graph
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import (
@@ -53,6 +53,8 @@ def calibrate(
     ------
     ModelError
         When an activation overflows or is not a number.
+    DataError
+        When the frames of a temporal model do not fill their batches.
     """
     ranges, low, high = observe(graph, assignment, samples, options, progress)
     quantizers = {name: n.output for name, n in assignment.nodes.items() if n.output}
@@ -117,33 +119,47 @@ def observe(
     observer = make_observer(options.observer, options.momentum)
     ranges: dict[str, np.ndarray] = {}
     low = high = None
+    size, epochs = options.calibration.batch_size, options.calibration.epochs
+    done, total = 0, epochs * math.ceil(len(samples) / size)
 
     def probe(name, values):
+        nonlocal low, high, done
+        if name == graph.input.name and assignment.input is not None:
+            per_tensor = assignment.input.per_tensor
+            high = observer.merge(high, observer.measure(values, per_tensor=per_tensor))
+            smallest = -observer.measure(-values, per_tensor=per_tensor)
+            low = observer.merge(low, smallest, lower=True)
         if name in quantizers:
-            per_tensor = quantizers[name].per_tensor
-            new = observer.measure(np.abs(values), per_tensor=per_tensor)
+            new = observer.measure(np.abs(values), per_tensor=quantizers[name].per_tensor)
             if not np.isfinite(new).all():
                 raise ModelError(
                     f"{name}: its output is infinite or not a number on the calibration samples;"
                     " check the layer's weights and those before it"
                 )
             ranges[name] = observer.merge(ranges.get(name), new)
+        if name == graph.nodes[-1].name:
+            done += 1
+            if progress is not None:
+                progress(done, total)
 
-    size, epochs = options.calibration.batch_size, options.calibration.epochs
-    total = epochs * math.ceil(len(samples) / size)
-    starts = [start for _ in range(epochs) for start in range(0, len(samples), size)]
-    for done, start in enumerate(starts, 1):
-        batch = samples[start : start + size]
-        if assignment.input is not None:
-            per_tensor = assignment.input.per_tensor
-            values = np.asarray(batch, np.float32)
-            high = observer.merge(high, observer.measure(values, per_tensor=per_tensor))
-            smallest = -observer.measure(-values, per_tensor=per_tensor)
-            low = observer.merge(low, smallest, lower=True)
-        forward(graph, batch, batch_size=len(batch), probe=probe)
-        if progress is not None:
-            progress(done, total)
+    streams = _streams(graph, samples, size)
+    for _ in range(epochs):
+        forward(graph, samples, batch_size=size, probe=probe, streams=streams)
     return ranges, low, high
+
+
+def _streams(graph, samples, batch_size):
+    """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
+    temporal = [node.name for node in graph.nodes if node.op in TEMPORAL]
+    if not temporal:
+        return 1
+    if len(samples) % batch_size:
+        raise DataError(
+            f"calibration samples of {graph.name}: found {len(samples)} frames; with the temporal"
+            f" layer {temporal[0]} it must be a multiple of quantization.calibration.batch_size"
+            f" = {batch_size} (a batch is one frame of that many videos)"
+        )
+    return batch_size
 
 
 def _with_range(spec, range_max, rate):

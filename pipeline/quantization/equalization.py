@@ -16,6 +16,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.operations import NEURAL_OPS
 from pipeline.quantization.assignment import QuantizerSpec
+from pipeline.quantization.fixed_point import floor_log2
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
 _RESHAPING = ("Reshape", "Flatten")
@@ -77,9 +78,7 @@ def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:
     float32 array
         ``(2**bits - 1) * 2**(floor(log2(range_max)) - bits)``; 0 where the range is 0.
     """
-    _, exponent = np.frexp(range_max)
-    largest = np.float32(2**bits - 1)
-    return np.where(range_max > 0, np.ldexp(largest, exponent - 1 - bits), np.float32(0))
+    return np.ldexp(np.float32(2**bits - 1), floor_log2(range_max) - bits)
 
 
 def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tuple | None] | None:

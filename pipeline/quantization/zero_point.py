@@ -48,6 +48,7 @@ def fold_zero_point(graph: Graph, range_min: np.ndarray) -> tuple[Graph, dict[st
         written = np.atleast_1d(layer.attrs.get("padding_value") or 0.0) - np.atleast_1d(offset)
         written = written[:1] if (written == written[0]).all() else written
         padding_values[layer.name] = written.astype(np.float32)
+        layer = layer.with_attrs(padding_value=tuple(padding_values[layer.name].tolist()))
     folded = layer.with_weights(bias=bias).with_attrs(use_bias=True)
     nodes = (folded if node.name == layer.name else node for node in graph.nodes)
     return graph.with_nodes(nodes), padding_values

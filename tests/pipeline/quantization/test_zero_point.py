@@ -1,5 +1,6 @@
 import numpy as np
 
+from pipeline.graph.forward import forward
 from pipeline.quantization.zero_point import fold_zero_point
 from tests.pipeline.quantization.graphs import chain, conv
 
@@ -69,4 +70,16 @@ def test_frames_share_the_minimum_of_their_channel():
         after.node("buffertempconv_1").weights["bias"],
         before["bias"] - before["kernel"][0, 0, 0::2].sum(axis=0),
         rtol=1e-5,  # another order of summation
+    )
+
+
+def test_moved_images_give_the_same_outputs():
+    graph = chain(("Rescaling", {"scale": 0.5}), conv(4, strides=2), dtype="float32")
+    low = np.float32([-1, -0.25, -3])
+    images = np.random.default_rng(0).uniform(-3, 3, (2, 6, 6, 3)).astype(np.float32)
+    after, _ = fold_zero_point(graph, low)
+    np.testing.assert_allclose(
+        forward(after, images - low),
+        forward(graph, images),
+        atol=1e-5,  # float32 sums of 27 products
     )
