@@ -119,6 +119,7 @@ class _Reader:
             per_tensor=_per_tensor(config.get("axis", "per-tensor")),
             range_min=weights["range_min"],
             range_max=weights["range_max"],
+            clip_at_zero=False,
         )
 
     def _float_head(self, layer):

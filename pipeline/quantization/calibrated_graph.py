@@ -48,6 +48,8 @@ class InputQuantizer:
     bits : int
     signed, per_tensor : bool
     range_min, range_max : float32 array of shape () or (channels,)
+    clip_at_zero : bool
+        Unsigned outputs never go below zero, as on the chip; False is QuantizeML's container.
     """
 
     bits: int
@@ -55,6 +57,7 @@ class InputQuantizer:
     per_tensor: bool
     range_min: np.ndarray
     range_max: np.ndarray
+    clip_at_zero: bool = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,0 +1,88 @@
+"""Keep an integer model in one file: registers as arrays, the rest as JSON."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
+from simulator.archive import ArchiveError, read_archive, write_archive
+
+KIND = "quantized model"
+
+
+def save_quantized(path, graph: QuantizedGraph) -> None:
+    """Write an integer model to `path`, byte for byte reproducible."""
+    arrays: dict[str, np.ndarray] = {}
+    nodes = []
+    for node in graph.nodes:
+        arrays |= {f"{node.name}/{key}": value for key, value in node.registers.items()}
+        arrays[f"{node.name}/format.frac_bits"] = np.asarray(node.format.frac_bits, np.int64)
+        if node.format.scales is not None:
+            arrays[f"{node.name}/format.scales"] = np.asarray(node.format.scales, np.float32)
+        nodes.append(
+            {
+                "name": node.name,
+                "op": node.op,
+                "inputs": node.inputs,
+                "attrs": dict(node.attrs),
+                "bits": dict(node.bits),
+                "registers": sorted(node.registers),
+                "value_bits": node.format.value_bits,
+                "shape": node.shape,
+            }
+        )
+    header = {
+        "kind": KIND,
+        "name": graph.name,
+        "scheme": graph.scheme,
+        "output": graph.output,
+        "notes": graph.notes,
+        "nodes": nodes,
+    }
+    write_archive(path, header, arrays)
+
+
+def load_quantized(path) -> QuantizedGraph:
+    """Read an integer model.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, damaged or of another kind.
+    """
+    try:
+        header, arrays = read_archive(path, KIND)
+        return QuantizedGraph(
+            name=header["name"],
+            scheme=header["scheme"],
+            nodes=tuple(_node(entry, arrays) for entry in header["nodes"]),
+            output=header["output"],
+            notes=tuple(header["notes"]),
+        )
+    except ArchiveError as error:
+        raise ModelError(str(error)) from error
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged {KIND} ({error}); quantize again") from error
+
+
+def _node(entry, arrays) -> QuantizedNode:
+    name = entry["name"]
+    return QuantizedNode(
+        name=name,
+        op=entry["op"],
+        inputs=tuple(entry["inputs"]),
+        attrs={key: _tuples(value) for key, value in entry["attrs"].items()},
+        registers={key: arrays[f"{name}/{key}"] for key in entry["registers"]},
+        bits=entry["bits"],
+        format=Format(
+            value_bits=entry["value_bits"],
+            frac_bits=arrays[f"{name}/format.frac_bits"],
+            scales=arrays.get(f"{name}/format.scales"),
+        ),
+        shape=tuple(entry["shape"]),
+    )
+
+
+def _tuples(value):
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

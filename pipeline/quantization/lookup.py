@@ -1,0 +1,66 @@
+"""Look-up tables of activations that are not a ReLU, computed in float32 as QuantizeML does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pipeline.quantization.fixed_point import clip_bits
+
+INDEX_BITS = 11
+"""Width of a table index, sign included."""
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x.astype(np.float64)))
+
+
+def _gelu(x, alpha):
+    erf = np.array([math.erf(value / math.sqrt(2)) for value in x.tolist()])
+    return 0.5 * x * (1 + erf)
+
+
+def _hard_silu(x, alpha):
+    return x * np.clip(x + np.float32(3), 0, 6) * np.float32(1 / 6)
+
+
+FUNCTIONS = {
+    "leaky_relu": lambda x, alpha: np.maximum(x * np.float32(alpha), x),
+    "hard_silu": _hard_silu,
+    "gelu": _gelu,
+    "swish": lambda x, alpha: x * _sigmoid(x),
+}
+"""Activation name to function of (float32 array, alpha)."""
+
+
+def lookup_table(
+    activation: str, alpha: float, frac_bits: int, lut_bits: int
+) -> tuple[np.ndarray, np.float32]:
+    """Return the table of an activation over every index.
+
+    Parameters
+    ----------
+    activation : str
+        Key of `FUNCTIONS`.
+    alpha : float
+        Negative slope of ``leaky_relu``.
+    frac_bits : int
+        Fractional bits of the index.
+    lut_bits : int
+        Width of a table value, sign included.
+
+    Returns
+    -------
+    values : int16 array of shape (2**INDEX_BITS,)
+        From the most negative index up.
+    scale : float32
+        Value of one unit.
+    """
+    half = 1 << (INDEX_BITS - 1)
+    x = np.arange(-half, half, dtype=np.float32) * np.float32(2.0 ** -int(frac_bits))
+    y = FUNCTIONS[activation](x, alpha).astype(np.float32)
+    value_bits = lut_bits - 1
+    # Compiled graphs of the reference multiply by the float32 reciprocal of the constant.
+    scale = np.float32(np.abs(y).max() * (np.float32(1) / np.float32(2**value_bits - 1)))
+    return clip_bits(np.rint(y / scale), value_bits).astype(np.int16), scale
