@@ -61,16 +61,13 @@ def to_keras(graph: Graph):
     """
     import keras
 
-    missing = [
-        f"{node.name} ({node.op})"
-        for node in graph.nodes
-        if node.op in MISSING or node.attrs.get("padding_value") is not None
-    ]
+    missing = [f"{node.name} ({node.op})" for node in graph.nodes if not _exists(node)]
     if missing:
         raise ModelError(f"{graph.name}: Keras has no such layer: {', '.join(missing)}")
     names, values = keras_names(graph), {}
-    entry = keras.Input(graph.input.attrs["shape"], dtype=graph.input.attrs["dtype"], name="input")
-    is_float = graph.input.attrs["dtype"].startswith("float")
+    shape, dtype = graph.input.attrs["shape"], graph.input.attrs["dtype"]
+    entry = keras.Input(shape, dtype=dtype, name=names[graph.input.name])
+    is_float = dtype.startswith("float")
     values[graph.input.name] = entry if is_float else keras.ops.cast(entry, "float32")
     for node in graph.nodes[1:]:
         inputs = [values[source] for source in node.inputs]
@@ -102,7 +99,6 @@ def _layer(keras, node, name):
     options: dict[str, Any] = {"name": name, "dtype": "float32", **node.attrs}
     options.pop("padding_value", None)
     op = node.op
-    options.pop("padding_value", None)
     if op in CHANNELS_LAST:
         options["data_format"] = "channels_last"
     if op == "Add" and options.pop("average"):
