@@ -1,0 +1,1 @@
+"""The steps of the pipeline, one module for each stage of dvc.yaml."""

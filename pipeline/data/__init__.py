@@ -2,6 +2,13 @@
 
 from pipeline.data.calibration import calibration_samples
 from pipeline.data.dataset import Dataset
-from pipeline.data.sources import known_sources, load_data
+from pipeline.data.sources import check_unchanged, fingerprint, known_sources, load_data
 
-__all__ = ["Dataset", "calibration_samples", "known_sources", "load_data"]
+__all__ = [
+    "Dataset",
+    "calibration_samples",
+    "check_unchanged",
+    "fingerprint",
+    "known_sources",
+    "load_data",
+]

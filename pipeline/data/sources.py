@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 
+from pipeline.data import arrays
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
 
@@ -32,3 +34,29 @@ def load_data(options) -> Dataset:
         raise DataError(f"data.name: found '{options.name}'; known sources: {', '.join(SOURCES)}")
     dataset = import_module(f"pipeline.data.{options.name}").load(options)
     return dataset.subset(options.train_samples, options.test_samples, seed=options.seed)
+
+
+def fingerprint(options) -> str | None:
+    """Return the SHA-256 of the user's file; None for a source whose content never changes."""
+    return arrays.fingerprint(options.path) if options.name == "arrays" else None
+
+
+def check_unchanged(options, built: Mapping) -> None:
+    """Refuse results whose images have been replaced since the model was built.
+
+    Parameters
+    ----------
+    options : pipeline.config.Data
+    built : mapping
+        Metrics of the ``build`` stage; ``data_sha256`` is the fingerprint it saw.
+
+    Raises
+    ------
+    DataError
+        DVC sees the path of the user's file, not its content; this tells the user.
+    """
+    if fingerprint(options) != built.get("data_sha256"):
+        raise DataError(
+            f"data.path: '{options.path}' has changed since the model was built; run "
+            "'dvc repro --force build' and then 'dvc repro'"
+        )

@@ -1,0 +1,45 @@
+"""Draw which classes are taken for which."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+MANY = 20
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """Return the int64 array of shape (classes, classes): rows are labels, columns predictions.
+
+    Predictions beyond the classes (a model with spare outputs) fall into one more column.
+    """
+    matrix = np.zeros((classes, classes + 1), np.int64)
+    np.add.at(matrix, (labels, np.minimum(predictions, classes)), 1)
+    return matrix if matrix[:, -1].any() else matrix[:, :-1]
+
+
+def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str]) -> bytes:
+    """Return a PNG picture of the confusion matrix; equal input gives equal bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    matrix = confusion_matrix(labels, predictions, len(classes))
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="predicted by the emulator", ylabel="label")
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [*classes, "other"][: matrix.shape[1]]
+    if len(classes) <= MANY:
+        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 2 else 0)
+        axes.set_yticks(range(len(classes)), classes)
+        for row, column in np.argwhere(matrix):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            text = str(matrix[row, column])
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels)} images right")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,82 @@
+"""Where each artifact lies, and small files written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipeline.errors import DataError
+
+PARAMS = Path("params.yaml")
+ARTIFACTS = Path("artifacts")
+GRAPH = ARTIFACTS / "graph.npz"
+ARCHITECTURE = ARTIFACTS / "architecture.txt"
+TRANSFORMED = ARTIFACTS / "transformed.npz"
+QUANTIZED = ARTIFACTS / "quantized.npz"
+PROGRAM = ARTIFACTS / "program.npz"
+SUMMARY = ARTIFACTS / "summary.txt"
+TABLE = ARTIFACTS / "table.txt"
+METRICS = ARTIFACTS / "metrics"
+PLOTS = ARTIFACTS / "plots"
+TRAINING_CURVE = PLOTS / "training.csv"
+PREDICTIONS = PLOTS / "predictions.csv"
+LAYERS = PLOTS / "layers.csv"
+CONFUSION = PLOTS / "confusion.png"
+
+
+def metrics_path(stage: str) -> Path:
+    """Return the file that holds a stage's metrics."""
+    return METRICS / f"{stage}.json"
+
+
+def write_bytes(path, content: bytes) -> None:
+    """Write `content` to a temporary file beside `path`, then rename it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path, text: str) -> None:
+    """Write a text that ends in one newline."""
+    write_bytes(path, (text.rstrip("\n") + "\n").encode())
+
+
+def write_json(path, values: Mapping) -> None:
+    """Write `values` as JSON; the same values give the same bytes."""
+    write_text(path, json.dumps(values, indent=1, allow_nan=False))
+
+
+def read_json(path) -> dict:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    DataError
+        When it is missing or damaged.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable ({error}); run 'dvc repro' to make it") from error
+
+
+def write_csv(path, columns: Iterable[str], rows: Iterable[Iterable]) -> None:
+    """Write a table with a header line."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_bytes(path, buffer.getvalue().encode())

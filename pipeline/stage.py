@@ -1,0 +1,38 @@
+"""Run a stage: errors of the user's making become one clear message and exit status 1."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+from pipeline.errors import CrossgradeError
+from simulator.archive import ArchiveError
+from simulator.errors import ProgramError
+
+REFUSED, INTERRUPTED = 1, 130
+
+
+def run(name: str, function: Callable[[], None]) -> None:
+    """Call `function`, and exit with a message when it refuses or is interrupted.
+
+    Parameters
+    ----------
+    name : str
+        Stands before the message.
+    function : function
+        Its files appear whole or not at all; it may raise what this package's errors are.
+    """
+    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout)
+    try:
+        function()
+    except (CrossgradeError, ProgramError, ArchiveError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(REFUSED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{name}: {where}{error.strerror or error}\n")
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{name}: interrupted; nothing was written\n")
+        sys.exit(INTERRUPTED)

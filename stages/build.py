@@ -1,0 +1,66 @@
+"""Stage ``build``: an architecture and images to a trained float graph."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from pipeline.accuracy import accuracy
+from pipeline.config import load
+from pipeline.data import fingerprint, load_data
+from pipeline.files import ARCHITECTURE, GRAPH, TRAINING_CURVE, metrics_path, write_json, write_text
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.archive import save_graph
+from pipeline.graph.describe import describe, non_trainable
+from pipeline.stage import run
+from pipeline.training import train
+from pipeline.training_curve import write_curve
+
+# Its start-up notices, and kernels whose results depend on the machine.
+QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+def main() -> None:
+    """Build, train, measure."""
+    for name, value in QUIET_TENSORFLOW.items():
+        os.environ.setdefault(name, value)
+    config = load()
+    graph = build_graph(config.model, seed=config.seed)
+    data = load_data(config.data)
+    logging.info("%s: %s parameters", graph.name, f"{graph.parameters:,}")
+
+    def progress(epoch, epochs, metrics):
+        logging.info("epoch %d/%d %s", epoch, epochs, _format(metrics))
+
+    graph, history = train(
+        graph,
+        data.x_train,
+        data.y_train,
+        data.x_test,
+        data.y_test,
+        config.training,
+        seed=config.seed,
+        progress=progress,
+    )
+    metrics = {
+        "accuracy": accuracy(graph, data.x_test, data.y_test),
+        "parameters": graph.parameters,
+        "trainable_parameters": graph.parameters - non_trainable(graph),
+        "train_images": len(data.x_train),
+        "test_images": len(data.x_test),
+    }
+    if seen := fingerprint(config.data):
+        metrics["data_sha256"] = seen
+    save_graph(GRAPH, graph)
+    write_text(ARCHITECTURE, describe(graph))
+    write_curve(TRAINING_CURVE, history)
+    write_json(metrics_path("build"), metrics)
+    logging.info("float accuracy %.4f", metrics["accuracy"])
+
+
+def _format(metrics):
+    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+if __name__ == "__main__":
+    run("build", main)

@@ -1,0 +1,45 @@
+"""Stage ``evaluate``: run the program on the test images beside the float model."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.config import load
+from pipeline.confusion import draw_confusion
+from pipeline.data import load_data
+from pipeline.evaluation import evaluate
+from pipeline.files import (
+    CONFUSION,
+    GRAPH,
+    LAYERS,
+    PREDICTIONS,
+    PROGRAM,
+    metrics_path,
+    write_bytes,
+    write_csv,
+    write_json,
+)
+from pipeline.graph.archive import load_graph
+from pipeline.stage import run
+from simulator import Program
+
+
+def main() -> None:
+    """Simulate, compare, count."""
+    config = load()
+    data = load_data(config.data)
+    result = evaluate(Program.load(PROGRAM), load_graph(GRAPH), data, config.evaluate)
+    picture = draw_confusion(result.labels, result.predictions, data.classes)
+    names = [[data.classes[label] for label in labels] for labels in result.pairs()]
+    write_csv(PREDICTIONS, ("actual", "predicted"), names)
+    write_csv(LAYERS, result.layers[0], [layer.values() for layer in result.layers])
+    write_bytes(CONFUSION, picture)
+    write_json(metrics_path("evaluate"), result.metrics)
+    logging.info(
+        "accuracy: float %(float_accuracy).4f, emulator %(accuracy).4f; agreement %(agreement).4f",
+        result.metrics,
+    )
+
+
+if __name__ == "__main__":
+    run("evaluate", main)

@@ -1,0 +1,34 @@
+"""Stage ``quantize``: a float graph to integers, calibrated on images."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.config import load
+from pipeline.data import calibration_samples, load_data
+from pipeline.files import QUANTIZED, TRANSFORMED, metrics_path, write_json
+from pipeline.graph.archive import load_graph
+from pipeline.quantization.archive import save_quantized
+from pipeline.quantization.quantize import quantize
+from pipeline.stage import run
+
+
+def main() -> None:
+    """Calibrate and quantize."""
+    config = load()
+    graph = load_graph(TRANSFORMED)
+    samples = calibration_samples(load_data(config.data), config.quantization.calibration)
+    quantized = quantize(graph, samples, config.quantization)
+    for note in quantized.notes:
+        logging.warning(note)
+    metrics = {
+        "calibration_images": config.quantization.calibration.samples,
+        "nodes": len(quantized.nodes),
+        "notes": list(quantized.notes),
+    }
+    save_quantized(QUANTIZED, quantized)
+    write_json(metrics_path("quantize"), metrics)
+
+
+if __name__ == "__main__":
+    run("quantize", main)

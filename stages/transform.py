@@ -1,0 +1,39 @@
+"""Stage ``transform``: a trained graph to one in the layer order of the newer chip."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.accuracy import accuracy, check_accuracy_drop
+from pipeline.config import load
+from pipeline.data import load_data
+from pipeline.files import GRAPH, TRANSFORMED, metrics_path, write_json
+from pipeline.graph.archive import load_graph, save_graph
+from pipeline.stage import run
+from pipeline.transforms import apply
+
+
+def main() -> None:
+    """Apply the configured transforms and measure what each one changes."""
+    config = load()
+    data = load_data(config.data)
+    graph = load_graph(GRAPH)
+    samples = data.x_train[: config.transforms.samples]
+    transformed, report = apply(graph, config.transforms, samples)
+    before = accuracy(graph, data.x_test, data.y_test)
+    after = accuracy(transformed, data.x_test, data.y_test) if report else before
+    check_accuracy_drop(before, after, config.transforms.max_accuracy_drop)
+    for name, change in report.items():
+        logging.info(
+            "%s: %d layers, largest difference %.2g",
+            name,
+            len(change["changed"]),
+            change["max_abs_difference"],
+        )
+    metrics = {"accuracy": after, "accuracy_drop": before - after, **report}
+    save_graph(TRANSFORMED, transformed)
+    write_json(metrics_path("transform"), metrics)
+
+
+if __name__ == "__main__":
+    run("transform", main)
