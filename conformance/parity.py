@@ -1,0 +1,172 @@
+"""Quantize the same float models with QuantizeML and here, and compare every integer register.
+
+``python -m conformance.parity [MODEL...]`` runs every model at 8/8/8, 8/4/4 and 4/4/4 bits, per
+channel and per tensor, prints one line each and every register that differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance import quantizeml_model
+from conformance.parity_models import MODELS, images
+from pipeline.config.sections import Calibration, Quantization
+from pipeline.graph.graph import Graph
+from pipeline.quantization.calibrated_graph import CalibratedGraph
+from pipeline.quantization.integerize import integerize
+from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.schemes.quantizeml import calibrated
+
+BITS = ((8, 8, 8), (8, 4, 4), (4, 4, 4))
+"""Widths of the first layer's weights, of the others, and of activations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One register whose integers are not equal everywhere.
+
+    Attributes
+    ----------
+    layer, register : str
+    differing, total : int
+        Number of values.
+    largest : float
+        Largest absolute difference.
+    """
+
+    layer: str
+    register: str
+    differing: int
+    total: int
+    largest: float
+
+    def __str__(self):
+        return (
+            f"{self.layer}/{self.register}: {self.differing} of {self.total} values differ,"
+            f" by at most {self.largest:g}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """The outcome of one comparison.
+
+    Attributes
+    ----------
+    values : int
+        Register values compared.
+    differences : list of Difference
+        Registers not equal, or held by one side only (``total`` is 0 then).
+    range_error : float
+        Largest relative difference of a calibrated range; not 0 where the two sides add
+        float32 products in another order.
+    """
+
+    values: int
+    differences: list[Difference]
+    range_error: float
+
+
+def parity_options(bits=(8, 8, 8), *, per_tensor=False, batch_size=10, **others) -> Quantization:
+    """Return options under which both sides mean the same."""
+    return Quantization(
+        input_weight_bits=bits[0],
+        weight_bits=bits[1],
+        activation_bits=bits[2],
+        per_tensor_activations=per_tensor,
+        flatten="saturate",
+        calibration=Calibration(batch_size=batch_size),
+        **others,
+    )
+
+
+def compare(graph: Graph, samples: np.ndarray, options: Quantization) -> Parity:
+    """Quantize `graph` on both sides and compare all registers."""
+    reference = quantizeml_model.reload(quantizeml_model.quantize(graph, samples, options))
+    ours = calibrated(graph, samples, options)
+    integers = own_registers(integerize(ours))
+    theirs = {name: found for name, found in quantizeml_model.registers(reference).items() if found}
+    values, differences = 0, []
+    for layer in sorted(integers.keys() | theirs.keys()):
+        mine, other = integers.get(layer, {}), theirs.get(layer, {})
+        for register in sorted(mine.keys() | other.keys()):
+            if register not in mine or register not in other:
+                if "shift" in register and not np.any(mine.get(register, other.get(register))):
+                    continue  # a shift by 0 may be left out
+                differences.append(
+                    Difference(layer=layer, register=register, differing=1, total=0, largest=np.inf)
+                )
+                continue
+            values += mine[register].size
+            differences += _difference(layer, register, mine[register], other[register])
+    return Parity(values=values, differences=differences, range_error=_range_error(ours, reference))
+
+
+def own_registers(quantized: QuantizedGraph) -> dict[str, dict[str, np.ndarray]]:
+    """Return registers by layer and name, under QuantizeML's layer names."""
+    names = {"Quantizer": "InputQuantizer", "Dequantizer": "Dequantizer"}
+    return {
+        names.get(node.op, node.name): {
+            key.replace("global_pool_shift", "input_shift"): value
+            for key, value in node.registers.items()
+        }
+        for node in quantized.nodes
+        if node.registers
+    }
+
+
+def _difference(layer, register, mine, other) -> Iterator[Difference]:
+    # A scalar, or one value per channel of a flattened tensor, repeats.
+    other = np.resize(other, mine.shape) if mine.size % other.size == 0 else np.full_like(mine, -1)
+    wrong = mine != other
+    if wrong.any():
+        largest = np.abs(mine.astype(np.float64) - other).max()
+        yield Difference(
+            layer=layer,
+            register=register,
+            differing=int(wrong.sum()),
+            total=mine.size,
+            largest=float(largest),
+        )
+
+
+def _range_error(ours: CalibratedGraph, reference) -> float:
+    errors = [0.0]
+    for name, node in ours.nodes.items():
+        if node.output:
+            theirs = reference.get_layer(name).out_quantizer.range_max.numpy()
+            theirs = theirs / reference.get_layer(name).out_quantizer.rescaling_rate.numpy()
+            mine = node.output.range_max / node.output.rescaling_rate
+            errors.append(float((np.abs(mine - theirs) / np.maximum(theirs, 1e-30)).max()))
+    return max(errors)
+
+
+def main(names: list[str]) -> int:
+    """Compare the named models, all by default; return the number of differing values."""
+    values = differing = 0
+    for name in names or MODELS:
+        graph = MODELS[name]()
+        samples = images(graph, 40)
+        for bits in BITS:
+            for per_tensor in (False, True):
+                result = compare(graph, samples, parity_options(bits, per_tensor=per_tensor))
+                wrong = sum(difference.differing for difference in result.differences)
+                axis = "per tensor" if per_tensor else "per channel"
+                print(
+                    f"{name:16} {'/'.join(map(str, bits))} {axis:11} {result.values:7} values,"
+                    f" {wrong} differ; ranges agree to {result.range_error:.1e}",
+                    flush=True,
+                )
+                for difference in result.differences:
+                    print(f"    {difference}")
+                values, differing = values + result.values, differing + wrong
+    print(f"{values} register values compared, {differing} differ")
+    return differing
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) > 0)

@@ -1,0 +1,150 @@
+"""Carry a float graph to tf_keras, quantize it with QuantizeML and read its integer registers."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from pipeline.graph.graph import Graph
+
+_ORDER = {
+    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
+}
+
+
+def to_tf_keras(graph: Graph):
+    """Return the tf_keras model of a float graph, layers and weights by the same names."""
+    import tf_keras as keras
+    from quantizeml import layers as quantizeml_layers
+
+    tensors, model_input = {}, None
+    for node in graph.nodes:
+        attrs = {key: value for key, value in node.attrs.items() if key != "padding_value"}
+        if node.op == "Input":
+            model_input = keras.layers.Input(attrs["shape"], dtype=attrs["dtype"], name=node.name)
+            tensors[node.name] = model_input
+            continue
+        if node.op == "LeakyReLU":
+            attrs = {"alpha": attrs["negative_slope"]}
+        if node.op in ("DepthwiseConv2D", "DepthwiseConv2DTranspose"):
+            attrs = {k: list(v) if isinstance(v, tuple) else v for k, v in attrs.items()}
+        if node.op in ("BufferTempConv", "DepthwiseBufferTempConv"):
+            attrs["kernel_size"] = attrs.pop("fifo_size")
+        own = node.op.startswith(("BufferTemp", "DepthwiseBufferTemp", "DepthwiseConv2DTr"))
+        own = own or (node.op == "Activation" and attrs["activation"] not in ("softmax", "sigmoid"))
+        if node.op == "Activation" and attrs["activation"] != "leaky_relu":
+            attrs.pop("alpha")
+        if node.op == "Add" and not attrs.pop("average"):
+            own = False
+        layer = getattr(quantizeml_layers if own else keras.layers, node.op)(
+            name=node.name, **attrs
+        )
+        inputs = [tensors[name] for name in node.inputs]
+        tensors[node.name] = layer(inputs[0] if len(inputs) == 1 else inputs)
+        order = _ORDER.get(node.op, ("kernel", "bias"))
+        layer.set_weights([node.weights[key] for key in order if key in node.weights])
+    return keras.Model(model_input, tensors[graph.output], name=graph.name)
+
+
+def quantize(graph: Graph, samples: np.ndarray, options):
+    """Quantize `graph` with QuantizeML by the same options; returns a tf_keras model."""
+    import tf_keras
+    from quantizeml.layers import QuantizationParams
+    from quantizeml.models import quantize as quantizeml_quantize
+
+    tf_keras.utils.disable_interactive_logging()
+    parameters = QuantizationParams(
+        activation_bits=options.activation_bits,
+        per_tensor_activations=options.per_tensor_activations,
+        weight_bits=options.weight_bits,
+        output_bits=options.output_bits,
+        input_weight_bits=options.input_weight_bits,
+        buffer_bits=options.buffer_bits,
+        last_output_bits=options.last_output_bits,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return quantizeml_quantize(
+            to_tf_keras(graph),
+            qparams=parameters,
+            samples=samples,
+            num_samples=len(samples),
+            batch_size=options.calibration.batch_size,
+            epochs=options.calibration.epochs,
+        )
+
+
+def reload(model):
+    """Save and load a quantized model: recording fails on one that has just been calibrated."""
+    from quantizeml import load_model
+
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "model.h5"
+        model.save(path, include_optimizer=False)
+        return load_model(str(path))
+
+
+def registers(model) -> dict[str, dict[str, np.ndarray]]:
+    """Return the integer registers of a quantized tf_keras model, by layer and register name.
+
+    The layers that QuantizeML adds go by their types, ``InputQuantizer`` and ``Dequantizer``.
+    """
+    from quantizeml.models import record_quantization_variables
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        record_quantization_variables(model)
+    found = {}
+    for layer in model.layers:
+        kind = type(layer).__name__
+        name = kind if kind in ("InputQuantizer", "Dequantizer") else layer.name
+        found[name] = dict(_registers(layer))
+    return found
+
+
+def _registers(layer):
+    for name, key in (
+        ("weight_quantizer", "kernel"),
+        ("dw_weight_quantizer", "depthwise_kernel"),
+        ("pw_weight_quantizer", "pointwise_kernel"),
+    ):
+        if hasattr(layer, name):
+            yield key, _integers(getattr(layer, name).qweights.value.fp.values)
+    for name, key in (("bias_quantizer", "bias"), ("max_value_quantizer", "max_value")):
+        if hasattr(layer, name):
+            quantizer = getattr(layer, name)
+            shift = _integers(quantizer.shift.value)
+            yield key, _integers(quantizer.qweights.value.fp.values) >> shift
+            yield f"{key}_shift", shift
+    if hasattr(layer, "padding_value_quantizer"):
+        recorded = layer.padding_value_quantizer.qweights.value
+        yield "padding_value", _integers(recorded.fp.values)
+    for name in ("input_shift", "a_shift", "b_shift"):
+        if getattr(layer, name, None) is not None and getattr(layer, name).value is not None:
+            yield name, _integers(getattr(layer, name).value)
+    quantizer = getattr(layer, "out_quantizer", None)
+    if quantizer is not None:
+        if getattr(quantizer, "qscales", None) is not None:
+            yield "output_scales", _integers(quantizer.qscales.value.values)
+        yield "output_shift", _integers(quantizer.shift.value)
+    if hasattr(layer, "zero_points"):
+        yield "scales", np.exp2(layer.frac_bits.value.numpy())
+        yield "zero_points", _integers(layer.zero_points.value.fp.values)
+    if hasattr(layer, "lut_bits"):
+        keys, values = (np.asarray(array) for array in layer.values.export())
+        yield "lut_values", _integers(values[np.argsort(keys)])
+    if type(layer).__name__ == "Dequantizer":
+        scales = 1 if layer.scales is None else layer.scales.value.numpy()
+        yield "scales", np.float32(scales) * np.exp2(-layer.frac_bits.value.numpy())
+
+
+def _integers(values):
+    values = np.asarray(values)
+    integers = values.astype(np.int64)
+    np.testing.assert_array_equal(integers, values)
+    return integers
