@@ -1,0 +1,111 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.config.sections import Training
+from pipeline.errors import DataError
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.forward import forward
+from pipeline.training import train
+
+CONF = Path(__file__).parents[2] / "conf"
+SMALL = {
+    "name": "small",
+    "input": {"shape": [4, 4, 1]},
+    "layers": [
+        {"Conv2D": {"filters": 4, "kernel_size": 3}},
+        {"BatchNormalization": {"momentum": 0.9}},
+        {"ReLU": {"max_value": 6}},
+        "Flatten",
+        {"Dropout": {"rate": 0.1}},
+        {"Dense": {"units": 2}},
+    ],
+}
+OPTIONS = Training(epochs=3, batch_size=16, learning_rate=0.01)
+
+
+def data(count=96):
+    """Images that are bright at the top (class 0) or at the bottom (class 1)."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, count)
+    images = rng.integers(0, 100, (count, 4, 4, 1))
+    images[labels == 0, :2] += 150
+    images[labels == 1, 2:] += 150
+    return images.astype(np.uint8), labels
+
+
+def weights(graph):
+    return {f"{n.name}/{key}": array for n in graph.nodes for key, array in n.weights.items()}
+
+
+@pytest.mark.slow
+def test_training_is_reproducible_and_follows_the_seed():
+    images, labels = data()
+    graph = build_graph(SMALL)
+    seen = []
+    runs = [
+        train(graph, images, labels, images, labels, OPTIONS, seed=seed, progress=progress)
+        for seed, progress in ((1, lambda *args: seen.append(args)), (1, None), (2, None))
+    ]
+    (first, history), (again, same), (other, _) = runs
+    assert history == same
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert [epoch for epoch, _, _ in seen] == [1, 2, 3]
+    assert seen[-1][2]["accuracy"] == history["accuracy"][-1]
+    for name, array in weights(first).items():
+        assert array.tobytes() == weights(again)[name].tobytes(), name
+    assert any(np.any(array != weights(other)[name]) for name, array in weights(first).items())
+    # The input graph is untouched, and every kind of weight has been trained.
+    for name, array in weights(build_graph(SMALL)).items():
+        np.testing.assert_array_equal(array, weights(graph)[name])
+        assert np.any(array != weights(first)[name]), name
+
+
+@pytest.mark.slow
+def test_float_labels_train_a_regression():
+    images, labels = data()
+    graph = build_graph({**SMALL, "layers": [*SMALL["layers"][:-1], {"Dense": {"units": 1}}]})
+    options = replace(OPTIONS, optimizer="sgd", schedule="constant", learning_rate=0.001)
+    trained, history = train(graph, images, labels.astype(np.float32), options=options)
+    assert set(history) == {"loss", "mean_absolute_error"}
+    assert history["loss"][-1] < history["loss"][0]
+    assert trained.parameters == graph.parameters
+
+
+@pytest.mark.slow
+def test_the_default_model_learns_the_digits():
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * 255 / 16).astype(np.uint8)[..., None]
+    graph = build_graph(yaml.safe_load((CONF / "model" / "separable_cnn.yaml").read_text()))
+    options = Training(**yaml.safe_load((CONF / "training" / "default.yaml").read_text()))
+    trained, _ = train(graph, images[360:], digits.target[360:], options=options)
+    found = forward(trained, images[:360]).argmax(axis=1)
+    assert np.mean(found == digits.target[:360]) >= 0.95
+
+
+def test_no_epochs_keep_the_weights():
+    images, labels = data()
+    graph = build_graph(SMALL)
+    assert train(graph, images, labels, options=Training(epochs=0)) == (graph, {})
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((2, 5, 5, 1), np.uint8), np.zeros(2, int), r"shape \(2, 5, 5, 1\)"),
+        (np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, int), "found float32"),
+        (np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, int), r"shape \(0, 4, 4, 1\)"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, int), "found 3 for 2 images"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 2]), "from 0 to 2"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 2), int), "found 4 numbers"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 3)), r"found shape \(2, 3\)"),
+    ],
+)
+def test_unfit_data_is_refused(images, labels, message):
+    with pytest.raises(DataError, match=message):
+        train(build_graph(SMALL), images, labels, options=OPTIONS)
