@@ -92,6 +92,15 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
     return header, arrays
 
 
+def archive_kind(path) -> str | None:
+    """Return the kind of the archive at `path`; None when it is not one of ours."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(HEADER)).get("kind")
+    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError, OSError):
+        return None
+
+
 def _member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, EPOCH)
     info.compress_type = zipfile.ZIP_DEFLATED

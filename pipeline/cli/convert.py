@@ -1,0 +1,37 @@
+"""``crossgrade convert``: a quantized model to a program."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.parameters import PATH, load_any, target_option, warn
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Program file to write (.npz).")
+@target_option
+@click.option("--strict", is_flag=True, help="Refuse what exceeds the chip's published limits.")
+def command(model: str, output: str, target: str, strict: bool) -> None:
+    """Convert MODEL, a quantized model, to a program of the target chip.
+
+    MODEL is a QuantizeML-quantized Keras .h5 file, or what 'crossgrade quantize' wrote. No
+    TensorFlow and no vendor software is needed, and no code from the file is run.
+    """
+    from pipeline.errors import ModelError
+    from pipeline.graph.graph import Graph
+    from pipeline.quantization.calibrated_graph import CalibratedGraph
+    from pipeline.quantization.integerize import integerize
+    from pipeline.targets import convert
+
+    loaded = load_any(model)
+    if isinstance(loaded, Graph):
+        raise ModelError(
+            f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
+        )
+    quantized = integerize(loaded) if isinstance(loaded, CalibratedGraph) else loaded
+    program = convert(quantized, target, strict=strict)
+    warn(program.notes)
+    warn(program.limits())
+    program.save(output)
+    click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

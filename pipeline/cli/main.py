@@ -1,0 +1,77 @@
+"""The group of subcommands; each one's module is imported only when it runs or shows its help."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+COMMANDS = {
+    "quantize": "Quantize a float model to integers.",
+    "convert": "Convert a quantized model to a chip's program.",
+    "simulate": "Run a program on images, bit-exact.",
+    "summary": "Print a program's layers, and what exceeds the chip's limits.",
+    "describe": "Print a model's layers, shapes, parameters and MACs.",
+    "vectors": "Write golden vectors for firmware and RTL tests.",
+}
+"""Subcommand, which is also the name of its module, to its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and imports them on demand."""
+
+    def list_commands(self, context) -> list[str]:
+        """Return the names in the order of a model's way."""
+        return list(COMMANDS)
+
+    def get_command(self, context, name: str) -> click.Command | None:
+        """Import and return one command."""
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"pipeline.cli.{name}").command
+
+    def format_commands(self, context, formatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="crossgrade", prog_name="crossgrade")
+def cli() -> None:
+    """Carry Keras models between Akida 1.0 and 2.0, and run them bit for bit.
+
+    Nothing here needs TensorFlow, a board, or closed software.
+    """
+
+
+def main() -> None:
+    """Run the command line; refusals become one message and exit status 1."""
+    from pipeline.errors import CrossgradeError
+    from simulator.archive import ArchiveError
+    from simulator.errors import ProgramError
+
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(_say("interrupted; nothing was written", 130))
+    except KeyboardInterrupt:
+        sys.exit(_say("interrupted; nothing was written", 130))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (CrossgradeError, ProgramError, ArchiveError) as error:
+        sys.exit(_say(f"error: {error}", 1))
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(_say(f"error: {where}{error.strerror or error}", 1))
+
+
+def _say(message: str, status: int) -> int:
+    click.echo(message, err=True)
+    return status

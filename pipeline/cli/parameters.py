@@ -1,0 +1,51 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.errors import ModelError
+
+PATH = click.Path(dir_okay=False)
+
+target_option = click.option(
+    "--target",
+    envvar="CROSSGRADE_TARGET",
+    default="akida_v2",
+    show_default=True,
+    show_envvar=True,
+    help="Chip to convert to.",
+)
+
+
+def warn(lines) -> None:
+    """Print lines to the standard error stream, marked as warnings."""
+    for line in lines:
+        click.echo(f"warning: {line}", err=True)
+
+
+def load_any(path):
+    """Return a model of any phase: Graph, CalibratedGraph, QuantizedGraph.
+
+    Keras files (``.h5``, ``.keras``) and crossgrade's own ``.npz`` files are recognised.
+
+    Raises
+    ------
+    ModelError
+        When the file holds none of them.
+    """
+    from pathlib import Path
+
+    from pipeline.graph.archive import load_graph
+    from pipeline.importers import load_model
+    from pipeline.quantization.archive import KIND, load_quantized
+    from simulator.archive import archive_kind
+
+    if not Path(path).is_file():
+        raise ModelError(f"{path}: no such file; give a .h5, .keras or .npz model")
+    kind = archive_kind(path)
+    if kind == "program":
+        raise ModelError(f"{path}: is a program already; see 'crossgrade summary {path}'")
+    if kind == KIND:
+        return load_quantized(path)
+    return load_graph(path) if kind is not None else load_model(path)

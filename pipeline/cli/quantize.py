@@ -1,0 +1,68 @@
+"""``crossgrade quantize``: a float model to integers."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pipeline.cli.parameters import PATH, load_any, warn
+
+BITS = click.Choice(["4", "8"])
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Quantized model to write (.npz).")
+@click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
+@click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--input-weight-bits", type=BITS, default="8", show_default=True)
+@click.option("-w", "--weight-bits", type=BITS, default="8", show_default=True)
+@click.option("-a", "--activation-bits", type=BITS, default="8", show_default=True)
+@click.option("--output-bits", type=BITS, default="8", show_default=True)
+@click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
+@click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
+def command(model, output, samples, num_samples, batch_size, per_tensor, parity, **bits) -> None:
+    """Quantize MODEL, a float Keras file (.h5, .keras) or a graph of the pipeline (.npz).
+
+    Without --samples the ranges are measured on random images, which is not accurate.
+    """
+    from pipeline.config import Calibration, Quantization
+    from pipeline.errors import ModelError
+    from pipeline.graph.graph import Graph
+    from pipeline.quantization.archive import save_quantized
+    from pipeline.quantization.quantize import quantize
+
+    graph = load_any(model)
+    if not isinstance(graph, Graph):
+        raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
+    options = Quantization(
+        **{name: int(value) for name, value in bits.items()},
+        per_tensor_activations=per_tensor,
+        flatten="saturate" if parity else "align",
+        calibration=Calibration(
+            source="data" if samples else "random", samples=num_samples, batch_size=batch_size
+        ),
+    )
+    images = None
+    if samples is not None:
+        from pipeline.data.array_file import load_array
+
+        images = load_array(samples)[:num_samples]
+    with click.progressbar(length=1000, label="calibrating", file=sys.stderr) as bar:
+        done = 0
+
+        def progress(batches: int, total: int) -> None:
+            nonlocal done
+            now = round(1000 * batches / total)
+            bar.update(now - done)
+            done = now
+
+        quantized = quantize(graph, images, options, progress)
+    warn(quantized.notes)
+    save_quantized(output, quantized)
+    widths = "/".join(
+        bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
+    )
+    click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")

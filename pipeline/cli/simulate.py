@@ -1,0 +1,66 @@
+"""``crossgrade simulate``: a program on images."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import click
+
+from pipeline.cli.parameters import PATH, warn
+
+TOUCHED = {
+    "flatten": "values saturated while flattening, which the chip would not do",
+    "input below zero": "inputs fell below zero, where the chip clips",
+}
+"""Stage of saturation to what a user should know about it."""
+
+
+@click.command()
+@click.argument("program", type=PATH)
+@click.argument("images", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Write the outputs there (.npy).")
+@click.option("--trace", type=PATH, help="Write every layer's integer output there (.npz).")
+@click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
+def command(program: str, images: str, output: str | None, trace: str | None, batch_size) -> None:
+    """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
+
+    Without -o the index of the largest output of each image is printed. For programs with
+    buffered layers the images are successive frames of one stream.
+    """
+    import numpy as np
+
+    from pipeline.data.array_file import load_array, save_array
+    from simulator import Program, simulate
+    from simulator.archive import write_archive
+
+    loaded, batch = Program.load(program), load_array(images)
+    outputs: dict[str, list] = {}
+    touched: Counter = Counter()
+
+    def probe(layer, values) -> None:
+        outputs.setdefault(layer.name, []).append(values)
+
+    def tally(layer, stage: str, count: int) -> None:
+        if stage in TOUCHED:
+            touched[layer.name, stage] += count
+
+    with click.progressbar(length=len(batch), label="simulating", file=sys.stderr) as bar:
+        result = simulate(
+            loaded,
+            batch,
+            batch_size=batch_size,
+            probe=probe if trace else None,
+            tally=tally,
+            progress=bar.update,
+        )
+    warn(f"{name}: {count} {TOUCHED[stage]}" for (name, stage), count in touched.items())
+    if trace:
+        arrays = {name: np.concatenate(parts) for name, parts in outputs.items()}
+        write_archive(trace, {"kind": "trace", "layers": list(arrays)}, arrays)
+        click.echo(f"{trace}: outputs of {len(arrays)} layers", err=bool(not output))
+    if output:
+        save_array(output, result)
+        click.echo(f"{output}: {result.dtype} {result.shape}")
+    else:
+        click.echo("\n".join(map(str, result.reshape(len(result), -1).argmax(axis=1))))

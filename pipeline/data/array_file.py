@@ -1,0 +1,37 @@
+"""Read and write single ``.npy`` arrays that users hand in or ask for."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.files import write_bytes
+
+
+def load_array(path) -> np.ndarray:
+    """Return the array in a ``.npy`` file; pickled objects are refused.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, or not one plain array.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file; give a .npy array of images")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a readable .npy array ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: an archive of several arrays; give one .npy array")
+    return array
+
+
+def save_array(path, array: np.ndarray) -> None:
+    """Write a ``.npy`` file, whole or not at all."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
