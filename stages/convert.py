@@ -8,15 +8,15 @@ from pipeline.config import load
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import run
-from pipeline.targets import target
+from pipeline.targets import convert
 from simulator.summary import summary
 
 
 def main() -> None:
     """Lower the integers to the target's layers, and print what they are."""
     config = load()
-    chip = target(config.target.name)
-    program = chip.lower(load_quantized(QUANTIZED), config.target)
+    chip = config.target
+    program = convert(load_quantized(QUANTIZED), chip.name, strict=chip.strict)
     exceeded = list(program.limits())
     for sentence in exceeded:
         logging.warning(sentence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.config.sections import Config
+from simulator.targets import known_targets
 
 
 def impossible(config: Config) -> Iterator[str]:
@@ -17,6 +18,8 @@ def impossible(config: Config) -> Iterator[str]:
             f"data.path: found {data.path!r}; data.name={data.name} comes with scikit-learn and "
             "takes no path; use data.name=arrays for your own images"
         )
+    if config.target.name not in known_targets():
+        yield f"target.name: found '{config.target.name}'; allowed: {', '.join(known_targets())}"
     calibration = quantization.calibration
     if calibration.batch_size > calibration.samples:
         yield (

@@ -171,7 +171,7 @@ class Target:
     name : str
         A module in `pipeline.targets`.
     strict : bool
-        Refuse a program whose accumulators can saturate, instead of counting saturations.
+        Refuse a program beyond the chip's published limits, which only the emulator can run.
     """
 
     name: str = "akida_v2"

@@ -1,0 +1,49 @@
+# Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-fast lint ui lock
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(BIN):$(PATH)
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## install the locked packages into .venv (once)
+
+$(READY): requirements.lock pyproject.toml
+	@set -e; python=; \
+	for name in "$(PYTHON)" python3.11 python3.12 python3; do \
+	  if [ -n "$$name" ] && "$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
+	  then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "setup: no Python 3.11 or 3.12 found; install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
+	fi; \
+	echo "setup: installing the locked packages into $(VENV) with $$python; this takes some minutes, once"; \
+	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	touch $(READY); \
+	echo "setup: done"
+
+repro: $(READY) ## run what has changed of the pipeline, and print the results
+	@dvc repro
+	@echo; cat artifacts/table.txt
+
+test: $(READY) ## run all tests
+	@python -m pytest -q
+
+test-fast: $(READY) ## run the tests that need neither TensorFlow nor subprocesses
+	@python -m pytest -q -m "not slow"
+
+lint: $(READY) ## check style
+	@ruff check .
+	@ruff format --check .
+
+ui: $(READY) ## open MLflow on http://127.0.0.1:5000
+	@mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --workers 1 --host 127.0.0.1 --port 5000
+
+lock: ## renew requirements.lock (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --no-header --quiet --output-file requirements.lock
