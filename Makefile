@@ -22,9 +22,9 @@ $(READY): requirements.lock pyproject.toml
 	  echo "setup: no Python 3.11 or 3.12 found; install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
 	fi; \
 	echo "setup: installing the locked packages into $(VENV) with $$python; this takes some minutes, once"; \
-	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV); \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	[ -x "$(BIN)/python" ] || "$$python" -m venv $(VENV); \
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	touch $(READY); \
 	echo "setup: done"
 
@@ -43,7 +43,7 @@ lint: $(READY) ## check style
 	@ruff format --check .
 
 ui: $(READY) ## open MLflow on http://127.0.0.1:5000
-	@mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --workers 1 --host 127.0.0.1 --port 5000
+	@mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --workers 1 --host 127.0.0.1 --port 5000
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --no-header --quiet --output-file requirements.lock

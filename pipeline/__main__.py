@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.config import check
 from pipeline.config.compose import compose, plain, write_params
+from pipeline.config.overrides import read_overrides
 from pipeline.files import PARAMS, TABLE
 from pipeline.results import sweep_table
 from pipeline.stage import run
@@ -47,6 +48,7 @@ def sweep(overrides: list[str]) -> None:
     """Run every combination, each in its own workspace, as children of one MLflow run."""
     from pipeline.tracking import end_sweep, local_store, start_sweep
 
+    read_overrides(overrides, Path("conf"))
     varied = dict(o.lstrip("+").split("=", 1) for o in overrides if "," in o and "=" in o)
     root = Path.cwd()
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError
 
 
@@ -35,9 +36,10 @@ def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
     folder = Path(folder).resolve()
     if not (folder / "config.yaml").is_file():
         raise ConfigError(f"{folder}: no config.yaml there; run from the repository's root")
+    overrides = read_overrides(overrides, folder)
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
-            return plain(hydra_compose("config", overrides=list(overrides)))
+            return plain(hydra_compose("config", overrides=overrides))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(one_line(error)) from error
 
@@ -52,7 +54,8 @@ def plain(composed) -> dict:
 
 def one_line(error: Exception) -> str:
     """Return the message of a Hydra or OmegaConf error in one line, the known choices included."""
-    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    lines = (line.strip() for line in str(error).partition("Config search path")[0].splitlines())
+    return "; ".join(line for line in lines if line)
 
 
 def write_params(values, path="params.yaml") -> None:

@@ -65,7 +65,9 @@ def check(values) -> Config:
 
 def _read(section, values, prefix, problems):
     if not isinstance(values, Mapping):
-        problems.append(f"{prefix.rstrip('.') or 'configuration'}: found {values!r}; needs keys")
+        name = prefix.rstrip(".") or "configuration"
+        keys = ", ".join(field.name for field in fields(section))
+        problems.append(f"{name}: found {values!r}; allowed: the keys {keys}")
         return None
     table = {field.name: field for field in fields(section)}
     for key in values:

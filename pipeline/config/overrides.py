@@ -1,0 +1,76 @@
+"""Read overrides from a command line, so that a wrong one is refused by its name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from pipeline.config.sections import Config
+from pipeline.errors import ConfigError
+
+OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<name>[\w./@-]+)(=(?P<value>.*))?", re.DOTALL)
+
+
+def read_overrides(overrides: Sequence[str], folder) -> list[str]:
+    """Return `overrides` as Hydra takes them.
+
+    A dotted name is always accepted here: whether it exists is for the typed configuration to
+    say, which knows what is allowed in its place.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        ``group=choice``, ``name.name=value``, or several values after a comma.
+    folder : path-like
+        Configuration folder; its sub-folders are the groups.
+
+    Raises
+    ------
+    ConfigError
+        For everything that is not an override, and every unknown group or choice.
+    """
+    problems = [p for override in overrides for p in _problems(override, Path(folder))]
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return [
+        f"++{o}"
+        if "." in o.partition("=")[0] and o[0] not in "+~" and "/" not in o.split("=")[0]
+        else o
+        for o in overrides
+    ]
+
+
+def dotted_names(section, prefix="") -> Iterator[str]:
+    """Yield the dotted name of every value of a section and the sections in it."""
+    hints = typing.get_type_hints(section)
+    for field in fields(section):
+        if is_dataclass(hints[field.name]):
+            yield from dotted_names(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+def _problems(override: str, folder: Path) -> Iterator[str]:
+    match = OVERRIDE.fullmatch(override)
+    if match is None or (match["value"] is None and match["sign"] != "~"):
+        yield f"'{override}': not an override; write group=choice or dotted.name=value"
+        return
+    name, value = match["name"], match["value"]
+    groups = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    values = [field.name for field in fields(Config) if field.name not in groups]
+    if match["sign"] or "." in name or "/" in name or "@" in name or name in values:
+        return
+    if name not in groups:
+        inside = [dotted for dotted in dotted_names(Config) if dotted.endswith(f".{name}")]
+        near = inside or difflib.get_close_matches(name, [*groups, *values], 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        yield f"{name}: unknown name; {hint}allowed: {', '.join([*groups, *values])}"
+        return
+    choices = sorted(path.stem for path in (folder / name).glob("*.yaml"))
+    for choice in value.split(","):
+        if re.fullmatch(r"[\w-]*", choice) and choice not in (*choices, "null"):
+            yield f"{name}: found '{choice}'; allowed: {', '.join(choices)}"
