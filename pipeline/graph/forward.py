@@ -165,13 +165,16 @@ def _transposed(kernel_function):
     return run
 
 
-def batchnorm_factors(node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """Return scale and offset (float32, one per channel) of a batch norm in inference."""
-    weights = node.weights
-    scale = 1 / np.sqrt(weights["moving_variance"] + np.float32(node.attrs["epsilon"]))
-    scale = scale * weights["gamma"] if node.attrs["scale"] else scale
-    offset = -weights["moving_mean"] * scale
-    return scale, offset + weights["beta"] if node.attrs["center"] else offset
+def batchnorm_factors(node: Node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (scale, mean, beta) of a batch norm in inference: y = (x - mean) * scale + beta.
+
+    float32, one value per channel.
+    """
+    weights, attrs = node.weights, node.attrs
+    spread = np.sqrt(weights["moving_variance"] + np.float32(attrs["epsilon"]))
+    gamma = weights["gamma"] if attrs["scale"] else np.float32(1)
+    beta = weights["beta"] if attrs["center"] else np.zeros_like(spread)
+    return gamma / spread, weights["moving_mean"], beta
 
 
 def _batchnorm(node, x):
@@ -180,8 +183,8 @@ def _batchnorm(node, x):
             f"{node.name}: BatchNormalization over axis {node.attrs['axis']}; only the last one"
             " (channels) is known"
         )
-    scale, offset = batchnorm_factors(node)
-    return x * scale + offset
+    scale, mean, beta = batchnorm_factors(node)
+    return x * scale + (beta - mean * scale)
 
 
 def _relu(node, x):

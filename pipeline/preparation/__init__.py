@@ -1,0 +1,107 @@
+"""Bring a float graph into the form that Akida 2.0's quantization needs, without changing it."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.graph import Graph
+from pipeline.preparation.activations import leaky_to_table, split_activations
+from pipeline.preparation.batchnorm import fold_batchnorm
+from pipeline.preparation.dropout import remove_dropout, remove_dropout_before_batchnorm
+from pipeline.preparation.grouped import grouped_to_depthwise
+from pipeline.preparation.head import cut_head
+from pipeline.preparation.identities import (
+    identity_after_image_block,
+    identity_after_joins,
+    identity_before_relu_gap,
+    identity_for_equal_inputs,
+    identity_for_many_readers,
+)
+from pipeline.preparation.joins import split_joins
+from pipeline.preparation.odd_kernels import odd_kernels
+from pipeline.preparation.pooling_order import batchnorm_before_pool, max_pool_before_activation
+from pipeline.preparation.rescaling import align_rescaling
+from pipeline.preparation.reshapes import remove_reshapes
+from pipeline.preparation.strided_depthwise import split_strided_depthwise
+from pipeline.preparation.support import unsupported
+from pipeline.preparation.verification import random_images, verified
+from pipeline.preparation.zero_padding import fold_zero_padding
+
+PASSES = (
+    split_activations,
+    leaky_to_table,
+    remove_dropout_before_batchnorm,
+    grouped_to_depthwise,
+    remove_reshapes,
+    align_rescaling,
+    max_pool_before_activation,
+    batchnorm_before_pool,
+    fold_batchnorm,
+    fold_zero_padding,
+    align_rescaling,
+    split_joins,
+    odd_kernels,
+    split_strided_depthwise,
+    identity_before_relu_gap,
+    identity_after_joins,
+    identity_after_image_block,
+    identity_for_equal_inputs,
+    identity_for_many_readers,
+    remove_dropout,
+)
+"""All passes in order: QuantizeML's, plus the removal of dropouts and a second look at Rescaling
+for those that a ZeroPadding2D hid from their convolution."""
+
+
+def prepare(graph: Graph) -> tuple[Graph, list[str]]:
+    """Return an equivalent graph that is ready to be quantized.
+
+    A softmax or sigmoid that ends the model is cut off; apart from it every pass is checked on
+    random images.
+
+    Parameters
+    ----------
+    graph : Graph
+        Is not changed. Layers keep their names.
+
+    Returns
+    -------
+    graph : Graph
+    notes : list of str
+        What was done, one line for each pass that changed something.
+
+    Raises
+    ------
+    IncompatibleModelError
+        Listing every layer that Akida 2.0's quantization cannot hold.
+    ModelError
+        When a pass changed the outputs.
+    """
+    graph, notes = cut_head(graph)
+    reasons = unsupported(reduce(lambda before, change: change(before), PASSES, graph))
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "quantize for Akida 2.0")
+    samples = random_images(graph)
+    for change in PASSES:
+        before, graph = graph, verified(change, graph, samples)
+        if graph is not before:
+            notes.append(_note(change, before, graph))
+    return graph, notes
+
+
+def _note(change, before, after):
+    gone = [node.name for node in before.nodes if node.name not in after.by_name]
+    new = [node.name for node in after.nodes if node.name not in before.by_name]
+    same = [
+        node.name
+        for node in after.nodes
+        if (old := before.by_name.get(node.name))
+        and (old.op, dict(old.attrs)) != (node.op, dict(node.attrs))
+    ]
+    parts = [
+        f"{verb} {', '.join(names[:3])}{f' and {len(names) - 3} more' * (len(names) > 3)}"
+        for verb, names in (("removed", gone), ("added", new), ("rewrote", same))
+        if names
+    ]
+    return f"{change.__name__.replace('_', ' ')}: {'; '.join(parts) or 'reordered layers'}"

@@ -1,0 +1,76 @@
+"""Write every activation as one of the two kinds that Akida 2.0 knows: ReLU, or a table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.graph.build import make_node
+from pipeline.graph.graph import Graph
+
+_RELU = {"relu": None, "relu6": 6.0}
+_SYNONYMS = {"silu": "swish"}
+
+
+def split_activations(graph: Graph) -> Graph:
+    """Turn ``Activation`` nodes into ReLU where they are one; remove linear ones.
+
+    Fused activations (``Conv2D(activation="relu")``) do not exist in graphs: the importer has
+    split them. Likewise a hard SiLU written out as x * relu6(x + 3) / 6 is recognised by whoever
+    reads the model, because graphs have no product of two tensors; here it is already
+    ``Activation("hard_silu")``.
+    """
+    linear = {
+        node.name
+        for node in graph.nodes
+        if node.op == "Activation" and node.attrs["activation"] == "linear"
+    }
+    touched = {
+        node.name
+        for node in graph.nodes
+        if node.op == "Activation" and node.attrs["activation"] in (*_RELU, *_SYNONYMS)
+    }
+    if not linear and not touched:
+        return graph
+
+    def split(node):
+        if node.name in linear:
+            return []
+        if node.name not in touched:
+            return None
+        kind = node.attrs["activation"]
+        if kind in _RELU:
+            return [make_node(node.name, "ReLU", node.inputs, {"max_value": _RELU[kind]})]
+        return [node.with_attrs(activation=_SYNONYMS[kind])]
+
+    return graph.rewrite(split)
+
+
+def leaky_to_table(graph: Graph) -> Graph:
+    """Turn LeakyReLU, PReLU with equal slopes and ReLU with a slope into leaky-ReLU tables.
+
+    A PReLU with different slopes stays, and so does a sloped ReLU with a maximum or threshold:
+    Akida has no such layer.
+    """
+
+    def split(node):
+        slope = _slope(node)
+        if slope is None:
+            return None
+        attrs = {"activation": "leaky_relu", "alpha": slope}
+        return [make_node(node.name, "Activation", node.inputs, attrs)]
+
+    if all(_slope(node) is None for node in graph.nodes):
+        return graph
+    return graph.rewrite(split)
+
+
+def _slope(node):
+    if node.op == "LeakyReLU":
+        return float(node.attrs["negative_slope"])
+    if node.op == "PReLU":
+        slopes = node.weights["alpha"]
+        return float(slopes.flat[0]) if np.all(slopes == slopes.flat[0]) else None
+    if node.op == "ReLU" and node.attrs["negative_slope"]:
+        bounded = node.attrs["max_value"] is not None or node.attrs["threshold"]
+        return None if bounded else float(node.attrs["negative_slope"])
+    return None

@@ -1,0 +1,70 @@
+"""Small edits of graphs that several passes need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+
+
+def pairs(graph: Graph, first: tuple[str, ...], second: tuple[str, ...]) -> Iterator[tuple]:
+    """Yield (node, reader) where a `first` operation is read by one `second` operation only."""
+    for node in graph.nodes:
+        if node.op in first:
+            reader = graph.sole_consumer(node)
+            if reader is not None and reader.op in second:
+                yield node, reader
+
+
+def replaced(graph: Graph, nodes: Mapping[str, Node]) -> Graph:
+    """Return `graph` with the named nodes replaced by others of the same name."""
+    return graph.with_nodes(nodes.get(node.name, node) for node in graph.nodes) if nodes else graph
+
+
+def removed(graph: Graph, names: set[str]) -> Graph:
+    """Return `graph` without the named nodes; their readers read what they read."""
+    return graph.rewrite(lambda node: [] if node.name in names else None) if names else graph
+
+
+def swapped(graph: Graph, first: Node, second: Node) -> Graph:
+    """Return `graph` with two successive nodes in the reverse order.
+
+    `second` must be the only reader of `first`. Both keep their names; readers of `second`
+    (and the model's output) move to `first`.
+    """
+    source = first.inputs[0]
+    pair = [second.with_inputs(source), first.with_inputs(second.name)]
+    nodes = []
+    for node in graph.nodes:
+        if node.name == first.name:
+            nodes.extend(pair)
+        elif node.name != second.name:
+            nodes.append(_reading(node, second.name, first.name))
+    return graph.with_nodes(nodes, first.name if graph.output == second.name else graph.output)
+
+
+def inserted(graph: Graph, source: str, new: Node, readers: set[str] | None = None) -> Graph:
+    """Return `graph` with `new` (a reader of `source`) between `source` and its readers.
+
+    Parameters
+    ----------
+    graph : Graph
+    source : str
+        Node after which `new` is put.
+    new : Node
+    readers : set of str, optional
+        The readers that move; all of them and the model's output when left out.
+    """
+    nodes = []
+    for node in graph.nodes:
+        moves = readers is None or node.name in readers
+        nodes.append(_reading(node, source, new.name) if moves else node)
+        if node.name == source:
+            nodes.append(new)
+    moves = readers is None and graph.output == source
+    return graph.with_nodes(nodes, new.name if moves else graph.output)
+
+
+def _reading(node, old, new):
+    return node.with_inputs(*(new if name == old else name for name in node.inputs))

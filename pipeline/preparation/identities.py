@@ -1,0 +1,107 @@
+"""Insert 1x1 identity convolutions where Akida 2.0 needs a convolution to attach things to.
+
+The names, conditions and order are those of QuantizeML 1.2.5 (``insert_identity_convs``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.graph.build import make_node
+from pipeline.graph.graph import Graph
+from pipeline.preparation.editing import inserted, pairs
+from pipeline.preparation.odd_kernels import reads_image
+
+MOST_CHANNELS = 2048
+JOINS = ("Add", "Concatenate")
+CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose")
+
+
+def identity_before_relu_gap(graph: Graph) -> Graph:
+    """Put one after the Add of Add > ReLU > GlobalAveragePooling2D: an Add has no pool."""
+    for add, relu in list(pairs(graph, ("Add",), ("ReLU",))):
+        reader = graph.sole_consumer(relu)
+        if reader and reader.op == "GlobalAveragePooling2D" and _fits(graph, add.name):
+            graph = _identity(graph, add.name, f"{add.name}_identity_conv")
+    return graph
+
+
+def identity_after_joins(graph: Graph) -> Graph:
+    """Put one after every Add and Concatenate of images that no convolution reads."""
+    for node in graph.nodes:
+        if node.op in JOINS and _fits(graph, node.name):
+            readers = graph.consumers(node.name)
+            if not any(reader.op in CONVOLUTIONS for reader in readers):
+                graph = _identity(graph, node.name, f"{node.name}_identity_conv")
+    return graph
+
+
+def identity_after_image_block(graph: Graph) -> Graph:
+    """Put one after a first block on an image of 1 or 3 channels that has several readers."""
+    node = graph.input
+    while node.op in ("Input", "Rescaling"):
+        node = graph.sole_consumer(node)
+        if node is None:
+            return graph
+    if node.op != "Conv2D" or not reads_image(graph, node):
+        return graph
+    while (reader := graph.sole_consumer(node)) and reader.op in (
+        "ReLU",
+        "MaxPooling2D",
+        "Activation",
+    ):
+        node = reader
+    if len(graph.consumers(node)) < 2 or not _fits(graph, node.name):
+        return graph
+    return _identity(graph, node.name, f"{node.name}_identity_conv")
+
+
+def identity_for_equal_inputs(graph: Graph) -> Graph:
+    """Put one on the first input of an Add or Concatenate that reads the same tensor twice.
+
+    QuantizeML means to do the same, but an error inside makes it skip this step.
+    """
+    for node in graph.nodes:
+        if node.op in JOINS and len(node.inputs) == 2 and len(set(node.inputs)) == 1:
+            source = node.inputs[0]
+            if _fits(graph, source):
+                name = graph.fresh_name(f"{source}_identity_conv")
+                new = _convolution(graph, source, name)
+                graph = inserted(graph, source, new, readers=set())
+                nodes = (
+                    other.with_inputs(name, source) if other.name == node.name else other
+                    for other in graph.nodes
+                )
+                graph = graph.with_nodes(nodes)
+    return graph
+
+
+def identity_for_many_readers(graph: Graph) -> Graph:
+    """Pass the tensors of more than two readers on through identities, two readers at a time."""
+    for node in graph.nodes[1:]:
+        readers = [reader.name for reader in graph.consumers(node.name)]
+        if not _fits(graph, node.name):
+            continue
+        while len(readers) > 2:
+            name = graph.fresh_name(f"{node.name}_identity_conv_{len(readers)}")
+            last, last_but_one = readers.pop(), readers.pop()
+            new = _convolution(graph, node.name, name)
+            graph = inserted(graph, node.name, new, readers={last, last_but_one})
+            readers.append(name)
+    return graph
+
+
+def _fits(graph, name):
+    shape = graph.shapes[name]
+    return len(shape) == 3 and shape[-1] <= MOST_CHANNELS
+
+
+def _identity(graph, source, name):
+    return inserted(graph, source, _convolution(graph, source, graph.fresh_name(name)))
+
+
+def _convolution(graph, source, name):
+    channels = graph.shapes[source][-1]
+    kernel = np.eye(channels, dtype=np.float32)[None, None]
+    attrs = {"filters": channels, "kernel_size": 1, "use_bias": False}
+    return make_node(name, "Conv2D", [source], attrs, {"kernel": kernel})

@@ -1,0 +1,47 @@
+"""Bring pools, activations and batch norms into Akida's order: batch norm, pool, activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.graph.forward import batchnorm_factors
+from pipeline.graph.graph import Graph
+from pipeline.preparation.editing import pairs, swapped
+
+
+def max_pool_before_activation(graph: Graph) -> Graph:
+    """Swap ReLU (or leaky ReLU) > MaxPooling2D: the maximum commutes with a rising function.
+
+    A leaky ReLU of negative slope falls before zero and stays where it is; QuantizeML swaps it.
+    """
+    return _swap_all(graph, ("ReLU", "Activation"), ("MaxPooling2D",), _rises)
+
+
+def batchnorm_before_pool(graph: Graph) -> Graph:
+    """Swap pool > BatchNormalization, so that the batch norm meets the layer it folds into.
+
+    A mean commutes with any batch norm; a maximum only with one whose scales are not negative.
+    With negative ones it stays, and `unsupported` names it.
+    """
+    pools = ("MaxPooling2D", "GlobalAveragePooling2D")
+    return _swap_all(graph, pools, ("BatchNormalization",), _keeps_maximum)
+
+
+def _swap_all(graph, first, second, allowed):
+    while True:
+        found = next((p for p in pairs(graph, first, second) if allowed(*p)), None)
+        if found is None:
+            return graph
+        if "BatchNormalization" in second:
+            found = (found[0], found[1].with_attrs(axis=-1))
+        graph = swapped(graph, *found)
+
+
+def _rises(activation, pool):
+    if activation.op == "ReLU":
+        return not activation.attrs["negative_slope"] and not activation.attrs["threshold"]
+    return activation.attrs["activation"] == "leaky_relu" and activation.attrs["alpha"] >= 0
+
+
+def _keeps_maximum(pool, batchnorm):
+    return pool.op == "GlobalAveragePooling2D" or bool(np.all(batchnorm_factors(batchnorm)[0] >= 0))

@@ -1,0 +1,13 @@
+"""Remove reshapes that the next reshape overrides."""
+
+from __future__ import annotations
+
+from pipeline.graph.graph import Graph
+from pipeline.preparation.editing import pairs, removed
+
+RESHAPES = ("Reshape", "Flatten")
+
+
+def remove_reshapes(graph: Graph) -> Graph:
+    """Keep only the last of successive Reshape and Flatten nodes."""
+    return removed(graph, {first.name for first, _ in pairs(graph, RESHAPES, RESHAPES)})

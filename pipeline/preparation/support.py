@@ -1,0 +1,152 @@
+"""What Akida 2.0's quantization cannot hold, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from pipeline.graph.forward import batchnorm_factors
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.preparation.rescaling import TARGETS as RESCALED
+from pipeline.preparation.rescaling import is_aligned
+
+TABLES = ("gelu", "swish", "hard_silu", "leaky_relu")
+
+
+def unsupported(graph: Graph) -> list[str]:
+    """Return one line for every layer of a prepared graph that cannot become integers.
+
+    Each names the layer, what was found, what is allowed and what to do.
+    """
+    return [
+        f"{node.name}: {reason}"
+        for node in graph.nodes
+        if node.op in RULES
+        for reason in RULES[node.op](graph, node)
+    ]
+
+
+def _only(key, allowed, cure) -> Callable[[Graph, Node], Iterator[str]]:
+    def rule(graph, node):
+        if node.attrs[key] != allowed:
+            yield f"{node.op} has {key} {node.attrs[key]}; allowed: {allowed}; {cure}"
+
+    return rule
+
+
+def _never(cure) -> Callable[[Graph, Node], Iterator[str]]:
+    def rule(graph, node):
+        yield f"{node.op} has no counterpart; {cure}"
+
+    return rule
+
+
+def _all(*rules) -> Callable[[Graph, Node], Iterator[str]]:
+    def rule(graph, node):
+        for each in rules:
+            yield from each(graph, node)
+
+    return rule
+
+
+def _activation(graph, node):
+    kind = node.attrs["activation"]
+    if kind not in TABLES:
+        yield (
+            f"activation '{kind}' inside the model has no counterpart; allowed: relu,"
+            f" {', '.join(TABLES)} (softmax and sigmoid may end a model); replace it and retrain"
+        )
+
+
+def _relu(graph, node):
+    for key in ("negative_slope", "threshold"):
+        if node.attrs[key]:
+            yield (
+                f"ReLU has {key} {node.attrs[key]:g}; allowed: 0 (a slope without max_value and"
+                " threshold becomes a leaky ReLU); use a plain ReLU and retrain"
+            )
+
+
+def _batchnorm(graph, node):
+    source = graph.node(node.inputs[0])
+    if node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
+        found = f"normalises axis {node.attrs['axis']}; allowed: the last (channels)"
+    elif len(graph.consumers(source)) > 1:
+        found = f"shares its input {source.name} with other layers; allowed: to be its only reader"
+    elif source.op == "MaxPooling2D" and np.any(batchnorm_factors(node)[0] < 0):
+        count = int(np.sum(batchnorm_factors(node)[0] < 0))
+        found = (
+            f"follows the max pool {source.name} and has {count} negative gammas; allowed: none,"
+            " as a negative factor turns a maximum into a minimum"
+        )
+    else:
+        found = (
+            f"follows {source.name} ({source.op}); allowed: right behind a convolution, a dense"
+            " layer or their pool"
+        )
+    yield f"BatchNormalization {found}; move it in front of the activation, or remove and retrain"
+
+
+def _rescaling(graph, node):
+    readers = graph.consumers(node)
+    if node.inputs[0] != graph.input.name:
+        yield (
+            f"Rescaling follows {node.inputs[0]}; allowed: right behind the input; scale the next"
+            " layer's kernel instead"
+        )
+    elif not is_aligned(node):
+        found = ", ".join(f"{reader.name} ({reader.op})" for reader in readers) or "nothing"
+        yield (
+            f"Rescaling with an offset or a scale per channel is read by {found}; allowed: one"
+            f" reader of {', '.join(RESCALED)} (no offset before the buffered ones); rescale by"
+            " one factor without an offset"
+        )
+
+
+def _zero_padding(graph, node):
+    yield (
+        f"ZeroPadding2D {node.attrs['padding']} is not equal to padding 'same' of a following"
+        " convolution of up to 7x7; give the convolution padding 'same' and retrain"
+    )
+
+
+def _join(graph, node):
+    if len(node.inputs) != 2:
+        yield f"{node.op} averages {len(node.inputs)} inputs; allowed: 2; average in pairs"
+    if node.op == "Concatenate" and node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
+        yield (
+            f"Concatenate joins axis {node.attrs['axis']}; allowed: the last (channels);"
+            " join channels"
+        )
+
+
+_GROUPS = _only("groups", 1, "use a DepthwiseConv2D and a 1x1 Conv2D, or a full convolution")
+_DILATION = _only("dilation_rate", (1, 1), "use a larger kernel (5 or 7)")
+_MULTIPLIER = _only("depth_multiplier", 1, "add a 1x1 Conv2D for more channels")
+
+RULES: dict[str, Callable[[Graph, Node], Iterator[str]]] = {
+    "Conv2D": _all(_GROUPS, _DILATION),
+    "DepthwiseConv2D": _all(_MULTIPLIER, _DILATION),
+    "SeparableConv2D": _all(_MULTIPLIER, _DILATION),
+    "Conv2DTranspose": _DILATION,
+    "DepthwiseConv2DTranspose": _all(
+        _only("strides", (2, 2), "use stride 2"), _only("padding", "same", "use 'same'"), _DILATION
+    ),
+    "Softmax": _never("a softmax may only end the model; remove it and retrain"),
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": _never("use a ReLU"),
+    "PReLU": _never("only a PReLU whose slopes are all equal has one; use LeakyReLU and retrain"),
+    "BatchNormalization": _batchnorm,
+    "Rescaling": _rescaling,
+    "ZeroPadding2D": _zero_padding,
+    "AveragePooling2D": _never(
+        "use MaxPooling2D, GlobalAveragePooling2D or a convolution of stride 2, and retrain"
+    ),
+    "UpSampling2D": _never("use Conv2DTranspose or DepthwiseConv2DTranspose of stride 2"),
+    "Add": _join,
+    "Concatenate": _join,
+}
+"""Operation to function of (graph, node) that yields refusals; operations without one are fine."""
