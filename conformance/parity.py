@@ -64,11 +64,14 @@ class Parity:
     range_error : float
         Largest relative difference of a calibrated range; not 0 where the two sides add
         float32 products in another order.
+    scale_error : float
+        Largest relative difference of the Dequantizer's float scales, which follow the ranges.
     """
 
     values: int
     differences: list[Difference]
     range_error: float
+    scale_error: float
 
 
 def parity_options(bits=(8, 8, 8), *, per_tensor=False, batch_size=10, **others) -> Quantization:
@@ -90,7 +93,7 @@ def compare(graph: Graph, samples: np.ndarray, options: Quantization) -> Parity:
     ours = calibrated(graph, samples, options)
     integers = own_registers(integerize(ours))
     theirs = {name: found for name, found in quantizeml_model.registers(reference).items() if found}
-    values, differences = 0, []
+    values, differences, scale_error = 0, [], 0.0
     for layer in sorted(integers.keys() | theirs.keys()):
         mine, other = integers.get(layer, {}), theirs.get(layer, {})
         for register in sorted(mine.keys() | other.keys()):
@@ -101,9 +104,17 @@ def compare(graph: Graph, samples: np.ndarray, options: Quantization) -> Parity:
                     Difference(layer=layer, register=register, differing=1, total=0, largest=np.inf)
                 )
                 continue
+            if layer == "Dequantizer":
+                scale_error = float(np.abs(mine[register] / other[register] - 1).max())
+                continue
             values += mine[register].size
             differences += _difference(layer, register, mine[register], other[register])
-    return Parity(values=values, differences=differences, range_error=_range_error(ours, reference))
+    return Parity(
+        values=values,
+        differences=differences,
+        range_error=_range_error(ours, reference),
+        scale_error=scale_error,
+    )
 
 
 def own_registers(quantized: QuantizedGraph) -> dict[str, dict[str, np.ndarray]]:
@@ -158,7 +169,8 @@ def main(names: list[str]) -> int:
                 axis = "per tensor" if per_tensor else "per channel"
                 print(
                     f"{name:16} {'/'.join(map(str, bits))} {axis:11} {result.values:7} values,"
-                    f" {wrong} differ; ranges agree to {result.range_error:.1e}",
+                    f" {wrong} differ; ranges agree to {result.range_error:.1e},"
+                    f" final scales to {result.scale_error:.1e}",
                     flush=True,
                 )
                 for difference in result.differences:

@@ -10,10 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.preparation import prepare
-from pipeline.preparation.support import unsupported
 from pipeline.quantization.assignment import assign
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.calibration import Progress, calibrate
@@ -27,9 +25,6 @@ def calibrated(
 ) -> CalibratedGraph:
     """Return the prepared graph with its bit widths and ranges; arguments as `quantize`."""
     samples = check_samples(graph, samples)
-    reasons = unsupported(graph)
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize")
     graph, notes = prepare(graph)
     result = calibrate(graph, assign(graph, options), samples, options, progress)
     return replace(result, notes=(*notes, *result.notes))

@@ -6,6 +6,8 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.operations import OPERATIONS
 
+LOWEST = {"moving_variance": 0.3, "gamma": 0.3}
+
 
 def chain(*layers, shape=(6, 6, 3), dtype="uint8", seed=0):
     """Return a graph of ``(op, attrs)`` or ``(op, attrs, inputs)``; names are ``op_number``."""
@@ -18,7 +20,10 @@ def chain(*layers, shape=(6, 6, 3), dtype="uint8", seed=0):
         name = f"{op.lower()}_{number}"
         bare = make_node(name, op, inputs, attrs)
         shapes = OPERATIONS[op].weights(bare.attrs, graph.shapes[inputs[0]])
-        weights = {key: rng.uniform(-1, 1, size).astype(np.float32) for key, size in shapes.items()}
+        weights = {
+            key: rng.uniform(LOWEST.get(key, -1), 1, size).astype(np.float32)
+            for key, size in shapes.items()
+        }
         node = make_node(name, op, inputs, attrs, weights)
         graph = graph.with_nodes((*graph.nodes, node), name)
     return graph

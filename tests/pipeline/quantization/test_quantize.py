@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.config.sections import Calibration, Quantization
+from pipeline.errors import ConfigError, DataError, IncompatibleModelError
+from pipeline.quantization.quantize import RANDOM_PER_AXIS, quantize
+from tests.pipeline.quantization.graphs import RELU, chain, conv
+
+GRAPH = chain(
+    ("Rescaling", {"scale": 1 / 127.5, "offset": -1.0}),
+    conv(4, strides=2),
+    ("BatchNormalization", {}),
+    RELU,
+    ("Flatten", {}),
+    ("Dense", {"units": 5}),
+    ("Activation", {"activation": "softmax"}),
+)
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+OPTIONS = Quantization(calibration=Calibration(batch_size=10))
+
+
+def registers(quantized):
+    return {
+        f"{node.name}/{key}": value
+        for node in quantized.nodes
+        for key, value in node.registers.items()
+    }
+
+
+def test_a_trained_model_becomes_integers():
+    quantized = quantize(GRAPH, IMAGES, OPTIONS)
+    assert [node.op for node in quantized.nodes] == [
+        "Input",
+        "Rescaling",
+        "Conv2D",
+        "ReLU",
+        "Flatten",
+        "Dense",
+        "Dequantizer",
+    ]
+    assert quantized.scheme == "quantizeml"
+    found = registers(quantized)
+    assert found["conv2d_2/kernel"].dtype == np.int8
+    assert "conv2d_2/padding_value" in found
+    assert any("softmax" in note for note in quantized.notes)
+
+
+def test_the_same_inputs_give_the_same_integers():
+    first, second = (registers(quantize(GRAPH, IMAGES, OPTIONS)) for _ in range(2))
+    assert first.keys() == second.keys()
+    for key in first:
+        np.testing.assert_array_equal(first[key], second[key])
+
+
+def test_flatten_aligns_in_the_dense_layer_or_before():
+    aligned = registers(quantize(GRAPH, IMAGES, OPTIONS))
+    saturated = registers(quantize(GRAPH, IMAGES, replace(OPTIONS, flatten="saturate")))
+    assert "dense_6/input_shift" in aligned and "flatten_5/input_shift" not in aligned
+    assert "flatten_5/input_shift" in saturated and "dense_6/input_shift" not in saturated
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (IMAGES[:0], "found none"),
+        (IMAGES[..., :1], "found shape"),
+        (IMAGES / 255, "found float64"),
+    ],
+)
+def test_unusable_samples_are_refused(samples, message):
+    with pytest.raises(DataError, match=message):
+        quantize(GRAPH, samples, OPTIONS)
+
+
+def test_random_samples_are_made_and_warned_of():
+    options = replace(OPTIONS, calibration=Calibration(source="random", samples=10, batch_size=5))
+    first = quantize(GRAPH, None, options)
+    assert first.notes[0] == RANDOM_PER_AXIS
+    again = registers(quantize(GRAPH, None, options))
+    for key, value in registers(first).items():
+        np.testing.assert_array_equal(value, again[key])
+    assert RANDOM_PER_AXIS in quantize(GRAPH, IMAGES, options).notes
+    per_tensor = replace(options, per_tensor_activations=True)
+    assert RANDOM_PER_AXIS not in quantize(GRAPH, None, per_tensor).notes
+    assert RANDOM_PER_AXIS not in quantize(GRAPH, IMAGES, OPTIONS).notes
+
+
+def test_unknown_schemes_are_refused():
+    with pytest.raises(ConfigError, match=r"quantization\.scheme is 'median'; allowed: quantizeml"):
+        quantize(GRAPH, IMAGES, replace(OPTIONS, scheme="median"))
+
+
+def test_unsupported_layers_are_refused_together():
+    graph = chain(
+        conv(4), ("AveragePooling2D", {}), conv(4, dilation_rate=2), ("Dense", {"units": 2})
+    )
+    with pytest.raises(IncompatibleModelError) as refused:
+        quantize(graph, IMAGES, OPTIONS)
+    assert {reason.split(":")[0] for reason in refused.value.reasons} == {
+        "averagepooling2d_2",
+        "conv2d_3",
+    }
+
+
+def test_progress_reaches_the_end():
+    seen = []
+    quantize(GRAPH, IMAGES, OPTIONS, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2, 2)
