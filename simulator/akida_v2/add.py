@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.akida_v2.output_stage import OutputStage
-from simulator.akida_v2.registers import check_register
 from simulator.integer import Tally, saturate, shift_left
 from simulator.layer import Shape
+from simulator.registers import check_register
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

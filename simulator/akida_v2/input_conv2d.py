@@ -10,7 +10,7 @@ import numpy as np
 from simulator import kernels
 from simulator.akida_v2 import limits
 from simulator.akida_v2.conv2d import Conv2D
-from simulator.akida_v2.registers import check_register
+from simulator.registers import check_register
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

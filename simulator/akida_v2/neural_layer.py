@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.akida_v2.output_stage import OutputStage
-from simulator.akida_v2.registers import check_register, check_weights
 from simulator.integer import Tally, saturate, shift_left
+from simulator.registers import check_register, check_weights
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.akida_v2.registers import check_register
 from simulator.integer import Tally, requantize, saturate, shift_left
 from simulator.kernels import global_sum, max_pool
 from simulator.layer import Layer, Shape
+from simulator.registers import check_register
 from simulator.windows import output_length
 
 ACTIVATIONS = ("none", "relu", "lut")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.akida_v2.registers import check_register
 from simulator.integer import Tally, saturate
 from simulator.layer import Layer, Shape
+from simulator.registers import check_register
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -23,8 +23,9 @@ def check_register(
 
 def check_weights(weights: np.ndarray, bits: int, shape: tuple[int, ...]) -> Iterator[str]:
     """Yield a sentence if weights do not fit their width or the layer's shape."""
-    if not 2 <= bits <= 8:
-        yield f"weight_bits is {bits}; a weight register holds 2 to 8 bits"
+    if not 1 <= bits <= 8:
+        yield f"weight_bits is {bits}; a weight register holds 1 to 8 bits"
         return
-    high = (1 << (bits - 1)) - 1
-    yield from check_register("weights", weights, shape, -high - 1, high)
+    # One bit has no room for a sign: 0 or 1.
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if bits > 1 else (0, 1)
+    yield from check_register("weights", weights, shape, low, high)

@@ -1,0 +1,85 @@
+"""Convolutional and InputConvolutional: convolutions of Akida 1.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator import kernels
+from simulator.akida_v1 import limits
+from simulator.akida_v1.neuron import NeuralLayer
+from simulator.layer import Shape
+from simulator.windows import output_length
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolutional(NeuralLayer):
+    """Convolution of 1-, 2- or 4-bit activations.
+
+    Attributes
+    ----------
+    weights : int8 (kh, kw, channels, filters)
+        Flipped along both spatial axes (a true convolution).
+    kernel_stride : pair of int
+    """
+
+    kernel_stride: tuple[int, int] = (1, 1)
+
+    label = "Conv."
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """Kernel over this layer's input channels."""
+        return (*self.weights.shape[:2], self.input_shapes[0][2], self.weights.shape[-1])
+
+    @property
+    def potential_shape(self) -> Shape:
+        """Height, width, filters."""
+        height, width = (
+            output_length(n, k, s, self.padding)
+            for n, k, s in zip(
+                self.input_shapes[0][:2], self.weights.shape[:2], self.kernel_stride, strict=True
+            )
+        )
+        return height, width, self.filters
+
+    def potentials(self, x: np.ndarray) -> np.ndarray:
+        """Convolve: flip the chip's kernel back and cross-correlate."""
+        return kernels.conv2d(x, self.weights[::-1, ::-1], self.kernel_stride, self.padding)
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of Convolutional; see `simulator.akida_v1.limits`."""
+        yield from limits.convolution(self, kernels=(1, 3, 5, 7), weights_bits=(1, 2, 4))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InputConvolutional(Convolutional):
+    """Convolution of an 8-bit image of 1 or 3 channels.
+
+    Attributes
+    ----------
+    weights : int8 (kh, kw, channels, filters)
+        Not flipped: this layer cross-correlates.
+    padding_value : int
+        What "same" padding writes around the image.
+    """
+
+    padding_value: int = 0
+
+    label = "InputConv."
+
+    def potentials(self, x: np.ndarray) -> np.ndarray:
+        """Cross-correlate with the padding value around the image."""
+        return kernels.conv2d(x, self.weights, self.kernel_stride, self.padding, self.padding_value)
+
+    def check(self) -> Iterator[str]:
+        """The padding value is a pixel, on top of the checks of every layer."""
+        yield from super().check()
+        if not 0 <= self.padding_value <= 255:
+            yield f"padding_value is {self.padding_value}; allowed: 0 to 255"
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of InputConvolutional; see `simulator.akida_v1.limits`."""
+        yield from limits.input_convolution(self)

@@ -1,0 +1,45 @@
+"""FullyConnected: the dense layer of Akida 1.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator import kernels
+from simulator.akida_v1 import limits
+from simulator.akida_v1.neuron import NeuralLayer
+from simulator.layer import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FullyConnected(NeuralLayer):
+    """Dense layer.
+
+    Attributes
+    ----------
+    weights : int8 (1, 1, inputs, units)
+        Inputs in *column-major* order: (channel, width, height), the height running fastest.
+    """
+
+    label = "Fully."
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """All inputs by all units."""
+        return 1, 1, int(np.prod(self.input_shapes[0])), self.weights.shape[-1]
+
+    @property
+    def potential_shape(self) -> Shape:
+        """A vector of units."""
+        return 1, 1, self.filters
+
+    def potentials(self, x: np.ndarray) -> np.ndarray:
+        """Flatten column-major and multiply."""
+        flat = x.transpose(0, 3, 2, 1).reshape(len(x), -1)
+        return kernels.matmul(flat, self.weights[0, 0]).reshape(len(x), 1, 1, -1)
+
+    def limits(self) -> Iterator[str]:
+        """Published limits of FullyConnected; see `simulator.akida_v1.limits`."""
+        yield from limits.fully_connected(self)

@@ -1,0 +1,37 @@
+"""InputData: integers that enter as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.integer import Tally
+from simulator.layer import Layer, Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InputData(Layer):
+    """Unsigned activations from outside.
+
+    Attributes
+    ----------
+    input_bits : int
+    """
+
+    input_bits: int = 4
+
+    @property
+    def output_shape(self) -> Shape:
+        """The input's shape."""
+        return self.input_shapes[0]
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Pass integers on."""
+        return x.astype(np.int32)
+
+    def limits(self) -> Iterator[str]:
+        """Layers behind the input take 1, 2 or 4 bits (Akida 1.0 hardware documentation)."""
+        if self.input_bits not in (1, 2, 4):
+            yield f"{self.input_bits}-bit inputs; allowed: 1, 2, 4"

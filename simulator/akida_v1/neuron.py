@@ -1,0 +1,153 @@
+"""The Akida 1.0 neuron: pool, threshold, then levels by equal steps.
+
+With threshold T and step s, a potential p answers level n + 1 where ``T + n s < p <= T + (n+1) s``
+(BrainChip documentation, "Activation parameters"):
+``activation = clip(ceil((p - T) / s), 0, 2**act_bits - 1)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.integer import Tally
+from simulator.kernels import global_sum, max_pool
+from simulator.layer import Layer, Shape
+from simulator.registers import check_register, check_weights
+from simulator.windows import output_length
+
+ACT_BITS = (1, 2, 4)
+POOLS = ("none", "max", "average")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NeuralLayer(Layer):
+    """Weighted sum, pooling, neuron.
+
+    Attributes
+    ----------
+    weights : int8 array
+        Layout per class.
+    weights_bits : int
+        Width of a weight, sign included (1 bit is unsigned).
+    pool_type : {"none", "max", "average"}
+        "average" is global, and is a *sum*: thresholds and steps hold the division.
+    pool_size, pool_stride : pair of int or None
+        Of max pooling, on potentials.
+    padding : {"same", "valid"}
+        Of the convolution and of its max pooling.
+    threshold : int32 (filters,)
+    act_step : float32 (filters,)
+        Step on the grid of 4 bits: levels are ``act_step * 2**(4 - act_bits)`` apart.
+    activation : bool
+        False for a last layer, whose output is ``(p - threshold) / act_step``.
+    act_bits : int
+    """
+
+    weights: np.ndarray
+    weights_bits: int
+    threshold: np.ndarray
+    act_step: np.ndarray
+    activation: bool = True
+    act_bits: int = 4
+    padding: str = "same"
+    pool_type: str = "none"
+    pool_size: tuple[int, int] | None = None
+    pool_stride: tuple[int, int] | None = None
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """Shape that `weights` must have, from the layer's other registers."""
+        raise NotImplementedError
+
+    @property
+    def filters(self) -> int:
+        """Number of neurons per position."""
+        return self.weights.shape[-1]
+
+    @property
+    def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Kernel shapes as summaries print them."""
+        return (self.weights.shape,)
+
+    @property
+    def potential_shape(self) -> Shape:
+        """Height, width and filters before pooling."""
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> Shape:
+        """Height, width and filters after pooling."""
+        height, width, filters = self.potential_shape
+        if self.pool_type == "average":
+            return 1, 1, filters
+        if self.pool_type == "max":
+            height, width = (
+                output_length(n, k, s, self.padding)
+                for n, k, s in zip((height, width), self.pool_size, self.pool_stride, strict=True)
+            )
+        return height, width, filters
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights at their register width."""
+        return -(-self.weights.size * self.weights_bits // 8)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one input: one per weight and position."""
+        height, width, _ = self.potential_shape
+        return height * width * self.weights.size
+
+    def potentials(self, x: np.ndarray) -> np.ndarray:
+        """Return the exact weighted sums, int64 (n, h, w, filters)."""
+        raise NotImplementedError
+
+    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
+        """Compute levels (int32), or floats (float32) where there is no activation."""
+        potentials = self.potentials(x)
+        if self.pool_type == "max":
+            potentials = max_pool(potentials, self.pool_size, self.pool_stride, self.padding)
+        elif self.pool_type == "average":
+            potentials = global_sum(potentials)
+        above = potentials - self.threshold.astype(np.int64)
+        if not self.activation:
+            return above.astype(np.float32) / self.act_step
+        return self.levels(above, tally)
+
+    def levels(self, above: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Return the level of potentials given as distance from the threshold.
+
+        The division is exact enough for `ceil` in float64: for integers below 2**28 and a float32
+        step of at most 2**24, a quotient that is not whole is at least 2**-24 away from a whole
+        number, and float64 keeps it within 2**-25.
+        """
+        if above.size and max(-int(above.min()), int(above.max())) >= 1 << 28:
+            raise OverflowError("a potential lies 2**28 or more from its threshold")
+        step = self.act_step.astype(np.float64) * 2.0 ** (4 - self.act_bits)
+        highest = (1 << self.act_bits) - 1
+        levels = np.ceil(above / step)
+        if tally is not None:
+            tally("output", int(np.count_nonzero(levels > highest)))
+        return np.clip(levels, 0, highest).astype(np.int32)
+
+    def check(self) -> Iterator[str]:
+        """Weights, thresholds and steps fit their registers."""
+        yield from check_weights(self.weights, self.weights_bits, self.weights_shape)
+        filters = (self.filters,)
+        yield from check_register("threshold", self.threshold, filters, -(1 << 31), (1 << 31) - 1)
+        step = self.act_step
+        if step.shape != filters or step.dtype != np.float32:
+            yield f"act_step is {step.dtype} of shape {step.shape}; needs float32 {filters}"
+        elif not (np.isfinite(step).all() and (step > 0).all() and (step <= 1 << 24).all()):
+            yield f"act_step reaches {step.min()}..{step.max()}; it must lie above 0, up to 2**24"
+        if self.activation and self.act_bits not in ACT_BITS:
+            yield f"act_bits is {self.act_bits}; allowed: 1, 2, 4"
+        if self.pool_type not in POOLS:
+            yield f"pool_type is '{self.pool_type}'; allowed: {', '.join(POOLS)}"
+        elif (self.pool_type == "max") != (self.pool_size is not None) or (
+            (self.pool_size is None) != (self.pool_stride is None)
+        ):
+            yield "pool_size and pool_stride belong to pool_type 'max'; give both or neither"
