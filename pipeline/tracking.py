@@ -95,10 +95,11 @@ def end_sweep(store: str, root, run_id: str, *, complete: bool) -> list[tuple[di
 
 def _open(store, root):
     """Return a client and the id of our experiment."""
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+
+    for name in ("alembic", "mlflow"):  # a new store tells of every table
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     try:
         client = MlflowClient(tracking_uri=store)
