@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,18 @@ import numpy as np
 
 HEADER = "header.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
+
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,  # an encrypted member, or a compression that zipfile does not know
+    MemoryError,  # a damaged array header
+)
+"""What reading a damaged archive may raise."""
 
 
 class ArchiveError(ValueError):
@@ -82,7 +95,7 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
                 for name in archive.namelist()
                 if name != HEADER
             }
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+    except DAMAGE as error:
         raise ArchiveError(
             f"{path}: not a readable crossgrade {kind} file ({error}); make it again"
         ) from error
@@ -97,7 +110,7 @@ def archive_kind(path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(HEADER)).get("kind")
-    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError, OSError):
+    except (*DAMAGE, AttributeError):
         return None
 
 

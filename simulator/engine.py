@@ -49,13 +49,16 @@ def simulate(
 
     Returns
     -------
-    float32 array of shape (n, *program.output_shape); int64 where no Dequantizer ends the program.
+    float32 array of shape (n, *program.output_shape); integers (int32, or int64 accumulators)
+    where nothing turns them into floats at the end.
 
     Raises
     ------
     ProgramError
-        When the images are not of the program's type and shape.
+        When the images are not of the program's type and shape, or a sum leaves 53 bits.
     """
+    if batch_size is not None and batch_size < 1:
+        raise ProgramError(f"{program.name}: batch_size is {batch_size}; it must be at least 1")
     images = check_images(program, images)
     memory = {} if memory is None else memory
     batch_size = batch_size or default_batch_size(program)
@@ -109,15 +112,18 @@ def _run(program, batch, probe, tally, memory):
         count = None
         if tally is not None:
             count = lambda stage, n, layer=layer: tally(layer, stage, n)  # noqa: E731
-        if hasattr(layer, "step"):
-            values[layer.name], memory[layer.name] = layer.step(
-                *shaped, memory.get(layer.name), tally=count
-            )
-        else:
-            values[layer.name] = layer.run(*shaped, tally=count)
+        try:
+            if hasattr(layer, "step"):
+                values[layer.name], memory[layer.name] = layer.step(
+                    *shaped, memory.get(layer.name), tally=count
+                )
+            else:
+                values[layer.name] = layer.run(*shaped, tally=count)
+        except OverflowError as error:
+            raise ProgramError(f"{program.name}: {layer.name}: {error}") from error
         if probe is not None:
             probe(layer, values[layer.name])
-        for name in layer.inputs:
+        for name in set(layer.inputs):
             if remaining[name] == position:
                 del values[name]
     return values[program.layers[-1].name]

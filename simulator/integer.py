@@ -51,7 +51,7 @@ def shift_left(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """
     if not np.any(shift):
         return values
-    largest = int(np.abs(values).max(initial=0))
+    largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
     if largest.bit_length() + int(np.max(shift)) > MAX_SHIFT:
         raise OverflowError(f"a left shift by {int(np.max(shift))} of {largest} leaves 63 bits")
     return np.left_shift(values.astype(np.int64, copy=False), np.asarray(shift, np.int64))
@@ -80,9 +80,11 @@ def round_shift(values: np.ndarray, shift: np.ndarray, value_bits: int) -> np.nd
         # 2**(right - 1) is at most 2**61, so the sum stays inside int64 for |values| < 2**62.
         half = np.where(right > 0, np.left_shift(np.int64(1), np.maximum(right - 1, 0)), 0)
         values = np.right_shift(values + half, right)
-    left = np.clip(shift, 0, MAX_SHIFT - 1 - value_bits)
+    # Any value but zero leaves the width after value_bits + 1 places.
+    left = np.clip(shift, 0, value_bits + 1)
     if left.any():
-        bound = 1 << value_bits
+        # The first value beyond the width still leaves it, and needs value_bits + 3 bits at most.
+        bound = np.right_shift(np.int64(1 << value_bits), left) + 1
         clipped = np.clip(values, -bound, bound)
         values = np.where(left > 0, np.left_shift(clipped, left), values)
     return values

@@ -31,6 +31,10 @@ class Layer:
     inputs: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
 
+    reads_floats: ClassVar[bool] = False
+    """Whether the inputs are floating-point numbers; all others are integers."""
+    gives_floats: ClassVar[bool] = False
+    """Whether the output is."""
     label: ClassVar[str | None] = None
     """Type shown in summaries where it differs from the class name."""
 

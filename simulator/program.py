@@ -74,13 +74,23 @@ class Program:
             return
         if self.input_dtype not in INPUT_TYPES:
             yield f"input_dtype is '{self.input_dtype}'; allowed: {', '.join(INPUT_TYPES)}"
-        shapes: dict[str, tuple[int, ...]] = {}
-        for position, layer in enumerate(self.layers):
+        broken = False
+        for layer in self.layers:
             if type(layer) not in types:
                 yield f"{layer.name}: {self.target} has no layer {type(layer).__name__}"
+            for sentence in layer.check() if _fed_in_3d(layer) else [_shapes_needed(layer)]:
+                broken = True
+                yield f"{layer.name}: {sentence}"
+        if not broken:
+            yield from self._check_wiring()
+
+    def _check_wiring(self) -> Iterator[str]:
+        """Yield every reason why the layers, each fine by itself, do not fit together."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        floats: dict[str, bool] = {}
+        for position, layer in enumerate(self.layers):
             if layer.name in shapes:
                 yield f"{layer.name}: two layers have this name"
-            yield from (f"{layer.name}: {sentence}" for sentence in layer.check())
             unknown = [source for source in layer.inputs if source not in shapes]
             if unknown or (position > 0 and not layer.inputs):
                 yield f"{layer.name}: reads {unknown or 'nothing'}, not an earlier layer"
@@ -88,7 +98,13 @@ class Program:
             sources = [shapes[source] for source in layer.inputs] or [self.input_shape]
             if [math.prod(s) for s in sources] != [math.prod(s) for s in layer.input_shapes]:
                 yield f"{layer.name}: takes {layer.input_shapes}, is fed {tuple(sources)}"
+            for source in layer.inputs or ("the program's input",):
+                given = floats.get(source, self.input_dtype == "float32")
+                if given != layer.reads_floats:
+                    reads, gives = _numbers(layer.reads_floats), _numbers(given)
+                    yield f"{layer.name}: reads {reads}, but {source} gives {gives}"
             shapes[layer.name] = layer.output_shape
+            floats[layer.name] = layer.gives_floats
         if math.prod(shapes[self.layers[-1].name]) != math.prod(self.output_shape):
             yield f"output_shape {self.output_shape} is not that of {self.layers[-1].name}"
 
@@ -152,8 +168,27 @@ class Program:
                 layers=layers,
                 notes=tuple(header["notes"]),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except ProgramError:
+            raise
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise ProgramError(f"{path}: damaged program file ({error}); convert again") from error
+
+
+def _fed_in_3d(layer: Layer) -> bool:
+    shapes = layer.input_shapes
+    fits = all(len(shape) == 3 and min(shape) >= 1 for shape in shapes)
+    return fits and len(shapes) == max(len(layer.inputs), 1)
+
+
+def _shapes_needed(layer: Layer) -> str:
+    return (
+        f"input_shapes is {layer.input_shapes}; needs height, width and channels for each of"
+        f" {max(len(layer.inputs), 1)} inputs"
+    )
+
+
+def _numbers(floats: bool) -> str:
+    return "floating-point numbers" if floats else "integers"
 
 
 def _layer(entry: Mapping, arrays: Mapping[str, np.ndarray], types, path) -> Layer:

@@ -21,6 +21,16 @@ def check_register(
         yield f"{name} reaches {array.min()}..{array.max()}; the register holds {low}..{high}"
 
 
+def check_window(name: str, size, window, stride, padding: str) -> Iterator[str]:
+    """Yield a sentence if a convolution or pooling window does not lie in ``size`` pixels."""
+    if padding not in ("same", "valid"):
+        yield f"{name} padding is '{padding}'; allowed: same, valid"
+    elif len(window) != 2 or len(stride) != 2 or min(*window, *stride) < 1:
+        yield f"{name} {window} with stride {stride}; both are pairs of at least 1"
+    elif padding == "valid" and (window[0] > size[0] or window[1] > size[1]):
+        yield f"{name} {window} is larger than its input of {size[0]}x{size[1]} (padding 'valid')"
+
+
 def check_weights(weights: np.ndarray, bits: int, shape: tuple[int, ...]) -> Iterator[str]:
     """Yield a sentence if weights do not fit their width or the layer's shape."""
     if not 1 <= bits <= 8:

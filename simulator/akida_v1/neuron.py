@@ -73,6 +73,11 @@ class NeuralLayer(Layer):
         return (self.weights.shape,)
 
     @property
+    def gives_floats(self) -> bool:
+        """A layer without activation ends in floats."""
+        return not self.activation
+
+    @property
     def potential_shape(self) -> Shape:
         """Height, width and filters before pooling."""
         raise NotImplementedError

@@ -50,6 +50,8 @@ class Add(OutputStage):
         channels = (self.input_shapes[0][2],)
         yield from check_register("a_shift", self.a_shift, channels, 0, 32)
         yield from check_register("b_shift", self.b_shift, channels, 0, 32)
+        if not 8 <= self.buffer_bits <= 33:
+            yield f"buffer_bits is {self.buffer_bits}; allowed: 8 to 33"
         yield from super().check()
 
     def limits(self) -> Iterator[str]:

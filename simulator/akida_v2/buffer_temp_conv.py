@@ -69,6 +69,11 @@ class BufferTempConv(NeuralLayer):
         windows = [stream[t : t + steps] for t in range(self.fifo_size)]
         return kernels.conv2d(np.concatenate(windows, axis=3), self.weights, (1, 1), "valid")
 
+    def check_geometry(self) -> Iterator[str]:
+        """The FIFO holds the newest frame at least."""
+        if self.fifo_size < 1:
+            yield f"fifo_size is {self.fifo_size}; the FIFO holds at least 1 frame"
+
     def limits(self) -> Iterator[str]:
         """Published limits of buffered convolutions; see `simulator.akida_v2.limits`."""
         yield from limits.buffered_convolution(self)

@@ -11,6 +11,7 @@ from simulator import kernels
 from simulator.akida_v2 import limits
 from simulator.akida_v2.neural_layer import NeuralLayer
 from simulator.layer import Shape
+from simulator.registers import check_window
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +55,11 @@ class Conv2DTranspose(NeuralLayer):
     def accumulate(self, x: np.ndarray) -> np.ndarray:
         """Paint each input pixel's kernel and add."""
         return kernels.conv2d_transpose(x, self.weights, self.kernel_stride, self.padding)
+
+    def check_geometry(self) -> Iterator[str]:
+        """Kernel and stride are pairs; every size fits."""
+        kernel = self.weights.shape[:2]
+        yield from check_window("kernel", kernel, kernel, self.kernel_stride, self.padding)
 
     def limits(self) -> Iterator[str]:
         """Published limits of transposed convolutions; see `simulator.akida_v2.limits`."""

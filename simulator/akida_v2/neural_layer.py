@@ -74,6 +74,10 @@ class NeuralLayer(OutputStage):
         """Return the exact weighted sums of shifted inputs, int64, before any saturation."""
         raise NotImplementedError
 
+    def check_geometry(self) -> Iterator[str]:
+        """Yield a sentence for everything that leaves the accumulator without a shape."""
+        yield from ()
+
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Compute the output; see `Layer.run`."""
         return self.finish(self.potentials(x, tally), tally)
@@ -100,7 +104,11 @@ class NeuralLayer(OutputStage):
 
     def check(self) -> Iterator[str]:
         """Weights, biases and shifts fit their registers."""
-        yield from check_weights(self.weights, self.weight_bits, self.weights_shape)
+        problems = list(check_weights(self.weights, self.weight_bits, self.weights_shape))
+        problems = problems or list(self.check_geometry())
+        if problems:
+            yield from problems
+            return  # the other registers' shapes follow from these
         yield from check_register("bias", self.bias, (self.filters,), -128, 127)
         yield from check_register("bias_shift", self.bias_shift, (self.filters,), 0, 32)
         yield from check_register("input_shift", self.input_shift, (self.input_channels,), 0, 32)

@@ -15,7 +15,7 @@ import numpy as np
 from simulator.integer import Tally, requantize, saturate, shift_left
 from simulator.kernels import global_sum, max_pool
 from simulator.layer import Layer, Shape
-from simulator.registers import check_register
+from simulator.registers import check_register, check_window
 from simulator.windows import output_length
 
 ACTIVATIONS = ("none", "relu", "lut")
@@ -156,7 +156,8 @@ class OutputStage(Layer):
 
     def check(self) -> Iterator[str]:
         """Registers have the channels and ranges that the output stage needs."""
-        channels = (self.accumulator_shape[2],)
+        *size, filters = self.accumulator_shape
+        channels = (filters,)
         if self.activation not in ACTIVATIONS:
             yield f"activation is '{self.activation}'; allowed: {', '.join(ACTIVATIONS)}"
         for name, low, high in (
@@ -173,14 +174,23 @@ class OutputStage(Layer):
             yield "max_value and max_value_shift come together; found one of them"
         if (self.activation == "lut") != (self.lut_values is not None):
             yield "lut_values and activation 'lut' come together; found one of them"
-        if self.lut_values is not None and self.lut_values.shape != (1 << self.activation_bits,):
-            yield (
-                f"lut_values has shape {self.lut_values.shape}; {self.activation_bits} index bits"
-                f" need ({1 << self.activation_bits},)"
-            )
+        if (self.activation == "lut") != (self.activation_shift is not None):
+            yield "activation_shift and activation 'lut' come together; found one of them"
+        if not 1 <= self.activation_bits <= 16:
+            yield f"activation_bits is {self.activation_bits}; allowed: 1 to 16"
+        else:
+            indices = (1 << self.activation_bits,)
+            yield from check_register("lut_values", self.lut_values, indices, -32768, 32767)
         if (self.pool_size is None) != (self.pool_stride is None):
             yield "pool_size and pool_stride come together; found one of them"
+        elif self.pool_size is not None:
+            yield from check_window(
+                "pooling", size, self.pool_size, self.pool_stride, self.pool_padding
+            )
         if self.output_scales is not None and self.output_shift is None:
             yield "output_scales without output_shift; give both or neither"
-        if not 1 <= self.output_bits <= 32:
-            yield f"output_bits is {self.output_bits}; allowed: 1 to 32"
+        widest = 32 if self.output_signed else 31
+        if not 1 <= self.output_bits <= widest:
+            yield f"output_bits is {self.output_bits}; allowed: 1 to {widest}"
+        if not 8 <= self.post_op_buffer_bits <= 32:
+            yield f"post_op_buffer_bits is {self.post_op_buffer_bits}; allowed: 8 to 32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -63,6 +64,8 @@ class Quantizer(Layer):
     output_signed: bool = True
     clip_at_zero: bool = True
 
+    reads_floats: ClassVar[bool] = True
+
     @property
     def output_shape(self) -> Shape:
         """The input's shape."""
@@ -72,8 +75,9 @@ class Quantizer(Layer):
         """Quantize float32 inputs; saturated and negative values are tallied."""
         value_bits = self.output_bits - self.output_signed
         bound = float(1 << value_bits)
-        # Clip in float first: rint of a huge float is not an int64.
-        rounded = np.clip(np.rint(x.astype(np.float32) * self.scales), -bound, bound)
+        # Clip in float first: rint of a huge float is not an int64, and may be infinite.
+        with np.errstate(over="ignore"):
+            rounded = np.clip(np.rint(x.astype(np.float32) * self.scales), -bound, bound)
         values = saturate(rounded.astype(np.int64), value_bits, "input", tally)
         if self.zero_points is not None:
             values = saturate(values + self.zero_points, value_bits, "input", tally)
@@ -88,9 +92,12 @@ class Quantizer(Layer):
     def check(self) -> Iterator[str]:
         """Scales and zero points have one value per channel."""
         channels = (self.input_shapes[0][2],)
-        if self.scales.shape != channels or not np.all(self.scales > 0):
-            yield f"scales has shape {self.scales.shape}; needs {channels}, above zero"
+        yield from _check_scales(self.scales, channels)
+        if np.any(np.frexp(self.scales)[0] != 0.5):
+            yield "scales are not all powers of two"
         yield from check_register("zero_points", self.zero_points, channels, -256, 255)
+        if not 1 <= self.output_bits <= 16:
+            yield f"output_bits is {self.output_bits}; allowed: 1 to 16"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,6 +112,8 @@ class Dequantizer(Layer):
 
     scales: np.ndarray
 
+    gives_floats: ClassVar[bool] = True
+
     @property
     def output_shape(self) -> Shape:
         """The input's shape."""
@@ -116,6 +125,11 @@ class Dequantizer(Layer):
 
     def check(self) -> Iterator[str]:
         """One float32 scale per channel."""
-        channels = (self.input_shapes[0][2],)
-        if self.scales.shape != channels or self.scales.dtype != np.float32:
-            yield f"scales is {self.scales.dtype} of shape {self.scales.shape}; needs {channels}"
+        yield from _check_scales(self.scales, (self.input_shapes[0][2],))
+
+
+def _check_scales(scales: np.ndarray, shape: tuple[int, ...]) -> Iterator[str]:
+    if scales.shape != shape or scales.dtype != np.float32:
+        yield f"scales is {scales.dtype} of shape {scales.shape}; needs float32 of {shape}"
+    elif not (np.isfinite(scales).all() and np.all(scales > 0)):
+        yield f"scales reaches {scales.min()}..{scales.max()}; needs finite numbers above zero"
