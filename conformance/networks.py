@@ -152,7 +152,7 @@ class _Builder:
         """Convolution, batch norm, pooling and activation in one of the usual orders."""
         size = self.pick((1, 2, 3, 3, 5, 7) if not first else (1, 3, 3, 5, 7))
         stride = stride or self.pick((1, 1, 2, 3))
-        padding = self.padding(x, size)
+        padding = "same" if end == "shape" else self.padding(x, size)
         filters = filters or int(self.rng.integers(2, 10))
         kernel = size
         if self.chance(0.1) and min(x.shape[1:3]) >= size and padding == "same":

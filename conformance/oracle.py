@@ -163,9 +163,7 @@ def trace(model, images: np.ndarray, *, temporal: bool = False) -> Trace:
         for name, parts in flat.items()
         if "values" in parts
     }
-    first = next(
-        layer.name for layer in model.layers if type(layer).__name__ == "Dequantizer"
-    )
+    first = next(layer.name for layer in model.layers if type(layer).__name__ == "Dequantizer")
     return Trace(tensors, registers, flat[first]["float"], list(model.layers))
 
 

@@ -368,11 +368,12 @@ def _global_pool(walk: _Walk, node: Node, settings: NodeQuantization) -> None:
     shift, given = align(walk.source(node))
     height, width, _ = walk.shapes[node.inputs[0]]
     scales = ONE if given.scales is None else given.scales
-    # The chip sums; the division is part of the scale.
+    # The chip sums; the division is part of the scale. The reference's compiled graph multiplies by
+    # the float32 reciprocal instead of dividing.
     given = Format(
         value_bits=settings.buffer_bits,
         frac_bits=given.frac_bits,
-        scales=np.asarray(scales / np.float32(height * width), np.float32),
+        scales=np.asarray(scales * (ONE / np.float32(height * width)), np.float32),
     )
     walk.finish(node, settings, {"global_pool_shift": shift}, {}, given)
 

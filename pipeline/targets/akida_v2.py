@@ -33,6 +33,7 @@ from simulator.akida_v2 import (
 )
 
 NAME = "akida_v2"
+ORDER = {"MaxPooling2D": 0, "ReLU": 1, "Activation": 1, "GlobalAveragePooling2D": 2}
 
 
 def lower(graph: QuantizedGraph) -> Program:
@@ -43,7 +44,7 @@ def lower(graph: QuantizedGraph) -> Program:
     IncompatibleModelError
         Listing every node that no layer can hold.
     """
-    found, reasons = blocks(graph)
+    found, reasons = blocks(graph, ORDER)
     image = graph.nodes[0]
     layers, names = [], {}
     for block in found:
@@ -82,7 +83,7 @@ def _layers(block: Block, image: QuantizedNode, names) -> list:
     for source, between in block.sources:
         shapes.append(_shape3d(between[-1].shape if between else _fed_shape(source, image)))
         if source is not None:
-            feeds.append(names[source])
+            feeds.append(names.get(source, source.head.name))
             if head.op == "Dense":
                 shapes[-1] = _shape3d(source.last.shape)
             elif any("input_shift" in step.registers for step in between):

@@ -1,0 +1,303 @@
+"""Compare the emulator with QuantizeML, tensor by tensor.
+
+Every node is run alone, on the integers that QuantizeML itself feeds it, so that one difference
+cannot hide or cause another; then the whole program is run from the images. QuantizeML keeps
+integers in float32, which is exact below 2**24 only: a differing value is set apart as *inexact*
+when float32 provably cannot hold it, and counts as a mismatch otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pipeline.quantization.integerize import integerize
+from pipeline.targets.akida_v2 import lower
+from pipeline.targets.blocks import blocks
+from simulator import simulate
+from simulator.akida_v2 import Concatenate, Dequantizer, InputData, Quantizer
+
+FLOAT32_EXACT = 1 << 24
+BARE = {
+    "pool_size": None,
+    "pool_stride": None,
+    "activation": "none",
+    "max_value": None,
+    "max_value_shift": None,
+    "activation_scales": None,
+    "activation_shift": None,
+    "lut_values": None,
+    "global_pool": False,
+    "global_pool_shift": None,
+    "output_scales": None,
+    "output_shift": None,
+}
+ACCUMULATORS = (
+    "output_scales",
+    "output_shift",
+    "output_bits",
+    "output_signed",
+    "post_op_buffer_bits",
+)
+
+
+@dataclass(eq=False)
+class Comparison:
+    """What comparing one network found.
+
+    Attributes
+    ----------
+    tensors, values : int
+        Compared integer tensors and single integers.
+    mismatches, inexact : list of dict
+        One per tensor: name, count, the first differing value on both sides, and why.
+    formats : list of str
+        Nodes whose scale or fractional bits differ.
+    ulps : int
+        Largest difference of the final floats, in units in the last place.
+    covered : Counter
+        Layer, weight bits, output bits and axis of everything compared.
+    """
+
+    tensors: int = 0
+    values: int = 0
+    mismatches: list = field(default_factory=list)
+    inexact: list = field(default_factory=list)
+    formats: list = field(default_factory=list)
+    ulps: int = 0
+    covered: Counter = field(default_factory=Counter)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differs but what float32 cannot hold."""
+        return not self.mismatches and not self.formats and self.ulps <= 1
+
+
+def compare(calibrated, trace, images: np.ndarray) -> Comparison:
+    """Compare an imported model with QuantizeML's trace of the same model.
+
+    Parameters
+    ----------
+    calibrated : CalibratedGraph
+        From `pipeline.importers.load_model`.
+    trace : conformance.oracle.Trace
+    images : array
+        The images of the trace.
+
+    Raises
+    ------
+    ModelError
+        When the model cannot become a program.
+    """
+    quantized = integerize(calibrated)
+    program = lower(quantized)
+    run = _Run(quantized, program, trace, images)
+    run.nodes()
+    run.formats()
+    run.whole()
+    return run.found
+
+
+class _Run:
+    def __init__(self, quantized, program, trace, images):
+        self.quantized, self.program = quantized, program
+        self.trace, self.images = trace, images
+        self.found = Comparison()
+        self.names = {node.name: node.name for node in quantized.nodes}
+        for layer in trace.layers:
+            if type(layer).__name__ == "InputQuantizer":
+                quantizer = next(n for n in quantized.nodes if n.op == "Quantizer")
+                self.names[quantizer.name] = layer.name
+
+    def theirs(self, node) -> np.ndarray | None:
+        tensor = self.trace.tensors.get(self.names[node.name])
+        return None if tensor is None else tensor.values
+
+    def nodes(self):
+        """Compare each node on QuantizeML's own inputs."""
+        layers = {layer.name: layer for layer in self.program.layers}
+        for block in blocks(self.quantized)[0]:
+            layer = layers[block.head.name]
+            inputs = []
+            for (source, _), shape in zip(block.sources, layer.input_shapes, strict=True):
+                given = self.images if source is None else self.theirs(source.last)
+                if given.dtype.kind != "f":
+                    given = given.astype(np.int64)
+                inputs.append(given.reshape(len(given), *shape))
+            if isinstance(layer, Dequantizer):
+                ours = layer.run(*inputs).reshape(self.trace.outputs.shape)
+                self.found.ulps = max(self.found.ulps, ulps(ours, self.trace.outputs))
+                continue
+            if isinstance(layer, Quantizer | InputData | Concatenate):
+                self.check(block.head, layer.run(*inputs), None)
+                self.cover(layer, block.head, layer)
+                continue
+            self.chain(block, layer, inputs)
+
+    def chain(self, block, layer, inputs):
+        """Compare a layer's head, then each step of its tail."""
+        bare = replace(layer, **BARE)
+        table = block.tail_node("Activation")
+        for node in (block.head, *block.tail):
+            fields = {}
+            if node is block.head:
+                values = bare.run(*inputs)
+                if table is not None:
+                    fields = {
+                        "output_scales": layer.activation_scales,
+                        "output_shift": layer.activation_shift,
+                        "output_bits": layer.activation_bits,
+                        "output_signed": True,
+                    }
+            elif node.op == "MaxPooling2D":
+                fields = {name: getattr(layer, name) for name in ("pool_size", "pool_stride")}
+            elif node.op == "ReLU":
+                fields = {name: getattr(layer, name) for name in ("max_value", "max_value_shift")}
+                fields["activation"] = "relu"
+            elif node.op == "Activation":
+                fields = {"activation": "lut", "lut_values": layer.lut_values}
+            else:
+                fields = {"global_pool": True, "global_pool_shift": layer.global_pool_shift}
+            if node.op == "ReLU" and layer.max_value is None:
+                fields = {"activation": "relu"}
+            unscaled = replace(bare, **{k: v for k, v in fields.items() if k not in ACCUMULATORS})
+            if "output_shift" in node.registers and "output_shift" not in fields:
+                fields |= {name: getattr(layer, name) for name in ACCUMULATORS}
+            step = replace(bare, **fields)
+            size = _magnitude(layer, node, block, inputs, values)
+            before = unscaled.finish(values)
+            self.check(node, step.finish(values), _Doubt(before, step, size))
+            self.cover(layer, node, step)
+            if node is not block.last:
+                shape = (1,) * (3 - len(node.shape)) + tuple(node.shape)
+                values = self.theirs(node).reshape(len(inputs[0]), *shape)
+
+    def check(self, node, ours, doubt):
+        """Record whether our values equal QuantizeML's."""
+        theirs = self.theirs(node)
+        if theirs is None:
+            self.found.mismatches.append({"tensor": node.name, "why": "not in the reference"})
+            return
+        ours = np.asarray(ours, np.int64).reshape(theirs.shape)
+        self.found.tensors += 1
+        self.found.values += ours.size
+        different = ours != theirs
+        if not different.any():
+            return
+        explained = np.zeros_like(different) if doubt is None else doubt.explains(ours, theirs)
+        for where, kind in (
+            (different & ~explained, self.found.mismatches),
+            (different & explained, self.found.inexact),
+        ):
+            if where.any():
+                first = tuple(int(n) for n in np.argwhere(where)[0])
+                kind.append(
+                    {
+                        "tensor": node.name,
+                        "op": node.op,
+                        "count": int(where.sum()),
+                        "of": int(where.size),
+                        "ours": int(ours[first]),
+                        "theirs": int(theirs[first]),
+                        "at": first,
+                    }
+                )
+
+    def cover(self, layer, node, step):
+        kind = type(layer).__name__ if node.name == layer.name else node.op
+        weights = "" if not hasattr(layer, "weight_bits") else f"w{layer.weight_bits}"
+        output, axis = "accumulator", ""
+        if getattr(step, "output_shift", None) is not None:
+            output = f"{'s' if step.output_signed else 'u'}{step.output_bits}"
+            axis = "per-tensor" if node.format.frac_bits.ndim == 0 else "per-axis"
+        elif isinstance(step, Quantizer | Concatenate):
+            output = f"{node.format.value_bits} value bits"
+            axis = "per-tensor" if node.format.frac_bits.ndim == 0 else "per-axis"
+        self.found.covered[kind, weights, output, axis] += 1
+
+    def formats(self):
+        """Compare scales and fractional bits of every node."""
+        for node in self.quantized.nodes:
+            tensor = self.trace.tensors.get(self.names[node.name])
+            if tensor is None or node.op in ("Input", "Dequantizer"):
+                continue
+            same = np.array_equal(*np.broadcast_arrays(node.format.frac_bits, tensor.frac_bits))
+            if node.op == "Flatten" and node.format.frac_bits.ndim:
+                same = True
+            if (node.format.scales is None) != (tensor.scales is None):
+                same = False
+            elif same and tensor.scales is not None:
+                ours, theirs = np.broadcast_arrays(node.format.scales, tensor.scales)
+                same = ulps(ours, theirs) == 0
+            if not same:
+                self.found.formats.append(f"{node.name} ({node.op})")
+
+    def whole(self):
+        """Run the program from the images; inexact values upstream make this comparison void."""
+        outputs = simulate(self.program, self.images)
+        if not self.found.inexact:
+            theirs = self.trace.outputs
+            self.found.ulps = max(self.found.ulps, ulps(outputs.reshape(theirs.shape), theirs))
+
+
+class _Doubt:
+    """Decides whether float32 can account for a differing value."""
+
+    def __init__(self, before, step, magnitude):
+        self.before, self.step, self.magnitude = before, step, magnitude
+
+    def explains(self, ours, theirs):
+        """Return where the difference is one that float32 makes."""
+        shape = ours.shape
+        # A value that float32 rounds, such as the largest integer of a wide container.
+        rounded = ours.astype(np.float32).astype(np.float64) == theirs
+        explained = rounded & (np.abs(ours) >= FLOAT32_EXACT)
+        magnitude = np.broadcast_to(self.magnitude(), self.before.shape).reshape(shape)
+        if self.step.output_shift is None:
+            # A sum whose terms exceed 2**24 together may be off by a few of its last places.
+            slack = np.maximum(magnitude // FLOAT32_EXACT * 64, 0)
+            return explained | ((magnitude >= FLOAT32_EXACT) & (np.abs(ours - theirs) <= slack))
+        replay = _float32_requantize(self.before, self.step).reshape(shape)
+        explained |= replay == theirs
+        return explained | ((magnitude >= FLOAT32_EXACT) & (np.abs(ours - theirs) <= 1))
+
+
+def _float32_requantize(values, step):
+    """Requantize as the reference does: in float32, product and shift rounded."""
+    product = values.astype(np.float32)
+    if step.output_scales is not None:
+        product = product * step.output_scales.astype(np.float32)
+        bound = np.float32(2.0**step.post_op_buffer_bits)
+        product = np.clip(product, -bound, bound)
+    shifted = product * np.exp2(step.output_shift.astype(np.float32))
+    rounded = np.floor(shifted + np.float32(0.5))
+    bound = 1 << (step.output_bits - step.output_signed)
+    return np.clip(rounded, -bound, bound - 1).astype(np.int64)
+
+
+def _magnitude(layer, node, block, inputs, values):
+    """Return a function that bounds the sum of magnitudes behind each value of a node."""
+
+    def bound():
+        if node.op == "GlobalAveragePooling2D":
+            return np.abs(values).sum(axis=(1, 2), keepdims=True)
+        if node is not block.head or not hasattr(layer, "weights"):
+            return np.abs(values)
+        wide = replace(layer, **BARE)
+        positive = {"weights": np.abs(layer.weights.astype(np.int64)), "buffer_bits": 60}
+        if layer.bias is not None:
+            positive["bias"] = np.abs(layer.bias.astype(np.int64))
+        return replace(wide, **positive).run(*(np.abs(given) for given in inputs))
+
+    return bound
+
+
+def ulps(a: np.ndarray, b: np.ndarray) -> int:
+    """Return the largest distance of two float32 arrays in units in the last place."""
+    integers = []
+    for array in (a, b):
+        bits = np.ascontiguousarray(array, np.float32).view(np.int32).astype(np.int64)
+        integers.append(np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
+    return int(np.abs(integers[0] - integers[1]).max(initial=0))
