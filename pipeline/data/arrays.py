@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
+DAMAGED = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def load(options) -> Dataset:
@@ -23,10 +25,13 @@ def load(options) -> Dataset:
     if not path.is_file():
         raise DataError(f"data.path: no file '{path}'; it must hold {', '.join(MEMBERS)}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ValueError("a single array")
             names = set(file.files)
             arrays = {name: file[name] for name in MEMBERS if name in names}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
     missing = [name for name in MEMBERS if name not in arrays]

@@ -1,0 +1,147 @@
+"""The configuration: every choice composes, every mistake is named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import Config, check, load
+from pipeline.config.compose import compose, write_params
+from pipeline.data import known_sources
+from pipeline.errors import ConfigError
+from pipeline.targets import known_targets
+from pipeline.transforms import TRANSFORMS
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+MODEL = {"name": "m", "input": {"shape": [8, 8, 1]}, "layers": [{"Flatten": {}}]}
+NEEDED = {"data=arrays": ["data.path=images.npz"]}
+
+
+def choices():
+    return [f"{path.parent.name}={path.stem}" for path in sorted(CONF.glob("*/*.yaml"))]
+
+
+@pytest.mark.parametrize("choice", choices())
+def test_every_choice_composes(choice):
+    config = check(compose([choice, *NEEDED.get(choice, ())], folder=CONF))
+    assert isinstance(config, Config)
+
+
+def test_committed_params_are_the_composed_default():
+    committed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert committed == compose(folder=CONF)
+
+
+def test_group_files_are_complete():
+    """A value that a choice leaves out would keep the one of the choice before."""
+    for group in ("data", "training", "transforms", "quantization", "target"):
+        keys = {
+            tuple(sorted(yaml.safe_load(path.read_text(encoding="utf-8"))))
+            for path in (CONF / group).glob("*.yaml")
+        }
+        assert len(keys) == 1, group
+
+
+@pytest.mark.parametrize("name", known_sources())
+def test_every_data_source_is_allowed(name):
+    check({"model": MODEL, "data": {"name": name, "path": None if "digits" in name else "x"}})
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_every_transform_is_allowed(name):
+    assert check({"model": MODEL, "transforms": {"names": [name]}}).transforms.names == (name,)
+
+
+@pytest.mark.parametrize("name", known_targets())
+def test_every_target_has_a_choice(name):
+    assert check(compose([f"target={name}"], folder=CONF)).target.name == name
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"quantisation": {}}, "quantisation: unknown key; did you mean quantization?"),
+        ({"quantization": {"weight_bitz": 4}}, "did you mean quantization.weight_bits?"),
+        ({"quantization": {"weight_bits": 3}}, "quantization.weight_bits: found 3; allowed: 4, 8"),
+        ({"quantization": {"weight_bits": "8"}}, "quantization.weight_bits: found '8'"),
+        ({"quantization": {"weight_bits": True}}, "quantization.weight_bits: found True"),
+        ({"quantization": {"equalize": 1}}, "quantization.equalize: found 1; allowed: true or fal"),
+        ({"quantization": 8}, "quantization: found 8; allowed: the keys scheme,"),
+        ({"quantization": {"buffer_bits": 64}}, "allowed: a whole number from 16 to 32"),
+        ({"quantization": {"calibration": {"samples": 0}}}, "calibration.samples: found 0"),
+        ({"quantization": {"calibration": {"samples": 8}}}, "batch_size: found 100; allowed: at"),
+        ({"training": {"learning_rate": 0}}, "found 0.0; allowed: a number above 0"),
+        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: found nan"),
+        ({"training": {"epochs": 1.5}}, "training.epochs: found 1.5; allowed: a whole number"),
+        ({"transforms": {"names": "unfuse_separable"}}, "allowed: a list of unfuse_separable"),
+        ({"transforms": {"names": ["gap_after_relu"] * 2}}, "found gap_after_relu twice"),
+        ({"transforms": {"gap": {"strategy": "guess"}}}, "transforms.gap.strategy: found 'guess'"),
+        ({"target": {"name": "akida_v7"}}, "target.name: found 'akida_v7'; allowed: akida_"),
+        ({"data": {"name": "arrays"}}, "data.path: found null; data.name=arrays needs"),
+        ({"data": {"name": "digits", "path": "x.npz"}}, "takes no path"),
+        ({"data": {"name": "cifar"}}, "data.name: found 'cifar'; allowed: arrays, digits"),
+        ({"model": {}}, "model.layers: found nothing"),
+        ({"model": None}, "model: found None"),
+        ({"seed": None}, "seed: found None"),
+    ],
+)
+def test_a_wrong_value_is_named(values, message):
+    with pytest.raises(ConfigError) as error:
+        check({"model": MODEL, **values})
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        check({"sed": 1, "training": {"epochs": -1}, "quantization": {"weight_bits": 5}})
+    for name in ("sed: unknown key", "training.epochs", "quantization.weight_bits"):
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("quantisation=w4a4", "did you mean quantization?"),
+        ("quantization=w3", "quantization: found 'w3'; allowed: "),
+        ("weight_bits=4", "did you mean quantization.weight_bits?"),
+        ("quantization.weight_bitz=4", "did you mean quantization.weight_bits?"),
+        ("quantization", "not an override"),
+        ("seed=[1", "'[1'"),
+    ],
+)
+def test_a_wrong_override_is_named(override, message):
+    with pytest.raises(ConfigError) as error:
+        check(compose([override], folder=CONF))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["{", "a: 1\na: 2", "- 1", "\x00", "a: ${b}", ""])
+def test_a_damaged_file_is_refused(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "params.yaml")
+
+
+def test_params_survive_the_file(tmp_path):
+    path = tmp_path / "params.yaml"
+    values = compose(["training.learning_rate=1e-3"], folder=CONF)
+    write_params(values, path)
+    assert load(path) == check(values)
+    assert [p.name for p in tmp_path.iterdir()] == ["params.yaml"]
+    before = path.stat().st_mtime_ns
+    write_params(values, path)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_an_override_reaches_the_model():
+    values = compose(["model.layers.1.conv_block.filters=8"], folder=CONF)
+    assert values["model"]["layers"][1]["conv_block"]["filters"] == 8

@@ -1,0 +1,104 @@
+"""Who may import whom: stages -> pipeline -> simulator, and heavy packages only where named."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STANDARD = set(sys.stdlib_module_names)
+ALLOWED = {
+    "simulator": {"numpy", "simulator"},
+    "pipeline": {
+        "click",
+        "filelock",
+        "h5py",
+        "numpy",
+        "omegaconf",
+        "pipeline",
+        "simulator",
+        "yaml",
+    },
+    "stages": {"numpy", "pipeline", "simulator"},
+}
+# Imported inside functions only, and only here.
+LATE = {
+    "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py"},
+    "keras": {"pipeline/graph/keras_io.py", "pipeline/training.py"},
+    "matplotlib": {"pipeline/confusion.py"},
+    "mlflow": {"pipeline/tracking.py"},
+    "platformdirs": {"pipeline/data/fashion_mnist.py"},
+    "sklearn": {"pipeline/data/digits.py"},
+    "tensorflow": {"pipeline/graph/keras_io.py", "pipeline/training.py"},
+}
+FORBIDDEN = {
+    "pipeline/graph": {"transforms", "preparation", "quantization", "targets", "data", "config"},
+    "pipeline/transforms": {"quantization", "targets", "data", "config"},
+    "pipeline/preparation": {"transforms", "targets", "data", "config"},
+    "pipeline/quantization": {"transforms", "targets", "data", "config"},
+    "pipeline/targets": {"transforms", "data", "config"},
+    "pipeline/data": {"graph", "transforms", "quantization", "targets", "config"},
+    "simulator/akida_v2": {"akida_v1"},
+}
+
+
+def modules(ring):
+    return sorted((ROOT / ring).rglob("*.py"))
+
+
+def imports(path):
+    """Yield the dotted name of each import, and whether it stands inside a function."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inner = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name, node in inner
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for name in node.names:
+                yield f"{node.module}.{name.name}", node in inner
+
+
+@pytest.mark.parametrize("ring", ALLOWED)
+def test_each_ring_imports_only_what_it_may(ring):
+    for path in modules(ring):
+        place = path.relative_to(ROOT).as_posix()
+        for name, inside in imports(path):
+            package = name.partition(".")[0]
+            allowed = package in STANDARD | ALLOWED[ring] or (
+                inside and place in LATE.get(package, ())
+            )
+            assert allowed, f"{place} imports {name}"
+
+
+def test_no_stage_imports_another():
+    for path in modules("stages"):
+        assert not [name for name, _ in imports(path) if name.startswith("stages")], path
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_concepts_do_not_know_what_comes_after_them(folder):
+    ring = folder.partition("/")[0]
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for name, _ in imports(path):
+            parts = name.split(".")
+            if parts[0] == ring and len(parts) > 1:
+                assert parts[1] not in FORBIDDEN[folder], f"{path} imports {name}"
+
+
+def test_starting_is_light():
+    names = [f"stages.{path.stem}" for path in modules("stages") if path.stem != "__init__"]
+    code = f"import sys, {', '.join(names)}, simulator.__main__, pipeline.__main__\n"
+    code += f"print(*({set(LATE)!r} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == ""
