@@ -35,6 +35,8 @@ def fold_zero_padding(graph: Graph) -> Graph:
 def _grow(node, sizes, paddings):
     kernels, strides = node.attrs["kernel_size"], node.attrs["strides"]
     for extra in range(max(LARGEST_KERNEL - max(kernels), 0) + 1):
+        if extra and any((size + extra) % 2 == 0 for size in kernels):
+            continue
         margins = [
             _margins(*axis, extra) for axis in zip(sizes, paddings, kernels, strides, strict=True)
         ]
