@@ -24,6 +24,9 @@ from pipeline.quantization.schemes.quantizeml import calibrated
 BITS = ((8, 8, 8), (8, 4, 4), (4, 4, 4))
 """Widths of the first layer's weights, of the others, and of activations."""
 
+Registers = dict[str, dict[str, np.ndarray]]
+"""Integers by layer and register."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -88,36 +91,39 @@ def parity_options(bits=(8, 8, 8), *, per_tensor=False, batch_size=10, **others)
 
 
 def compare(graph: Graph, samples: np.ndarray, options: Quantization) -> Parity:
-    """Quantize `graph` on both sides and compare all registers."""
-    reference = quantizeml_model.reload(quantizeml_model.quantize(graph, samples, options))
-    ours = calibrated(graph, samples, options)
-    integers = own_registers(integerize(ours))
-    theirs = {name: found for name, found in quantizeml_model.registers(reference).items() if found}
-    values, differences, scale_error = 0, [], 0.0
-    for layer in sorted(integers.keys() | theirs.keys()):
-        mine, other = integers.get(layer, {}), theirs.get(layer, {})
-        for register in sorted(mine.keys() | other.keys()):
-            if register not in mine or register not in other:
-                if "shift" in register and not np.any(mine.get(register, other.get(register))):
-                    continue  # a shift by 0 may be left out
-                differences.append(
-                    Difference(layer=layer, register=register, differing=1, total=0, largest=np.inf)
-                )
-                continue
-            if layer == "Dequantizer":
-                scale_error = float(np.abs(mine[register] / other[register] - 1).max())
-                continue
-            values += mine[register].size
-            differences += _difference(layer, register, mine[register], other[register])
+    """Quantize `graph` on both sides, by options from `parity_options`, and compare."""
+    reference = quantizeml_model.quantize(graph, samples, options)
+    own = calibrated(graph, samples, options)
+    mine = own_registers(integerize(own))
+    theirs = quantizeml_model.registers(reference)
+    last = mine.pop("Dequantizer")["scales"], theirs.pop("Dequantizer")["scales"]
+    values, differences = compare_registers(mine, theirs)
     return Parity(
         values=values,
         differences=differences,
-        range_error=_range_error(ours, reference),
-        scale_error=scale_error,
+        range_error=_range_error(own, reference),
+        scale_error=float(np.abs(last[0] / last[1] - 1).max()),
     )
 
 
-def own_registers(quantized: QuantizedGraph) -> dict[str, dict[str, np.ndarray]]:
+def compare_registers(mine: Registers, theirs: Registers) -> tuple[int, list[Difference]]:
+    """Return how many values were compared, and the registers that are not equal."""
+    values, differences = 0, []
+    for layer in sorted(mine.keys() | theirs.keys()):
+        left, right = mine.get(layer, {}), theirs.get(layer, {})
+        for register in sorted(left.keys() | right.keys()):
+            if register in left and register in right:
+                values += left[register].size
+                differences += _difference(layer, register, left[register], right[register])
+            elif "shift" not in register or np.any(left.get(register, right.get(register))):
+                # Only a shift by 0 may be left out.
+                differences.append(
+                    Difference(layer=layer, register=register, differing=1, total=0, largest=np.inf)
+                )
+    return values, differences
+
+
+def own_registers(quantized: QuantizedGraph) -> Registers:
     """Return registers by layer and name, under QuantizeML's layer names."""
     names = {"Quantizer": "InputQuantizer", "Dequantizer": "Dequantizer"}
     return {
@@ -145,9 +151,9 @@ def _difference(layer, register, mine, other) -> Iterator[Difference]:
         )
 
 
-def _range_error(ours: CalibratedGraph, reference) -> float:
+def _range_error(own: CalibratedGraph, reference) -> float:
     errors = [0.0]
-    for name, node in ours.nodes.items():
+    for name, node in own.nodes.items():
         if node.output:
             theirs = reference.get_layer(name).out_quantizer.range_max.numpy()
             theirs = theirs / reference.get_layer(name).out_quantizer.rescaling_rate.numpy()

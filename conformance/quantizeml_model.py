@@ -68,7 +68,7 @@ def quantize(graph: Graph, samples: np.ndarray, options):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return quantizeml_quantize(
+        model = quantizeml_quantize(
             to_tf_keras(graph),
             qparams=parameters,
             samples=samples,
@@ -76,10 +76,11 @@ def quantize(graph: Graph, samples: np.ndarray, options):
             batch_size=options.calibration.batch_size,
             epochs=options.calibration.epochs,
         )
+    return model if graph.input.attrs["dtype"] == "uint8" else _reload(model)
 
 
-def reload(model):
-    """Save and load a quantized model: recording fails on one that has just been calibrated."""
+def _reload(model):
+    """Save and load: recording fails on a padding value that calibration made per channel."""
     from quantizeml import load_model
 
     with TemporaryDirectory() as folder, warnings.catch_warnings():
