@@ -12,16 +12,20 @@ from pipeline.cli.parameters import PATH, load_any, target_option, warn
 @click.option("-o", "--output", type=PATH, required=True, help="Program file to write (.npz).")
 @target_option
 @click.option("--strict", is_flag=True, help="Refuse what exceeds the chip's published limits.")
-def command(model: str, output: str, target: str, strict: bool) -> None:
+@click.option(
+    "--fit-registers",
+    is_flag=True,
+    help="Bring registers inside their widths even where outputs change.",
+)
+def command(model: str, output: str, target: str, strict: bool, fit_registers: bool) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
-    MODEL is a QuantizeML-quantized Keras .h5 file, or what 'crossgrade quantize' wrote. No
-    TensorFlow and no vendor software is needed, and no code from the file is run.
+    MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
+    wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
     """
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
-    from pipeline.quantization.calibrated_graph import CalibratedGraph
-    from pipeline.quantization.integerize import integerize
+    from pipeline.quantization.integers import integers
     from pipeline.targets import convert
 
     loaded = load_any(model)
@@ -29,8 +33,7 @@ def command(model: str, output: str, target: str, strict: bool) -> None:
         raise ModelError(
             f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
         )
-    quantized = integerize(loaded) if isinstance(loaded, CalibratedGraph) else loaded
-    program = convert(quantized, target, strict=strict)
+    program = convert(integers(loaded), target, strict=strict, fit_registers=fit_registers)
     warn(program.notes)
     warn(program.limits())
     program.save(output)

@@ -198,6 +198,13 @@ def _relu(node, x):
     return y if top is None else np.minimum(y, np.float32(top))
 
 
+def _quantized_relu(node, x):
+    highest = 2 ** node.attrs["bits"] - 1
+    step = np.float32(node.attrs["max_value"] / highest)
+    # A value exactly on the border of two levels belongs to the lower one.
+    return step * np.clip(np.ceil((x - step / 2) / step), 0, highest)
+
+
 def _leaky(node, x):
     return ACTIVATIONS["leaky_relu"](x, np.float32(node.attrs["negative_slope"]))
 
@@ -256,6 +263,7 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "Dense": lambda node, x: _biased(node, np.matmul(x, node.weights["kernel"])),
     "BatchNormalization": _batchnorm,
     "ReLU": _relu,
+    "QuantizedReLU": _quantized_relu,
     "LeakyReLU": _leaky,
     "PReLU": lambda node, x: np.maximum(x, 0) + node.weights["alpha"] * np.minimum(x, 0),
     "Activation": _activation,

@@ -126,6 +126,8 @@ OPERATIONS: dict[str, Operation] = {
         {"axis": -1, "epsilon": 1e-3, "momentum": 0.99, "center": True, "scale": True}, _batchnorm
     ),
     "ReLU": Operation({"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
+    # The discrete ReLU of Akida 1.0 training: 2**bits - 1 equal steps up to max_value.
+    "QuantizedReLU": Operation({"bits": REQUIRED, "max_value": 6.0}),
     "LeakyReLU": Operation({"negative_slope": 0.3}),
     "PReLU": Operation({"shared_axes": None}, _prelu),
     # softmax, sigmoid, tanh, gelu, swish, hard_silu, leaky_relu, linear; alpha: leaky_relu only

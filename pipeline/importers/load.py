@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
+from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
 from pipeline.importers.keras_float import float_graph
 from pipeline.importers.keras_h5 import open_keras_h5
 from pipeline.importers.keras_zip import open_keras_zip
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
 from pipeline.quantization.calibrated_graph import CalibratedGraph
+from pipeline.quantization.legacy_graph import LegacyGraph
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURE = b"PK\x03\x04"
 
 
-def load_model(path: str | Path) -> Graph | CalibratedGraph:
-    """Read a Keras model: float, or quantized by QuantizeML.
+def load_model(path: str | Path) -> Graph | CalibratedGraph | LegacyGraph:
+    """Read a Keras model: float, or quantized by QuantizeML or by cnn2snn.
 
     Parameters
     ----------
@@ -26,8 +28,8 @@ def load_model(path: str | Path) -> Graph | CalibratedGraph:
 
     Returns
     -------
-    Graph or CalibratedGraph
-        A float model, or a quantized one (before its integers).
+    Graph, CalibratedGraph or LegacyGraph
+        A float model, or one quantized by QuantizeML or cnn2snn (before its integers).
 
     Raises
     ------
@@ -39,20 +41,8 @@ def load_model(path: str | Path) -> Graph | CalibratedGraph:
     with _opener(path)(path) as model:
         if is_quantizeml(model):
             return calibrated_graph(model)
-        legacy = sorted(
-            {layer.class_name for layer in model.layers if layer.class_name.startswith("Quantized")}
-        )
-        if legacy:
-            raise IncompatibleModelError(
-                str(path),
-                [
-                    f"{layer.name}: {layer.class_name} is a layer of cnn2snn's quantizer; give"
-                    " the float model it was made from"
-                    for layer in model.layers
-                    if layer.class_name in legacy
-                ],
-                "read a cnn2snn-quantized model",
-            )
+        if is_cnn2snn(model):
+            return legacy_graph(model)
         return float_graph(model)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
-from pipeline.targets.blocks import Block, blocks
+from pipeline.targets.blocks import Block, blocks, pool_padding
 from pipeline.targets.target import Target
 from simulator import Program
 from simulator.akida_v2 import (
@@ -150,7 +150,7 @@ def _output_stage(block: Block) -> dict:
         fields |= {
             "pool_size": pool.attrs["pool_size"],
             "pool_stride": pool.attrs["strides"] or pool.attrs["pool_size"],
-            "pool_padding": pool.attrs["padding"],
+            "pool_padding": pool_padding(block, pool),
         }
     if relu := block.tail_node("ReLU"):
         fields["activation"] = "relu"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.graph.shapes import same_padding, window_output
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
 TRANSPARENT = ("Input", "Rescaling", "Dropout", "Flatten", "Reshape")
 """Nodes that are no layer: they change no value, only what it means or its shape."""
 
-TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
-"""Nodes that a chip computes together with the layer before them."""
+Order = Mapping[str, int]
+"""Tail operations (those that a chip computes together with the layer before them) to their turn;
+of each turn a layer has one at most."""
 
 
 @dataclass(eq=False)
@@ -42,9 +45,25 @@ class Block:
         return next((node for node in self.tail if node.op == op), None)
 
 
-def blocks(graph: QuantizedGraph) -> tuple[list[Block], list[str]]:
+def pool_padding(block: Block, pool: QuantizedNode) -> str:
+    """Return the padding of a max pool, as its convolution's wherever both mean the same.
+
+    A chip has one padding for both. On maps that the windows cover exactly nothing is padded, and
+    "same" and "valid" are one.
+    """
+    size = pool.attrs["pool_size"]
+    strides = pool.attrs["strides"] or size
+    shape = block.head.shape[:2]
+    exact = all(
+        same_padding(n, k, s) == (0, 0)
+        and window_output(n, k, s, "same") == window_output(n, k, s, "valid")
+        for n, k, s in zip(shape, size, strides, strict=True)
+    )
+    return block.head.attrs.get("padding", "same") if exact else pool.attrs["padding"]
+
+
+def blocks(graph: QuantizedGraph, order: Order) -> tuple[list[Block], list[str]]:
     """Return the blocks of a model in order, and a reason for every node that fits in none."""
-    by_name = {node.name: node for node in graph.nodes}
     readers: dict[str, int] = defaultdict(int)
     for node in graph.nodes:
         for name in node.inputs:
@@ -60,9 +79,9 @@ def blocks(graph: QuantizedGraph) -> tuple[list[Block], list[str]]:
             between[node.name] = [*between[source], node] if source else []
             continue
         between[node.name] = []
-        if node.op in TAIL:
+        if node.op in order:
             block = owner[node.inputs[0]]
-            reason = _refusal(node, block, between[node.inputs[0]], readers, by_name)
+            reason = _refusal(node, block, between[node.inputs[0]], readers, order)
             if reason is None:
                 block.tail.append(node)
                 owner[node.name] = block
@@ -71,12 +90,12 @@ def blocks(graph: QuantizedGraph) -> tuple[list[Block], list[str]]:
         block = Block(node)
         block.sources = [(owner[name], between[name]) for name in node.inputs]
         owner[node.name] = block
-        if node.op not in TAIL:
+        if node.op not in order:
             found.append(block)
     return found, reasons
 
 
-def _refusal(node, block, between, readers, by_name) -> str | None:
+def _refusal(node, block, between, readers, order) -> str | None:
     """Return why `node` cannot join `block`, or None."""
     what = f"{node.name}: {node.op}"
     if block is None:
@@ -91,18 +110,15 @@ def _refusal(node, block, between, readers, by_name) -> str | None:
             f"{what} reads {shared[0]}, which other layers read too; give it an identity Conv2D of"
             " its own"
         )
-    if block.tail_node(node.op) is not None or block.tail_node("GlobalAveragePooling2D"):
-        return f"{what} follows another {block.last.op} ({block.last.name}); put a Conv2D between"
-    activation = block.tail_node("ReLU") or block.tail_node("Activation")
-    if node.op in ("ReLU", "Activation") and activation is not None:
-        return f"{what} follows activation {activation.name}; remove one of them"
-    if node.op == "MaxPooling2D" and block.tail_node("Activation") is not None:
-        return (
-            f"{what} after activation {block.last.name}, which may not keep order; pool before it"
-        )
+    before = [earlier for earlier in block.tail if order[earlier.op] >= order[node.op]]
+    # A maximum commutes with the monotone steps before it, so the pool may move ahead of them.
+    movable = node.op == "MaxPooling2D" and all(earlier.op == "ReLU" for earlier in before)
+    if before and not movable:
+        names = ", ".join(f"{earlier.op} {earlier.name}" for earlier in before)
+        turns = " > ".join(sorted(dict.fromkeys(order), key=order.get))
+        return f"{what} after {names}; a layer takes {turns}, one of each turn, in this order"
     requantized = "output_shift" in block.last.registers
-    # A maximum commutes with the monotone steps before it, so the pool may move ahead of them;
-    # the index of a look-up table is requantized by design.
+    # The index of a look-up table is requantized by design.
     if requantized and node.op in ("ReLU", "GlobalAveragePooling2D"):
         return f"{what} on the quantized output of {block.last.name}; put a Conv2D between"
     return None

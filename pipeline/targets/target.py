@@ -24,11 +24,14 @@ class Target:
         Quantization schemes whose models it takes.
     lower : function of QuantizedGraph to Program
         Raises `IncompatibleModelError` with every reason at once.
+    fit : function of Program to Program, or None
+        Brings registers inside their widths where that changes outputs, with a note for each.
     """
 
     name: str
     schemes: tuple[str, ...]
     lower: Callable[[QuantizedGraph], Program]
+    fit: Callable[[Program], Program] | None = None
 
 
 def known_targets() -> tuple[str, ...]:
@@ -59,7 +62,9 @@ def target(name: str) -> Target:
     return importlib.import_module(f"pipeline.targets.{name}").TARGET
 
 
-def convert(graph: QuantizedGraph, name: str, *, strict: bool = False) -> Program:
+def convert(
+    graph: QuantizedGraph, name: str, *, strict: bool = False, fit_registers: bool = False
+) -> Program:
     """Cut an integer model into a chip's layers.
 
     Parameters
@@ -69,6 +74,8 @@ def convert(graph: QuantizedGraph, name: str, *, strict: bool = False) -> Progra
         Name of the target.
     strict : bool
         Refuse programs beyond the chip's published limits, which run on the emulator only.
+    fit_registers : bool
+        Bring registers inside their widths even where that changes outputs.
 
     Raises
     ------
@@ -86,6 +93,8 @@ def convert(graph: QuantizedGraph, name: str, *, strict: bool = False) -> Progra
             f"convert to {name}",
         )
     program = chosen.lower(graph)
+    if fit_registers and chosen.fit is not None:
+        program = chosen.fit(program)
     if strict and (reasons := list(program.limits())):
         raise IncompatibleModelError(graph.name, reasons, f"fit the limits of {name}")
     return program

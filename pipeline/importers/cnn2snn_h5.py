@@ -1,0 +1,127 @@
+"""Turn a model file quantized by cnn2snn's legacy ``quantize`` into a `LegacyGraph`.
+
+The file holds float weights and the class and width of each quantizer; nothing of it is run.
+"""
+
+from __future__ import annotations
+
+from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.graph.build import make_node
+from pipeline.graph.graph import Graph
+from pipeline.importers.keras_float import check_weights, short_names
+from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
+from pipeline.importers.layer_table import (
+    ALIASES,
+    RULES,
+    activation,
+    input_attrs,
+    node_attrs,
+    scalar,
+)
+from pipeline.preparation.dropout import remove_dropout
+from pipeline.preparation.head import cut_head
+from pipeline.preparation.pooling_order import max_pool_before_activation
+from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
+
+KERNELS = {
+    "QuantizedConv2D": ("Conv2D", {"kernel": "quantizer"}),
+    "QuantizedDense": ("Dense", {"kernel": "quantizer"}),
+    "QuantizedSeparableConv2D": (
+        "SeparableConv2D",
+        {"depthwise_kernel": "quantizer_dw", "pointwise_kernel": "quantizer"},
+    ),
+}
+"""Class to operation and, for each kernel, the configuration key of its quantizer."""
+
+RANGES = {
+    "MaxQuantizer": "max",
+    "MaxPerAxisQuantizer": "max_per_axis",
+    "StdQuantizer": "std",
+    "StdWeightQuantizer": "std",
+    "StdPerAxisQuantizer": "std_per_axis",
+}
+ACTIVATIONS = ("QuantizedReLU", "ActivationDiscreteRelu")
+PLAIN = (
+    *("InputLayer", "Rescaling", "MaxPooling2D", "GlobalAveragePooling2D", "Flatten", "Reshape"),
+    *("Dropout", "Activation", "Softmax"),
+)
+
+
+def is_cnn2snn(model: KerasModel) -> bool:
+    """Return whether layers of the model were quantized by cnn2snn."""
+    return any(layer.class_name in (*KERNELS, *ACTIVATIONS) for layer in model.layers)
+
+
+def legacy_graph(model: KerasModel) -> LegacyGraph:
+    """Return a cnn2snn-quantized model.
+
+    Raises
+    ------
+    IncompatibleModelError
+        Listing every layer or setting that cannot be represented.
+    """
+    nodes, quantizers, reasons = [], {}, []
+    for layer in model.layers:
+        try:
+            node, own = _node(layer, model)
+        except MALFORMED as error:
+            reasons.append(explain(layer, error))
+            continue
+        nodes.append(node)
+        quantizers |= own
+    if reasons:
+        raise IncompatibleModelError(model.label, reasons, "read the quantized model")
+    graph = Graph(model.name, tuple(nodes), model.output)
+    check_weights(graph, model.label)
+    graph, notes = cut_head(graph)
+    graph = max_pool_before_activation(remove_dropout(graph))
+    return LegacyGraph(graph=graph, quantizers=quantizers, notes=tuple(notes))
+
+
+def _node(layer: KerasLayer, model: KerasModel):
+    """Return the node of a layer and the quantizers of its kernels."""
+    kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
+    if kind == "InputLayer":
+        # Images enter as raw pixels, whatever type the training framework casts them to.
+        attrs = {**input_attrs(config), "dtype": "uint8"}
+        return make_node(layer.name, "Input", (), attrs), {}
+    if kind in ACTIVATIONS:
+        return make_node(layer.name, "QuantizedReLU", layer.inputs, _activation(kind, config)), {}
+    if kind == "Activation":
+        op, attrs = activation(config["activation"])
+        return make_node(layer.name, op, layer.inputs, attrs), {}
+    if kind in KERNELS:
+        op, keys = KERNELS[kind]
+        quantizers = {(layer.name, weight): _quantizer(config[key]) for weight, key in keys.items()}
+    elif kind in PLAIN:
+        op, quantizers = RULES[kind].op, {}
+    else:
+        raise ModelError(
+            f"{layer.name}: {kind} is not a layer of a cnn2snn-quantized model; known: "
+            f"{', '.join((*KERNELS, *ACTIVATIONS, *PLAIN))}; quantize the whole model"
+        )
+    if config.get("activation") not in (None, "linear") and kind in KERNELS:
+        raise ModelError(f"its activation is {config['activation']!r}; allowed: none")
+    weights = short_names(model.weights(layer))
+    attrs = node_attrs(RULES[op], config)
+    return make_node(layer.name, op, layer.inputs, attrs, weights), quantizers
+
+
+def _activation(kind, config):
+    bits = int(config["bitwidth"])
+    highest = 2**bits - 1
+    limit = scalar(config.get("max_value")) if kind == "QuantizedReLU" else min(highest, 6.0)
+    return {"bits": bits, "max_value": float(highest) if limit is None else limit}
+
+
+def _quantizer(entry) -> WeightQuantizer:
+    name = str(entry["class_name"]).rsplit(">", 1)[-1]
+    if name not in RANGES:
+        raise ModelError(f"weight quantizer {name} is not known; known: {', '.join(RANGES)}")
+    config = entry["config"]
+    bits = int(config["bitwidth"])
+    if not 2 <= bits <= 8:
+        raise ModelError(f"its weights have {bits} bits; allowed: 2 to 8")
+    return WeightQuantizer(
+        bits=bits, range=RANGES[name], threshold=float(config.get("threshold", 3.0))
+    )

@@ -1,0 +1,105 @@
+"""Turn a legacy (1.0) graph into integers: kernels, and what one step of each tensor means.
+
+Thresholds belong to the chip and are computed when converting; here a bias stays a float.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import IncompatibleModelError
+from pipeline.quantization.legacy_graph import LegacyGraph
+from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
+
+INPUT_BITS = 8
+KERNELS = {
+    "Conv2D": ("kernel",),
+    "Dense": ("kernel",),
+    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel"),
+}
+SAME = ("MaxPooling2D", "GlobalAveragePooling2D", "Flatten", "Reshape", "Dropout")
+
+
+def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
+    """Return the integer model of a legacy graph.
+
+    Parameters
+    ----------
+    legacy : LegacyGraph
+
+    Returns
+    -------
+    QuantizedGraph
+        Scheme ``cnn2snn``. Kernels are int8 registers with their float32 ``<kernel>_factor``;
+        ``bias`` is float32; a QuantizedReLU becomes a ``ReLU`` with a float32 ``step``.
+
+    Raises
+    ------
+    IncompatibleModelError
+        Naming every layer that the scheme does not know.
+    """
+    graph = legacy.graph
+    known = (*KERNELS, *SAME, "Input", "Rescaling", "QuantizedReLU")
+    reasons = [
+        f"{node.name}: {node.op} is not part of the scheme cnn2snn; known: {', '.join(known)}"
+        for node in graph.nodes
+        if node.op not in known
+    ]
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
+    formats: dict[str, Format] = {}
+    nodes = []
+    for node in graph.nodes:
+        given = formats[node.inputs[0]] if node.inputs else None
+        registers, bits, op = {}, {}, node.op
+        if op == "Input":
+            formats[node.name] = _format(INPUT_BITS, 1.0)
+        elif op == "Rescaling":
+            formats[node.name] = _format(INPUT_BITS, node.attrs["scale"])
+        elif op == "QuantizedReLU":
+            op, bits = "ReLU", {"output": node.attrs["bits"], "output_signed": 0}
+            step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))
+            registers["step"] = np.asarray(step)
+            formats[node.name] = _format(bits["output"], step)
+        elif op in KERNELS:
+            factor = np.float64(1)
+            for name in KERNELS[op]:
+                quantizer = legacy.quantizers[node.name, name]
+                registers[name] = quantizer.integers(node.weights[name])
+                registers[f"{name}_factor"] = quantizer.factor(node.weights[name])
+                factor = factor * registers[f"{name}_factor"]
+                bits["depthwise_weights" if name == "depthwise_kernel" else "weights"] = (
+                    quantizer.bits
+                )
+            if "bias" in node.weights:
+                registers["bias"] = node.weights["bias"]
+            formats[node.name] = _format(31, given.scales / factor)
+        else:
+            formats[node.name] = given
+        nodes.append(
+            QuantizedNode(
+                name=node.name,
+                op=op,
+                inputs=node.inputs,
+                attrs=dict(node.attrs),
+                registers=registers,
+                bits=bits,
+                format=formats[node.name],
+                shape=graph.shapes[node.name],
+            )
+        )
+    return QuantizedGraph(
+        name=graph.name,
+        scheme="cnn2snn",
+        nodes=tuple(nodes),
+        output=graph.output,
+        notes=legacy.notes,
+    )
+
+
+def _format(value_bits: int, scales) -> Format:
+    return Format(
+        value_bits=value_bits,
+        frac_bits=np.asarray(0, np.int64),
+        scales=np.asarray(scales, np.float32),
+    )

@@ -1,0 +1,88 @@
+"""A model of the 1.0 tool chain: float weights, and how each kernel is fake-quantized.
+
+The formulas are those of cnn2snn's legacy ``quantize`` (Apache-2.0): symmetric kernels with one
+factor per filter or per tensor, float biases, activations in equal steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.graph.graph import Graph
+
+RANGES = ("max", "max_per_axis", "std", "std_per_axis")
+LARGEST_FACTOR = np.float32(1000)
+SMALLEST_RANGE = np.float32(1e-10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightQuantizer:
+    """How a kernel becomes integers.
+
+    Attributes
+    ----------
+    bits : int
+        Sign included; integers lie in ``[-kmax, kmax]``, ``kmax = 2**(bits-1) - 1``.
+    range : {"max", "max_per_axis", "std", "std_per_axis"}
+        What counts as the largest weight, over the kernel or per filter (last axis).
+    threshold : float
+        Multiple of the standard deviation, for the ``std`` ranges.
+    """
+
+    bits: int
+    range: str = "max_per_axis"
+    threshold: float = 3.0
+
+    def factor(self, kernel: np.ndarray) -> np.ndarray:
+        """Return integers per unit of weight, float32 of shape () or (filters,)."""
+        axes = tuple(range(kernel.ndim - 1)) if self.range.endswith("per_axis") else None
+        if self.range.startswith("max"):
+            largest = np.abs(kernel).max(axis=axes)
+        else:
+            largest = np.float32(self.threshold) * kernel.std(axis=axes, dtype=np.float32)
+        if self.range == "max_per_axis":
+            largest = np.maximum(largest, SMALLEST_RANGE)
+        highest = np.float32(2 ** (self.bits - 1) - 1)
+        return np.minimum(highest / largest, LARGEST_FACTOR).astype(np.float32)
+
+    def integers(self, kernel: np.ndarray) -> np.ndarray:
+        """Return int8 weights, halves to even."""
+        highest = 2 ** (self.bits - 1) - 1
+        scaled = np.rint(kernel.astype(np.float32) * self.factor(kernel))
+        return np.clip(scaled, -highest, highest).astype(np.int8)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LegacyGraph:
+    """A float graph whose activations are ``QuantizedReLU`` nodes, with its weight quantizers.
+
+    Attributes
+    ----------
+    graph : Graph
+        Batch norms folded; Conv2D, SeparableConv2D, Dense, pooling, QuantizedReLU.
+    quantizers : mapping of (node name, weight name) to WeightQuantizer
+        One for each kernel; ``depthwise_kernel`` and ``pointwise_kernel`` of separable ones.
+    notes : tuple of str
+    """
+
+    graph: Graph
+    quantizers: Mapping[tuple[str, str], WeightQuantizer]
+    notes: tuple[str, ...] = ()
+
+    def fake_quantized(self) -> Graph:
+        """Return the float graph with quantized weights: what the training framework computes."""
+
+        def split(node):
+            quantized = {
+                name: (
+                    quantizer.integers(node.weights[name]) / quantizer.factor(node.weights[name])
+                )
+                for (owner, name), quantizer in self.quantizers.items()
+                if owner == node.name
+            }
+            return [node.with_weights(**quantized)] if quantized else None
+
+        return self.graph.rewrite(split)

@@ -1,0 +1,101 @@
+"""The scheme of Akida 1.0: abs-max kernels, float biases, activations in equal steps.
+
+Mathematically: symmetric weights with one factor per filter (depthwise: per tensor); a ReLU of b
+bits has ``2**b - 1`` equal steps up to its maximum, ties going down. No calibration is needed:
+the ranges of activations are the ReLUs' own (cnn2snn's legacy ``quantize``, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.build import make_node
+from pipeline.graph.graph import Graph
+from pipeline.preparation.activations import split_activations
+from pipeline.preparation.batchnorm import fold_batchnorm
+from pipeline.preparation.dropout import remove_dropout
+from pipeline.preparation.head import cut_head
+from pipeline.preparation.pooling_order import batchnorm_before_pool, max_pool_before_activation
+from pipeline.preparation.verification import random_images, verified
+from pipeline.quantization.calibration import Progress
+from pipeline.quantization.integerize_legacy import KERNELS, SAME, integerize_legacy
+from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
+from pipeline.quantization.quantized_graph import QuantizedGraph
+
+PASSES = (
+    split_activations,
+    remove_dropout,
+    max_pool_before_activation,
+    batchnorm_before_pool,
+    fold_batchnorm,
+)
+
+
+def quantize(
+    graph: Graph, samples: np.ndarray | None, options, progress: Progress | None = None
+) -> QuantizedGraph:
+    """Quantize a float graph for Akida 1.0.
+
+    Parameters
+    ----------
+    graph : Graph
+        Float model as trained; separable convolutions fused.
+    samples : ignored
+        This scheme calibrates nothing.
+    options : Quantization
+        ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` are used.
+
+    Raises
+    ------
+    IncompatibleModelError
+        Listing every layer that the scheme cannot hold.
+    """
+    if progress is not None:
+        progress(1, 1)
+    return integerize_legacy(legacy(graph, options))
+
+
+def legacy(graph: Graph, options) -> LegacyGraph:
+    """Return the prepared graph with its weight quantizers and discrete activations."""
+    graph, notes = cut_head(graph)
+    images = random_images(graph)
+    for change in PASSES:
+        graph = verified(change, graph, images)
+    reasons = list(_unsupported(graph))
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
+    quantizers = {}
+    bits = options.input_weight_bits
+    for node in graph.nodes:
+        for name in KERNELS.get(node.op, ()):
+            kind = "max" if name == "depthwise_kernel" else "max_per_axis"
+            quantizers[node.name, name] = WeightQuantizer(bits=bits, range=kind)
+        if node.op in KERNELS:
+            bits = options.weight_bits
+
+    def discrete(node):
+        if node.op != "ReLU":
+            return None
+        largest = node.attrs["max_value"]
+        top = float(2**options.activation_bits - 1) if largest is None else float(largest)
+        attrs = {"bits": options.activation_bits, "max_value": top}
+        return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
+
+    return LegacyGraph(graph=graph.rewrite(discrete), quantizers=quantizers, notes=tuple(notes))
+
+
+def _unsupported(graph: Graph):
+    """Yield a reason for every layer that the scheme does not know."""
+    known = (*KERNELS, *SAME, "Input", "Rescaling", "ReLU")
+    for node in graph.nodes:
+        if node.op not in known:
+            yield (
+                f"{node.name}: {node.op} has no Akida 1.0 form; known layers: {', '.join(known)}"
+            )
+        elif node.op == "ReLU" and (node.attrs["negative_slope"] or node.attrs["threshold"]):
+            yield f"{node.name}: a ReLU with negative_slope or threshold; both must be 0"
+        elif node.attrs.get("depth_multiplier", 1) != 1 or node.attrs.get("groups", 1) != 1:
+            yield f"{node.name}: depth_multiplier and groups must be 1"
+        elif node.attrs.get("dilation_rate", (1, 1)) != (1, 1):
+            yield f"{node.name}: dilation {node.attrs['dilation_rate']}; only 1"

@@ -1,0 +1,79 @@
+"""Thresholds and steps of models quantized by the scheme cnn2snn.
+
+Formulas of the legacy converter (cnn2snn, Apache-2.0): a layer's input is ``a * x + b`` of the
+float model's, its integer kernel ``delta`` times the float kernel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.targets.akida_v1.neuron import Neuron, Refused
+from pipeline.targets.blocks import Block
+
+
+def legacy_neurons(chain: list[Block]) -> list[Neuron]:
+    """Return the neuron of each block of a linear chain."""
+    scale, offset = _input_scaling(chain[0])
+    neurons = []
+    for position, block in enumerate(chain):
+        neuron, scale = _neuron(block, scale, offset, is_input=position == 0)
+        offset = 0.0
+        neurons.append(neuron)
+    return neurons
+
+
+def _input_scaling(first: Block) -> tuple[float, float]:
+    """Return (a, b) of the image: ``pixel = a * x + b``."""
+    scale, offset = 1.0, 0.0
+    for node in first.sources[0][1]:
+        if node.op == "Rescaling":
+            scale, offset = np.float64(node.attrs["scale"]), np.float64(node.attrs["offset"])
+            if np.ndim(scale) or np.ndim(offset) or not scale > 0:
+                raise Refused(f"{node.name}: Akida 1.0 takes one positive scale and one offset")
+    return 1 / scale, -offset / scale
+
+
+def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron, float]:
+    head = block.head
+    kernels = [name for name in head.registers if name.endswith("kernel")]
+    delta = np.float64(1)
+    for name in kernels:
+        delta = delta * head.registers[f"{name}_factor"].astype(np.float64)
+    filters = head.shape[-1]
+    bias = head.registers.get("bias", np.zeros(filters, np.float32)).astype(np.float64)
+    relu = block.tail_node("ReLU")
+    step = float(relu.registers["step"]) if relu else 1.0
+    bits = relu.bits["output"] if relu else 4
+    threshold = a * delta * ((step / 2 if relu else 0.0) - bias)
+    act_step = a * delta * (step * 2**bits / 16 if relu else 1.0)
+    if is_input and b:
+        if len(kernels) != 1:
+            raise Refused(f"{head.name}: an offset of the image needs a Conv2D as first layer")
+        axes = tuple(range(head.registers[kernels[0]].ndim - 1))
+        threshold = threshold + head.registers[kernels[0]].astype(np.int64).sum(axis=axes) * b
+    if pool := block.tail_node("GlobalAveragePooling2D"):
+        pixels = _pooled_pixels(block, pool)
+        threshold, act_step = threshold * pixels, act_step * pixels
+    threshold = np.broadcast_to(threshold, (filters,)).astype(np.float64)
+    return (
+        Neuron(
+            threshold=threshold,
+            rounded=np.floor(threshold).astype(np.int32),
+            act_step=np.broadcast_to(act_step, (filters,)).astype(np.float32),
+            activation=relu is not None,
+            act_bits=bits,
+            padding_value=b if is_input else 0.0,
+        ),
+        1 / step,
+    )
+
+
+def _pooled_pixels(block: Block, pool) -> int:
+    """Return height times width of what a global pooling sums."""
+    before = block.head
+    for node in block.tail:
+        if node is pool:
+            break
+        before = node
+    return int(before.shape[0] * before.shape[1])

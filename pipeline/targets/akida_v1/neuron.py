@@ -1,0 +1,36 @@
+"""What a block's neuron is set to, before it is rounded to registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Refused(Exception):
+    """A block has no Akida 1.0 layer; the message names it, what was found and what to do."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Neuron:
+    """Thresholds and steps in units of the layer's potential.
+
+    Attributes
+    ----------
+    threshold : float64 (filters,)
+        Real-valued; the register holds `rounded` of it.
+    rounded : int32 (filters,)
+    act_step : float32 (filters,)
+        Step on the grid of 4 bits; without activation, potential per unit of output.
+    activation : bool
+    act_bits : int
+    padding_value : float
+        Of the raw image, real-valued; 0 but for a first layer whose zero is another pixel.
+    """
+
+    threshold: np.ndarray
+    rounded: np.ndarray
+    act_step: np.ndarray
+    activation: bool
+    act_bits: int = 4
+    padding_value: float = 0.0
