@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.config.sections import Config
-from simulator.targets import known_targets
+from pipeline.targets import known_targets
 
 
 def impossible(config: Config) -> Iterator[str]:
@@ -25,6 +25,10 @@ def impossible(config: Config) -> Iterator[str]:
         yield (
             f"quantization.calibration.batch_size: found {calibration.batch_size}; allowed: at "
             f"most quantization.calibration.samples = {calibration.samples}"
+        )
+    if quantization.scheme == "cnn2snn" and quantization.activation_bits == 8:
+        yield (
+            "quantization.activation_bits: found 8; quantization.scheme=cnn2snn allows 1, 2, 4"
         )
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:

@@ -126,7 +126,9 @@ class Quantization:
 
     Attributes
     ----------
-    scheme : {"quantizeml"}
+    scheme : {"quantizeml", "cnn2snn"}
+        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which calibrates nothing
+        and reads ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` only.
     input_weight_bits, weight_bits, activation_bits, output_bits : int
         Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
     last_output_bits : int or None
@@ -147,10 +149,10 @@ class Quantization:
     calibration : Calibration
     """
 
-    scheme: str = one_of("quantizeml", "quantizeml")
-    input_weight_bits: int = one_of(8, 4, 8)
-    weight_bits: int = one_of(8, 4, 8)
-    activation_bits: int = one_of(8, 4, 8)
+    scheme: str = one_of("quantizeml", "quantizeml", "cnn2snn")
+    input_weight_bits: int = one_of(8, 2, 4, 8)
+    weight_bits: int = one_of(8, 2, 4, 8)
+    activation_bits: int = one_of(8, 1, 2, 4, 8)
     output_bits: int = one_of(8, 4, 8)
     last_output_bits: int | None = one_of(None, 4, 8, 16)
     buffer_bits: int = number(32, 16, 32)
@@ -176,6 +178,7 @@ class Target:
 
     name: str = "akida_v2"
     strict: bool = False
+    fit_registers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
