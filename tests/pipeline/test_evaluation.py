@@ -1,0 +1,95 @@
+"""Evaluation: the figures, checked by hand on a tiny program."""
+
+import numpy as np
+import pytest
+
+from pipeline.accuracy import accuracy, check_accuracy_drop, classify
+from pipeline.config import Calibration, Evaluate, Quantization
+from pipeline.confusion import confusion_matrix, draw_confusion
+from pipeline.data import Dataset
+from pipeline.errors import ConfigError, ModelError
+from pipeline.evaluation import evaluate
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.forward import forward
+from pipeline.quantization.quantize import quantize
+from pipeline.targets import convert
+from simulator import simulate
+
+MODEL = {
+    "name": "tiny",
+    "input": {"shape": [6, 6, 1], "dtype": "uint8"},
+    "layers": [
+        {"Conv2D": {"filters": 3, "kernel_size": 3, "padding": "same"}},
+        {"ReLU": {"max_value": 6.0}},
+        {"Flatten": {}},
+        {"Dense": {"units": 3}},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def case():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (20, 6, 6, 1), np.uint8), np.arange(20) % 3
+    data = Dataset(
+        name="noise",
+        source="",
+        licence="",
+        classes=("a", "b", "c"),
+        x_train=images,
+        y_train=labels,
+        x_test=images,
+        y_test=labels,
+    )
+    graph = build_graph(MODEL, seed=0)
+    options = Quantization(calibration=Calibration(samples=20, batch_size=10))
+    return convert(quantize(graph, images, options), "akida_v2"), graph, data
+
+
+def test_figures(case):
+    program, graph, data = case
+    result = evaluate(program, graph, data, Evaluate(batch_size=7))
+    emulated, expected = simulate(program, data.x_test), forward(graph, data.x_test)
+    metrics = result.metrics
+    np.testing.assert_array_equal(result.predictions, emulated.argmax(axis=-1).ravel())
+    assert metrics["accuracy"] == np.mean(result.predictions == data.y_test)
+    assert metrics["float_accuracy"] == accuracy(graph, data.x_test, data.y_test)
+    assert metrics["agreement"] == np.mean(result.predictions == classify(expected))
+    assert metrics["images"] == 20
+    # 6x6 positions of 3x3x1x3, then 108x3; one byte for each weight.
+    assert metrics["macs"] == 36 * 27 + 108 * 3
+    assert metrics["weight_bytes"] == 27 + 108 * 3
+    assert metrics["saturated"] == sum(layer["saturated"] for layer in result.layers)
+    assert [layer["type"] for layer in result.layers] == ["InputConv2D", "Dense1D", "Dequantizer"]
+    assert len({tuple(layer) for layer in result.layers}) == 1
+    assert next(result.pairs()) == (0, result.predictions[0])
+
+
+def test_fewer_images(case):
+    program, graph, data = case
+    assert evaluate(program, graph, data, Evaluate(samples=5)).metrics["images"] == 5
+    with pytest.raises(ConfigError, match=r"evaluate\.samples: found 21; noise has 20"):
+        evaluate(program, graph, data, Evaluate(samples=21))
+
+
+def test_a_drop_beyond_the_limit_is_refused():
+    check_accuracy_drop(0.9, 0.5, None)
+    check_accuracy_drop(0.9, 0.9, 0.0)
+    check_accuracy_drop(0.9, 0.95, 0.0)
+    with pytest.raises(ModelError, match=r"fell from 0\.9000 to 0\.8000"):
+        check_accuracy_drop(0.9, 0.8, 0.05)
+
+
+def test_confusion_matrix():
+    matrix = confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    np.testing.assert_array_equal(matrix, [[1, 1], [0, 1]])
+    spare = confusion_matrix(np.array([0, 1]), np.array([5, 1]), 2)
+    np.testing.assert_array_equal(spare, [[0, 0, 1], [0, 1, 0]])
+
+
+def test_the_picture_is_the_same_each_time():
+    labels, predictions = np.array([0, 1, 1]), np.array([0, 1, 0])
+    first = draw_confusion(labels, predictions, ("cat", "dog"))
+    assert first.startswith(b"\x89PNG") and first == draw_confusion(
+        labels, predictions, ("cat", "dog")
+    )
