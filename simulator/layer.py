@@ -35,6 +35,8 @@ class Layer:
     """Whether the inputs are floating-point numbers; all others are integers."""
     gives_floats: ClassVar[bool] = False
     """Whether the output is."""
+    equation: ClassVar[str] = ""
+    """The arithmetic in one line, in the names of the registers."""
     label: ClassVar[str | None] = None
     """Type shown in summaries where it differs from the class name."""
 
@@ -47,6 +49,13 @@ class Layer:
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
         raise NotImplementedError
+
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
+        """Return an output value's bits and whether they hold a sign, given those of the inputs.
+
+        None where no register says.
+        """
+        return None
 
     @property
     def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator import Program, akida_v2
+from tests import builders_akida_v1
 
 CONVOLUTIONS = ("InputConv2D", "Conv2D", "DepthwiseConv2D")
 TRANSPOSED = ("Conv2DTranspose", "DepthwiseConv2DTranspose")
@@ -223,11 +224,12 @@ def integer_program(rng):
 
 
 PROGRAMS = {
+    "akida_v1": (builders_akida_v1.levels_program, builders_akida_v1.image_program),
     "akida_v2": (
         integer_program,
         image_program,
         lambda rng: image_program(rng, buffered=True),
-    )
+    ),
 }
 """Makers of programs by target, together holding every layer type of it."""
 

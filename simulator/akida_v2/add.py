@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from simulator.akida_v2.output_stage import OutputStage
+from simulator.akida_v2.output_stage import FINISH, OutputStage
 from simulator.integer import Tally, saturate, shift_left
 from simulator.layer import Shape
 from simulator.registers import check_register
@@ -28,6 +29,10 @@ class Add(OutputStage):
     a_shift: np.ndarray | None = None
     b_shift: np.ndarray | None = None
     buffer_bits: int = 32
+
+    equation: ClassVar[str] = (
+        "p = sat(sat(a << a_shift) + sat(b << b_shift)), buffer_bits wide" + FINISH
+    )
 
     @property
     def accumulator_shape(self) -> Shape:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
 from simulator.akida_v2 import limits
-from simulator.akida_v2.neural_layer import NeuralLayer
+from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.integer import Tally
 from simulator.layer import Shape
 
@@ -27,6 +28,10 @@ class BufferTempConv(NeuralLayer):
     """
 
     fifo_size: int
+
+    equation: ClassVar[str] = weighted(
+        "sum over fifo of sat(x << input_shift) * weights, oldest frame first"
+    )
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
@@ -82,6 +87,10 @@ class BufferTempConv(NeuralLayer):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DepthwiseBufferTempConv(BufferTempConv):
     """Depthwise convolution over time; weights int8 (1, 1, fifo_size, channels)."""
+
+    equation: ClassVar[str] = weighted(
+        "sum over fifo of sat(x << input_shift) * weights, per channel"
+    )
 
     @property
     def weights_shape(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,11 +16,20 @@ from simulator.layer import Layer, Shape
 class Concatenate(Layer):
     """Concatenation along channels; values pass unchanged, each channel keeps its scale."""
 
+    equation: ClassVar[str] = "y = a and b side by side along channels"
+
     @property
     def output_shape(self) -> Shape:
         """Both inputs' channels."""
         height, width, _ = self.input_shapes[0]
         return height, width, sum(shape[2] for shape in self.input_shapes)
+
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
+        """Return the bits that hold both inputs."""
+        if None in inputs:
+            return None
+        signed = any(sign for _, sign in inputs)
+        return max(bits + (signed and not sign) for bits, sign in inputs), signed
 
     def run(self, *inputs: np.ndarray, tally: Tally | None = None) -> np.ndarray:
         """Join along the last axis."""

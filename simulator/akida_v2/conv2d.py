@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
 from simulator.akida_v2 import limits
-from simulator.akida_v2.neural_layer import NeuralLayer
+from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.layer import Shape
 from simulator.registers import check_window
 from simulator.windows import output_length
@@ -30,6 +31,10 @@ class Conv2D(NeuralLayer):
 
     kernel_stride: tuple[int, int] = (1, 1)
     padding: str = "same"
+
+    equation: ClassVar[str] = weighted(
+        "correlate(sat(x << input_shift), weights flipped in height and width)"
+    )
 
     @property
     def weights_shape(self) -> tuple[int, ...]:

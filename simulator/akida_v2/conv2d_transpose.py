@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
 from simulator.akida_v2 import limits
-from simulator.akida_v2.neural_layer import NeuralLayer
+from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.layer import Shape
 from simulator.registers import check_window
 
@@ -28,6 +29,8 @@ class Conv2DTranspose(NeuralLayer):
 
     kernel_stride: tuple[int, int] = (2, 2)
     padding: str = "same"
+
+    equation: ClassVar[str] = weighted("transposed convolution(sat(x << input_shift), weights)")
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
@@ -69,6 +72,10 @@ class Conv2DTranspose(NeuralLayer):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DepthwiseConv2DTranspose(Conv2DTranspose):
     """Depthwise transposed convolution; weights int8 (kh, kw, channels, 1), not flipped."""
+
+    equation: ClassVar[str] = weighted(
+        "transposed convolution(sat(x << input_shift), weights, per channel)"
+    )
 
     @property
     def filters(self) -> int:

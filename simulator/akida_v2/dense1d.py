@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
 from simulator.akida_v2 import limits
-from simulator.akida_v2.neural_layer import NeuralLayer
+from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.integer import Tally, saturate
 from simulator.layer import Shape
 
@@ -30,6 +31,10 @@ class Dense1D(NeuralLayer):
     """
 
     input_value_bits: int | None = None
+
+    equation: ClassVar[str] = weighted(
+        "matmul(sat(flat(x) << input_shift), to input_value_bits where given; weights)"
+    )
 
     @property
     def weights_shape(self) -> tuple[int, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
 from simulator.akida_v2 import limits
 from simulator.akida_v2.conv2d import Conv2D
+from simulator.akida_v2.neural_layer import weighted
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -21,6 +23,10 @@ class DepthwiseConv2D(Conv2D):
     weights : int8 (kh, kw, channels, 1)
         Flipped along both spatial axes. No `input_shift`: each channel keeps its own scale.
     """
+
+    equation: ClassVar[str] = weighted(
+        "correlate(sat(x << input_shift), weights flipped, per channel)"
+    )
 
     @property
     def filters(self) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
 from simulator.akida_v2 import limits
 from simulator.akida_v2.conv2d import Conv2D
+from simulator.akida_v2.neural_layer import weighted
 from simulator.registers import check_register
 
 
@@ -26,6 +28,8 @@ class InputConv2D(Conv2D):
     """
 
     padding_value: np.ndarray | None = None
+
+    equation: ClassVar[str] = weighted("correlate(x padded with padding_value, weights)")
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
         """Cross-correlate with the padding value around the image."""

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.akida_v2.output_stage import OutputStage
+from simulator.akida_v2.output_stage import FINISH, OutputStage
 from simulator.integer import Tally, saturate, shift_left
 from simulator.registers import check_register, check_weights
+
+
+def weighted(total: str) -> str:
+    """Return the `Layer.equation` of a layer whose weighted sum is `total`."""
+    return f"p = sat(sat({total}) + sat(bias << bias_shift)), buffer_bits wide" + FINISH
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -19,6 +19,13 @@ from simulator.registers import check_register, check_window
 from simulator.windows import output_length
 
 ACTIVATIONS = ("none", "relu", "lut")
+FINISH = (
+    "; then max pool; relu: clip(p, 0, max_value << max_value_shift), or lut: lut_values at"
+    " requantize(p, activation_scales, activation_shift, activation_bits); then the global sum of"
+    " p << global_pool_shift; y = requantize(p, output_scales, output_shift, output_bits) ="
+    " sat(floor(sat(p * scales) * 2**shift + 1/2))"
+)
+"""What follows every sum, for `Layer.equation`; stages without registers are left out."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,6 +96,14 @@ class OutputStage(Layer):
                 for n, k, s in zip((height, width), self.pool_size, self.pool_stride, strict=True)
             )
         return (1, 1, channels) if self.global_pool else (height, width, channels)
+
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
+        """Return the output bits; without a ReLU an unsigned container holds a sign too."""
+        if self.output_shift is None:
+            return None
+        if self.output_signed or self.activation == "relu":
+            return self.output_bits, self.output_signed
+        return self.output_bits + 1, True
 
     @property
     def output_range(self) -> tuple[int, int] | None:

@@ -26,6 +26,12 @@ class InputData(Layer):
     input_bits: int = 8
     input_signed: bool = False
 
+    equation: ClassVar[str] = "y = x"
+
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
+        """Return the input bits."""
+        return self.input_bits, self.input_signed
+
     @property
     def output_shape(self) -> Shape:
         """The input's shape."""
@@ -65,6 +71,16 @@ class Quantizer(Layer):
     clip_at_zero: bool = True
 
     reads_floats: ClassVar[bool] = True
+    equation: ClassVar[str] = (
+        "y = sat(sat(rint(x * scales)) + zero_points) to output_bits, halves to even;"
+        " max(y, 0) if clip_at_zero and unsigned"
+    )
+
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
+        """Return the output bits; unclipped unsigned outputs have a sign."""
+        if self.output_signed or self.clip_at_zero:
+            return self.output_bits, self.output_signed
+        return self.output_bits + 1, True
 
     @property
     def output_shape(self) -> Shape:
@@ -113,6 +129,7 @@ class Dequantizer(Layer):
     scales: np.ndarray
 
     gives_floats: ClassVar[bool] = True
+    equation: ClassVar[str] = "y = float32(x) * scales, float32"
 
     @property
     def output_shape(self) -> Shape:
