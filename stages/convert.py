@@ -16,7 +16,9 @@ def main() -> None:
     """Lower the integers to the target's layers, and print what they are."""
     config = load()
     chip = config.target
-    program = convert(load_quantized(QUANTIZED), chip.name, strict=chip.strict)
+    program = convert(
+        load_quantized(QUANTIZED), chip.name, strict=chip.strict, fit_registers=chip.fit_registers
+    )
     exceeded = list(program.limits())
     for sentence in exceeded:
         logging.warning(sentence)

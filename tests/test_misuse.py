@@ -95,7 +95,7 @@ def layers(*entries):
 
 CONFIGURATIONS = [
     ("build", {"quantisation": {}}, "quantisation: unknown key; did you mean quantization?"),
-    ("build", {"quantization": {"weight_bits": 3}}, "weight_bits: found 3; allowed: 4, 8"),
+    ("build", {"quantization": {"weight_bits": 3}}, "weight_bits: found 3; allowed: 2, 4, 8"),
     ("build", {"training": {"epochs": "ten"}}, "training.epochs: found 'ten'"),
     ("build", {"target": {"name": "akida_v7"}}, "target.name: found 'akida_v7'; allowed: akida_v"),
     ("build", {"data": {"path": "none.npz"}}, "no file 'none.npz'"),

@@ -27,9 +27,7 @@ def impossible(config: Config) -> Iterator[str]:
             f"most quantization.calibration.samples = {calibration.samples}"
         )
     if quantization.scheme == "cnn2snn" and quantization.activation_bits == 8:
-        yield (
-            "quantization.activation_bits: found 8; quantization.scheme=cnn2snn allows 1, 2, 4"
-        )
+        yield ("quantization.activation_bits: found 8; quantization.scheme=cnn2snn allows 1, 2, 4")
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:
         yield f"transforms.names: found {repeated[0]} twice; name each transform once"

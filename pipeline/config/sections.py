@@ -71,12 +71,32 @@ class Gap:
 
     Attributes
     ----------
-    strategy : {"exact", "relocate"}
-        ``exact`` adds an identity 1x1 convolution and changes nothing; ``relocate`` moves the
-        pooling, which changes what the model computes.
+    strategy : {"exact", "relocate", "distill", "finetune"}
+        ``exact`` adds an identity 1x1 convolution and changes nothing; the others move the
+        pooling, which changes what the model computes: ``relocate`` recalibrates, ``distill``
+        goes on to train towards the old model's outputs, ``finetune`` towards the labels.
+    recalibrate : {"none", "bn", "ridge", "bn_ridge"}
+        Without labels, in closed form: batch norm statistics, a refit of the next linear layer.
+    samples : int
+        Unlabelled training images for recalibration and distillation.
+    epochs, batch_size, optimizer, learning_rate, schedule
+        Of distillation and fine-tuning, as in `Training`.
+    temperature : float
+        Softens the outputs that distillation compares.
+    seed : int
+        Draws the samples and their order.
     """
 
-    strategy: str = one_of("exact", "exact", "relocate")
+    strategy: str = one_of("exact", "exact", "relocate", "distill", "finetune")
+    recalibrate: str = one_of("bn_ridge", "none", "bn", "ridge", "bn_ridge")
+    samples: int = number(1024, 2)
+    epochs: int = number(10, 0)
+    batch_size: int = number(32, 1)
+    optimizer: str = one_of("adam", "adam", "sgd")
+    learning_rate: float = number(0.001, above=0)
+    schedule: str = one_of("cosine", "cosine", "constant")
+    temperature: float = number(2.0, above=0)
+    seed: int = number(0, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)

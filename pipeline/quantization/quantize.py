@@ -11,9 +11,9 @@ from pipeline.graph.graph import Graph
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import random_samples
-from pipeline.quantization.schemes import quantizeml
+from pipeline.quantization.schemes import cnn2snn, quantizeml
 
-SCHEMES = {"quantizeml": quantizeml.quantize}
+SCHEMES = {"quantizeml": quantizeml.quantize, "cnn2snn": cnn2snn.quantize}
 
 RANDOM_PER_AXIS = (
     "calibrated per channel on random samples: not accurate. Set"

@@ -1,0 +1,110 @@
+"""Integers of the layers that have kernels: weights, biases, accumulators."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.node import Node
+from pipeline.quantization.calibrated_graph import NodeQuantization
+from pipeline.quantization.fixed_point import quantize_aligned, quantize_weights, weight_scales
+from pipeline.quantization.quantized_graph import Format
+from pipeline.quantization.walk import ONE, Walk, align, per_channel
+
+
+def _accumulator(walk: Walk, node, settings, given: Format, scales: np.ndarray, registers):
+    """Return the format of a weighted sum, adding the bias registers."""
+    if given.scales is not None:
+        scales = np.asarray(given.scales * scales, np.float32)
+    accumulator = Format(
+        value_bits=settings.buffer_bits - 1, frac_bits=np.asarray(given.frac_bits), scales=scales
+    )
+    if "bias" in node.weights:
+        channels = walk.shapes[node.name][-1]
+        mantissa, shift = quantize_aligned(
+            node.weights["bias"], 8, signed=True, frac_bits=given.frac_bits, scales=scales
+        )
+        registers["bias"] = per_channel(mantissa, channels, np.int8)
+        registers["bias_shift"] = per_channel(shift, channels, np.uint8)
+    return accumulator
+
+
+def neural_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """Layers that contract input channels: convolutions and dense layers."""
+    shift, given = align(walk.source(node))
+    registers, kernel = {}, node.weights["kernel"]
+    if given.scales is not None and given.scales.ndim:
+        raise ModelError(f"{node.name}: its input is an accumulator with a scale per channel")
+    if shift is not None:
+        registers["input_shift"] = np.resize(shift, _input_channels(node, walk))
+    if settings.padding_value is not None:
+        unit = ONE if given.scales is None else given.scales
+        mantissa, left = quantize_aligned(
+            np.asarray(settings.padding_value, np.float32).squeeze(),
+            settings.weight_bits,
+            signed=True,
+            frac_bits=given.frac_bits,
+            scales=unit,
+        )
+        registers["padding_value"] = per_channel(
+            np.left_shift(mantissa, left), walk.shapes[node.inputs[0]][-1], np.int32
+        )
+    if node.op == "Conv2DTranspose":
+        kernel = kernel.transpose(0, 1, 3, 2)
+    per_tensor = node.op == "DepthwiseConv2DTranspose"
+    scales = weight_scales(kernel, settings.weight_bits, None if per_tensor else -1)
+    registers["kernel"] = quantize_weights(kernel, settings.weight_bits, scales)
+    accumulator = _accumulator(walk, node, settings, given, scales, registers)
+    bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
+    walk.finish(node, settings, registers, bits, accumulator)
+
+
+def _input_channels(node: Node, walk: Walk) -> int:
+    return walk.shapes[node.inputs[0]][-1]
+
+
+def depthwise_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """Depthwise convolutions: every channel keeps its own scale."""
+    given = walk.source(node)
+    if given.scales is not None:
+        raise ModelError(
+            f"{node.name}: a {node.op} needs quantized inputs, found rescaled ones; start the"
+            " model with a Conv2D"
+        )
+    kernel, registers = node.weights["kernel"], {}
+    scales = weight_scales(kernel, settings.weight_bits, -2)
+    registers["kernel"] = quantize_weights(kernel, settings.weight_bits, scales[:, None])
+    accumulator = _accumulator(walk, node, settings, given, scales, registers)
+    bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
+    walk.finish(node, settings, registers, bits, accumulator)
+
+
+def separable_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """Fused separable convolutions: nothing is requantized between the two kernels."""
+    shift, given = align(walk.source(node))
+    depthwise, pointwise = node.weights["depthwise_kernel"], node.weights["pointwise_kernel"]
+    dw_scale = weight_scales(depthwise, settings.weight_bits, None)
+    pw_scales = weight_scales(pointwise, settings.weight_bits, -1)
+    registers = {
+        "depthwise_kernel": quantize_weights(depthwise, settings.weight_bits, dw_scale),
+        "pointwise_kernel": quantize_weights(pointwise, settings.weight_bits, pw_scales),
+        "input_shift": shift,
+    }
+    scales = np.asarray(dw_scale * pw_scales, np.float32)
+    accumulator = _accumulator(walk, node, settings, given, scales, registers)
+    bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
+    walk.finish(node, settings, registers, bits, accumulator)
+
+
+def depthwise_buffer_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """Depthwise convolutions over time: one weight per frame and channel."""
+    shift, given = align(walk.source(node))
+    kernel = node.weights["kernel"]
+    scales = weight_scales(kernel, settings.weight_bits, -1)
+    registers = {
+        "kernel": quantize_weights(kernel, settings.weight_bits, scales),
+        "input_shift": shift,
+    }
+    accumulator = _accumulator(walk, node, settings, given, scales, registers)
+    bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
+    walk.finish(node, settings, registers, bits, accumulator)

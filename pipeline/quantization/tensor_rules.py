@@ -1,0 +1,191 @@
+"""Integers of the layers without kernels: inputs, shapes, activations, pooling, joins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.node import Node
+from pipeline.quantization.calibrated_graph import NodeQuantization
+from pipeline.quantization.fixed_point import max_frac_bits, quantize_aligned, quantize_fixed
+from pipeline.quantization.lookup import INDEX_BITS, lookup_table
+from pipeline.quantization.quantized_graph import Format, QuantizedNode
+from pipeline.quantization.walk import ONE, Walk, align, per_channel
+
+INPUT_BITS = {"uint8": 8, "int8": 7, "int16": 15}
+"""Value bits of integer inputs."""
+
+
+def input_rule(walk: Walk, node: Node, settings) -> None:
+    """The input: integers as they are, or floats behind a Quantizer."""
+    dtype, quantizer = node.attrs["dtype"], walk.calibrated.input
+    if quantizer is None:
+        if dtype not in INPUT_BITS:
+            raise ModelError(
+                f"{node.name}: inputs are {dtype} but no input quantizer is given; calibrate with"
+                f" samples, or use inputs of {', '.join(INPUT_BITS)}"
+            )
+        walk.emit(node, {}, {}, Format(value_bits=INPUT_BITS[dtype], frac_bits=np.asarray(0)))
+        return
+    channels = walk.shapes[node.name][-1]
+    value_bits = quantizer.bits - quantizer.signed
+    if quantizer.signed:
+        ranges = np.maximum(np.abs(quantizer.range_max), np.abs(quantizer.range_min))
+    else:
+        ranges = np.asarray(quantizer.range_max - quantizer.range_min, np.float32)
+    frac_bits = np.asarray(max_frac_bits(value_bits, ranges))
+    registers = {"scales": per_channel(np.exp2(frac_bits), channels, np.float32)}
+    if not quantizer.signed:
+        zero = quantize_fixed(-quantizer.range_min, value_bits, frac_bits)
+        registers["zero_points"] = per_channel(zero, channels, np.int16)
+    walk.emit(node, {}, {}, Format(value_bits=value_bits, frac_bits=np.asarray(0)))
+    name = walk.graph.fresh_name(f"{node.name}/quantizer")
+    walk.nodes.append(
+        QuantizedNode(
+            name=name,
+            op="Quantizer",
+            inputs=(node.name,),
+            attrs={"clip_at_zero": quantizer.clip_at_zero},
+            registers=registers,
+            bits={"output": quantizer.bits, "output_signed": int(quantizer.signed)},
+            format=Format(
+                value_bits=value_bits,
+                frac_bits=frac_bits,
+                scales=None if quantizer.signed else np.asarray(ONE),
+            ),
+            shape=walk.shapes[node.name],
+        )
+    )
+    walk.feeds[node.name] = name
+    walk.formats[node.name] = walk.nodes[-1].format
+
+
+def rescaling_rule(walk: Walk, node: Node, settings) -> None:
+    """A rescaling changes what a pixel means, not the pixel."""
+    scale, offset = np.asarray(node.attrs["scale"], np.float32), node.attrs["offset"]
+    if scale.ndim or np.any(np.asarray(offset) != 0):
+        raise ModelError(
+            f"{node.name}: a rescaling per channel or with an offset must be folded into the next"
+            " layer first; it can only be the first layer"
+        )
+    given = walk.source(node)
+    scales = scale if given.scales is None else np.asarray(given.scales * scale, np.float32)
+    walk.emit(node, {}, {}, replace(given, scales=scales))
+
+
+def same_rule(walk: Walk, node: Node, settings) -> None:
+    """Layers that move values and change none."""
+    walk.emit(node, {}, {}, walk.source(node))
+
+
+def reshape_rule(walk: Walk, node: Node, settings) -> None:
+    """Reshape or flatten: channels' scales travel with their values."""
+    given, before, after = walk.source(node), walk.shapes[node.inputs[0]], walk.shapes[node.name]
+    if given.scales is not None and given.scales.ndim:
+        raise ModelError(f"{node.name}: cannot {node.op.lower()} an accumulator; quantize it first")
+    if given.frac_bits.ndim == 0 or before[-1] == after[-1]:
+        walk.emit(node, {}, {}, given)
+    elif len(after) > 1 and after[-1] != np.prod(after):
+        raise ModelError(
+            f"{node.name}: reshaping {before} to {after} mixes channels of different scales; use"
+            " quantization.per_tensor_activations=true"
+        )
+    elif walk.calibrated.flatten_saturates:
+        shift, aligned = align(given)
+        bits = {"value_bits": given.value_bits}
+        walk.emit(node, {"input_shift": np.resize(shift, after[-1])}, bits, aligned)
+    else:
+        walk.emit(node, {}, {}, replace(given, frac_bits=np.resize(given.frac_bits, after[-1])))
+
+
+def relu_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """A ReLU: its upper bound in units of the accumulator."""
+    given, registers = walk.source(node), {}
+    if given.scales is None:
+        given = replace(given, scales=np.asarray(ONE))
+    if node.attrs["max_value"] is not None:
+        channels = walk.shapes[node.name][-1]
+        mantissa, shift = quantize_aligned(
+            np.float32(node.attrs["max_value"]),
+            8,
+            signed=False,
+            frac_bits=given.frac_bits,
+            scales=given.scales,
+        )
+        registers["max_value"] = per_channel(mantissa, channels, np.uint8)
+        registers["max_value_shift"] = per_channel(shift, channels, np.uint8)
+    walk.finish(node, settings, registers, {}, replace(given, value_bits=settings.buffer_bits))
+
+
+def activation_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """Any other activation: a look-up table over an 11-bit index."""
+    given = walk.source(node)
+    if not (given.per_tensor and given.scales is None and given.value_bits == INDEX_BITS - 1):
+        raise ModelError(
+            f"{node.name}: a look-up table needs an {INDEX_BITS}-bit input quantized per tensor,"
+            f" found {given.value_bits + 1} bits"
+        )
+    values, scale = lookup_table(
+        node.attrs["activation"], node.attrs["alpha"], int(given.frac_bits), settings.lut_bits or 14
+    )
+    table = Format(
+        value_bits=(settings.lut_bits or 14) - 1,
+        frac_bits=np.asarray(0),
+        scales=np.asarray(scale, np.float32),
+    )
+    walk.finish(node, settings, {"lut_values": values}, {"index": INDEX_BITS}, table)
+
+
+def global_pool_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """A global average: a sum, with the division in the scale."""
+    shift, given = align(walk.source(node))
+    height, width, _ = walk.shapes[node.inputs[0]]
+    scales = ONE if given.scales is None else given.scales
+    # The chip sums; the division is part of the scale. The reference's compiled graph multiplies by
+    # the float32 reciprocal instead of dividing.
+    given = Format(
+        value_bits=settings.buffer_bits,
+        frac_bits=given.frac_bits,
+        scales=np.asarray(scales * (ONE / np.float32(height * width)), np.float32),
+    )
+    walk.finish(node, settings, {"global_pool_shift": shift}, {}, given)
+
+
+def add_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """An addition: left shifts bring both inputs to one scale."""
+    a, b = (walk.source(node, position) for position in (0, 1))
+    if a.scales is not None or b.scales is not None:
+        raise ModelError(f"{node.name}: Add needs quantized inputs, found an accumulator")
+    frac_bits, channels = np.maximum(a.frac_bits, b.frac_bits), walk.shapes[node.name][-1]
+    registers = {
+        "a_shift": per_channel(frac_bits - a.frac_bits, channels, np.uint8),
+        "b_shift": per_channel(frac_bits - b.frac_bits, channels, np.uint8),
+    }
+    # An average is a sum in units of half the size: nothing to compute.
+    accumulator = Format(
+        value_bits=settings.buffer_bits - 1,
+        frac_bits=np.asarray(frac_bits + bool(node.attrs["average"])),
+    )
+    walk.finish(node, settings, registers, {"buffer": settings.buffer_bits}, accumulator)
+
+
+def concatenate_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """A concatenation: every channel keeps its own scale."""
+    formats = [walk.formats[name] for name in node.inputs]
+    shape = walk.shapes[node.name]
+    if any(given.scales is not None for given in formats):
+        raise ModelError(f"{node.name}: Concatenate needs quantized inputs, found an accumulator")
+    if node.attrs["axis"] not in (-1, len(shape)):
+        raise ModelError(
+            f"{node.name}: concatenation along axis {node.attrs['axis']}; only channels (-1)"
+        )
+    frac_bits = [
+        np.broadcast_to(given.frac_bits, (walk.shapes[name][-1],))
+        for name, given in zip(node.inputs, formats, strict=True)
+    ]
+    joined = Format(
+        value_bits=max(given.value_bits for given in formats), frac_bits=np.concatenate(frac_bits)
+    )
+    walk.emit(node, {}, {}, joined)

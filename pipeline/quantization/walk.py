@@ -1,0 +1,123 @@
+"""The walk that turns nodes into integers: what has been made so far, and how it is finished."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.node import Node
+from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
+from pipeline.quantization.fixed_point import max_frac_bits, quantize_scales
+from pipeline.quantization.quantized_graph import Format, QuantizedNode
+
+ONE = np.float32(1)
+
+
+def align(given: Format) -> tuple[np.ndarray | None, Format]:
+    """Return the left shift that brings all channels to one scale, and the format after it."""
+    if given.frac_bits.ndim == 0:
+        return None, given
+    shift = given.frac_bits.max() - given.frac_bits
+    return shift.astype(np.uint8), replace(given, frac_bits=given.frac_bits.max())
+
+
+class Walk:
+    """The nodes and formats made so far."""
+
+    def __init__(self, calibrated: CalibratedGraph, rules):
+        self.rules = rules
+        self.calibrated = calibrated
+        self.graph = calibrated.graph
+        self.shapes = calibrated.graph.shapes
+        self.nodes: list[QuantizedNode] = []
+        self.formats: dict[str, Format] = {}
+        self.feeds: dict[str, str] = {}
+
+    def add(self, node: Node) -> None:
+        """Make the integers of one node."""
+        rule = self.rules.get(node.op)
+        if rule is None:
+            raise ModelError(
+                f"{node.name}: {node.op} has no integer arithmetic; quantizable layers: "
+                f"{', '.join(sorted(self.rules))}"
+            )
+        rule(self, node, self.calibrated.nodes.get(node.name, NodeQuantization()))
+
+    def source(self, node: Node, position: int = 0) -> Format:
+        """Return the format of one input."""
+        return self.formats[node.inputs[position]]
+
+    def emit(self, node: Node, registers: dict, bits: dict, given: Format, **attrs) -> None:
+        """Append the integer form of `node`, whose output has the format `given`."""
+        self.nodes.append(
+            QuantizedNode(
+                name=node.name,
+                op=node.op,
+                inputs=tuple(self.feeds.get(name, name) for name in node.inputs),
+                attrs={**node.attrs, **attrs},
+                registers={key: value for key, value in registers.items() if value is not None},
+                bits=bits,
+                format=given,
+                shape=self.shapes[node.name],
+            )
+        )
+        self.formats[node.name] = given
+
+    def finish(self, node: Node, settings, registers, bits, accumulator: Format, **attrs) -> None:
+        """Append a computing node: quantize its accumulator if it has an output quantizer."""
+        quantizer = settings.output
+        if quantizer is None:
+            self.emit(node, registers, bits, accumulator, **attrs)
+            return
+        channels = self.shapes[node.name][-1]
+        value_bits = quantizer.bits - quantizer.signed
+        frac_bits = max_frac_bits(value_bits, quantizer.range_max)
+        shift = frac_bits - accumulator.frac_bits
+        if accumulator.scales is not None:
+            scales = np.asarray(accumulator.scales * quantizer.rescaling_rate, np.float32)
+            mantissa, scale_frac_bits = quantize_scales(scales, quantizer.scale_bits)
+            shift = shift - scale_frac_bits
+            narrow = np.uint8 if quantizer.scale_bits <= 8 else np.uint16
+            registers["output_scales"] = per_channel(mantissa, channels, narrow)
+        registers["output_shift"] = per_channel(shift, channels, np.int8)
+        bits |= {
+            "output": quantizer.bits,
+            "output_signed": int(quantizer.signed),
+            "post_op_buffer": quantizer.buffer_bits,
+        }
+        output = Format(value_bits=value_bits, frac_bits=np.asarray(frac_bits))
+        self.emit(node, registers, bits, output, **attrs)
+
+    def dequantize(self) -> str:
+        """Append the Dequantizer that ends the model and return its name."""
+        last = self.graph.output
+        given, shape = self.formats[last], self.shapes[last]
+        scales = np.float32(1) if given.scales is None else given.scales
+        # Powers of two change no mantissa, so their place in the product is immaterial.
+        values = scales * np.exp2(-given.frac_bits.astype(np.float64)).astype(np.float32)
+        name = self.graph.fresh_name("dequantizer")
+        self.nodes.append(
+            QuantizedNode(
+                name=name,
+                op="Dequantizer",
+                inputs=(self.feeds.get(last, last),),
+                registers={"scales": per_channel(values, shape[-1], np.float32)},
+                format=given,
+                shape=shape,
+            )
+        )
+        return name
+
+
+def per_channel(values, channels: int, dtype) -> np.ndarray:
+    """Broadcast to one value per channel in a register's type, refusing what does not fit."""
+    array = np.broadcast_to(values, (channels,))
+    narrow = array.astype(dtype)
+    if np.issubdtype(dtype, np.integer) and not np.array_equal(narrow, array):
+        raise ModelError(
+            f"a register of type {np.dtype(dtype).name} cannot hold {array.min()}..{array.max()};"
+            " the model's ranges are too far apart: check for exploding weights"
+        )
+    return narrow
