@@ -95,6 +95,96 @@ def train(
     return from_keras_weights(graph, model), history
 
 
+def tune(
+    graph: Graph,
+    images: np.ndarray,
+    targets: np.ndarray,
+    options: Any,
+    *,
+    seed: int = 0,
+) -> tuple[Graph, History]:
+    """Return `graph` trained further with its batch norms and dropouts in inference mode.
+
+    Parameters
+    ----------
+    graph : Graph
+    images : array of shape (n, height, width, channels)
+    targets : array
+        Integers of shape (n,): labels (cross-entropy). Floats of the output's shape: what another
+        model gives before its softmax (Kullback-Leibler divergence at ``options.temperature``;
+        mean squared error where the model has one output).
+    options : object with ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
+    seed : int
+        Of the order of images.
+
+    Returns
+    -------
+    Graph
+    dict of str to list of float
+        ``loss`` for each epoch.
+
+    Raises
+    ------
+    DataError
+        When images or targets do not fit the model.
+    """
+    targets = _targets(graph, images, targets, "tuning")
+    if options.epochs == 0:
+        return graph, {"loss": []}
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    trunk = before_softmax(graph)
+    model = to_keras(trunk)
+    batches = -(-len(images) // options.batch_size)
+    optimizer = _optimizer(keras, options, options.epochs * batches)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(batch, wanted):
+        with tf.GradientTape() as tape:
+            loss = _tuning_loss(keras, tf, wanted, model(batch, training=False), options)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return loss
+
+    rng, history = np.random.default_rng(seed), []
+    for _ in range(options.epochs):
+        order = rng.permutation(len(images))
+        parts = [
+            order[i : i + options.batch_size] for i in range(0, len(order), options.batch_size)
+        ]
+        losses = [float(step(images[part], targets[part])) * len(part) for part in parts]
+        history.append(sum(losses) / len(images))
+    tuned = from_keras_weights(trunk, model)
+    weights = {node.name: node for node in tuned.nodes}
+    keras.backend.clear_session()
+    return graph.with_nodes(weights.get(node.name, node) for node in graph.nodes), {"loss": history}
+
+
+def before_softmax(graph: Graph) -> Graph:
+    """Return `graph` without the softmax it ends in, if it does."""
+    last = graph.node(graph.output)
+    is_softmax = last.op == "Softmax" or last.attrs.get("activation") == "softmax"
+    if not is_softmax or graph.consumers(last):
+        return graph
+    return graph.with_nodes((n for n in graph.nodes if n is not last), last.inputs[0])
+
+
+def _tuning_loss(keras, tf, wanted, found, options):
+    if not np.issubdtype(wanted.dtype.as_numpy_dtype, np.floating):
+        losses = keras.losses.sparse_categorical_crossentropy(wanted, found, from_logits=True)
+        return tf.reduce_mean(losses)
+    if found.shape[-1] == 1:
+        return tf.reduce_mean(tf.square(wanted - found))
+    t = options.temperature
+    target, student = tf.nn.softmax(wanted / t), tf.nn.log_softmax(found / t)
+    divergence = tf.reduce_sum(target * (tf.nn.log_softmax(wanted / t) - student), -1)
+    return tf.reduce_mean(divergence) * t**2
+
+
 def _targets(graph, images, labels, role):
     """Return the labels in the shape that the loss wants, or refuse them."""
     shape, dtype = graph.input.attrs["shape"], graph.input.attrs["dtype"]

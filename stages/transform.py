@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.accuracy import accuracy, check_accuracy_drop
+from pipeline.accuracy import accuracy
 from pipeline.config import load
 from pipeline.data import load_data
 from pipeline.files import GRAPH, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.stage import run
-from pipeline.transforms import apply
+from pipeline.transforms import Images, apply
 
 
 def main() -> None:
@@ -19,10 +19,16 @@ def main() -> None:
     data = load_data(config.data)
     graph = load_graph(GRAPH)
     samples = data.x_train[: config.transforms.samples]
-    transformed, report = apply(graph, config.transforms, samples)
-    before = accuracy(graph, data.x_test, data.y_test)
-    after = accuracy(transformed, data.x_test, data.y_test) if report else before
-    check_accuracy_drop(before, after, config.transforms.max_accuracy_drop)
+    images = Images(
+        images=data.x_train,
+        labels=data.y_train,
+        test_images=data.x_test,
+        test_labels=data.y_test,
+    )
+    transformed, report = apply(graph, config.transforms, samples, images)
+    scored = [change for change in report.values() if "accuracy_after" in change]
+    before = scored[0]["accuracy_before"] if scored else accuracy(graph, data.x_test, data.y_test)
+    after = scored[-1]["accuracy_after"] if scored else before
     for name, change in report.items():
         logging.info(
             "%s: %d layers, largest difference %.2g",

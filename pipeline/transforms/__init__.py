@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.transforms.images import Images
 from pipeline.transforms.sequence import TRANSFORMS, apply
 
-__all__ = ["TRANSFORMS", "apply"]
+__all__ = ["TRANSFORMS", "Images", "apply"]

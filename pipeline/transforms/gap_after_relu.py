@@ -8,29 +8,31 @@ exact way: an identity layer between the two. Pooling and BN commute exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.node import Node
 from pipeline.graph.operations import NEURAL_OPS
+from pipeline.transforms.commutation import commutation_errors
+from pipeline.transforms.gap_runs import (
+    MAX_CHANNELS,
+    MAX_PIXELS,
+    find_runs,
+    moved_members,
+    obstacles,
+)
+from pipeline.transforms.gap_tuning import RECALIBRATIONS, make_up
+from pipeline.transforms.images import Images
 from pipeline.transforms.rewrite import Rewrite
 
-STRATEGIES = ("exact", "relocate")
-MAX_CHANNELS = 2048
-"""Channels of a fully connected or 1x1 layer on Akida 2.0."""
-MAX_PIXELS = 144
-"""Akida 2.0 averages maps of fewer pixels than this."""
-ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU")
-OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "linear")
-"""Activations that stay in software behind the last layer, so their place does not matter."""
-TRANSPARENT = ("BatchNormalization", "Dropout", "Flatten", "Reshape")
+TRAINED = ("distill", "finetune")
+STRATEGIES = ("exact", "relocate", *TRAINED)
+MEASURED = 256
+"""Images on which the commutation error is measured."""
 
 
-def gap_after_relu(graph: Graph, options=None) -> Rewrite:
+def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> Rewrite:
     """Rewrite ``pooling > (BN) > activation`` (equivalent with the strategy ``exact``).
 
     ``exact``: ``layer > BN > pooling > identity > activation``. The identity is a Dense layer,
@@ -38,70 +40,60 @@ def gap_after_relu(graph: Graph, options=None) -> Rewrite:
     moves before the pooling, where it can be folded into the layer; where the pooling does not
     follow a neural layer directly, the BN stays behind the identity.
 
-    ``relocate``: ``layer > BN > activation > pooling``, all weights kept. Not equivalent: the
-    model usually has to be tuned.
+    The other strategies move the pooling: ``layer > BN > activation > pooling``. That is not
+    equivalent. ``relocate`` recalibrates the layers around it in closed form
+    (``gap.recalibrate``), ``distill`` goes on to train towards the original model's outputs,
+    ``finetune`` towards labels; see `pipeline.transforms.gap_tuning`.
 
     Parameters
     ----------
     graph : Graph
-    options : object with ``gap.strategy``, optional
-        Default: exact.
+    options : object with ``gap``, optional
+        ``gap.strategy`` and what `pipeline.transforms.gap_tuning.make_up` reads. Default: exact.
+    images : Images, optional
+        Needed by every strategy but ``exact``, and ``relocate`` with ``recalibrate=none``.
 
     Raises
     ------
     IncompatibleModelError
         When Akida 2.0 could not run the rewritten layers; names all of them.
     """
-    strategy = options.gap.strategy if options is not None else "exact"
-    if strategy not in STRATEGIES:
-        raise ConfigError(
-            f"transforms.gap.strategy: found '{strategy}'; allowed: {', '.join(STRATEGIES)}"
-        )
-    runs = _find_runs(graph)
+    gap = options.gap if options is not None else None
+    _check_options(gap)
+    strategy = gap.strategy if gap is not None else "exact"
+    runs = find_runs(graph)
     reasons = [reason for run in runs for reason in _reasons(graph, run, strategy)]
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "apply the transform gap_after_relu")
-    rewrite = {"exact": _exact, "relocate": _relocate}[strategy]
+    if not runs:
+        return Rewrite(graph=graph, changed=())
     new = graph
     for run in runs:
-        new = rewrite(new, run)
+        new = (_exact if strategy == "exact" else _relocate)(new, run)
+    details: dict = {"strategy": strategy}
+    if images is not None:
+        details["commutation_error"] = _commutation(graph, images.images[:MEASURED])
+    if strategy in TRAINED or (strategy == "relocate" and gap.recalibrate != "none"):
+        new, report = make_up(new, graph, runs, gap, images)
+        details |= report
     return Rewrite(
         graph=new,
         changed=tuple(run.pooling for run in runs),
-        equivalent=strategy == "exact" or not runs,
+        equivalent=strategy == "exact",
+        details=details,
     )
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Names of a pooling and of what follows it, up to the activation."""
-
-    pooling: str
-    between: tuple[str, ...]
-    activation: str
-
-
-def _find_runs(graph) -> list[_Run]:
-    runs = []
-    for node in graph.nodes:
-        if node.op != "GlobalAveragePooling2D":
-            continue
-        between, follower = [], graph.sole_consumer(node)
-        while follower is not None and follower.op in TRANSPARENT:
-            between.append(follower.name)
-            follower = graph.sole_consumer(follower)
-        readers = graph.consumers(between[-1] if between else node)
-        activations = [reader for reader in readers if _is_activation(graph, reader)]
-        if activations:
-            runs.append(_Run(node.name, tuple(between), activations[0].name))
-    return runs
-
-
-def _is_activation(graph, node):
-    if node.op == "Activation":
-        kind = node.attrs["activation"]
-        return kind not in OUTPUT_FUNCTIONS or (kind == "sigmoid" and node.name != graph.output)
-    return node.op in ACTIVATIONS
+def _check_options(gap):
+    choices = {"strategy": STRATEGIES}
+    if gap is not None and gap.strategy != "exact":
+        choices["recalibrate"] = RECALIBRATIONS
+    for key, allowed in choices.items():
+        found = getattr(gap, key) if gap is not None else allowed[0]
+        if found not in allowed:
+            raise ConfigError(
+                f"transforms.gap.{key}: found '{found}'; allowed: {', '.join(allowed)}"
+            )
 
 
 def _reasons(graph, run, strategy):
@@ -117,18 +109,20 @@ def _reasons(graph, run, strategy):
             f"{run.pooling}: has {channels} channels; the identity layer behind it allows up to"
             f" {MAX_CHANNELS}; use transforms.gap.strategy=relocate or fewer channels"
         )
-    if strategy == "relocate":
-        before = run.between[-1] if run.between else run.pooling
-        if graph.sole_consumer(before) is None:
-            yield (
-                f"{before}: is read by several layers, so that {run.activation} cannot move before"
-                f" {run.pooling}; use transforms.gap.strategy=exact"
-            )
-        if any(graph.shapes[name][-1] != channels for name in run.between):
-            yield (
-                f"{run.pooling}: a layer before {run.activation} changes the {channels} channels,"
-                " so that it cannot move; use transforms.gap.strategy=exact"
-            )
+    if strategy != "exact":
+        yield from obstacles(graph, run)
+
+
+def _commutation(graph, images) -> dict:
+    """Return the errors of every pooling as JSON values."""
+    return {
+        name: {
+            "mean": float(errors.mean()),
+            "max": float(errors.max()),
+            "channels": [round(float(error), 6) for error in errors],
+        }
+        for name, errors in commutation_errors(graph, images).items()
+    }
 
 
 def _exact(graph, run) -> Graph:
@@ -150,20 +144,8 @@ def _exact(graph, run) -> Graph:
 
 
 def _relocate(graph, run) -> Graph:
-    pooling = graph.node(run.pooling)
-    members = [graph.node(name) for name in (*run.between, run.activation)]
-    members = [node for node in members if node.op not in ("Flatten", "Reshape")]
-    return _replace_run(graph, [*map(_on_map, members), pooling], {node.name for node in members})
-
-
-def _on_map(node: Node) -> Node:
-    """Return the layer as it must be to work on a map instead of on a vector."""
-    if node.op == "BatchNormalization":
-        return node.with_attrs(axis=-1)
-    if node.op == "PReLU":
-        alpha = node.weights["alpha"].reshape(1, 1, -1)
-        return node.with_attrs(shared_axes=(1, 2)).with_weights(alpha=alpha)
-    return node
+    members = moved_members(graph, run)
+    return _replace_run(graph, [*members, graph.node(run.pooling)], {node.name for node in members})
 
 
 def _replace_run(graph, chain, removed) -> Graph:

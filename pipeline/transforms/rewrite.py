@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.graph.graph import Graph
 
@@ -18,8 +20,11 @@ class Rewrite:
         Names of the layers that were rewritten, as they were called before.
     equivalent : bool
         Whether the new graph computes the same as the old one, up to float rounding.
+    details : mapping
+        What else the transform has to report; JSON values.
     """
 
     graph: Graph
     changed: tuple[str, ...]
     equivalent: bool = True
+    details: Mapping[str, Any] = field(default_factory=dict)

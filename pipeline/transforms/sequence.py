@@ -7,32 +7,40 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.accuracy import accuracy, check_accuracy_drop, classify
 from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
+from pipeline.transforms.differences import DIFFERENCES
 from pipeline.transforms.gap_after_relu import gap_after_relu
+from pipeline.transforms.images import Images
 from pipeline.transforms.rewrite import Rewrite
 from pipeline.transforms.unfuse_separable import unfuse_separable
 
-TRANSFORMS: dict[str, Callable[[Graph, Any], Rewrite]] = {
+TRANSFORMS: dict[str, Callable[[Graph, Any, Images], Rewrite]] = {
     "unfuse_separable": unfuse_separable,
     "gap_after_relu": gap_after_relu,
+    **DIFFERENCES,
 }
 TOLERANCE = 1e-3
 """Of the largest output: far above the float32 rounding of a reordered sum."""
 
 
-def apply(graph: Graph, options: Any, samples: np.ndarray) -> tuple[Graph, dict[str, dict]]:
+def apply(
+    graph: Graph, options: Any, samples: np.ndarray, images: Images | None = None
+) -> tuple[Graph, dict[str, dict]]:
     """Return the transformed graph and a report.
 
     Parameters
     ----------
     graph : Graph
-    options : object with ``names`` and ``gap.strategy``
+    options : object with ``names``, ``gap`` and ``max_accuracy_drop``
         The configuration's section ``transforms``.
     samples : array of shape (n, height, width, channels)
         Images on which the model before and after each transform is compared.
+    images : Images, optional
+        For recalibration, tuning and accuracy; `samples` without labels if left out.
 
     Returns
     -------
@@ -40,7 +48,8 @@ def apply(graph: Graph, options: Any, samples: np.ndarray) -> tuple[Graph, dict[
     dict of str to dict
         For each transform: ``changed`` (layers), ``equivalent``, ``max_abs_difference`` and
         ``agreement`` (share of samples with the same largest output) on `samples`,
-        ``added_parameters``, ``added_macs``.
+        ``added_parameters``, ``added_macs``, the transform's own details and, where there are
+        test labels and something changed, ``accuracy_before`` and ``accuracy_after``.
 
     Raises
     ------
@@ -49,21 +58,38 @@ def apply(graph: Graph, options: Any, samples: np.ndarray) -> tuple[Graph, dict[
     IncompatibleModelError
         When a transform cannot serve its purpose on this model.
     ModelError
-        When a transform that should be equivalent is not.
+        When a transform that should be equivalent is not, or when the transforms lose more than
+        ``max_accuracy_drop``; without labels the share of samples whose class changed counts as
+        lost, which is the most that accuracy on them can fall.
     """
     unknown = [name for name in options.names if name not in TRANSFORMS]
     if unknown:
         raise ConfigError(
             f"transforms.names: found '{unknown[0]}'; allowed: {', '.join(TRANSFORMS)}"
         )
+    images = images or Images(images=samples)
     report: dict[str, dict] = {}
-    before = forward(graph, samples) if options.names else None
+    first = before = forward(graph, samples) if options.names else None
+    score = start = None
     for name in options.names:
-        rewrite = TRANSFORMS[name](graph, options)
+        rewrite = TRANSFORMS[name](graph, options, images)
         after = forward(rewrite.graph, samples) if rewrite.changed else before
         report[name] = _measure(name, graph, rewrite, before, after)
+        if rewrite.changed and images.has_test:
+            test = images.test_images, images.test_labels
+            score = accuracy(graph, *test) if score is None else score
+            start = score if start is None else start
+            report[name]["accuracy_before"] = score
+            report[name]["accuracy_after"] = score = accuracy(rewrite.graph, *test)
         graph, before = rewrite.graph, after
+    if options.names:
+        drop = (start, score) if start is not None else (1.0, _agreement(first, before))
+        check_accuracy_drop(*drop, options.max_accuracy_drop)
     return graph, report
+
+
+def _agreement(before, after) -> float:
+    return float(np.mean(classify(before) == classify(after)))
 
 
 def _measure(name, graph, rewrite, before, after) -> dict:
@@ -75,13 +101,12 @@ def _measure(name, graph, rewrite, before, after) -> dict:
             f"{graph.name}: the transform {name} changed the output by {difference:.3g} (largest"
             f" output {largest:.3g}) though it must not; weights may be out of float32's range"
         )
-    classes = before.reshape(len(before), -1).argmax(axis=1)
-    agreement = np.mean(classes == after.reshape(len(after), -1).argmax(axis=1))
     return {
         "changed": list(rewrite.changed),
         "equivalent": rewrite.equivalent,
         "max_abs_difference": difference,
-        "agreement": float(agreement),
+        "agreement": _agreement(before, after),
         "added_parameters": rewrite.graph.parameters - graph.parameters,
         "added_macs": sum(count_macs(rewrite.graph).values()) - sum(count_macs(graph).values()),
+        **rewrite.details,
     }

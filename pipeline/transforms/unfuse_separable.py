@@ -10,7 +10,7 @@ from pipeline.transforms.rewrite import Rewrite
 DEPTHWISE = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
 
 
-def unfuse_separable(graph: Graph, options=None) -> Rewrite:
+def unfuse_separable(graph: Graph, options=None, images=None) -> Rewrite:
     """Replace every SeparableConv2D by a DepthwiseConv2D and a 1x1 Conv2D (equivalent).
 
     Layer ``x`` becomes ``dw_x`` (without bias) and ``pw_x`` (with the bias, if any), wherever it
@@ -20,7 +20,7 @@ def unfuse_separable(graph: Graph, options=None) -> Rewrite:
     Parameters
     ----------
     graph : Graph
-    options
+    options, images
         Not used.
     """
     changed: list[str] = []

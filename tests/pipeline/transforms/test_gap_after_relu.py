@@ -9,8 +9,8 @@ from pipeline.graph.forward import forward
 from pipeline.transforms.gap_after_relu import gap_after_relu
 
 
-def options(strategy):
-    return SimpleNamespace(gap=SimpleNamespace(strategy=strategy))
+def options(strategy, recalibrate="none"):
+    return SimpleNamespace(gap=SimpleNamespace(strategy=strategy, recalibrate=recalibrate))
 
 
 def model(*layers, shape=(6, 6, 2)):
@@ -246,5 +246,7 @@ def test_large_maps_and_wide_layers_are_refused_together():
 
 
 def test_unknown_strategy_is_refused():
-    with pytest.raises(ConfigError, match="'move'; allowed: exact, relocate"):
+    with pytest.raises(ConfigError, match="'move'; allowed: exact, relocate, distill, finetune"):
         gap_after_relu(model({"conv_block": BLOCK}), options("move"))
+    with pytest.raises(ConfigError, match=r"gap\.recalibrate: found 'all'; allowed: none, bn,"):
+        gap_after_relu(model({"conv_block": BLOCK}), options("relocate", "all"))

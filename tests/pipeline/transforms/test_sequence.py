@@ -7,14 +7,16 @@ import yaml
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.architecture import build_graph
-from pipeline.transforms import TRANSFORMS, apply
+from pipeline.graph.forward import forward
+from pipeline.transforms import TRANSFORMS, Images, apply
 from pipeline.transforms.rewrite import Rewrite
 
 DEFAULT = Path(__file__).parents[3] / "conf" / "model" / "separable_cnn.yaml"
 
 
-def options(*names, strategy="exact"):
-    return SimpleNamespace(names=names, gap=SimpleNamespace(strategy=strategy))
+def options(*names, strategy="exact", drop=None):
+    gap = SimpleNamespace(strategy=strategy, recalibrate="none")
+    return SimpleNamespace(names=names, gap=gap, max_accuracy_drop=drop)
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_unknown_transform_is_refused(graph, samples):
 
 @pytest.mark.parametrize("shift", [0.1, np.nan])
 def test_a_transform_that_breaks_its_promise_is_refused(graph, samples, monkeypatch, shift):
-    def broken(graph, options):
+    def broken(graph, options, images):
         nodes = [
             n.with_weights(bias=n.weights["bias"] + np.float32(shift)) if n.name == "dense" else n
             for n in graph.nodes
@@ -84,3 +86,37 @@ def test_a_transform_that_breaks_its_promise_is_refused(graph, samples, monkeypa
     monkeypatch.setitem(TRANSFORMS, "broken", broken)
     with pytest.raises(ModelError, match="changed the output"):
         apply(graph, options("broken"), samples)
+
+
+def test_accuracy_is_reported_where_there_are_labels(graph, samples):
+    images = Images(images=samples, test_images=samples, test_labels=np.zeros(16, np.int64))
+    _, report = apply(graph, options("unfuse_separable", "gap_after_relu"), samples, images)
+    scores = [
+        change[key] for change in report.values() for key in ("accuracy_before", "accuracy_after")
+    ]
+    assert scores == [scores[0]] * 4
+    _, report = apply(graph, options("gap_after_relu"), samples)
+    assert "accuracy_after" not in report["gap_after_relu"]
+
+
+def test_a_drop_beyond_the_limit_is_refused(graph, samples):
+    # A head for which the first class wins exactly where the pooled activations are small.
+    features = forward(graph.with_nodes(graph.nodes[:-1], graph.nodes[-1].inputs[0]), samples)
+    kernel = np.zeros((64, 10), np.float32)
+    kernel[:, 1] = 1
+    bias = np.zeros(10, np.float32)
+    bias[0] = np.median(features.sum(1)) * 1.001
+    head = graph.node("dense").with_weights(kernel=kernel, bias=bias)
+    graph = graph.with_nodes([*graph.nodes[:-1], head])
+    images = Images(
+        images=samples,
+        test_images=samples,
+        test_labels=forward(graph, samples).argmax(1),
+    )
+    relocate = options("gap_after_relu", strategy="relocate", drop=0.0)
+    with pytest.raises(ModelError, match=r"accuracy fell from 1\.0000 .* allows 0\.0"):
+        apply(graph, relocate, samples, images)
+    # Without labels, every changed class counts.
+    with pytest.raises(ModelError, match="accuracy fell"):
+        apply(graph, relocate, samples)
+    apply(graph, options("gap_after_relu", drop=0.0), samples)

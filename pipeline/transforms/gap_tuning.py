@@ -1,0 +1,105 @@
+"""Make up for a moved pooling: measured statistics, a closed-form refit, or further training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import DataError, IncompatibleModelError
+from pipeline.graph.forward import forward
+from pipeline.graph.graph import Graph
+from pipeline.transforms.batchnorm_statistics import measure_batchnorms
+from pipeline.transforms.gap_runs import Run
+from pipeline.transforms.images import Images
+from pipeline.transforms.refit import linear_layers, refit
+
+RECALIBRATIONS = ("none", "bn", "ridge", "bn_ridge")
+
+
+def make_up(
+    graph: Graph, original: Graph, runs: list[Run], options, images: Images
+) -> tuple[Graph, dict]:
+    """Return the relocated `graph` brought back towards `original`, and a report.
+
+    First comes the recalibration, without labels and in closed form: ``bn`` measures the moved
+    batch norms and those behind them anew, ``ridge`` refits the next linear layers to the outputs
+    that they gave in `original`, ``bn_ridge`` measures the moved batch norms, then refits. The
+    strategies ``distill`` and ``finetune`` train from there, batch norms in inference mode.
+
+    Parameters
+    ----------
+    graph, original : Graph
+        After and before the pooling moved.
+    runs : list of Run
+        What was moved.
+    options : object with ``strategy``, ``recalibrate``, ``samples``, ``seed`` and, for training,
+        ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
+    images : Images
+
+    Raises
+    ------
+    DataError
+        When the strategy needs labels and there are none.
+    IncompatibleModelError
+        When there is no linear layer to refit.
+    """
+    samples = images.drawn(options.samples, options.seed)
+    report: dict = {"recalibrate": options.recalibrate, "samples": len(samples)}
+    if options.recalibrate in ("bn", "bn_ridge"):
+        names = _batchnorms(graph, runs, behind=options.recalibrate == "bn")
+        graph = measure_batchnorms(graph, names, samples)
+        report["measured"] = names
+    if options.recalibrate in ("ridge", "bn_ridge"):
+        graph, report["refitted"] = _refit_all(graph, original, runs, samples)
+    if options.strategy == "distill":
+        graph, report["loss"] = _distill(graph, original, options, samples)
+    if options.strategy == "finetune":
+        graph, report["loss"] = _finetune(graph, options, images)
+    return graph, report
+
+
+def _batchnorms(graph, runs, *, behind):
+    """Return the batch norms in `runs`, and those behind them if asked for."""
+    reached = {name for run in runs for name in run.between}
+    for node in graph.nodes:
+        if behind and reached.intersection(node.inputs):
+            reached.add(node.name)
+    return [n.name for n in graph.nodes if n.op == "BatchNormalization" and n.name in reached]
+
+
+def _refit_all(graph, original, runs, samples):
+    layers = {run.pooling: linear_layers(graph, run.pooling) for run in runs}
+    reasons = [
+        f"{name}: no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
+        " refitted; use transforms.gap.strategy=exact, or recalibrate=bn"
+        for name, found in layers.items()
+        if not found
+    ]
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "recalibrate the moved pooling")
+    report = {}
+    for name in dict.fromkeys(name for found in layers.values() for name in found):
+        graph, report[name] = refit(graph, original, name, samples)
+    return graph, report
+
+
+def _distill(graph, original, options, samples):
+    """Train towards the outputs of the original model."""
+    from pipeline.training import before_softmax, tune
+
+    targets = forward(before_softmax(original), samples)
+    tuned, history = tune(graph, samples, targets, options, seed=options.seed)
+    return tuned, history["loss"]
+
+
+def _finetune(graph, options, images):
+    """Train on labels."""
+    from pipeline.training import tune
+
+    if images.labels is None:
+        raise DataError(
+            "transforms.gap.strategy: found finetune, but the images have no labels; use distill"
+            " or recalibrate=bn_ridge, which need none"
+        )
+    labels = np.asarray(images.labels)
+    tuned, history = tune(graph, images.images, labels, options, seed=options.seed)
+    return tuned, history["loss"]

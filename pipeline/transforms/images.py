@@ -1,0 +1,38 @@
+"""The images that transforms may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images:
+    """Images to calibrate and to measure with; labels where there are any.
+
+    Attributes
+    ----------
+    images : array of shape (n, height, width, channels)
+        For calibration and tuning.
+    labels : int64 array of shape (n,), or None
+        Of `images`; only the strategy ``finetune`` reads them.
+    test_images : array of shape (m, height, width, channels), or None
+    test_labels : int64 array of shape (m,), or None
+        Together they make the accuracies of the report.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    test_images: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+
+    @property
+    def has_test(self) -> bool:
+        """Whether accuracy can be measured."""
+        return self.test_images is not None and self.test_labels is not None
+
+    def drawn(self, count: int, seed: int) -> np.ndarray:
+        """Return `count` of the images, or all if there are fewer, drawn by `seed`."""
+        order = np.random.default_rng(seed).permutation(len(self.images))
+        return self.images[order[:count]]

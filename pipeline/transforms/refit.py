@@ -1,0 +1,127 @@
+"""Refit the linear layers behind a moved pooling to what they gave before it moved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.graph.build import make_node
+from pipeline.graph.float_kernels import pad, windows
+from pipeline.graph.forward import forward, run_node
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.graph.shapes import same_padding
+from pipeline.transforms.ridge import fit_ridge
+
+LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
+PASSED = ("Dropout", "Flatten", "Reshape", "DepthwiseConv2D", "BatchNormalization")
+"""Layers between pooling and linear layer that a refit of the latter sees through."""
+POINTWISE = {"SeparableConv2D": "pointwise_kernel"}
+"""Where not the weight ``kernel`` is refitted."""
+
+
+def linear_layers(graph: Graph, name: str) -> list[str]:
+    """Return the first linear layer on every path from the node `name`.
+
+    Empty when a path meets something else first: then no refit can make up for a change at
+    `name`.
+    """
+    found: dict[str, None] = {}
+    queue = [name]
+    while queue:
+        current = queue.pop(0)
+        readers = graph.consumers(current)
+        if not readers or current == graph.output:
+            return []
+        for reader in readers:
+            if reader.op in LINEAR and reader.attrs.get("groups", 1) == 1:
+                found[reader.name] = None
+            elif reader.op in PASSED:
+                queue.append(reader.name)
+            else:
+                return []
+    return list(found)
+
+
+def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tuple[Graph, dict]:
+    """Return `graph` with the layer `name` fitted to its outputs in `reference`.
+
+    A separable layer keeps its depthwise kernel, its pointwise one is fitted. A layer without a
+    bias gets one, unless the batch norm behind it can take it.
+
+    Parameters
+    ----------
+    graph, reference : Graph
+        The layer has the same name and shape in both.
+    name : str
+        A layer of `linear_layers`.
+    images : array of shape (n, height, width, channels)
+        Unlabelled.
+
+    Returns
+    -------
+    Graph
+    dict
+        ``penalty``, and ``residual``: the share of the outputs' variance that is left over.
+    """
+    node = graph.node(name)
+    inputs = _outputs(graph, node.inputs[0], images)
+    wanted = _outputs(reference, name, images)
+    rows = _features(node, inputs)
+    wanted = wanted.reshape(len(rows), -1)
+    key = POINTWISE.get(node.op, "kernel")
+    kernel = node.weights[key]
+    weights, bias, penalty = fit_ridge(rows, wanted, kernel.reshape(-1, kernel.shape[-1]))
+    residual = np.square(rows @ weights + bias - wanted).sum()
+    spread = np.square(wanted - wanted.mean(0)).sum()
+    share = float(residual / spread) if spread else 0.0
+    node = node.with_weights(**{key: weights.reshape(kernel.shape).astype(np.float32)})
+    new = _with_bias(graph, node, bias.astype(np.float32))
+    return new, {"penalty": penalty, "residual": share}
+
+
+def _outputs(graph, name, images):
+    parts = []
+
+    def probe(node, values):
+        if node == name:
+            parts.append(values)
+
+    forward(graph, images, probe=probe)
+    return np.concatenate(parts)
+
+
+def _features(node: Node, x: np.ndarray) -> np.ndarray:
+    """Return what the fitted kernel of a layer multiplies: one row per output position."""
+    if node.op == "Dense":
+        return x.reshape(-1, x.shape[-1])
+    attrs = node.attrs
+    if node.op == "SeparableConv2D":
+        keys = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
+        depthwise = make_node(
+            node.name,
+            "DepthwiseConv2D",
+            node.inputs,
+            {**{key: attrs[key] for key in keys}, "use_bias": False},
+            {"kernel": node.weights["depthwise_kernel"]},
+        )
+        x = run_node(depthwise, x)
+        return x.reshape(-1, x.shape[-1])
+    kernel, strides, dilation = attrs["kernel_size"], attrs["strides"], attrs["dilation_rate"]
+    if attrs["padding"] == "same":
+        sides = zip(x.shape[1:3], kernel, strides, dilation, strict=True)
+        x = pad(x, *(same_padding(n, (k - 1) * d + 1, s) for n, k, s, d in sides))
+    view = windows(np.ascontiguousarray(x), kernel, strides, dilation)
+    return view.reshape(-1, kernel[0] * kernel[1] * x.shape[-1])
+
+
+def _with_bias(graph, node, bias) -> Graph:
+    follower = graph.sole_consumer(node.name)
+    changed = {node.name: node}
+    if node.attrs["use_bias"]:
+        changed[node.name] = node.with_weights(bias=bias)
+    elif follower is not None and follower.op == "BatchNormalization":
+        mean = follower.weights["moving_mean"] - bias
+        changed[follower.name] = follower.with_weights(moving_mean=mean)
+    else:
+        changed[node.name] = node.with_attrs(use_bias=True).with_weights(bias=bias)
+    return graph.with_nodes(changed.get(old.name, old) for old in graph.nodes)
