@@ -114,7 +114,24 @@ class Transforms:
         Refuse a transform that loses more accuracy than this; None refuses nothing.
     """
 
-    names: tuple[str, ...] = one_of((), "unfuse_separable", "gap_after_relu")
+    names: tuple[str, ...] = one_of(
+        (),
+        "unfuse_separable",
+        "gap_after_relu",
+        "replace_average_pooling",
+        "dense_on_map",
+        "expand_dilation",
+        "expand_groups",
+        "square_windows",
+        "match_pool_padding",
+        "fold_batchnorm_forward",
+        "batchnorm_to_depthwise",
+        "identity_before_pooling",
+        "power_of_two_clip",
+        "fuse_separable",
+        "enlarge_even_kernels",
+        "gap_before_activation",
+    )
     gap: Gap = field(default_factory=Gap)
     samples: int = number(256, 1)
     max_accuracy_drop: float | None = number(None, 0, 1)

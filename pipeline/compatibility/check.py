@@ -1,0 +1,106 @@
+"""Hold a float model against the rules of a chip."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import replace
+
+from pipeline.compatibility.blocks import View
+from pipeline.compatibility.report import COMPATIBLE, FIXABLE, INCOMPATIBLE, Report, Violation
+from pipeline.compatibility.rule import CONVERSION, Chip
+from pipeline.errors import ConfigError, IncompatibleModelError
+from pipeline.graph.graph import Graph
+from pipeline.transforms import TRANSFORMS
+
+
+def known_chips() -> tuple[str, ...]:
+    """Return the names of the chips whose rules are known, in order."""
+    import pipeline.compatibility as package
+
+    modules = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(sorted(name for name in modules if name.startswith("akida_")))
+
+
+def chip(name: str) -> Chip:
+    """Return the rules of the target called `name`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name; known ones are listed.
+    """
+    if name not in known_chips():
+        raise ConfigError(f"unknown target '{name}'; known targets: {', '.join(known_chips())}")
+    return importlib.import_module(f"pipeline.compatibility.{name}").CHIP
+
+
+def check(graph: Graph, target: str) -> Report:
+    """Return every violation of the rules of `target`, and whether `migrate` can repair it.
+
+    Nothing is computed on images: only the structure is read, and weights where a rule depends
+    on them (negative scales of batch norms).
+
+    Parameters
+    ----------
+    graph : Graph
+        A float model.
+    target : str
+        ``akida_v1`` or ``akida_v2``.
+    """
+    found = chip(target)
+    violations, notes = _violations(graph, found)
+    verdict = COMPATIBLE
+    if violations:
+        left, _ = _violations(repaired(graph, target), found)
+        # Splitting a separable layer x moves its other violations to dw_x and pw_x.
+        remaining = {(v.layer, v.rule) for v in left}
+        remaining |= {(v.layer[3:], v.rule) for v in left if v.layer[:3] in ("dw_", "pw_")}
+        violations = [
+            replace(v, fixable=v.transform is not None and (v.layer, v.rule) not in remaining)
+            for v in violations
+        ]
+        if any(v.kind == CONVERSION for v in left):
+            verdict = INCOMPATIBLE
+        elif any(v.kind == CONVERSION for v in violations):
+            verdict = FIXABLE
+    return Report(
+        model=graph.name,
+        target=target,
+        verdict=verdict,
+        violations=tuple(violations),
+        notes=tuple(notes),
+    )
+
+
+def repaired(graph: Graph, target: str) -> Graph:
+    """Return the model after every automatic transform that does not refuse it, unverified."""
+    for name in chip(target).transforms:
+        try:
+            graph = TRANSFORMS[name](graph, None).graph
+        except IncompatibleModelError:
+            continue
+    return graph
+
+
+def _violations(graph, found: Chip) -> tuple[list[Violation], list[str]]:
+    changed, notes = found.normalise(graph)
+    view = View(graph, changed)
+    violations = [
+        Violation(
+            rule=rule.name,
+            sentence=rule.sentence,
+            source=rule.source,
+            kind=rule.kind,
+            layer=finding.layer,
+            found=finding.found,
+            allowed=finding.allowed,
+            fix=finding.fix,
+            transform=finding.transform,
+        )
+        for rule in found.rules
+        for finding in rule.find(view)
+    ]
+    order = {node.name: number for number, node in enumerate((*graph.nodes, *changed.nodes))}
+    violations.sort(key=lambda v: (v.kind, order.get(v.layer, len(order))))
+    return violations, [*notes, *found.notes(view)]
