@@ -13,27 +13,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from conformance.doubt import BARE, Doubt, magnitude, ulps
 from pipeline.quantization.integerize import integerize
-from pipeline.targets.akida_v2 import lower
+from pipeline.targets.akida_v2 import ORDER, lower
 from pipeline.targets.blocks import blocks
 from simulator import simulate
 from simulator.akida_v2 import Concatenate, Dequantizer, InputData, Quantizer
 
-FLOAT32_EXACT = 1 << 24
-BARE = {
-    "pool_size": None,
-    "pool_stride": None,
-    "activation": "none",
-    "max_value": None,
-    "max_value_shift": None,
-    "activation_scales": None,
-    "activation_shift": None,
-    "lut_values": None,
-    "global_pool": False,
-    "global_pool_shift": None,
-    "output_scales": None,
-    "output_shift": None,
-}
 ACCUMULATORS = (
     "output_scales",
     "output_shift",
@@ -118,7 +104,7 @@ class _Run:
     def nodes(self):
         """Compare each node on QuantizeML's own inputs."""
         layers = {layer.name: layer for layer in self.program.layers}
-        for block in blocks(self.quantized)[0]:
+        for block in blocks(self.quantized, ORDER)[0]:
             layer = layers[block.head.name]
             inputs = []
             for (source, _), shape in zip(block.sources, layer.input_shapes, strict=True):
@@ -166,9 +152,9 @@ class _Run:
             if "output_shift" in node.registers and "output_shift" not in fields:
                 fields |= {name: getattr(layer, name) for name in ACCUMULATORS}
             step = replace(bare, **fields)
-            size = _magnitude(layer, node, block, inputs, values)
+            size = magnitude(layer, node, block, inputs, values)
             before = unscaled.finish(values)
-            self.check(node, step.finish(values), _Doubt(before, step, size))
+            self.check(node, step.finish(values), Doubt(before, step, size))
             self.cover(layer, node, step)
             if node is not block.last:
                 shape = (1,) * (3 - len(node.shape)) + tuple(node.shape)
@@ -240,64 +226,3 @@ class _Run:
         if not self.found.inexact:
             theirs = self.trace.outputs
             self.found.ulps = max(self.found.ulps, ulps(outputs.reshape(theirs.shape), theirs))
-
-
-class _Doubt:
-    """Decides whether float32 can account for a differing value."""
-
-    def __init__(self, before, step, magnitude):
-        self.before, self.step, self.magnitude = before, step, magnitude
-
-    def explains(self, ours, theirs):
-        """Return where the difference is one that float32 makes."""
-        shape = ours.shape
-        # A value that float32 rounds, such as the largest integer of a wide container.
-        rounded = ours.astype(np.float32).astype(np.float64) == theirs
-        explained = rounded & (np.abs(ours) >= FLOAT32_EXACT)
-        magnitude = np.broadcast_to(self.magnitude(), self.before.shape).reshape(shape)
-        if self.step.output_shift is None:
-            # A sum whose terms exceed 2**24 together may be off by a few of its last places.
-            slack = np.maximum(magnitude // FLOAT32_EXACT * 64, 0)
-            return explained | ((magnitude >= FLOAT32_EXACT) & (np.abs(ours - theirs) <= slack))
-        replay = _float32_requantize(self.before, self.step).reshape(shape)
-        explained |= replay == theirs
-        return explained | ((magnitude >= FLOAT32_EXACT) & (np.abs(ours - theirs) <= 1))
-
-
-def _float32_requantize(values, step):
-    """Requantize as the reference does: in float32, product and shift rounded."""
-    product = values.astype(np.float32)
-    if step.output_scales is not None:
-        product = product * step.output_scales.astype(np.float32)
-        bound = np.float32(2.0**step.post_op_buffer_bits)
-        product = np.clip(product, -bound, bound)
-    shifted = product * np.exp2(step.output_shift.astype(np.float32))
-    rounded = np.floor(shifted + np.float32(0.5))
-    bound = 1 << (step.output_bits - step.output_signed)
-    return np.clip(rounded, -bound, bound - 1).astype(np.int64)
-
-
-def _magnitude(layer, node, block, inputs, values):
-    """Return a function that bounds the sum of magnitudes behind each value of a node."""
-
-    def bound():
-        if node.op == "GlobalAveragePooling2D":
-            return np.abs(values).sum(axis=(1, 2), keepdims=True)
-        if node is not block.head or not hasattr(layer, "weights"):
-            return np.abs(values)
-        wide = replace(layer, **BARE)
-        positive = {"weights": np.abs(layer.weights.astype(np.int64)), "buffer_bits": 60}
-        if layer.bias is not None:
-            positive["bias"] = np.abs(layer.bias.astype(np.int64))
-        return replace(wide, **positive).run(*(np.abs(given) for given in inputs))
-
-    return bound
-
-
-def ulps(a: np.ndarray, b: np.ndarray) -> int:
-    """Return the largest distance of two float32 arrays in units in the last place."""
-    integers = []
-    for array in (a, b):
-        bits = np.ascontiguousarray(array, np.float32).view(np.int32).astype(np.int64)
-        integers.append(np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
-    return int(np.abs(integers[0] - integers[1]).max(initial=0))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from conformance.values import random_images, randomize
+
 BITS = ((8, 8, 8), (8, 8, 8), (8, 4, 4), (4, 4, 4), (8, 4, 8))
 TOPOLOGIES = ("sequential", "sequential", "add", "concatenate", "temporal", "vector")
 INPUTS = ("uint8", "uint8_offset", "int8", "float_unsigned", "float_signed")
@@ -55,9 +57,12 @@ def random_network(seed: int, index: int) -> Network:
 class _Builder:
     def __init__(self, seed, index):
         import tf_keras
-
-        from quantizeml.layers import Activation, BufferTempConv, DepthwiseBufferTempConv
-        from quantizeml.layers import DepthwiseConv2DTranspose
+        from quantizeml.layers import (
+            Activation,
+            BufferTempConv,
+            DepthwiseBufferTempConv,
+            DepthwiseConv2DTranspose,
+        )
 
         self.layers = tf_keras.layers
         self.keras = tf_keras
@@ -104,8 +109,8 @@ class _Builder:
         x = self.rescaling(given, kind)
         x = self.body(x, topology)
         model = tf_keras.Model(given, x, name=f"network_{self.index}")
-        self.randomize(model)
-        samples, images = self.data(shape, kind, topology)
+        self.note(*randomize(model, rng))
+        samples, images = random_images(shape, kind, rng)
         return Network(self.seed, self.index, model, settings, samples, images, self.traits)
 
     # random choices ----------------------------------------------------------------------------
@@ -295,60 +300,3 @@ class _Builder:
             x = self.layers.Softmax(name="softmax")(x)
             self.note("softmax")
         return x
-
-    # numbers -----------------------------------------------------------------------------------
-    def randomize(self, model):
-        """Give every variable realistic values, dead and negative-only channels among them."""
-        rng = self.rng
-        for layer in model.layers:
-            values = []
-            for variable in layer.weights:
-                name, shape = variable.name.rsplit("/", 1)[-1].split(":")[0], variable.shape
-                if name == "gamma":
-                    values.append(rng.uniform(0.4, 1.8, shape))
-                elif name == "moving_variance":
-                    values.append(rng.lognormal(0.0, 0.7, shape))
-                elif name == "bias" or name in ("beta", "moving_mean"):
-                    value = rng.normal(0, 0.4, shape)
-                    if name != "moving_mean" and self.chance(0.3):
-                        value[rng.integers(len(value))] = self.pick((0.0, -30.0, 0.5, 2.0))
-                        self.note("negative-only or constant channels")
-                    values.append(value)
-                else:
-                    value = rng.normal(0, 1, shape) * np.sqrt(2.0 / max(np.prod(shape[:-1]), 1))
-                    if self.chance(0.5):
-                        value = value * rng.lognormal(0.0, 0.8, shape[-1])
-                        self.note("unequal channels")
-                    if self.chance(0.15) and shape[-1] > 1:
-                        value[..., rng.integers(shape[-1])] = 0
-                        self.note("dead channels")
-                    values.append(value)
-            layer.set_weights(values)
-
-    def data(self, shape, kind, topology):
-        """Return calibration samples and test images, extremes included."""
-        rng, count = self.rng, 16
-        flat = rng.random((count + 6, *shape))
-        if len(shape) == 3:
-            # Smooth images: neighbouring pixels and frames resemble each other.
-            for axis in (0, 1, 2):
-                flat = (flat + np.roll(flat, 1, axis) + np.roll(flat, 2, axis)) / 3
-            flat = np.clip((flat - 0.5) * 3 + 0.5, 0, 1)
-        if kind == "float_unsigned":
-            low, high = self.pick(((0.0, 1.0), (-1.0, 1.0), (-1.0, 1.6), (0.0, 255.0)))
-            values = (low + (high - low) * flat).astype(np.float32)
-        elif kind == "float_signed":
-            values = ((flat - 0.5) * self.pick((2.0, 1.0, 7.3))).astype(np.float32)
-        elif kind == "int8":
-            values = np.rint(flat * 255 - 128).astype(np.int8)
-        else:
-            values = np.rint(flat * 255).astype(np.uint8)
-        images = values[count:].copy()
-        if values.dtype.kind == "f":
-            noise = rng.uniform(values.min() * 1.3 - 0.1, values.max() * 1.3, (2, *shape))
-            images[-2:] = noise.astype(np.float32)
-        else:
-            limits = np.iinfo(values.dtype)
-            images[-2] = rng.integers(limits.min, limits.max + 1, shape)
-            images[-1] = limits.max
-        return values[:count], images

@@ -87,6 +87,13 @@ class _Recorders:
         TensorRecorder.__call__ = record
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return what QuantizeML raises for a network it cannot quantize."""
+    import tensorflow as tf
+
+    return (ValueError, TypeError, RuntimeError, AttributeError, tf.errors.OpError)
+
+
 def quantize(network):
     """Return the QuantizeML model of a `Network`."""
     from quantizeml.layers import QuantizationParams

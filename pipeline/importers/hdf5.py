@@ -43,6 +43,10 @@ def open_hdf5(source: Path | io.BytesIO, label: str) -> Iterator[h5py.File]:
         yield file
 
 
+class DamagedFileError(ModelError):
+    """The file itself is at fault, not one of its layers."""
+
+
 class ArrayReader:
     """Read arrays of one file, at most a small multiple of its size in all.
 
@@ -63,31 +67,37 @@ class ArrayReader:
 
         Raises
         ------
-        ModelError
+        DamagedFileError
             When it is missing, no float array, larger than the file can hold, outside of the
             file, or holds values that are not finite.
         """
         try:
             dataset = _hard_linked(group, name)
         except DAMAGE as error:
-            raise ModelError(f"{self.label}: weight '{name}' is missing or damaged") from error
+            raise DamagedFileError(
+                f"{self.label}: weight '{name}' is missing or damaged"
+            ) from error
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
             found = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
-            raise ModelError(f"{self.label}: weight '{name}' is {found}; weights are float arrays")
+            raise DamagedFileError(
+                f"{self.label}: weight '{name}' is {found}; weights are float arrays"
+            )
         if dataset.external or dataset.is_virtual:
-            raise ModelError(f"{self.label}: weight '{name}' lies in another file; save it again")
+            raise DamagedFileError(
+                f"{self.label}: weight '{name}' lies in another file; save it again"
+            )
         self.budget -= dataset.size * dataset.dtype.itemsize
         if self.budget < 0:
-            raise ModelError(
+            raise DamagedFileError(
                 f"{self.label}: weight '{name}' claims the shape {dataset.shape}, more than the"
                 " file can hold; the file is damaged"
             )
         try:
             array = np.asarray(dataset[()], np.float32)
         except DAMAGE as error:
-            raise ModelError(f"{self.label}: weight '{name}' cannot be read") from error
+            raise DamagedFileError(f"{self.label}: weight '{name}' cannot be read") from error
         if not np.isfinite(array).all():
-            raise ModelError(
+            raise DamagedFileError(
                 f"{self.label}: weight '{name}' holds values that are not finite; train again"
             )
         return array
@@ -109,11 +119,11 @@ def text_attribute(file: h5py.File, name: str, label: str) -> str | None:
     try:
         value = file.attrs.get(name)
     except DAMAGE as error:
-        raise ModelError(f"{label}: its attribute '{name}' cannot be read") from error
+        raise DamagedFileError(f"{label}: its attribute '{name}' cannot be read") from error
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if value is not None and not isinstance(value, str):
-        raise ModelError(f"{label}: its attribute '{name}' is not text; the file is damaged")
+        raise DamagedFileError(f"{label}: its attribute '{name}' is not text; the file is damaged")
     return value
 
 

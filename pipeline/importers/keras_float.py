@@ -6,6 +6,7 @@ from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.operations import OPERATIONS
+from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
 from pipeline.importers.layer_table import (
     ALIASES,
@@ -42,6 +43,8 @@ def float_graph(model: KerasModel) -> Graph:
         inputs = [renamed.get(name, name) for name in layer.inputs]
         try:
             made = _nodes(layer, inputs, model)
+        except DamagedFileError:
+            raise
         except MALFORMED as error:
             reasons.append(explain(layer, error))
             continue
@@ -50,6 +53,7 @@ def float_graph(model: KerasModel) -> Graph:
     if reasons:
         raise IncompatibleModelError(model.label, reasons, "read the model")
     graph = Graph(model.name, tuple(nodes), renamed[model.output])
+    check_last_axis(model.layers, graph, renamed)
     check_weights(graph, model.label)
     return graph
 
@@ -81,8 +85,6 @@ def _nodes(layer: KerasLayer, inputs, model):
         raise ModelError(f"{layer.name}: its dtype is '{policy}'; only float32 layers can be read")
     weights = short_names(model.weights(layer))
     attrs = node_attrs(RULES[kind], config)
-    if kind == "BatchNormalization":
-        check_last_axis(layer, config.get("axis", -1), weights)
     node = make_node(layer.name, RULES[kind].op, inputs, attrs, weights)
     fused = config.get("activation")
     if fused is None or fused == "linear" or "activation" in OPERATIONS[node.op].attrs:
@@ -101,11 +103,17 @@ def short_names(arrays):
     return arrays
 
 
-def check_last_axis(layer, axis, weights):
-    """Refuse a batch norm over another axis than the last."""
-    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-    if not isinstance(axis, int) or axis == 0 or axis < -1:
-        raise ModelError(f"{layer.name}: axis is {axis}; allowed: the last one (channels)")
+def check_last_axis(layers, graph: Graph, renamed) -> None:
+    """Refuse batch norms over another axis than the last."""
+    reasons = []
+    for layer in layers:
+        if layer.class_name.startswith("BatchNormalization"):
+            axis = layer.config.get("axis", -1)
+            axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+            if axis not in (-1, len(graph.shapes[renamed[layer.name]])):
+                reasons.append(f"{layer.name}: axis is {axis}; allowed: the last one (channels)")
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "read the model")
 
 
 def check_weights(graph: Graph, label: str) -> None:

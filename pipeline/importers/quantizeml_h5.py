@@ -13,6 +13,7 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.operations import NEURAL_OPS
+from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
 from pipeline.importers.layer_table import RULES, input_attrs, node_attrs, scalar
@@ -58,6 +59,8 @@ def calibrated_graph(model: KerasModel) -> CalibratedGraph:
     for layer in model.layers:
         try:
             reader.add(layer)
+        except DamagedFileError:
+            raise
         except MALFORMED as error:
             reader.reasons.append(explain(layer, error))
     if reader.reasons:

@@ -1,0 +1,161 @@
+"""Damaged and hostile files give one clear error, in bounded memory and time."""
+
+import json
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.importers import load_model
+from tests.pipeline.importers.keras_files import (
+    FIXTURES,
+    conv,
+    functional,
+    image,
+    kernel,
+    layer,
+    write_h5,
+    write_keras,
+)
+
+CONFIG = functional([image(), conv("c", "image")])
+WEIGHTS = {"c": {"kernel": kernel(3, 3, 2, 3), "bias": kernel(3)}}
+
+
+def refused(path, match):
+    with pytest.raises(ModelError, match=match) as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_foreign_and_empty_files(tmp_path):
+    refused(tmp_path / "none.h5", "no such file")
+    refused(tmp_path, "directory")
+    for content in (b"", b"PK", b"not a model"):
+        path = tmp_path / "m.h5"
+        path.write_bytes(content)
+        refused(path, "neither HDF5")
+
+
+@pytest.mark.parametrize("kept", [9, 600, 2048, 20000])
+def test_truncated_hdf5(tmp_path, kept):
+    path = tmp_path / "m.h5"
+    path.write_bytes((FIXTURES / "quantized_residual.h5").read_bytes()[:kept])
+    refused(path, "damaged")
+
+
+def test_truncated_archive(tmp_path):
+    path = write_keras(tmp_path / "m.keras", CONFIG, {"layers/conv2d": [kernel(1)]})
+    path.write_bytes(path.read_bytes()[:-40])
+    refused(path, "damaged")
+
+
+def test_weights_only(tmp_path):
+    path = write_h5(tmp_path / "m.h5", CONFIG, WEIGHTS)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["model_config"]
+    refused(path, "no model_config")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '"x"', "[" * 100_000, '{"class_name": "Functional", "config": {}}', "{}"],
+    ids=["cut", "list", "text", "deep", "empty", "nothing"],
+)
+def test_malformed_configurations(tmp_path, text):
+    path = write_h5(tmp_path / "m.h5", CONFIG, WEIGHTS)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["model_config"]
+        file.attrs.create("model_config", np.bytes_(text)) if len(text) < 60_000 else None
+        if len(text) >= 60_000:
+            file.attrs["model_config"] = text[:60_000]
+    refused(path, "configuration")
+
+
+def test_cyclic_and_dangling_graphs(tmp_path):
+    for source in ("b", "nowhere"):
+        config = functional([image(), conv("a", source), conv("b", "a")])
+        refused(write_h5(tmp_path / "m.h5", config, {"a": {}, "b": {}}), "wait for each other")
+
+
+def test_models_nested_without_end(tmp_path):
+    config = functional([image(), conv("c", "image")])
+    for _ in range(40):
+        inner = {**config, "name": "inner", "inbound_nodes": [[["image", 0, 0, {}]]]}
+        config = functional([image(), inner], output="inner")
+    refused(write_h5(tmp_path / "m.h5", config, {}), "nested more than")
+
+
+def test_models_that_multiply(tmp_path):
+    config = functional([image(), layer("Dropout", "d", "image", rate=0.1)])
+    for _ in range(14):
+        calls = [[["image", 0, 0, {}]], [["inner", 0, 0, {}]]]
+        inner = {**config, "name": "inner", "inbound_nodes": calls}
+        config = functional([image(), inner], output="inner")
+        config["config"]["output_layers"] = [["inner", 1, 0]]
+    refused(write_h5(tmp_path / "m.h5", config, {}), "more than 4096 layers")
+
+
+def test_shapes_larger_than_the_file(tmp_path):
+    path = write_h5(tmp_path / "m.h5", CONFIG, {"c": {"bias": kernel(3)}})
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/c"]
+        group.create_dataset("c/kernel:0", (10**5, 10**4), "f4", chunks=(100, 100))
+        group.attrs["weight_names"] = [b"c/kernel:0", b"c/bias:0"]
+    refused(path, "more than the file can hold")
+
+
+@pytest.mark.parametrize(
+    ("array", "match"),
+    [
+        (np.zeros((3, 3, 2, 3), np.int32), "int32"),
+        (np.array([b"x"]), "weights are float"),
+        (np.full((3, 3, 2, 3), np.nan, np.float32), "not finite"),
+    ],
+)
+def test_wrong_values(tmp_path, array, match):
+    weights = {"c": {"kernel": array, "bias": kernel(3)}}
+    path = write_h5(tmp_path / "m.h5", CONFIG, weights)
+    with pytest.raises(ModelError, match=match):
+        load_model(path)
+
+
+def test_links_out_of_the_file_are_not_followed(tmp_path):
+    secret = write_h5(tmp_path / "secret.h5", CONFIG, WEIGHTS)
+    path = write_h5(tmp_path / "m.h5", CONFIG, {"c": {"bias": kernel(3)}})
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/c"]
+        group["c/kernel:0"] = h5py.ExternalLink(str(secret), "/model_weights/c/c/kernel:0")
+        group.attrs["weight_names"] = [b"c/kernel:0", b"c/bias:0"]
+    with pytest.raises(ModelError, match="missing or damaged"):
+        load_model(path)
+
+
+def test_arrays_kept_in_other_files_are_not_read(tmp_path):
+    (tmp_path / "raw").write_bytes(bytes(216))
+    path = write_h5(tmp_path / "m.h5", CONFIG, {"c": {"bias": kernel(3)}})
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/c"]
+        group.create_dataset(
+            "c/kernel:0", (3, 3, 2, 3), "f4", external=[(str(tmp_path / "raw"), 0, 216)]
+        )
+        group.attrs["weight_names"] = [b"c/kernel:0", b"c/bias:0"]
+    with pytest.raises(ModelError, match="another file"):
+        load_model(path)
+
+
+def test_archives_that_expand_without_end(tmp_path):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", json.dumps(CONFIG))
+        archive.writestr("model.weights.h5", bytes(1 << 25))
+    refused(path, "expands to more than")
+
+
+def test_archives_of_something_else(tmp_path):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../../evil", "x")
+    refused(path, "not a .keras file")
