@@ -9,6 +9,8 @@ import numpy as np
 from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
+from pipeline.graph.operations import NEURAL_OPS
+from pipeline.preparation.batchnorm import LARGEST_DEAD_OUTPUT, dead_channels
 from pipeline.preparation.rescaling import TARGETS as RESCALED
 from pipeline.preparation.rescaling import is_aligned
 
@@ -71,6 +73,13 @@ def _relu(graph, node):
 
 def _batchnorm(graph, node):
     source = graph.node(node.inputs[0])
+    if source.op in NEURAL_OPS and dead_channels(node).any():
+        yield (
+            f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_DEAD_OUTPUT} in"
+            f" {int(dead_channels(node).sum())} of its channels; allowed: gammas other than 0, as"
+            " integers cannot hold such a constant next to a kernel of zeros; prune these filters"
+        )
+        return
     if node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
         found = f"normalises axis {node.attrs['axis']}; allowed: the last (channels)"
     elif len(graph.consumers(source)) > 1:

@@ -269,11 +269,14 @@ def test_negative_gamma_stays_behind_a_max_pool():
 
 def test_zero_gamma_gives_a_dead_channel():
     graph = image((6, 6, 2), ("Conv2D", CONV), BN)
-    gamma = np.float32([1, 0, 2, -1])
-    graph = graph.with_nodes([*graph.nodes[:-1], graph.nodes[-1].with_weights(gamma=gamma)])
+    gamma, beta = np.float32([1, 0, 2, -1]), np.float32([1, 0.03, 2, 3])
+    last = graph.nodes[-1].with_weights(gamma=gamma, beta=beta)
+    graph = graph.with_nodes([*graph.nodes[:-1], last])
     node = verified(fold_batchnorm, graph, random_images(graph)).nodes[-1]
     assert not node.weights["kernel"][..., 1].any()
-    assert node.weights["bias"][1] == graph.nodes[-1].weights["beta"][1]
+    assert node.weights["bias"][1] == beta[1]
+    constant = graph.with_nodes([*graph.nodes[:-1], last.with_weights(beta=beta * 10)])
+    assert fold_batchnorm(constant) is constant
 
 
 def test_batchnorm_of_a_shared_tensor_stays():

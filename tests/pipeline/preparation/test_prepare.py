@@ -109,6 +109,16 @@ def test_batchnorm_behind_a_max_pool_says_why():
         prepare(graph)
 
 
+def test_a_constant_channel_says_why():
+    graph = chain((4, 4, 3), ("Conv2D", CONV), ("BatchNormalization", {}))
+    gamma, beta = np.float32([1, 0, 1, 0]), np.float32([0, 2, 0, 0])
+    last = graph.nodes[-1].with_weights(gamma=gamma, beta=beta)
+    with pytest.raises(
+        IncompatibleModelError, match=r"n1: .* gamma 0 and a beta beyond 0\.05 in 1 of"
+    ):
+        prepare(graph.with_nodes([*graph.nodes[:-1], last]))
+
+
 def test_rescaling_in_the_middle_and_joins():
     graph = chain((4, 4, 3), ("Conv2D", CONV), ("Rescaling", {"scale": 2.0}))
     nodes = [
