@@ -98,11 +98,11 @@ def residual(seed=3) -> Graph:
 
 
 def miscellaneous(seed=4) -> Graph:
-    """Return a model with look-up table, linear and transposed layers."""
+    """Return a model with look-up table, fused separable, linear and transposed layers."""
     chain = Chain("miscellaneous", (10, 10, 3), "float32", seed)
     chain.add("conv_0", "Conv2D", {"filters": 8, "kernel_size": 3, "padding": "same"})
     chain.add("leaky", "LeakyReLU", {"negative_slope": 0.1})
-    chain.block("conv_1", "Conv2D", filters=8)
+    chain.block("separable", "SeparableConv2D", filters=8)
     chain.add("transposed", "Conv2DTranspose", {"filters": 6, "kernel_size": 3, "strides": 2})
     chain.add("transposed/relu", "ReLU", {"max_value": 6.0})
     chain.add("conv_2", "Conv2D", {"filters": 4, "kernel_size": 3})
