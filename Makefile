@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock
+.PHONY: help setup repro test test-fast lint ui lock conformance
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -47,3 +47,9 @@ ui: $(READY) ## open MLflow on http://127.0.0.1:5000
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --no-header --quiet --output-file requirements.lock
+
+N ?= 30
+SEED ?= 0
+JOBS ?= 1
+conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
+	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)

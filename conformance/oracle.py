@@ -58,8 +58,10 @@ def prepare() -> None:
     # Run-time assertions of the reference only check its own invariants; they double the time.
     os.environ["ASSERT_ENABLED"] = "0"
     import tensorflow as tf
+    import tf_keras
 
     tf.get_logger().setLevel("ERROR")
+    tf_keras.utils.disable_interactive_logging()
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     _Recorders.install()

@@ -13,7 +13,7 @@ def print_report(results: list[dict], seed: int) -> dict:
     Parameters
     ----------
     results : list of dict
-        From `conformance.__main__.examine`.
+        From `conformance.examine.examine`.
     seed : int
     """
     summary = summarise(results, seed)
