@@ -66,13 +66,17 @@ def depthwise_conv2d(
     Output channel ``i * multiplier + j`` is input channel i under its j-th kernel.
     """
     kh, kw, channels, multiplier = kernel.shape
+    # One inner loop over all outputs of a pixel; a last axis of length 1 would be slow.
+    matrix = kernel.reshape(kh, kw, channels * multiplier)
+    x = x.repeat(multiplier, -1) if multiplier > 1 else x
     view = windows(x, (kh, kw), strides, dilation)
-    n, rows, columns = view.shape[:3]
-    out = np.zeros((n, rows, columns, channels, multiplier), np.float32)
-    for row in range(kh):
-        for column in range(kw):
-            out += view[:, :, :, row, column, :, None] * kernel[row, column]
-    return out.reshape(n, rows, columns, channels * multiplier)
+    out = view[:, :, :, 0, 0] * matrix[0, 0]
+    term = np.empty_like(out)
+    for tap in range(1, kh * kw):
+        row, column = divmod(tap, kw)
+        np.multiply(view[:, :, :, row, column], matrix[row, column], out=term)
+        out += term
+    return out
 
 
 def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str) -> np.ndarray:
