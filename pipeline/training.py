@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
+from pipeline.native_notices import notices_hidden
 
 History = dict[str, list[float]]
 
@@ -63,8 +64,9 @@ def train(
     if options.epochs == 0:
         return graph, {}
 
-    import keras
-    import tensorflow as tf
+    with notices_hidden():
+        import keras
+        import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,59 @@
+"""How stages end, and what they keep off the screen."""
+
+import logging
+import os
+
+import pytest
+
+from pipeline.errors import DataError, IncompatibleModelError
+from pipeline.native_notices import notices_hidden
+from pipeline.stage import run
+from simulator.archive import ArchiveError
+from simulator.errors import ProgramError
+
+
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (DataError("x: wrong"), 1, "stage: x: wrong\n"),
+        (ProgramError("p: wrong"), 1, "stage: p: wrong\n"),
+        (ArchiveError("a: wrong"), 1, "stage: a: wrong\n"),
+        (FileNotFoundError(2, "No such file", "f"), 1, "stage: f: No such file\n"),
+        (
+            IncompatibleModelError("m", ["a", "b"], "convert"),
+            1,
+            "stage: m: cannot convert, 2 reasons:\n  - a\n  - b\n",
+        ),
+        (KeyboardInterrupt(), 130, "stage: interrupted; nothing was written\n"),
+    ],
+)
+def test_refusals(capsys, error, status, message):
+    with pytest.raises(SystemExit) as stop:
+        run("stage", lambda: fail(error))
+    assert stop.value.code == status
+    assert capsys.readouterr().err == message
+
+
+def test_a_bug_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        run("stage", lambda: fail(ZeroDivisionError()))
+
+
+def test_success_says_nothing(capsys):
+    run("stage", lambda: logging.getLogger(__name__).debug("detail"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_native_notices_are_hidden_unless_something_fails(capfd):
+    with notices_hidden():
+        os.write(2, b"notice\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    with pytest.raises(ImportError), notices_hidden():
+        os.write(2, b"reason\n")
+        raise ImportError
+    assert capfd.readouterr().err == "reason\n"
