@@ -16,6 +16,14 @@ Order = Mapping[str, int]
 """Tail operations (those that a chip computes together with the layer before them) to their turn;
 of each turn a layer has one at most."""
 
+POOL = "GlobalAveragePooling2D"
+CURES = {
+    (POOL, "ReLU"): "add transform gap_after_relu (transforms=upgrade_v2)",
+    (POOL, "Activation"): "add transform gap_after_relu (transforms=upgrade_v2)",
+    ("ReLU", POOL): "add transform gap_before_activation",
+}
+"""Two operations in an order that a chip does not have, to the transform that changes it."""
+
 
 @dataclass(eq=False)
 class Block:
@@ -116,7 +124,9 @@ def _refusal(node, block, between, readers, order) -> str | None:
     if before and not movable:
         names = ", ".join(f"{earlier.op} {earlier.name}" for earlier in before)
         turns = " > ".join(sorted(dict.fromkeys(order), key=order.get))
-        return f"{what} after {names}; a layer takes {turns}, one of each turn, in this order"
+        cures = (CURES.get((earlier.op, node.op)) for earlier in before)
+        cure = next((f"; {known}" for known in cures if known), "")
+        return f"{what} after {names}; a layer takes {turns}, one of each turn, in this order{cure}"
     requantized = "output_shift" in block.last.registers
     # The index of a look-up table is requantized by design.
     if requantized and node.op in ("ReLU", "GlobalAveragePooling2D"):
