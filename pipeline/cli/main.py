@@ -8,6 +8,10 @@ import sys
 import click
 
 COMMANDS = {
+    "check": "List what keeps a float model from a chip, and what repairs it.",
+    "migrate": "Carry a float model to another chip, with a certificate.",
+    "verify": "Recompute a certificate, and say whether the files still match.",
+    "unfuse": "Split the separable convolutions of a model file.",
     "quantize": "Quantize a float model to integers.",
     "convert": "Convert a quantized model to a chip's program.",
     "simulate": "Run a program on images, bit-exact.",

@@ -52,7 +52,9 @@ def check(graph: Graph, target: str) -> Report:
     violations, notes = _violations(graph, found)
     verdict = COMPATIBLE
     if violations:
-        left, _ = _violations(repaired(graph, target), found)
+        fixed, refusals = repaired(graph, target)
+        notes += refusals
+        left, _ = _violations(fixed, found)
         # Splitting a separable layer x moves its other violations to dw_x and pw_x.
         remaining = {(v.layer, v.rule) for v in left}
         remaining |= {(v.layer[3:], v.rule) for v in left if v.layer[:3] in ("dw_", "pw_")}
@@ -73,14 +75,15 @@ def check(graph: Graph, target: str) -> Report:
     )
 
 
-def repaired(graph: Graph, target: str) -> Graph:
-    """Return the model after every automatic transform that does not refuse it, unverified."""
+def repaired(graph: Graph, target: str) -> tuple[Graph, list[str]]:
+    """Return the model after every automatic transform, unverified, and what these refused."""
+    refusals = []
     for name in chip(target).transforms:
         try:
-            graph = TRANSFORMS[name](graph, None).graph
-        except IncompatibleModelError:
-            continue
-    return graph
+            graph = TRANSFORMS[name](graph, None, None).graph
+        except IncompatibleModelError as refusal:
+            refusals += refusal.reasons
+    return graph, refusals
 
 
 def _violations(graph, found: Chip) -> tuple[list[Violation], list[str]]:

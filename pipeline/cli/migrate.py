@@ -1,0 +1,161 @@
+"""``crossgrade migrate``: carry a model to another chip, with a certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.parameters import PATH, target_option
+
+STRATEGIES = ("exact", "relocate", "distill", "finetune")
+RANDOM, SEED = 16, 0
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .npz.")
+@target_option
+@click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
+@click.option("--labels", type=PATH, help="Their classes (.npy), to measure accuracy.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Images to compare both models on.",
+)
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False),
+    help="Folder of the certificate.  [default: <OUTPUT>_certificate]",
+)
+@click.option(
+    "--gap",
+    type=click.Choice(STRATEGIES),
+    default="exact",
+    show_default=True,
+    help="How a global average moves behind ReLU.",
+)
+@click.option(
+    "--recalibrate",
+    type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
+    default="bn_ridge",
+    show_default=True,
+    help="Repair for --gap relocate and others.",
+)
+@click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
+@click.option("--max-accuracy-drop", type=click.FloatRange(0, 1), help="Refuse to lose more.")
+def command(
+    model,
+    output,
+    target,
+    calibration,
+    labels,
+    samples,
+    report,
+    gap,
+    recalibrate,
+    clip,
+    max_accuracy_drop,
+) -> None:
+    """Make OUTPUT from MODEL, a float Keras model, so that the target chip can run it.
+
+    Checks, transforms, verifies on images (random ones without --calibration), checks again, and
+    only then writes: the model, and a certificate (JSON and a page to read). What cannot be
+    carried over is refused, all of it at once, and nothing is written.
+    """
+    from pipeline.config.sections import Gap, Transforms
+    from pipeline.errors import ConfigError
+    from pipeline.files import write_bytes, write_json
+    from pipeline.migration import make_certificate, migrate
+    from pipeline.migration.certificate import NAME, PAGE, describe_samples
+    from pipeline.migration.model_file import check_suffix, read_float, write_float
+    from pipeline.migration.page import page
+    from pipeline.migration.read_back import read_back
+    from pipeline.transforms import Images
+
+    source, out = Path(model), Path(output)
+    folder = Path(report) if report else out.with_name(f"{out.stem}_certificate")
+    check_suffix(out)
+    if out.resolve() == source.resolve():
+        raise ConfigError(f"{out}: is MODEL itself; give another file with -o")
+    if gap != "exact" and calibration is None:
+        raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
+    if labels is not None and calibration is None:
+        raise ConfigError("--labels: belong to images; give --calibration as well")
+    graph = read_float(source)
+    chosen = _samples(graph, calibration, labels)
+    images, classes = (part if part is None else part[:samples] for part in chosen)
+    options = Transforms(
+        gap=Gap(strategy=gap, recalibrate=recalibrate),
+        names=("power_of_two_clip",) if clip else (),
+        max_accuracy_drop=max_accuracy_drop,
+    )
+    known = Images(
+        images=chosen[0],
+        labels=chosen[1],
+        test_images=images if classes is not None else None,
+        test_labels=classes,
+    )
+    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
+    write_float(out, migration.after, lambda path: read_back(path, migration.after, images))
+    certificate = make_certificate(
+        migration,
+        model=source,
+        output=out,
+        folder=folder,
+        samples=describe_samples(
+            images, source=calibration, seed=SEED, labels=classes, folder=folder
+        ),
+    )
+    write_json(folder / NAME, certificate)
+    write_bytes(folder / PAGE, page(certificate).encode())
+    _print(migration, len(images), out, folder / PAGE)
+
+
+def _samples(graph, calibration, labels):
+    """Return images and classes as the user gave them, or noise and None."""
+    from pipeline.data.array_file import load_array
+    from pipeline.errors import DataError
+    from pipeline.preparation.verification import random_images
+
+    if calibration is None:
+        return random_images(graph, RANDOM, SEED), None
+    images, shape = load_array(calibration), graph.shapes[graph.input.name]
+    if images.shape[1:] != shape or not len(images):
+        raise DataError(
+            f"{calibration}: holds an array of {images.shape}; the model takes"
+            f" (n, {', '.join(map(str, shape))}) with n above 0"
+        )
+    classes = None if labels is None else load_array(labels)
+    if classes is not None and (
+        classes.shape != images.shape[:1] or classes.dtype.kind not in "ui"
+    ):
+        raise DataError(
+            f"{labels}: holds {classes.dtype} {classes.shape}; allowed: one whole number for each"
+            f" of the {len(images)} images"
+        )
+    return images, classes
+
+
+def _print(migration, count, output, page) -> None:
+    for step in migration.steps:
+        click.echo(
+            f"{step['transform']}: {len(step['changed'])} layers, {step['equivalence']}"
+            f" (largest difference {step['max_abs_difference']:.3g})"
+        )
+    found = migration.outputs
+    click.echo(
+        f"{output}: {migration.check_after.verdict} with {migration.target},"
+        f" {migration.equivalence}; on {count} samples largest difference"
+        f" {found['max_abs_difference']:.3g}, agreement {found['agreement']:.2%}"
+    )
+    if "accuracy_before" in found:
+        click.echo(
+            f"accuracy {found['accuracy_before']:.4f} before, {found['accuracy_after']:.4f} after"
+        )
+    limits = len(migration.check_after.hardware)
+    if limits:
+        click.echo(f"warning: {limits} hardware limits exceeded, see the certificate", err=True)
+    click.echo(f"{page}: certificate")

@@ -1,0 +1,55 @@
+"""``crossgrade unfuse``: split the separable convolutions of a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.parameters import PATH
+
+
+@click.command()
+@click.option("-m", "--model", type=PATH, required=True, help="Float model (.h5, .keras, .npz).")
+@click.option("-o", "--output", type=PATH, help="File to write.  [default: <model>_unfused.h5]")
+def command(model: str, output: str | None) -> None:
+    """Replace every SeparableConv2D of a model by a DepthwiseConv2D and a 1x1 Conv2D.
+
+    Like 'akida_models unfuse', but for every place a layer can stand in, and measured: outputs
+    before and after are compared on random images.
+    """
+    from pipeline.errors import ModelError
+    from pipeline.graph.forward import forward
+    from pipeline.migration.compare import compare_outputs, equivalence
+    from pipeline.migration.model_file import check_suffix, read_float, write_float
+    from pipeline.preparation.verification import random_images
+    from pipeline.transforms.unfuse_separable import unfuse_separable
+
+    source = Path(model)
+    target = Path(output) if output else source.with_name(f"{source.stem}_unfused.h5")
+    check_suffix(target)
+    graph = read_float(source)
+    if target.resolve() == source.resolve():
+        raise ModelError(f"{target}: is the model itself; give another file with -o")
+    rewrite = unfuse_separable(graph)
+    images = random_images(graph, 16)
+    expected = forward(graph, images)
+
+    def accept(path) -> None:
+        nonlocal found
+        found = compare_outputs(expected, forward(read_float(path), images))
+        kind = equivalence(found["max_abs_difference"], found["largest_output"], True)
+        if kind == "approximate":
+            raise ModelError(
+                f"{target}: outputs would change by {found['max_abs_difference']:.3g}; weights may"
+                " be out of float32's range; nothing was written"
+            )
+        found["kind"] = kind
+
+    found: dict = {}
+    write_float(target, rewrite.graph, accept)
+    count = len(rewrite.changed)
+    click.echo(
+        f"{target}: {count} separable convolution{'s' * (count != 1)} split; largest difference"
+        f" {found['max_abs_difference']:.3g} on {len(images)} random images ({found['kind']})"
+    )

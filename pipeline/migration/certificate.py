@@ -1,0 +1,143 @@
+"""The certificate of a migration: what was done, measured on what, with which result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.files import read_json
+from pipeline.graph.graph import Graph
+from pipeline.graph.macs import count_macs
+from pipeline.migration.migrate import Migration
+from pipeline.migration.model_file import sha256
+
+KIND, FORMAT = "crossgrade certificate", 1
+NAME, PAGE = "certificate.json", "certificate.html"
+SENTENCES = {
+    "exact": "The migrated model computes the same, bit for bit, on every sample.",
+    "float noise": "The migrated model computes the same; only float32 rounding differs.",
+    "approximate": "The migrated model computes something else; see the measured effect.",
+}
+
+
+def make_certificate(migration: Migration, *, model, output, folder, samples: dict) -> dict:
+    """Return the certificate as JSON values.
+
+    Parameters
+    ----------
+    migration : Migration
+    model, output : path-like
+        The files of both models.
+    folder : path-like
+        Where the certificate will lie; file names are kept relative to it.
+    samples : dict
+        What the models were compared on, see `describe_samples`.
+    """
+    content = {
+        "kind": KIND,
+        "format": FORMAT,
+        "target": migration.target,
+        "verdict": {
+            "compatibility": migration.check_after.verdict,
+            "fits_hardware_limits": migration.check_after.fits_chip,
+            "equivalence": migration.equivalence,
+            "sentence": SENTENCES[migration.equivalence],
+        },
+        "input": _file(model, folder, migration.before),
+        "output": _file(output, folder, migration.after),
+        "samples": samples,
+        "outputs": migration.outputs,
+        "transforms": list(migration.steps),
+        "layers": migration.layers,
+        "check_before": migration.check_before.as_dict(),
+        "check_after": migration.check_after.as_dict(),
+        "options": {
+            "gap": asdict(migration.options.gap),
+            "max_accuracy_drop": migration.options.max_accuracy_drop,
+        },
+        "versions": {
+            "crossgrade": metadata.version("crossgrade"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    return {**content, "digest": digest(content)}
+
+
+def describe_samples(images: np.ndarray, *, source, seed=None, labels=None, folder=".") -> dict:
+    """Return what a certificate keeps of its samples.
+
+    Parameters
+    ----------
+    images : array
+    source : path-like or None
+        Their file; None for noise made from `seed`.
+    labels : array, optional
+    folder : path-like
+        Where the certificate will lie.
+    """
+    found = {
+        "source": "random" if source is None else "file",
+        "count": len(images),
+        "shape": list(images.shape[1:]),
+        "dtype": str(images.dtype),
+        "sha256": array_sha256(images),
+        "labels_sha256": None if labels is None else array_sha256(labels),
+    }
+    if source is None:
+        return {**found, "seed": seed}
+    return {**found, "path": os.path.relpath(source, folder)}
+
+
+def read_certificate(path) -> dict:
+    """Return the content of a certificate, or of the one in a folder.
+
+    Raises
+    ------
+    DataError
+        When it is missing or damaged, no certificate, or of an unknown format.
+    """
+    path = Path(path, NAME) if Path(path).is_dir() else Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give the certificate.json that migrate wrote")
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise DataError(f"{path}: is no crossgrade certificate; give the one that migrate wrote")
+    if content.get("format") != FORMAT:
+        raise DataError(
+            f"{path}: certificate format {content.get('format')}; this version reads {FORMAT}"
+        )
+    return content
+
+
+def digest(content: dict) -> str:
+    """Return the SHA-256 of a certificate's content without its digest."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def array_sha256(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's type, shape and values."""
+    start = f"{array.dtype.str} {array.shape} ".encode()
+    return hashlib.sha256(start + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _file(path, folder, graph: Graph) -> dict:
+    return {
+        "path": os.path.relpath(path, folder),
+        "sha256": sha256(path),
+        "bytes": Path(path).stat().st_size,
+        "model": graph.name,
+        "layers": len(graph.nodes) - 1,
+        "parameters": graph.parameters,
+        "macs": sum(count_macs(graph).values()),
+    }

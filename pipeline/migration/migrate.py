@@ -1,0 +1,151 @@
+"""Check, transform, verify, check again: a model on its way to another chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.accuracy import check_accuracy_drop
+from pipeline.compatibility import Report, check
+from pipeline.compatibility.check import chip
+from pipeline.compatibility.report import COMPATIBLE, INCOMPATIBLE
+from pipeline.config.sections import Transforms
+from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.graph.forward import forward
+from pipeline.graph.graph import Graph
+from pipeline.migration.compare import (
+    CLASSES,
+    compare_layers,
+    compare_outputs,
+    equivalence,
+    outputs_of,
+)
+from pipeline.transforms import TRANSFORMS, Images, apply
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Migration:
+    """A migrated model and everything that was found on the way.
+
+    Attributes
+    ----------
+    before, after : Graph
+    target : str
+    options : Transforms
+    check_before, check_after : Report
+    steps : tuple of dict
+        One for each transform that changed something: its name, its class of equivalence, and
+        what `pipeline.transforms.apply` reports.
+    outputs : dict
+        The outputs of both models compared, see `pipeline.migration.compare`.
+    layers : list of dict
+        Every layer before and after.
+    equivalence : str
+        The class of the whole.
+    """
+
+    before: Graph
+    after: Graph
+    target: str
+    options: Transforms
+    check_before: Report
+    check_after: Report
+    steps: tuple[dict, ...]
+    outputs: dict
+    layers: list[dict]
+    equivalence: str
+
+
+def migrate(
+    graph: Graph,
+    target: str,
+    samples: np.ndarray,
+    options: Transforms | None = None,
+    *,
+    labels: np.ndarray | None = None,
+    calibration: Images | None = None,
+) -> Migration:
+    """Return a model that `target` can run, verified on images.
+
+    Parameters
+    ----------
+    graph : Graph
+    target : str
+    samples : array of shape (n, *input shape)
+        What both models are compared on.
+    options : Transforms
+        ``gap``, ``max_accuracy_drop``, and in ``names`` transforms that are not automatic.
+    labels : int array of shape (n,), optional
+        Of `samples`, for accuracies.
+    calibration : Images, optional
+        What transforms may recalibrate and tune on; `samples` if left out.
+
+    Raises
+    ------
+    IncompatibleModelError
+        When something remains that no transform repairs: every such reason, before anything is
+        computed.
+    ModelError
+        When a transform changed more than it may, or the accuracy fell too much.
+    """
+    options = options or Transforms()
+    images = calibration or Images(images=samples)
+    first = check(graph, target)
+    if first.verdict == INCOMPATIBLE and _hopeless(first, options):
+        raise IncompatibleModelError(
+            graph.name, first.reasons() or list(first.notes), f"migrate to {target}"
+        )
+    new, steps = graph, []
+    for name in (*chip(target).transforms, *options.names):
+        if _changes(name, new):
+            one = replace(options, names=(name,), max_accuracy_drop=None)
+            new, report = apply(new, one, samples, images)
+            report = report[name]
+            largest = float(np.max(np.abs(forward(new, samples)), initial=0))
+            kind = equivalence(report["max_abs_difference"], largest, report["equivalent"])
+            steps.append({"transform": name, "equivalence": kind, **report})
+    last = check(new, target)
+    if last.verdict != COMPATIBLE:
+        reasons = [f"{v.layer}: {v.found}; allowed: {v.allowed}; {v.fix}" for v in last.conversion]
+        raise IncompatibleModelError(graph.name, reasons, f"migrate to {target}")
+    found = compare_outputs(outputs_of(graph, samples), outputs_of(new, samples), labels)
+    meant = all(step["equivalence"] != CLASSES[-1] for step in steps)
+    total = equivalence(found["max_abs_difference"], found["largest_output"], meant)
+    if meant and total == CLASSES[-1]:
+        raise ModelError(
+            f"{graph.name}: the transforms changed the output by {found['max_abs_difference']:.3g}"
+            f" (largest {found['largest_output']:.3g}) though each is equivalent; weights may be"
+            " out of float32's range"
+        )
+    scores = found.get("accuracy_before"), found.get("accuracy_after")
+    check_accuracy_drop(
+        *(scores if scores[0] is not None else (1.0, found["agreement"])),
+        options.max_accuracy_drop,
+    )
+    return Migration(
+        before=graph,
+        after=new,
+        target=target,
+        options=options,
+        check_before=first,
+        check_after=last,
+        steps=tuple(steps),
+        outputs=found,
+        layers=compare_layers(graph, new, samples),
+        equivalence=total,
+    )
+
+
+def _hopeless(report, options):
+    """Return whether no strategy of the user's can repair what the default ones cannot."""
+    left = [violation for violation in report.conversion if not violation.fixable]
+    moved = options.gap.strategy != "exact"
+    return not (moved and left and all(v.transform == "gap_after_relu" for v in left))
+
+
+def _changes(name, graph) -> bool:
+    try:
+        return bool(TRANSFORMS[name](graph, None, None).changed)
+    except IncompatibleModelError:
+        return True  # with the user's options it may not refuse; else it says why

@@ -1,0 +1,230 @@
+"""A certificate as one self-contained page to read."""
+
+from __future__ import annotations
+
+from html import escape
+
+from pipeline.migration.page_style import STYLE
+
+CLASS_NAMES = {"exact": "good", "float noise": "good", "approximate": "warn"}
+VERDICTS = {"compatible": "good", "compatible after migrate": "warn", "incompatible": "bad"}
+
+
+def page(certificate: dict) -> str:
+    """Return the HTML of a certificate; every text in it is escaped."""
+    model = escape(certificate["input"]["model"])
+    sections = (_head, _facts, _transforms, _layers, _checks, _files, _footer)
+    body = "\n".join(section(certificate) for section in sections)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{model}: migration certificate</title>\n<style>\n{STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(content) -> str:
+    verdict = content["verdict"]
+    kind = CLASS_NAMES[verdict["equivalence"]]
+    target = content["target"]
+    return (
+        '<header><p class="kicker">Migration certificate</p>'
+        f"<h1>{escape(content['input']['model'])} <span>to {escape(_chip(target))}</span></h1>"
+        f'<p class="lead">{escape(verdict["sentence"])}</p><p>'
+        + _badge(f"{verdict['compatibility']} with {target}", VERDICTS[verdict["compatibility"]])
+        + _badge(f"equivalence: {verdict['equivalence']}", kind)
+        + _badge(
+            "fits the chip's published limits"
+            if verdict["fits_hardware_limits"]
+            else "beyond the chip's published limits",
+            "good" if verdict["fits_hardware_limits"] else "warn",
+        )
+        + "</p></header>"
+    )
+
+
+def _facts(content) -> str:
+    outputs, before, after = content["outputs"], content["input"], content["output"]
+    samples = content["samples"]
+    noise = f"random images, seed {samples['seed']}" if samples["source"] == "random" else ""
+    cards = [
+        (
+            "Largest output difference",
+            f"{outputs['max_abs_difference']:.3g}",
+            f"outputs reach {outputs['largest_output']:.3g}",
+        ),
+        ("Same class", f"{outputs['agreement']:.2%}", f"of {samples['count']} samples"),
+    ]
+    if "accuracy_before" in outputs:
+        change = outputs["accuracy_after"] - outputs["accuracy_before"]
+        cards.append(
+            (
+                "Accuracy",
+                f"{outputs['accuracy_after']:.2%}",
+                f"{outputs['accuracy_before']:.2%} before ({100 * change:+.2f} points)",
+            )
+        )
+    for title, key in (("Parameters", "parameters"), ("MACs", "macs")):
+        cards.append(
+            (
+                title,
+                _count(after[key]),
+                f"{_count(before[key])} before ({_delta(before[key], after[key])})",
+            )
+        )
+    cards.append(("Samples", str(samples["count"]), noise or escape(samples["path"])))
+    items = "".join(
+        f'<div class="card"><p>{title}</p><strong>{value}</strong><small>{note}</small></div>'
+        for title, value, note in cards
+    )
+    return f'<section class="cards">{items}</section>'
+
+
+def _transforms(content) -> str:
+    rows = [
+        (
+            f"<b>{escape(step['transform'])}</b>",
+            _badge(step["equivalence"], CLASS_NAMES[step["equivalence"]]),
+            _names(step["changed"]),
+            f"{step['max_abs_difference']:.3g}",
+            f"{step['agreement']:.2%}",
+            f"{step['added_parameters']:+,}",
+            f"{step['added_macs']:+,}",
+        )
+        for step in content["transforms"]
+    ]
+    heads = (
+        "Transform",
+        "Equivalence",
+        "Layers",
+        "#Difference",
+        "#Agreement",
+        "#Parameters",
+        "#MACs",
+    )
+    text = _table(heads, rows) if rows else "<p>None was needed.</p>"
+    return f"<section><h2>What was done</h2>{text}</section>"
+
+
+def _layers(content) -> str:
+    rows = []
+    for entry in content["layers"]:
+        difference = entry["max_abs_difference"]
+        rows.append(
+            (
+                *_layer(entry["before"]),
+                _badge(entry["status"], f"s-{entry['status']}"),
+                *_layer(entry["after"]),
+                "" if difference is None else f"{difference:.2g}",
+            )
+        )
+    heads = ("Layer before", "Output", "", "Layer after", "Output", "#Difference")
+    return (
+        "<section><h2>Layer by layer</h2><p>Differences are between the outputs of the same layer"
+        " in both models, on up to 8 samples; blank where the shapes differ or a layer is new."
+        f"</p>{_table(heads, rows)}</section>"
+    )
+
+
+def _layer(entry):
+    if entry is None:
+        return "", ""
+    shape = "x".join(map(str, entry["shape"]))
+    return f"{escape(entry['name'])} <small>{escape(entry['type'])}</small>", shape
+
+
+def _checks(content) -> str:
+    parts = []
+    for title, key in (("before", "check_before"), ("after", "check_after")):
+        report = content[key]
+        rows = [
+            (
+                escape(v["layer"]),
+                f"{escape(v['sentence'])}"
+                f" <small>{escape(v['rule'])}, {escape(v['source'])}</small>",
+                escape(v["found"]),
+                escape(v["allowed"]),
+                _badge(v["kind"], "bad" if v["kind"] == "conversion" else "warn"),
+            )
+            for v in report["violations"]
+        ]
+        heads = ("Layer", "Rule", "Found", "Allowed", "Kind")
+        text = _table(heads, rows) if rows else "<p>No violation.</p>"
+        notes = "".join(f"<li>{escape(note)}</li>" for note in report["notes"])
+        parts.append(
+            f"<details{' open' if key == 'check_after' else ''}><summary>Rules of"
+            f" {escape(_chip(content['target']))} {title}"
+            f" {_badge(report['verdict'], VERDICTS[report['verdict']])}"
+            f"</summary>{text}{f'<ul>{notes}</ul>' if notes else ''}</details>"
+        )
+    return f"<section><h2>Compatibility</h2>{''.join(parts)}</section>"
+
+
+def _files(content) -> str:
+    rows = [
+        (
+            f"<b>{key}</b>",
+            escape(content[key]["path"]),
+            f"{content[key]['bytes']:,}",
+            f"<code>{content[key]['sha256']}</code>",
+        )
+        for key in ("input", "output")
+    ]
+    samples = content["samples"]
+    where = samples.get("path") or f"random, seed {samples['seed']}"
+    rows.append(("<b>samples</b>", escape(where), "", f"<code>{samples['sha256']}</code>"))
+    return (
+        "<section><h2>Files</h2>"
+        + _table(("", "File", "#Bytes", "SHA-256"), rows)
+        + "<p>To recompute all of this: <code>crossgrade verify certificate.json</code></p>"
+        "</section>"
+    )
+
+
+def _footer(content) -> str:
+    versions = ", ".join(f"{escape(k)} {escape(v)}" for k, v in content["versions"].items())
+    return (
+        f"<footer><p>{versions}</p><p>Digest of this certificate"
+        f" <code>{content['digest']}</code></p></footer>"
+    )
+
+
+def _table(heads, rows) -> str:
+    right = [head.startswith("#") for head in heads]
+    classes = [' class="n"' if flag else "" for flag in right]
+    top = "".join(f"<th{c}>{h.lstrip('#')}</th>" for h, c in zip(heads, classes, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{c}>{v}</td>" for v, c in zip(row, classes, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _badge(text, kind) -> str:
+    return f'<span class="badge {kind}">{escape(text)}</span>'
+
+
+def _names(names) -> str:
+    shown = ", ".join(escape(name) for name in names[:4])
+    if len(names) <= 4:
+        return shown
+    rest = ", ".join(escape(name) for name in names[4:])
+    return f"{shown} <details><summary>and {len(names) - 4} more</summary>{rest}</details>"
+
+
+def _chip(target) -> str:
+    return {"akida_v1": "Akida 1.0", "akida_v2": "Akida 2.0"}.get(target, target)
+
+
+def _count(value) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= 10 * size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:,}"
+
+
+def _delta(before, after) -> str:
+    return f"{100 * (after - before) / before:+.1f} %" if before else f"{after - before:+,}"

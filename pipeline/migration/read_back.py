@@ -1,0 +1,34 @@
+"""Refuse a written model that does not read back as the model it should be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.forward import forward
+from pipeline.graph.graph import Graph
+from pipeline.migration.compare import APPROXIMATE, equivalence
+from pipeline.migration.model_file import read_float
+
+IMAGES = 8
+
+
+def read_back(path, graph: Graph, samples: np.ndarray) -> None:
+    """Compare the outputs of the model in a file with those of `graph`.
+
+    Raises
+    ------
+    ModelError
+        When they differ by more than float rounding.
+    """
+    expected = forward(graph, samples[:IMAGES])
+    found = forward(read_float(path), samples[:IMAGES])
+    largest = float(np.max(np.abs(expected), initial=0))
+    if found.size == expected.size:
+        difference = float(np.max(np.abs(found.reshape(expected.shape) - expected), initial=0))
+        if equivalence(difference, largest, True) != APPROXIMATE:
+            return
+    raise ModelError(
+        f"{path}: reads back as another model than the one written; nothing was kept; please"
+        " report this model"
+    )

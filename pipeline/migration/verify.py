@@ -1,0 +1,143 @@
+"""Recompute a certificate, and say whether the files still match it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.compatibility import check
+from pipeline.compatibility.report import COMPATIBLE
+from pipeline.data.array_file import load_array
+from pipeline.errors import CrossgradeError, DataError
+from pipeline.migration.certificate import array_sha256, digest, read_certificate
+from pipeline.migration.compare import CLASSES, compare_outputs, equivalence, outputs_of
+from pipeline.migration.model_file import read_float, sha256
+from pipeline.preparation.verification import random_images
+from pipeline.transforms.sequence import TOLERANCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was recomputed.
+
+    Attributes
+    ----------
+    what, detail : str
+    good : bool
+    """
+
+    what: str
+    good: bool
+    detail: str
+
+
+def verify(path, *, model=None, output=None, calibration=None) -> list[Finding]:
+    """Recompute a certificate.
+
+    Parameters
+    ----------
+    path : path-like
+        A certificate, or the folder it lies in.
+    model, output, calibration : path-like, optional
+        The files, where they are no longer where the certificate says.
+
+    Returns
+    -------
+    list of Finding
+        Everything is as certified when all are good.
+
+    Raises
+    ------
+    DataError
+        When there is no such certificate, or it lacks an entry.
+    """
+    content = read_certificate(path)
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    try:
+        return _findings(content, folder, model, output, calibration)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged certificate ({type(error).__name__}: {error})") from error
+
+
+def _findings(content, folder, model, output, calibration):
+    whole = content.get("digest") == digest(content)
+    findings = [
+        Finding(
+            what="certificate",
+            good=whole,
+            detail="unchanged" if whole else "its content was changed after it was written",
+        )
+    ]
+    graphs = {}
+    for key, given in (("input", model), ("output", output)):
+        path = Path(given) if given is not None else folder / content[key]["path"]
+        finding, graphs[key] = _file(key, path, content[key]["sha256"])
+        findings.append(finding)
+    if None in graphs.values():
+        return findings
+    findings.append(_compatibility(graphs["output"], content))
+    findings.append(_outputs(graphs, content, folder, calibration))
+    return findings
+
+
+def _file(key, path, wanted):
+    what = f"{key} file {path}"
+    if not path.is_file():
+        return Finding(what=what, good=False, detail="no such file"), None
+    found = sha256(path)
+    detail = f"sha256 {found[:12]}..."
+    if found != wanted:
+        detail = f"sha256 {found[:12]}..., certified {wanted[:12]}...: another file"
+    try:
+        return Finding(what=what, good=found == wanted, detail=detail), read_float(path)
+    except CrossgradeError as error:
+        return Finding(what=what, good=False, detail=str(error)), None
+
+
+def _compatibility(graph, content):
+    verdict = check(graph, content["target"]).verdict
+    return Finding(
+        what=f"rules of {content['target']}",
+        good=verdict == COMPATIBLE == content["verdict"]["compatibility"],
+        detail=f"{verdict}, certified {content['verdict']['compatibility']}",
+    )
+
+
+def _outputs(graphs, content, folder, calibration):
+    images, same = _images(graphs["input"], content["samples"], folder, calibration)
+    what = f"outputs on {len(images)} {'certified' if same else 'other, random'} samples"
+    first, second = graphs["input"], graphs["output"]
+    if first.shapes[first.input.name] != second.shapes[second.input.name]:
+        return Finding(what=what, good=False, detail="the models take different images")
+    before, after = outputs_of(first, images), outputs_of(second, images)
+    if before.size != after.size:
+        return Finding(what=what, good=False, detail="the models have outputs of different sizes")
+    found = compare_outputs(before, after)
+    difference, largest = found["max_abs_difference"], found["largest_output"]
+    certified = content["verdict"]["equivalence"]
+    detail = (
+        f"largest difference {difference:.3g}, certified"
+        f" {content['outputs']['max_abs_difference']:.3g} ({certified})"
+    )
+    if certified == CLASSES[-1]:
+        # Float sums may differ between machines; a different model differs by far more.
+        near = abs(difference - content["outputs"]["max_abs_difference"])
+        good = not same or near <= TOLERANCE * max(largest, 1.0)
+    else:
+        good = equivalence(difference, largest, True) != CLASSES[-1]
+    return Finding(what=what, good=good, detail=detail)
+
+
+def _images(graph, samples, folder, calibration):
+    """Return the certified samples, else random ones, and whether they are the certified."""
+    if samples["source"] == "random":
+        images = random_images(graph, samples["count"], samples["seed"])
+        return images, array_sha256(images) == samples["sha256"]
+    path = Path(calibration) if calibration is not None else folder / samples["path"]
+    if path.is_file():
+        images = load_array(path)[: samples["count"]]
+        if array_sha256(images) == samples["sha256"]:
+            return images, True
+    if calibration is not None:
+        raise DataError(f"{calibration}: not the samples that the certificate names")
+    return random_images(graph, 16), False
