@@ -127,7 +127,7 @@ class _Flattener:
         layers = inner["layers"] if isinstance(inner, Mapping) else inner
         if len(layers) > MOST_LAYERS:
             raise ModelError(f"{self.label}: the model has more than {MOST_LAYERS} layers")
-        keys = _variable_keys(layers)
+        keys = variable_keys(layers)
         if kind == "Sequential":
             return self._sequential(inner, layers, keys, path, feed)
         return self._functional(inner, layers, keys, path, feed)
@@ -245,7 +245,7 @@ def _sources(node) -> Iterator[tuple[str, int]]:
             yield from _sources(item)
 
 
-def _variable_keys(layers):
+def variable_keys(layers):
     """Return the names that ``.keras`` files give to layers: class names, numbered."""
     keys, used = [], {}
     for layer in layers:

@@ -126,6 +126,10 @@ def _rescaling(config):
     return {"scale": value("scale", 1.0), "offset": value("offset", 0.0)}
 
 
+def _average(config):
+    return {"average": True}
+
+
 def _softmax(config):
     axis = config.get("axis", -1)
     return {"axis": axis[0] if isinstance(axis, list) and len(axis) == 1 else axis}
@@ -179,6 +183,7 @@ RULES: dict[str, Rule] = {
     "Dropout": Rule("Dropout", ("rate",)),
     "SpatialDropout2D": Rule("Dropout", ("rate",)),
     "Add": Rule("Add", ("average",)),
+    "Average": Rule("Add", convert=_average),
     "Concatenate": Rule("Concatenate", ("axis",)),
     "BufferTempConv": Rule(
         "BufferTempConv", ("filters", "use_bias"), renamed={"fifo_size": "kernel_size"}

@@ -1,0 +1,34 @@
+"""Files written here, read by the two generations of Keras."""
+
+import numpy as np
+import pytest
+
+from pipeline.exporters import save_keras2_h5, save_keras3
+from pipeline.graph.forward import forward
+from tests.pipeline.exporters.networks import NETWORKS, images
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_keras_2_reads_the_h5(tmp_path, network):
+    keras = pytest.importorskip("tf_keras")
+    graph = NETWORKS[network]()
+    save_keras2_h5(tmp_path / "m.h5", graph)
+    check(keras.models.load_model(tmp_path / "m.h5"), graph)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_keras_3_reads_the_archive(tmp_path, network):
+    import keras
+
+    graph = NETWORKS[network]()
+    save_keras3(tmp_path / "m.keras", graph)
+    check(keras.models.load_model(tmp_path / "m.keras"), graph)
+
+
+def check(model, graph):
+    assert model.count_params() == graph.parameters
+    found = np.asarray(model(images(graph), training=False))
+    # Keras sums in another order.
+    np.testing.assert_allclose(found, forward(graph, images(graph)), rtol=1e-4, atol=1e-5)
