@@ -7,13 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from simulator.errors import ProgramError
+from simulator.plan import Plan, compile_program
+from simulator.plan.workspace import Workspace
 from simulator.program import Program
 
 Probe = Callable[[object, np.ndarray], None]
 LayerTally = Callable[[object, str, int], None]
 Memory = dict[str, np.ndarray]
 
-BATCH_VALUES = 1 << 22
+BACKENDS = ("numpy", "reference")
+BATCH_VALUES = 1 << 20
 """Values of the largest layer output that one batch may hold; bounds memory."""
 
 
@@ -26,6 +29,7 @@ def simulate(
     tally: LayerTally | None = None,
     memory: Memory | None = None,
     progress: Callable[[int], None] | None = None,
+    backend: str | Plan = "numpy",
 ) -> np.ndarray:
     """Run `program` on images.
 
@@ -46,6 +50,10 @@ def simulate(
         same dict continues the stream in the next call. None: start from a reset, keep nothing.
     progress : function (count), optional
         Called after each batch with its number of images.
+    backend : {"numpy", "reference"} or Plan
+        ``numpy`` compiles the program into proven fast steps; ``reference`` runs every layer's own
+        arithmetic. The integers are the same. A plan made by `simulator.plan.compile_program` is
+        used as it is.
 
     Returns
     -------

@@ -41,6 +41,11 @@ def saturate(
     return np.clip(values, low, high)
 
 
+def for_each(tally: Tally | None, count: int) -> Tally | None:
+    """Return a tally that counts every value `count` times: a register, once per image."""
+    return None if tally is None else lambda stage, values: tally(stage, values * count)
+
+
 def shift_left(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Multiply by ``2**shift``; exact while the result fits int64.
 

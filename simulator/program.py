@@ -13,6 +13,7 @@ import numpy as np
 from simulator.archive import ArchiveError, read_archive, write_archive
 from simulator.errors import ProgramError
 from simulator.layer import Layer
+from simulator.registers import check_types
 from simulator.targets import layer_types
 
 KIND, FORMAT = "program", 1
@@ -68,6 +69,10 @@ class Program:
 
     def check(self) -> Iterator[str]:
         """Yield every reason why this program cannot run."""
+        malformed = list(check_types(self))
+        if malformed:
+            yield from malformed
+            return
         types = tuple(layer_types(self.target).values())
         if not self.layers:
             yield "it has no layers"
@@ -78,7 +83,10 @@ class Program:
         for layer in self.layers:
             if type(layer) not in types:
                 yield f"{layer.name}: {self.target} has no layer {type(layer).__name__}"
-            for sentence in layer.check() if _fed_in_3d(layer) else [_shapes_needed(layer)]:
+            problems = list(check_types(layer))
+            if not problems:
+                problems = layer.check() if _fed_in_3d(layer) else [_shapes_needed(layer)]
+            for sentence in problems:
                 broken = True
                 yield f"{layer.name}: {sentence}"
         if not broken:
@@ -176,7 +184,7 @@ class Program:
 
 def _fed_in_3d(layer: Layer) -> bool:
     shapes = layer.input_shapes
-    fits = all(len(shape) == 3 and min(shape) >= 1 for shape in shapes)
+    fits = all(min(shape) >= 1 for shape in shapes)
     return fits and len(shapes) == max(len(layer.inputs), 1)
 
 

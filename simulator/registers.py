@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
+import types
+import typing
 from collections.abc import Iterator
 
 import numpy as np
+
+
+def check_types(record) -> Iterator[str]:
+    """Yield a sentence for every field of a dataclass that is not of its declared type."""
+    hints = typing.get_type_hints(type(record))
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if not _is_a(value, hints[field.name]):
+            shown = "an array" if isinstance(value, np.ndarray) else repr(value)
+            wanted = str(field.type).replace("np.ndarray", "array")
+            wanted = wanted.replace("Shape", "tuple[int, int, int]")
+            yield f"{field.name} is {shown}; needs {wanted}"
+
+
+def _is_a(value, hint) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(_is_a(value, argument) for argument in arguments)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if arguments[-1] is Ellipsis:
+            return all(_is_a(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_is_a, value, arguments))
+    if hint is int:
+        return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, hint)
 
 
 def check_register(

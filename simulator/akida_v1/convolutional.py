@@ -11,6 +11,7 @@ from simulator import kernels
 from simulator.akida_v1 import limits
 from simulator.akida_v1.neuron import NeuralLayer
 from simulator.layer import Shape
+from simulator.registers import check_window
 from simulator.windows import output_length
 
 
@@ -48,6 +49,12 @@ class Convolutional(NeuralLayer):
     def potentials(self, x: np.ndarray) -> np.ndarray:
         """Convolve: flip the chip's kernel back and cross-correlate."""
         return kernels.conv2d(x, self.weights[::-1, ::-1], self.kernel_stride, self.padding)
+
+    def check_kernel(self) -> Iterator[str]:
+        """The kernel lies in the input."""
+        yield from super().check_kernel()
+        size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
+        yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
     def limits(self) -> Iterator[str]:
         """Published limits of Convolutional; see `simulator.akida_v1.limits`."""

@@ -27,6 +27,10 @@ class InputData(Layer):
         """The input's shape."""
         return self.input_shapes[0]
 
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
+        """Return the input bits."""
+        return self.input_bits, False
+
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Pass integers on."""
         return x.astype(np.int32)

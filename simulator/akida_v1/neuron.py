@@ -15,7 +15,7 @@ import numpy as np
 from simulator.integer import Tally
 from simulator.kernels import global_sum, max_pool
 from simulator.layer import Layer, Shape
-from simulator.registers import check_register, check_weights
+from simulator.registers import check_register, check_weights, check_window
 from simulator.windows import output_length
 
 ACT_BITS = (1, 2, 4)
@@ -95,6 +95,10 @@ class NeuralLayer(Layer):
             )
         return height, width, filters
 
+    def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
+        """Return the bits of a level."""
+        return (self.act_bits, False) if self.activation else None
+
     @property
     def weight_bytes(self) -> int:
         """Bytes of weights at their register width."""
@@ -138,9 +142,16 @@ class NeuralLayer(Layer):
             tally("output", int(np.count_nonzero(levels > highest)))
         return np.clip(levels, 0, highest).astype(np.int32)
 
-    def check(self) -> Iterator[str]:
-        """Weights, thresholds and steps fit their registers."""
+    def check_kernel(self) -> Iterator[str]:
+        """Yield a sentence for everything that leaves the potentials without a shape."""
         yield from check_weights(self.weights, self.weights_bits, self.weights_shape)
+
+    def check(self) -> Iterator[str]:
+        """Weights, windows, thresholds and steps fit their registers."""
+        problems = list(self.check_kernel())
+        if problems:
+            yield from problems
+            return  # the other registers' shapes follow from these
         filters = (self.filters,)
         yield from check_register("threshold", self.threshold, filters, -(1 << 31), (1 << 31) - 1)
         step = self.act_step
@@ -156,3 +167,6 @@ class NeuralLayer(Layer):
             (self.pool_size is None) != (self.pool_stride is None)
         ):
             yield "pool_size and pool_stride belong to pool_type 'max'; give both or neither"
+        elif self.pool_type == "max":
+            size = self.potential_shape[:2]
+            yield from check_window("pool", size, self.pool_size, self.pool_stride, self.padding)

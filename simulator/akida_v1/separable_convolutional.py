@@ -11,7 +11,7 @@ from simulator import kernels
 from simulator.akida_v1 import limits
 from simulator.akida_v1.neuron import NeuralLayer
 from simulator.layer import Shape
-from simulator.registers import check_weights
+from simulator.registers import check_weights, check_window
 from simulator.windows import output_length
 
 
@@ -76,13 +76,17 @@ class SeparableConvolutional(NeuralLayer):
         x = kernels.depthwise_conv2d(x, kernel, self.kernel_stride, self.padding)
         return kernels.conv2d(x, self.weights_pw, (1, 1), "valid")
 
-    def check(self) -> Iterator[str]:
-        """Both kernels fit, on top of the checks of every layer."""
-        yield from super().check()
+    def check_kernel(self) -> Iterator[str]:
+        """Both kernels fit, and lie in the input."""
+        yield from super().check_kernel()
         shape = (1, 1, self.input_shapes[0][2], self.filters)
         for sentence in check_weights(self.weights_pw, self.weights_bits, shape):
             yield sentence.replace("weights", "weights_pw", 1)
+        size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
+        yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
     def limits(self) -> Iterator[str]:
         """Published limits of SeparableConvolutional; see `simulator.akida_v1.limits`."""
         yield from limits.convolution(self, kernels=(3, 5, 7), weights_bits=(2, 4))
+        if self.input_shapes[0][:2] == (1, 1):
+            yield "an input of 1x1; use a FullyConnected"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.akida_v2.output_stage import FINISH, OutputStage
-from simulator.integer import Tally, saturate, shift_left
+from simulator.integer import Tally, for_each, saturate, shift_left
 from simulator.registers import check_register, check_weights
 
 
@@ -104,7 +104,8 @@ class NeuralLayer(OutputStage):
         if self.bias is None:
             return potentials
         shift = 0 if self.bias_shift is None else self.bias_shift
-        bias = saturate(shift_left(self.bias.astype(np.int64), shift), value_bits, "bias", tally)
+        bias = shift_left(self.bias.astype(np.int64), shift)
+        bias = saturate(bias, value_bits, "bias", for_each(tally, len(sums)))
         return saturate(potentials + bias, value_bits, "accumulator", tally)
 
     def check(self) -> Iterator[str]:

@@ -151,9 +151,7 @@ class OutputStage(Layer):
         if self.max_value is None:
             return np.maximum(potentials, 0)
         # An 8-bit mantissa in a 32-bit container: the bound saturates there, as the reference's.
-        bound = saturate(
-            shift_left(self.max_value.astype(np.int64), self.max_value_shift), 32, "max", tally
-        )
+        bound = saturate(shift_left(self.max_value.astype(np.int64), self.max_value_shift), 32)
         return np.clip(potentials, 0, bound)
 
     def _look_up(self, potentials, tally):

@@ -1,0 +1,56 @@
+"""Akida 1.0 layers as staircases of their potentials."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.akida_v1.convolutional import Convolutional, InputConvolutional
+from simulator.akida_v1.fully_connected import FullyConnected
+from simulator.plan.linear import Linear
+from simulator.plan.proofs import NEVER, Staircase
+
+
+def linear(layer) -> Linear | str:
+    """Return the linear part of a layer, or why it has no fast form."""
+    if type(layer) not in (InputConvolutional, Convolutional, FullyConnected):
+        return "no fast form for this layer type"
+    if not layer.activation:
+        return "the output is the potential"
+    if layer.pool_type == "average":
+        return "a global sum follows the potential"
+    weights = layer.weights.astype(np.int64)
+    if isinstance(layer, FullyConnected):
+        height, width, channels = layer.input_shapes[0]
+        # Back to the row-major order in which activations lie in memory.
+        ordered = weights[0, 0].reshape(channels, width, height, -1).transpose(2, 1, 0, 3)
+        return Linear(kind="dense", weights=ordered.reshape(1, 1, -1, weights.shape[-1]))
+    is_input = isinstance(layer, InputConvolutional)
+    return Linear(
+        kind="conv",
+        weights=weights if is_input else weights[::-1, ::-1],
+        strides=layer.kernel_stride,
+        padding=layer.padding,
+        padding_value=layer.padding_value if is_input else None,
+        pool_size=layer.pool_size,
+        pool_strides=layer.pool_stride,
+        pool_padding=layer.padding,
+    )
+
+
+def staircase(layer, bound: int) -> Staircase | str:
+    """Return the exact level of a layer by potential, or why there is none."""
+    if bound + int(np.abs(layer.threshold.astype(np.int64)).max()) >= 1 << 28:
+        return "a potential may lie 2**28 or more from its threshold"
+    channels = layer.filters
+    highest = (1 << layer.act_bits) - 1
+    step = layer.act_step.astype(np.float64) * 2.0 ** (4 - layer.act_bits)
+    levels = np.arange(highest, dtype=np.int64)[:, None]
+    # Level n + 1 begins above threshold + n * step: a product of 24 and 4 bits, exact in float64.
+    first = layer.threshold.astype(np.int64) + np.floor(levels * step).astype(np.int64) + 1
+    return Staircase(
+        low=0,
+        high=np.full(channels, highest, np.int64),
+        first=np.clip(first, -NEVER, NEVER),
+        slope=1 / step,
+        saturation=np.full(channels, float(highest)),
+    )

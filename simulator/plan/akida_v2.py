@@ -1,0 +1,112 @@
+"""Akida 2.0 layers as staircases of their accumulators."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.akida_v2.conv2d import Conv2D
+from simulator.akida_v2.dense1d import Dense1D
+from simulator.akida_v2.depthwise_conv2d import DepthwiseConv2D
+from simulator.akida_v2.input_conv2d import InputConv2D
+from simulator.plan.linear import Linear
+from simulator.plan.proofs import NEVER, Staircase
+
+LONGEST_SHIFT = 48
+"""A right shift of more makes every 33-bit product round to zero."""
+
+
+def linear(layer) -> Linear | str:
+    """Return the linear part of a layer, or why it has no fast form."""
+    if type(layer) not in (InputConv2D, Conv2D, DepthwiseConv2D, Dense1D):
+        return "no fast form for this layer type"
+    if layer.activation == "lut":
+        return "a look-up table follows the accumulator"
+    if layer.global_pool:
+        return "a global sum follows the accumulator"
+    if layer.output_shift is None:
+        return "the output is the accumulator"
+    if getattr(layer, "input_value_bits", None) is not None:
+        return "inputs saturate after their shift"
+    shift = layer.input_shift
+    weights = layer.weights.astype(np.int64)
+    if isinstance(layer, Dense1D):
+        if shift is not None:
+            weights = weights << shift.astype(np.int64)[:, None]
+        return Linear(kind="dense", weights=weights[None, None])
+    if not isinstance(layer, InputConv2D):
+        weights = weights[::-1, ::-1]
+    if shift is not None:
+        weights = weights << shift.astype(np.int64)[:, None]
+    padding_value = getattr(layer, "padding_value", None)
+    return Linear(
+        kind="depthwise" if isinstance(layer, DepthwiseConv2D) else "conv",
+        weights=weights,
+        strides=layer.kernel_stride,
+        padding=layer.padding,
+        padding_value=padding_value,
+        pool_size=layer.pool_size,
+        pool_strides=layer.pool_stride,
+        pool_padding=layer.pool_padding,
+    )
+
+
+def staircase(layer, bound: int) -> Staircase | str:
+    """Return the exact output of a layer by accumulator without bias, or why there is none.
+
+    Parameters
+    ----------
+    layer : layer whose `linear` is not refused
+    bound : int
+        Largest magnitude of the sum of products.
+    """
+    channels = layer.accumulator_shape[2]
+    bias = np.zeros(channels, np.int64)
+    if layer.bias is not None:
+        shift = 0 if layer.bias_shift is None else layer.bias_shift.astype(np.int64)
+        bias = layer.bias.astype(np.int64) << shift
+    largest = bound + int(np.abs(bias).max(initial=0))
+    if largest >= 1 << (layer.buffer_bits - 1):
+        return f"the accumulator may need more than its {layer.buffer_bits} bits"
+    scales = np.ones(channels, np.int64)
+    if layer.output_scales is not None:
+        scales = layer.output_scales.astype(np.int64)
+    if largest * int(scales.max()) >= 1 << layer.post_op_buffer_bits:
+        return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
+    if not scales.min() > 0:
+        return "an output scale is zero"
+    shift = np.broadcast_to(layer.output_shift.astype(np.int64), (channels,))
+    value_bits = layer.output_bits - layer.output_signed
+    widest = (1 << value_bits) - 1
+    low, high = -(1 << value_bits), np.full(channels, widest, np.int64)
+    reach = np.full(channels, NEVER)
+    if layer.activation == "relu":
+        low = 0
+        if layer.max_value is not None:
+            top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
+            reach = _rounded(np.minimum(top, largest) * scales, shift)
+            high = np.minimum(high, reach)
+    levels = np.arange(low + 1, int(high.max()) + 1, dtype=np.int64)[:, None]
+    first = _first(levels, scales, shift) - bias
+    first = np.where(levels <= high, np.clip(first, -NEVER, NEVER), NEVER)
+    slope = scales * np.exp2(shift.astype(np.float64))
+    # Where a ReLU stops first, nothing is left to saturate.
+    saturation = np.where(reach > widest, np.float64(widest), np.inf)
+    return Staircase(low=low, high=high, first=first, slope=slope, saturation=saturation)
+
+
+def _rounded(products, shift):
+    """Return ``floor(products * 2**shift + 1/2)`` for non-negative products below 2**36."""
+    right = np.clip(-shift, 0, LONGEST_SHIFT)
+    half = np.where(right > 0, np.int64(1) << np.maximum(right - 1, 0), 0)
+    left = np.clip(shift, 0, 24)
+    return ((products + half) >> right) << left
+
+
+def _first(levels, scales, shift):
+    """Return the smallest p with ``floor(p * scales * 2**shift + 1/2) >= level``, integers only."""
+    right = np.clip(-shift, 0, LONGEST_SHIFT)
+    # p * scales >= (2 * level - 1) * 2**(right - 1), which is below 2**58 for 9-bit levels.
+    shifted = (2 * levels - 1) << np.maximum(right - 1, 0)
+    divisor = np.where(right > 0, scales, scales << np.clip(shift, 0, 24))
+    wanted = np.where(right > 0, shifted, levels)
+    return -(-wanted // divisor)

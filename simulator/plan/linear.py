@@ -1,0 +1,43 @@
+"""The linear part of a layer, whatever the chip: weights, window, max pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Linear:
+    """What is summed, before the staircase.
+
+    Attributes
+    ----------
+    kind : {"conv", "depthwise", "dense"}
+    weights : int64 (kh, kw, channels, filters)
+        Cross-correlation order, input shifts included; depthwise (kh, kw, channels, 1); dense
+        (1, 1, inputs, units).
+    strides : pair of int
+    padding : {"same", "valid"}
+    padding_value : int or integer array (channels,) or None
+        In units of the unshifted input.
+    pool_size, pool_strides : pair of int or None
+        Max pooling of the sums.
+    pool_padding : {"same", "valid"}
+    """
+
+    kind: str
+    weights: np.ndarray
+    strides: tuple[int, int] = (1, 1)
+    padding: str = "valid"
+    padding_value: np.ndarray | int | None = None
+    pool_size: tuple[int, int] | None = None
+    pool_strides: tuple[int, int] | None = None
+    pool_padding: str = "valid"
+
+    @property
+    def weight_sums(self) -> np.ndarray:
+        """Sums of the magnitudes of each filter's weights, int64."""
+        axes = (0, 1) if self.kind == "depthwise" else (0, 1, 2)
+        sums = np.abs(self.weights).sum(axis=axes)
+        return sums[..., 0] if self.kind == "depthwise" else sums

@@ -1,0 +1,226 @@
+"""One layer on NumPy: blocks of columns that fit the cache, a float product, a proven staircase."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.integer import Tally
+from simulator.plan.linear import Linear
+from simulator.plan.proofs import Staircase
+from simulator.plan.workspace import Workspace
+from simulator.windows import output_length, same_padding
+
+BLOCK_BYTES = 768 << 10
+"""Size of a block of columns: larger ones leave the second-level cache, smaller ones leave BLAS
+waiting."""
+
+
+class NumpyStep:
+    """Computes one layer from float32 whole numbers to float32 whole numbers.
+
+    Parameters
+    ----------
+    linear : Linear
+    stairs : Staircase
+    floats : (m, c)
+        Of `Staircase.floats`, float32 or float64.
+    input_shape, output_shape : (height, width, channels)
+    """
+
+    def __init__(self, linear: Linear, stairs: Staircase, floats, input_shape, output_shape):
+        self.linear = linear
+        self.multiplier, self.offset = floats
+        self.dtype = self.multiplier.dtype
+        self.low = self.dtype.type(stairs.low)
+        self.saturation = stairs.saturation
+        self.high = stairs.high.astype(self.dtype)
+        self.input_shape, self.output_shape = input_shape, output_shape
+        self._weights = _weights(linear, input_shape)
+        self._geometry()
+
+    def _geometry(self) -> None:
+        linear, (height, width, _) = self.linear, self.input_shape
+        kernel = linear.weights.shape[:2]
+        pads = [(0, 0), (0, 0)]
+        if linear.padding == "same":
+            pads = [
+                same_padding(n, k, s)
+                for n, k, s in zip((height, width), kernel, linear.strides, strict=True)
+            ]
+        self.pads = pads
+        self.sums_shape = tuple(
+            output_length(n, k, s, linear.padding)
+            for n, k, s in zip((height, width), kernel, linear.strides, strict=True)
+        )
+
+    def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
+        """Return the layer's output for float32 inputs (n, h, w, c), taken from `work`."""
+        n = len(x)
+        out = work.take((n, *self.output_shape))
+        if self.linear.kind == "dense":
+            sums = work.scratch("sums", (n, self._weights.shape[1]))
+            np.matmul(x.reshape(n, -1), self._weights, out=sums)
+            self._requantize(sums, out.reshape(n, -1), work, tally)
+            return out
+        padded = self._padded(x, work)
+        compute = self._depthwise if self.linear.kind == "depthwise" else self._convolution
+        for images, rows, sums in compute(padded, work):
+            target = out[images, rows]
+            if self.linear.pool_size is not None:
+                sums, target = self._pool(sums, work), out[images]
+            self._requantize(sums, target, work, tally)
+        return out
+
+    def _padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return the input inside its border."""
+        (top, bottom), (left, right) = self.pads
+        if not (top or bottom or left or right):
+            return x
+        height, width, channels = self.input_shape
+        value = 0 if self.linear.padding_value is None else self.linear.padding_value
+        shape = (len(x), height + top + bottom, width + left + right, channels)
+        padded = work.scratch("padded", shape)
+        padded[:, :top] = value
+        padded[:, top + height :] = value
+        padded[:, top : top + height, :left] = value
+        padded[:, top : top + height, left + width :] = value
+        padded[:, top : top + height, left : left + width] = x
+        return padded
+
+    def _blocks(self, n: int, row_bytes: int):
+        """Yield (images, rows) so that a block has about `BLOCK_BYTES`; pooling needs all rows."""
+        height = self.sums_shape[0]
+        rows = max(1, BLOCK_BYTES // max(row_bytes, 1))
+        if rows >= height or self.linear.pool_size is not None:
+            images = max(1, rows // height)
+            for start in range(0, n, images):
+                yield slice(start, min(start + images, n)), slice(0, height)
+            return
+        for image in range(n):
+            for start in range(0, height, rows):
+                yield slice(image, image + 1), slice(start, min(start + rows, height))
+
+    def _convolution(self, padded: np.ndarray, work: Workspace):
+        """Yield (images, rows, sums) block by block."""
+        (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
+        width, channels = self.sums_shape[1], padded.shape[3]
+        depth = kh * kw * channels
+        filters = self._weights.shape[1]
+        pointwise = (kh, kw, sh, sw) == (1, 1, 1, 1)
+        row_bytes = 4 * width * max(depth, filters)
+        for images, rows in self._blocks(len(padded), row_bytes):
+            count = (images.stop - images.start) * (rows.stop - rows.start) * width
+            if pointwise:
+                columns = padded[images, rows].reshape(count, depth)
+            else:
+                view = _windows(padded[images], rows, self.sums_shape[1], (kh, kw), (sh, sw))
+                columns = work.scratch("columns", (count, depth))
+                np.copyto(columns.reshape(view.shape), view)
+            sums = work.scratch("sums", (count, filters))
+            np.matmul(columns, self._weights, out=sums)
+            shape = (images.stop - images.start, rows.stop - rows.start, width, filters)
+            yield images, rows, sums.reshape(shape)
+
+    def _depthwise(self, padded: np.ndarray, work: Workspace):
+        """Yield (images, rows, sums); one pass over rows, each kernel weight a whole row wide."""
+        (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
+        height, width = self.sums_shape
+        channels = padded.shape[3]
+        for images, rows in self._blocks(len(padded), 8 * width * channels):
+            block = padded[images]
+            shape = (len(block), rows.stop - rows.start, width * channels)
+            sums = work.scratch("sums", shape)
+            view = _row_windows(block, rows, width, (kh, kw), (sh, sw))
+            if view is not None:
+                np.einsum("nhijq,ijq->nhq", view, self._weights, out=sums)
+                sums = sums.reshape(*shape[:2], width, channels)
+            else:
+                sums = sums.reshape(*shape[:2], width, channels)
+                view = _windows(block, rows, width, (kh, kw), (sh, sw))
+                kernel = self._weights.reshape(kh, kw, width, channels)[:, :, 0]
+                np.einsum("nhwijc,ijc->nhwc", view, kernel, out=sums)
+            yield images, rows, sums
+
+    def _pool(self, sums: np.ndarray, work: Workspace) -> np.ndarray:
+        """Take the largest sum of each window; padding is never chosen."""
+        linear = self.linear
+        size, strides = linear.pool_size, linear.pool_strides
+        n, height, width, filters = sums.shape
+        out_height, out_width = self.output_shape[:2]
+        pads = [(0, 0), (0, 0)]
+        if linear.pool_padding == "same":
+            pads = [
+                same_padding(length, k, s)
+                for length, k, s in zip((height, width), size, strides, strict=True)
+            ]
+        if any(map(any, pads)):
+            wide = np.full(
+                (n, height + sum(pads[0]), width + sum(pads[1]), filters), -np.inf, np.float32
+            )
+            wide[:, pads[0][0] : pads[0][0] + height, pads[1][0] : pads[1][0] + width] = sums
+            sums = wide
+        best = work.scratch("pooled", (n, out_height, out_width, filters))
+        for i in range(size[0]):
+            for j in range(size[1]):
+                part = sums[
+                    :,
+                    i : i + (out_height - 1) * strides[0] + 1 : strides[0],
+                    j : j + (out_width - 1) * strides[1] + 1 : strides[1],
+                ]
+                if i or j:
+                    np.maximum(best, part, out=best)
+                else:
+                    np.copyto(best, part)
+        return best
+
+    def _requantize(self, sums, out, work: Workspace, tally: Tally | None) -> None:
+        """Write the staircase of `sums` to `out`."""
+        steps = sums
+        if self.dtype != np.float32:
+            steps = work.scratch("wide", sums.shape, self.dtype)
+        np.multiply(sums, self.multiplier, out=steps)
+        np.add(steps, self.offset, out=steps)
+        np.floor(steps, out=steps)
+        if tally is not None and (beyond := self._beyond(steps)):
+            tally("output", beyond)
+        np.clip(steps, self.low, self.high, out=out, casting="same_kind")
+
+    def _beyond(self, steps: np.ndarray) -> int:
+        """Count outputs that saturate; a ReLU's own bounds are no saturation."""
+        count = 0
+        if self.saturation is not None:
+            count += np.count_nonzero(steps > self.saturation)
+        if self.low < 0:
+            count += np.count_nonzero(steps < self.low)
+        return int(count)
+
+
+def _weights(linear: Linear, input_shape) -> np.ndarray:
+    """Return float32 weights in the form that the product takes."""
+    kh, kw, channels, filters = linear.weights.shape
+    weights = linear.weights.astype(np.float32)
+    if linear.kind != "depthwise":
+        return np.ascontiguousarray(weights.reshape(kh * kw * channels, filters))
+    width = output_length(input_shape[1], kw, linear.strides[1], linear.padding)
+    tiled = np.broadcast_to(weights.reshape(kh, kw, 1, channels), (kh, kw, width, channels))
+    return np.ascontiguousarray(tiled.reshape(kh, kw, width * channels))
+
+
+def _windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray:
+    """Return a view (n, rows, width, kh, kw, c) of the windows of some output rows."""
+    sn, sh, sw, sc = x.strides
+    start = x[:, rows.start * strides[0] :]
+    shape = (len(x), rows.stop - rows.start, width, *kernel, x.shape[3])
+    steps = (sn, sh * strides[0], sw * strides[1], sh, sw, sc)
+    return np.lib.stride_tricks.as_strided(start, shape, steps, writeable=False)
+
+
+def _row_windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray | None:
+    """Return a view (n, rows, kh, kw, width * c) with contiguous rows; None for wider strides."""
+    if strides[1] != 1 or not x.flags.c_contiguous:
+        return None
+    sn, sh, sw, sc = x.strides
+    start = x[:, rows.start * strides[0] :]
+    shape = (len(x), rows.stop - rows.start, *kernel, width * x.shape[3])
+    steps = (sn, sh * strides[0], sh, sw, sc)
+    return np.lib.stride_tricks.as_strided(start, shape, steps, writeable=False)

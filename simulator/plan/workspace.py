@@ -1,0 +1,52 @@
+"""Memory that a plan reuses: outputs by liveness, scratch by name."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+class Workspace:
+    """Buffers that are handed out and taken back, so that no batch allocates anew."""
+
+    def __init__(self):
+        self._free: list[np.ndarray] = []
+        self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
+        self._taken: dict[int, np.ndarray] = {}
+
+    def take(self, shape) -> np.ndarray:
+        """Return a float32 array of `shape`, its content undefined, until it is given back."""
+        size = math.prod(shape)
+        fitting = [buffer for buffer in self._free if buffer.size >= size]
+        if fitting:
+            buffer = min(fitting, key=lambda found: found.size)
+            self._free = [found for found in self._free if found is not buffer]
+        else:
+            # Grow the largest free one instead of keeping both.
+            if self._free:
+                self._free.remove(max(self._free, key=lambda found: found.size))
+            buffer = np.empty(size, np.float32)
+        array = buffer[:size].reshape(shape)
+        self._taken[id(array)] = buffer
+        return array
+
+    def give(self, array: np.ndarray) -> None:
+        """Take back an array; one that was not handed out here is ignored."""
+        buffer = self._taken.pop(id(array), None)
+        if buffer is not None:
+            self._free.append(buffer)
+
+    def scratch(self, name: str, shape, dtype=np.float32) -> np.ndarray:
+        """Return the array called `name`, its content undefined; valid until the next call."""
+        size, key = math.prod(shape), (name, np.dtype(dtype))
+        found = self._scratch.get(key)
+        if found is None or found.size < size:
+            found = self._scratch[key] = np.empty(size, dtype)
+        return found[:size].reshape(shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held at this moment."""
+        held = [*self._free, *self._scratch.values(), *self._taken.values()]
+        return sum(buffer.nbytes for buffer in held)
