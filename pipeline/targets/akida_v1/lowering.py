@@ -74,9 +74,13 @@ def check_chain(graph: QuantizedGraph) -> tuple[list[Block], list[Neuron]]:
     image = graph.nodes[0]
     if image.attrs["dtype"] == "float32" and graph.scheme == "quantizeml":
         reasons.append(f"{image.name}: float inputs; {CURES['Quantizer']}")
-    previous = None
+    # Behind a node that fits in no block, the next one seems to read another: say it once.
+    whole, previous = not reasons, None
     for block in found:
-        reasons.extend(_refusals(block, previous, block is found[-1]))
+        if whole and (len(block.sources) != 1 or block.sources[0][0] is not previous):
+            name = block.head.name
+            reasons.append(f"{name}: it does not read the layer before it; {CURES['Add']}")
+        reasons.extend(_refusals(block, block is found[-1]))
         previous = block
     neurons: list[Neuron] = []
     if not reasons:
@@ -92,15 +96,13 @@ def check_chain(graph: QuantizedGraph) -> tuple[list[Block], list[Neuron]]:
     return found, neurons
 
 
-def _refusals(block: Block, previous: Block | None, is_last: bool):
+def _refusals(block: Block, is_last: bool):
     """Yield the reasons why a block is no link of an Akida 1.0 chain."""
     head = block.head
     if head.op not in NEURAL:
         cure = f"; {CURES[head.op]}" if head.op in CURES else ""
         yield f"{head.name}: {head.op} has no Akida 1.0 layer{cure}"
         return
-    if len(block.sources) != 1 or block.sources[0][0] is not previous:
-        yield f"{head.name}: it does not read the layer before it; Akida 1.0 has no branches"
     if block.tail_node("ReLU") is None and not is_last:
         yield f"{head.name}: no activation before the next layer; Akida 1.0 needs a ReLU"
     if head.attrs.get("dilation_rate", (1, 1)) != (1, 1) or head.attrs.get("groups", 1) != 1:

@@ -349,8 +349,7 @@ def test_a_separable_convolution_reads_a_map(size, beyond):
     )
     assert bool(list(made.limits())) == beyond
     assert list(replace(made, weights_bits=2).limits()) == list(made.limits())
-    (*_, sentence) = replace(made, weights_bits=1).limits()
-    assert sentence == "1-bit weights; allowed: 2, 4"
+    assert "1-bit weights; allowed: 2, 4" in list(replace(made, weights_bits=1).limits())
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
