@@ -59,47 +59,66 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
     -------
     list of dict
         ``before`` and ``after``: name, type, output shape and parameters, or None where a model
-        lacks the layer; ``status``: kept, changed, split, added, removed;
+        lacks the layer; ``status``: kept, changed, moved, split, added, removed;
         ``max_abs_difference``: of its output on `images`, where both have it in one shape.
     """
     images = images[:LAYER_IMAGES]
     old, new = _values(before, images), _values(after, images)
-    entries, met = [], set()
+    origins = {node.name: _origin(before, node.name) for node in after.nodes}
+    above, above_now = _ancestors(before, {}), _ancestors(after, origins)
+    met = set(origins.values())
+    common = met & before.by_name.keys()
+    entries = []
     for node in after.nodes:
-        origin, split = node.name, False
-        if origin not in before.by_name and node.name[:3] in ("dw_", "pw_"):
-            origin, split = node.name[3:], node.name[3:] in before.by_name
+        origin = origins[node.name]
         known = before.by_name.get(origin)
-        met.add(origin)
-        compared = known is not None and not (split and node.name.startswith("dw_"))
-        difference = None
-        if compared and old[origin].shape == new[node.name].shape:
+        status, difference = _status(known, node), None
+        if known is not None and above[origin] & common != above_now[node.name] & common:
+            status = "moved"
+        elif known is not None and old[origin].shape == new[node.name].shape:
             difference = float(np.max(np.abs(old[origin] - new[node.name]), initial=0))
+        if status == "split" and node.name != f"pw_{origin}":
+            difference = None  # the depthwise half has no counterpart
         entries.append(
             {
                 "before": _entry(before, known),
                 "after": _entry(after, node),
-                "status": _status(known, node, split),
+                "status": status,
                 "max_abs_difference": difference,
             }
         )
-    for node in before.nodes:
-        if node.name not in met:
-            entries.append(
-                {
-                    "before": _entry(before, node),
-                    "after": None,
-                    "status": "removed",
-                    "max_abs_difference": None,
-                }
-            )
-    return entries
+    return entries + [
+        {
+            "before": _entry(before, node),
+            "after": None,
+            "status": "removed",
+            "max_abs_difference": None,
+        }
+        for node in before.nodes
+        if node.name not in met
+    ]
 
 
-def _status(old, new, split):
+def _origin(before, name):
+    """Return the name that a layer had before: ``x`` for the halves ``dw_x`` and ``pw_x``."""
+    split = name not in before.by_name and name[:3] in ("dw_", "pw_")
+    return name[3:] if split and name[3:] in before.by_name else name
+
+
+def _ancestors(graph, origins) -> dict[str, frozenset[str]]:
+    """Return the original names of everything that leads to each layer."""
+    found: dict[str, frozenset[str]] = {}
+    for node in graph.nodes:
+        own = {origins.get(name, name) for name in node.inputs}
+        found[node.name] = frozenset(own).union(*(found[name] for name in node.inputs))
+        found[node.name] -= {origins.get(node.name, node.name)}
+    return found
+
+
+def _status(old, new):
     if old is None:
         return "added"
-    if split:
+    if old.name != new.name:
         return "split"
     same_weights = old.weights.keys() == new.weights.keys() and all(
         np.array_equal(old.weights[key], new.weights[key]) for key in old.weights

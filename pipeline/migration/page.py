@@ -221,8 +221,8 @@ def _chip(target) -> str:
 
 def _count(value) -> str:
     for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if value >= 10 * size:
-            return f"{value / size:.1f} {unit}"
+        if value >= size:
+            return f"{value / size:.4g} {unit}"
     return f"{value:,}"
 
 

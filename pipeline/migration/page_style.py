@@ -49,7 +49,7 @@ section.cards {
   font-size: 13px; white-space: nowrap; background: var(--ground); color: var(--soft);
 }
 .good { background: var(--good-ground); color: var(--good); }
-.warn, .s-changed { background: var(--warn-ground); color: var(--warn); }
+.warn, .s-changed, .s-moved { background: var(--warn-ground); color: var(--warn); }
 .bad, .s-removed { background: var(--bad-ground); color: var(--bad); }
 .s-added, .s-split { background: var(--cool-ground); color: var(--cool); }
 .scroll { overflow-x: auto; }

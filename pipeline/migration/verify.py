@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def _findings(content, folder, model, output, calibration):
     ]
     graphs = {}
     for key, given in (("input", model), ("output", output)):
-        path = Path(given) if given is not None else folder / content[key]["path"]
+        kept = os.path.normpath(folder / content[key]["path"])
+        path = Path(given if given is not None else kept)
         finding, graphs[key] = _file(key, path, content[key]["sha256"])
         findings.append(finding)
     if None in graphs.values():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
+from pipeline.preparation.editing import removed
 
 _ACTIVATIONS = ("softmax", "sigmoid")
+_SHAPERS = ("Reshape", "Flatten", "Dropout")
 
 
 def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
     """Remove a softmax or sigmoid that ends the model, and whatever does not lead to the output.
+
+    A Reshape or Flatten that only adds or removes dimensions of one may follow it, and stays.
 
     Returns
     -------
@@ -20,16 +24,24 @@ def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
     notes = []
     while True:
         last = graph.node(graph.output)
+        while last.op in _SHAPERS and _keeps_shape(graph, last):
+            last = graph.node(last.inputs[0])
         kind = last.attrs["activation"] if last.op == "Activation" else last.op.lower()
         if last.op not in ("Softmax", "Activation") or kind not in (*_ACTIVATIONS, "linear"):
+            break
+        if last.name != graph.output and graph.sole_consumer(last) is None:
             break
         if kind != "linear":
             notes.append(
                 f"{last.name}: the final {kind} is left out, outputs are logits; apply it to them"
             )
-        graph = graph.with_nodes(graph.nodes, last.inputs[0])
-        graph = _reachable(graph)
+        graph = _reachable(removed(graph, {last.name}))
     return graph, notes
+
+
+def _keeps_shape(graph, node):
+    before, after = (graph.shapes[name] for name in (node.inputs[0], node.name))
+    return [n for n in before if n != 1] == [n for n in after if n != 1]
 
 
 def _reachable(graph):
