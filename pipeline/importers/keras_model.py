@@ -164,6 +164,8 @@ class _Flattener:
                     " can be read; cut the model with a Keras Model(input, output)"
                 )
         values: dict[tuple[str, int], str] = {}
+        calls = (node for layer in layers for node in layer.get("inbound_nodes") or ())
+        read = {outputs[0], *(source for call in calls for source in _sources(call))}
         waiting = []
         for layer, key in zip(layers, keys, strict=True):
             name = layer.get("name") or layer["config"]["name"]
@@ -171,7 +173,8 @@ class _Flattener:
                 if (name, 0) == inputs[0]:
                     values[name, 0] = feed or self._call(layer, name, key, path, [])
                 continue
-            for number, node in enumerate(layer["inbound_nodes"]):
+            first = _first_call(layer, name, read)
+            for number, node in enumerate(layer["inbound_nodes"], first):
                 waiting.append((layer, name, key, number, list(_sources(node))))
         while waiting:
             later = []
@@ -243,6 +246,16 @@ def _sources(node) -> Iterator[tuple[str, int]]:
             return
         for item in node:
             yield from _sources(item)
+
+
+def _first_call(layer, name, read) -> int:
+    """Return the number of a layer's first call.
+
+    Keras 2 counts the making of a nested model as its call 0; `read` says who reads which calls.
+    """
+    if _class_name(layer) not in MODELS:
+        return 0
+    return int((name, 0) not in read and (name, len(layer["inbound_nodes"])) in read)
 
 
 def variable_keys(layers):
