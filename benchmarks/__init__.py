@@ -1,0 +1,1 @@
+"""Figures of the documentation, each one reproducible by a command."""
