@@ -1,0 +1,67 @@
+"""The comparison finds differences of a single integer, and excuses only float32's limits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance.compare import compare
+from conformance.oracle import Tensor, Trace
+from pipeline.importers import load_model
+from pipeline.quantization.integerize import integerize
+from tests.pipeline.importers.keras_files import FIXTURES
+
+
+@pytest.fixture
+def case():
+    """A calibrated model, QuantizeML's integers for it as a trace, and the images."""
+    calibrated = load_model(FIXTURES / "quantized_residual.h5")
+    with np.load(FIXTURES / "quantized_residual.npz") as arrays:
+        recorded = {key.replace("|", "/"): arrays[key] for key in arrays.files}
+    tensors = {
+        node.name: Tensor(
+            values=recorded[node.name].astype(np.int64),
+            value_bits=node.format.value_bits,
+            frac_bits=node.format.frac_bits,
+            scales=node.format.scales,
+        )
+        for node in integerize(calibrated).nodes
+        if node.name in recorded
+    }
+    return calibrated, Trace(tensors, {}, recorded["outputs"]), recorded["images"]
+
+
+def altered(trace, name, **changes):
+    tensors = {**trace.tensors, name: replace(trace.tensors[name], **changes)}
+    return replace(trace, tensors=tensors)
+
+
+def test_equal_integers_pass(case):
+    found = compare(*case)
+    assert found.passed and not found.inexact
+    assert (found.tensors, found.ulps) == (11, 0)
+    assert found.covered["DepthwiseConv2D", "w4", "s8", "per-axis"] == 1
+
+
+@pytest.mark.parametrize("name", ["stem", "stem/relu", "dw", "pw", "pw/swish", "add", "gap"])
+def test_one_different_integer_is_found(case, name):
+    calibrated, trace, images = case
+    values = trace.tensors[name].values.copy()
+    values.flat[-1] += 1
+    found = compare(calibrated, altered(trace, name, values=values), images)
+    assert not found.passed
+    assert name in [entry["tensor"] for entry in found.mismatches]
+
+
+def test_different_scales_are_found(case):
+    calibrated, trace, images = case
+    scales = np.nextafter(trace.tensors["logits"].scales, np.float32(1))
+    found = compare(calibrated, altered(trace, "logits", scales=scales), images)
+    assert found.formats == ["logits (Dense)"]
+    assert not found.passed
+
+
+def test_different_floats_are_found(case):
+    calibrated, trace, images = case
+    off = np.nextafter(np.nextafter(trace.outputs, np.float32(9)), np.float32(9))
+    assert compare(calibrated, replace(trace, outputs=off), images).ulps == 2
