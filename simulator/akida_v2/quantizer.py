@@ -41,6 +41,11 @@ class InputData(Layer):
         """Pass integers on."""
         return x.astype(np.int32)
 
+    def check(self) -> Iterator[str]:
+        """The width is one of an input type."""
+        if not 1 <= self.input_bits <= 16:
+            yield f"input_bits is {self.input_bits}; allowed: 1 to 16"
+
     def limits(self) -> Iterator[str]:
         """The chip's InputData takes signed integers (vendor's converter)."""
         if not self.input_signed:

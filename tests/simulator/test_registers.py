@@ -106,6 +106,7 @@ def test_other_layers_say_what_does_not_fit():
         (np.array([1, 1, 1, np.nan], np.float32), "needs finite numbers above zero"),
     ):
         assert sentence in wrong(dequantizer, scales=scales)
+    assert "input_bits is -1; allowed: 1 to 16" in wrong(builders.input_data(), input_bits=-1)
     image = builders.neural_layer("InputConv2D", rng)
     assert "padding_value has shape (4,)" in wrong(image, padding_value=FILTERS)
 

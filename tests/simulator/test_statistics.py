@@ -1,5 +1,7 @@
 """Figures of a run, by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,15 @@ def test_figures_of_a_run(program):
 
 def test_figures_do_not_depend_on_batches(program):
     assert collect(program, IMAGES) == collect(program, IMAGES, batch_size=1)
+
+
+def test_a_saturated_register_counts_once_per_image(program):
+    data, conv, dense = program.layers
+    biased = {"bias": np.full(3, 127, np.int8), "bias_shift": np.full(3, 21, np.uint8)}
+    layers = (data, dataclasses.replace(conv, **biased), dense)
+    program = dataclasses.replace(program, layers=layers)
+    for size in (None, 1, 2):
+        assert collect(program, IMAGES, batch_size=size)["conv"].saturated["bias"] == 6
 
 
 def test_a_run_that_did_not_happen_has_no_events(program):
