@@ -58,8 +58,15 @@ def check(graph: Graph, target: str) -> Report:
         # Splitting a separable layer x moves its other violations to dw_x and pw_x.
         remaining = {(v.layer, v.rule) for v in left}
         remaining |= {(v.layer[3:], v.rule) for v in left if v.layer[:3] in ("dw_", "pw_")}
+        # A layer that a repair leads into another violation is not repaired.
+        new = {layer for layer, _ in remaining - {(v.layer, v.rule) for v in violations}}
         violations = [
-            replace(v, fixable=v.transform is not None and (v.layer, v.rule) not in remaining)
+            replace(
+                v,
+                fixable=v.transform is not None
+                and v.layer not in new
+                and (v.layer, v.rule) not in remaining,
+            )
             for v in violations
         ]
         if any(v.kind == CONVERSION for v in left):

@@ -18,10 +18,16 @@ CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D")
 TRANSPOSED = ("Conv2DTranspose", "DepthwiseConv2DTranspose")
 
 
+def _reads_pixels(block) -> bool:
+    """Return whether a block becomes InputConv2D: the image's convolution, with an activation."""
+    activated = {"ReLU", "Activation"} & set(block.ops)
+    return block.is_input and bool(activated) and "GlobalAveragePooling2D" not in block.ops
+
+
 def input_kernel(view: View) -> Iterator[Finding]:
     """The input convolution is 3x3, 4x4, 5x5 or 7x7, of stride 1 to 3, 4, 5 or 6."""
     for block in view.blocks:
-        if not block.is_input:
+        if not _reads_pixels(block):
             continue
         kernel, stride = block.head.attrs["kernel_size"], block.head.attrs["strides"]
         if kernel[0] not in INPUT_STRIDES or max(stride) > INPUT_STRIDES[kernel[0]]:
@@ -36,7 +42,7 @@ def input_kernel(view: View) -> Iterator[Finding]:
 def input_size(view: View) -> Iterator[Finding]:
     """The input convolution reads images of 5 to 384 rows and at least 5 columns."""
     for block in view.blocks:
-        height, width = block.input_shape[:2] if block.is_input else (5, 5)
+        height, width = block.input_shape[:2] if _reads_pixels(block) else (5, 5)
         if width < 5 or not 5 <= height <= 384:
             yield Finding(
                 layer=block.name,
@@ -49,7 +55,7 @@ def input_size(view: View) -> Iterator[Finding]:
 def input_filters(view: View) -> Iterator[Finding]:
     """The input convolution has at most 512 filters."""
     for block in view.blocks:
-        if block.is_input and block.shape[-1] > 512:
+        if _reads_pixels(block) and block.shape[-1] > 512:
             yield Finding(
                 layer=block.name,
                 found=f"{block.shape[-1]} filters",
@@ -61,7 +67,7 @@ def input_filters(view: View) -> Iterator[Finding]:
 def kernel_and_stride(view: View) -> Iterator[Finding]:
     """Convolutions are 1x1, 3x3, 5x5 or 7x7 (depthwise: from 3x3); stride 2 goes with 3x3 only."""
     for block in view.blocks:
-        if block.is_input or block.head.op not in CONVOLUTIONS:
+        if _reads_pixels(block) or block.head.op not in CONVOLUTIONS:
             continue
         kernel, stride = block.head.attrs["kernel_size"], block.head.attrs["strides"]
         sizes = (1, 3, 5, 7) if block.head.op == "Conv2D" else (3, 5, 7)
@@ -78,7 +84,7 @@ def kernel_and_stride(view: View) -> Iterator[Finding]:
 def padding(view: View) -> Iterator[Finding]:
     """Convolutions behind the first have padding 'same'."""
     for block in view.blocks:
-        if block.is_input or block.head.op not in (*CONVOLUTIONS, *TRANSPOSED):
+        if _reads_pixels(block) or block.head.op not in (*CONVOLUTIONS, *TRANSPOSED):
             continue
         if block.head.attrs["padding"] != "same" and max(block.head.attrs["kernel_size"]) > 1:
             yield Finding(
@@ -109,7 +115,7 @@ def max_pooling(view: View) -> Iterator[Finding]:
         if pool is None:
             continue
         pair = (pool.attrs["pool_size"], pool.attrs["strides"] or pool.attrs["pool_size"])
-        allowed = [((2, 2), (2, 2)), ((3, 3), (2, 2)) if block.is_input else ((2, 2), (1, 1))]
+        allowed = [((2, 2), (2, 2)), ((3, 3), (2, 2)) if _reads_pixels(block) else ((2, 2), (1, 1))]
         if pair not in allowed:
             yield Finding(
                 layer=pool.name,
@@ -158,6 +164,20 @@ def dense_inputs(view: View) -> Iterator[Finding]:
             )
 
 
+def signed_input(view: View) -> Iterator[Finding]:
+    """Only a first convolution with an activation, of 1 or 3 channels, reads unsigned inputs."""
+    if not str(view.graph.input.attrs["dtype"]).startswith("u"):
+        return
+    for block in view.blocks:
+        if view.source(block.head).op == "Input" and not _reads_pixels(block):
+            yield Finding(
+                layer=block.name,
+                found=f"{view.graph.input.attrs['dtype']} input of {size(block.input_shape)}",
+                allowed="int8",
+                fix="put a convolution with ReLU first, or shift the inputs to int8",
+            )
+
+
 def buffers(view: View) -> Iterator[Finding]:
     """Buffered temporal convolutions keep 2 to 10 steps and have at most 2048 filters."""
     for node in view.nodes("BufferTempConv", "DepthwiseBufferTempConv"):
@@ -184,6 +204,7 @@ LIMITS = tuple(
         pooled_table,
         global_pooling,
         dense_inputs,
+        signed_input,
         buffers,
     )
 )
