@@ -70,13 +70,24 @@ def simulate(
     images = check_images(program, images)
     memory = {} if memory is None else memory
     batch_size = batch_size or default_batch_size(program)
+    run = _Run(program, _plan(program, backend), probe, tally, memory)
     outputs = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
-        outputs.append(_run(program, batch, probe, tally, memory))
+        outputs.append(run.batch(batch))
         if progress is not None:
             progress(len(batch))
     return np.concatenate(outputs).reshape(len(images), *program.output_shape)
+
+
+def _plan(program: Program, backend: str | Plan) -> Plan | None:
+    if isinstance(backend, Plan):
+        if backend.program is not program:
+            raise ProgramError(f"{program.name}: the plan belongs to {backend.program.name}")
+        return backend
+    if backend not in BACKENDS:
+        raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(BACKENDS)}")
+    return compile_program(program) if backend == "numpy" else None
 
 
 def default_batch_size(program: Program) -> int:
@@ -107,37 +118,61 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _run(program, batch, probe, tally, memory):
-    values: dict[str, np.ndarray] = {}
-    first = batch if batch.dtype.kind == "f" else batch.astype(np.int32)
-    remaining = _last_use(program)
-    for position, layer in enumerate(program.layers):
-        sources = [values[name] for name in layer.inputs] or [first]
-        shaped = [
-            value.reshape(len(batch), *shape)
-            for value, shape in zip(sources, layer.input_shapes, strict=True)
-        ]
+class _Run:
+    """One program on one plan: what stays the same from batch to batch."""
+
+    def __init__(self, program: Program, plan: Plan | None, probe, tally, memory: Memory):
+        self.program, self.probe, self.tally, self.memory = program, probe, tally, memory
+        self.steps = plan.steps if plan is not None else {}
+        self.work = Workspace()
+        self.last_use = {
+            name: position for position, layer in enumerate(program.layers) for name in layer.inputs
+        }
+
+    def batch(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs of one batch."""
+        values: dict[str, np.ndarray] = {}
+        for position, layer in enumerate(self.program.layers):
+            sources = [values[name] for name in layer.inputs] or [images]
+            shaped = [
+                value.reshape(len(images), *shape)
+                for value, shape in zip(sources, layer.input_shapes, strict=True)
+            ]
+            value = values[layer.name] = self._layer(layer, shaped)
+            if self.probe is not None:
+                self.probe(layer, _integers(value) if layer.name in self.steps else value)
+            for name in set(layer.inputs):
+                if self.last_use[name] == position:
+                    self.work.give(values.pop(name))
+        result = values[self.program.layers[-1].name]
+        if self.program.layers[-1].name in self.steps:
+            self.work.give(result)
+            return _integers(result)
+        return result
+
+    def _layer(self, layer, sources: list[np.ndarray]) -> np.ndarray:
+        """Return a layer's output: float32 whole numbers of a fast step, or its own integers."""
         count = None
-        if tally is not None:
-            count = lambda stage, n, layer=layer: tally(layer, stage, n)  # noqa: E731
+        if self.tally is not None:
+
+            def count(stage: str, number: int) -> None:
+                self.tally(layer, stage, number)
+
+        if (step := self.steps.get(layer.name)) is not None:
+            return step.run(sources[0].astype(np.float32, copy=False), self.work, count)
+        if not layer.reads_floats:
+            sources = [_integers(source) for source in sources]
         try:
             if hasattr(layer, "step"):
-                values[layer.name], memory[layer.name] = layer.step(
-                    *shaped, memory.get(layer.name), tally=count
+                value, self.memory[layer.name] = layer.step(
+                    *sources, self.memory.get(layer.name), tally=count
                 )
-            else:
-                values[layer.name] = layer.run(*shaped, tally=count)
+                return value
+            return layer.run(*sources, tally=count)
         except OverflowError as error:
-            raise ProgramError(f"{program.name}: {layer.name}: {error}") from error
-        if probe is not None:
-            probe(layer, values[layer.name])
-        for name in set(layer.inputs):
-            if remaining[name] == position:
-                del values[name]
-    return values[program.layers[-1].name]
+            raise ProgramError(f"{self.program.name}: {layer.name}: {error}") from error
 
 
-def _last_use(program):
-    return {
-        name: position for position, layer in enumerate(program.layers) for name in layer.inputs
-    }
+def _integers(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers as int32; wider accumulators as they are."""
+    return values if values.dtype == np.int64 else values.astype(np.int32)

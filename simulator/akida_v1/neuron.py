@@ -138,8 +138,8 @@ class NeuralLayer(Layer):
         step = self.act_step.astype(np.float64) * 2.0 ** (4 - self.act_bits)
         highest = (1 << self.act_bits) - 1
         levels = np.ceil(above / step)
-        if tally is not None:
-            tally("output", int(np.count_nonzero(levels > highest)))
+        if tally is not None and (beyond := int(np.count_nonzero(levels > highest))):
+            tally("output", beyond)
         return np.clip(levels, 0, highest).astype(np.int32)
 
     def check_kernel(self) -> Iterator[str]:

@@ -124,7 +124,7 @@ class NumpyStep:
     def _depthwise(self, padded: np.ndarray, work: Workspace):
         """Yield (images, rows, sums); one pass over rows, each kernel weight a whole row wide."""
         (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
-        height, width = self.sums_shape
+        width = self.sums_shape[1]
         channels = padded.shape[3]
         for images, rows in self._blocks(len(padded), 8 * width * channels):
             block = padded[images]

@@ -83,26 +83,42 @@ class Staircase:
         dtype = np.dtype(dtype)
         if bound >= LIMITS[dtype]:
             return None
-        m = self.slope.astype(dtype)
+        levels = (self.low + 1 + np.arange(len(self.first)))[:, None]
+        seen = (self.first <= bound) & (self.first > -bound)
+        steps = seen.any(axis=0)
+        # Without a step in reach the output is constant, and the middle of its level is safe.
+        m = np.where(steps, self.slope, 0).astype(dtype)
+        first, exact = np.where(seen, self.first, 0), m.astype(np.float64)
+        # Any offset between these two puts every step between its two whole neighbours.
+        least = np.where(seen, levels - first * exact, -np.inf).max(axis=0, initial=-np.inf)
+        most = np.where(seen, levels - (first - 1) * exact, np.inf).min(axis=0, initial=np.inf)
+        constant = self.low + (self.first <= 0).sum(axis=0) + 0.5
+        middle = (np.where(steps, least, constant) + np.where(steps, most, constant)) / 2
+        c = middle.astype(dtype)
+        return (m, c) if self._computed_by(m, c, bound) else None
+
+    def _computed_by(self, m: np.ndarray, c: np.ndarray, bound: int) -> bool:
+        """Check that floats reach every level at its first accumulator and not one earlier.
+
+        With both float and exact staircases monotone, this and the two ends prove equality at
+        every whole number from ``-bound`` to ``bound``.
+        """
+        dtype = m.dtype
+        low, high = dtype.type(self.low), self.high.astype(dtype)
+
+        def fast(potentials):
+            return staircase(np.asarray(potentials, dtype), m, c, low, high)
+
         levels = (self.low + 1 + np.arange(len(self.first)))[:, None]
         seen = (self.first <= bound) & (self.first > -bound)
         first = np.where(seen, self.first, 0)
-        # Any offset between these two puts every step between its two whole neighbours.
-        exact = m.astype(np.float64)
-        least = np.where(seen, levels - first * exact, -np.inf).max(axis=0, initial=-np.inf)
-        most = np.where(seen, levels - (first - 1) * exact, np.inf).min(axis=0, initial=np.inf)
-        # Without a step in reach the output is constant; the middle of its level is safe.
-        constant = self.at(np.zeros(len(m))).astype(np.float64) + 0.5
-        inside = np.isfinite(least) & np.isfinite(most)
-        middle = (np.where(inside, least, constant) + np.where(inside, most, constant)) / 2
-        c = middle.astype(dtype)
-        low, high = dtype.type(self.low), self.high.astype(dtype)
-        ends = np.full((1, len(m)), bound, np.int64)
-        for probe in (first, first - 1, ends, -ends):
-            probe = np.clip(probe, -bound, bound)
-            if not np.array_equal(staircase(probe.astype(dtype), m, c, low, high), self.at(probe)):
-                return None
-        return m, c
+        ends = np.full(len(m), bound, np.int64)
+        return bool(
+            np.all(~seen | (fast(first) >= levels))
+            and np.all(~seen | (fast(first - 1) < levels))
+            and np.all(fast(ends) <= self.low + (self.first <= bound).sum(axis=0))
+            and np.all(fast(-ends) >= self.low + (self.first <= -bound).sum(axis=0))
+        )
 
 
 def staircase(potentials, m, c, low, high):
