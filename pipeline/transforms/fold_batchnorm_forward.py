@@ -29,7 +29,8 @@ def fold_batchnorm_forward(graph: Graph, options=None, images=None) -> Rewrite:
         Not used.
     """
     changed = []
-    for node in graph.nodes:
+    # From the end, so that a batch norm in front of another one meets the layer behind both.
+    for node in reversed(graph.nodes):
         if node.op == "BatchNormalization" and not folds_back(graph, graph.node(node.name)):
             new = _fold(graph, graph.node(node.name))
             if new is not None:
