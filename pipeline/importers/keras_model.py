@@ -164,7 +164,9 @@ class _Flattener:
                     " can be read; cut the model with a Keras Model(input, output)"
                 )
         values: dict[tuple[str, int], str] = {}
-        calls = (node for layer in layers for node in layer.get("inbound_nodes") or ())
+        calls = [node for layer in layers for node in layer.get("inbound_nodes") or ()]
+        if any(isinstance(node, Mapping) for node in calls):
+            outputs = [_keras3_output(layers, *outputs[0])]
         read = {outputs[0], *(source for call in calls for source in _sources(call))}
         waiting = []
         for layer, key in zip(layers, keys, strict=True):
@@ -204,10 +206,8 @@ class _Flattener:
     def _add(self, name, kind, config, feeds, path, key):
         if len(self.layers) >= MOST_LAYERS:
             raise ModelError(f"{self.label}: the model has more than {MOST_LAYERS} layers")
-        unique, number = name, 1
-        if unique in self.names and path:
-            unique = "/".join([*(outer for outer, _ in path), name])
-        base = unique
+        base = unique = "/".join([*(outer for outer, _ in path), name])
+        number = 1
         while unique in self.names:
             unique, number = f"{base}_{number}", number + 1
         self.names.add(unique)
@@ -246,6 +246,15 @@ def _sources(node) -> Iterator[tuple[str, int]]:
             return
         for item in node:
             yield from _sources(item)
+
+
+def _keras3_output(layers, name, number) -> tuple[str, int]:
+    """Return the output's call, numbered as calls are.
+
+    Keras 3 counts the making of a nested functional model in ``output_layers`` alone.
+    """
+    kinds = {layer.get("name") or layer["config"]["name"]: _class_name(layer) for layer in layers}
+    return name, number - (kinds.get(name) in ("Functional", "Model") and number > 0)
 
 
 def _first_call(layer, name, read) -> int:
