@@ -45,6 +45,7 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         for node in graph.nodes
         if node.op not in known
     ]
+    reasons += [reason for node in graph.nodes if (reason := _rescaling(node, graph))]
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
     formats: dict[str, Format] = {}
@@ -95,6 +96,21 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         output=graph.output,
         notes=legacy.notes,
     )
+
+
+def _rescaling(node, graph) -> str | None:
+    """Return why a Rescaling cannot become part of the first layer's threshold."""
+    if node.op != "Rescaling":
+        return None
+    scale, offset = node.attrs["scale"], node.attrs["offset"]
+    if node.inputs[0] != graph.input.name:
+        return f"{node.name}: Rescaling follows {node.inputs[0]}; allowed: right behind the input"
+    if np.ndim(scale) or np.ndim(offset) or not scale > 0:
+        return (
+            f"{node.name}: Rescaling by {scale}, offset {offset}; Akida 1.0 takes one positive"
+            " scale and one offset for all channels"
+        )
+    return None
 
 
 def _format(value_bits: int, scales) -> Format:

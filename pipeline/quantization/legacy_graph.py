@@ -43,10 +43,11 @@ class WeightQuantizer:
             largest = np.abs(kernel).max(axis=axes)
         else:
             largest = np.float32(self.threshold) * kernel.std(axis=axes, dtype=np.float32)
-        if self.range == "max_per_axis":
-            largest = np.maximum(largest, SMALLEST_RANGE)
         highest = np.float32(2 ** (self.bits - 1) - 1)
-        return np.minimum(highest / largest, LARGEST_FACTOR).astype(np.float32)
+        # The smallest range keeps a kernel of zeros from dividing by zero; its factor is the
+        # largest one either way.
+        factor = highest / np.maximum(largest, SMALLEST_RANGE)
+        return np.minimum(factor, LARGEST_FACTOR).astype(np.float32)
 
     def integers(self, kernel: np.ndarray) -> np.ndarray:
         """Return int8 weights, halves to even."""

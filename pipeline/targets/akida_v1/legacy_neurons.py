@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.targets.akida_v1.neuron import Neuron, Refused
+from pipeline.targets.akida_v1.neuron import Neuron, Refused, wrong_bits
 from pipeline.targets.blocks import Block
+from simulator.akida_v1.neuron import ACT_BITS
 
 
 def legacy_neurons(chain: list[Block]) -> list[Neuron]:
@@ -28,9 +29,7 @@ def _input_scaling(first: Block) -> tuple[float, float]:
     scale, offset = 1.0, 0.0
     for node in first.sources[0][1]:
         if node.op == "Rescaling":
-            scale, offset = np.float64(node.attrs["scale"]), np.float64(node.attrs["offset"])
-            if np.ndim(scale) or np.ndim(offset) or not scale > 0:
-                raise Refused(f"{node.name}: Akida 1.0 takes one positive scale and one offset")
+            scale, offset = float(node.attrs["scale"]), float(node.attrs["offset"])
     return 1 / scale, -offset / scale
 
 
@@ -45,6 +44,8 @@ def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron
     relu = block.tail_node("ReLU")
     step = float(relu.registers["step"]) if relu else 1.0
     bits = relu.bits["output"] if relu else 4
+    if bits not in ACT_BITS:
+        raise Refused(wrong_bits(relu.name, bits))
     threshold = a * delta * ((step / 2 if relu else 0.0) - bias)
     act_step = a * delta * (step * 2**bits / 16 if relu else 1.0)
     if is_input and b:

@@ -11,6 +11,14 @@ class Refused(Exception):
     """A block has no Akida 1.0 layer; the message names it, what was found and what to do."""
 
 
+def wrong_bits(name: str, bits: int) -> str:
+    """Return the refusal of an activation's width."""
+    return (
+        f"{name}: {bits}-bit activations; Akida 1.0 allows 1, 2 or 4"
+        " (quantization.activation_bits=4)"
+    )
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Neuron:
     """Thresholds and steps in units of the layer's potential.

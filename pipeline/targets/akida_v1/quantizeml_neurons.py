@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.targets.akida_v1.legacy_neurons import _pooled_pixels
-from pipeline.targets.akida_v1.neuron import Neuron, Refused
+from pipeline.targets.akida_v1.neuron import Neuron, Refused, wrong_bits
 from pipeline.targets.blocks import Block
-
-ACT_BITS = (1, 2, 4)
+from simulator.akida_v1.neuron import ACT_BITS
 
 
 def quantizeml_neurons(chain: list[Block], dequantizer) -> list[Neuron]:
@@ -78,10 +77,7 @@ def _output_unit(relu) -> tuple[np.ndarray, int]:
         raise Refused(f"{relu.name}: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)")
     bits, signed = relu.bits["output"], relu.bits["output_signed"]
     if bits not in ACT_BITS or signed:
-        raise Refused(
-            f"{relu.name}: {bits}-bit activations; Akida 1.0 allows 1, 2 or 4"
-            " (quantization.activation_bits=4)"
-        )
+        raise Refused(wrong_bits(relu.name, bits))
     shift = relu.registers["output_shift"].astype(np.float64)
     scales = relu.registers.get("output_scales", np.ones(1)).astype(np.float64)
     return np.float32(np.exp2(-shift) / scales), bits
