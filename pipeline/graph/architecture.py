@@ -16,6 +16,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.initialise import initialise
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
+from pipeline.graph.parameters import Parameters, read_parameters
 from pipeline.graph.values import read_value
 
 INPUT = "input"
@@ -34,6 +35,11 @@ def build_graph(model: Mapping[str, Any] | Any, *, seed: int = 0) -> Graph:
         `pipeline.graph.blocks`, operations those of `pipeline.graph.operations`, by class name
         or in snake case. Options are Keras' attributes, plus ``name`` (default: Keras' own) and
         ``input`` or ``inputs`` (default: the layer before).
+
+        Optional: ``version`` with ``versions``, a list of the options that blocks have in each;
+        ``blocks``, the options that all blocks share; ``alpha``, by which each ``filters`` is
+        multiplied; ``classes`` and ``boxes``, to be used in sizes; ``input_shape``, which goes
+        before ``input.shape``.
     seed : int
         Of the kernels' random values.
 
@@ -46,7 +52,8 @@ def build_graph(model: Mapping[str, Any] | Any, *, seed: int = 0) -> Graph:
         model = dataclasses.asdict(model)
     name = str(model.get("name") or "model")
     problems: list[str] = []
-    nodes = _input(model.get("input"), problems)
+    parameters = read_parameters(model, problems)
+    nodes = _input(model, problems)
     layers = model.get("layers")
     if not isinstance(layers, list | tuple) or not layers:
         problems.append("layers: found none; give a list of layers, such as '- Flatten: {}'")
@@ -54,7 +61,7 @@ def build_graph(model: Mapping[str, Any] | Any, *, seed: int = 0) -> Graph:
     counter: Counter[str] = Counter()
     for number, entry in enumerate(layers):
         try:
-            nodes += _entry(entry, nodes, counter)
+            nodes += _entry(entry, nodes, counter, parameters)
         except ModelError as error:
             problems.append(f"layers[{number}] {error}")
             # A stand-in under the entry's name keeps later references from failing as well.
@@ -74,12 +81,15 @@ def keras_name(op: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", op).lower()
 
 
-def _input(value, problems) -> list[Node]:
+def _input(model, problems) -> list[Node]:
+    value = model.get("input")
     value = {} if value is None else value
     allowed = "allowed: shape (a list such as [8, 8, 1]), dtype"
     if not isinstance(value, Mapping):
         problems.append(f"input: found {value!r}; {allowed}")
         value = {"shape": [1]}
+    if model.get("input_shape") is not None:
+        value = {**value, "shape": model["input_shape"]}
     problems += [f"input.{key}: no such key; {allowed}" for key in value if key not in _INPUT_KEYS]
     shape, dtype = value.get("shape"), value.get("dtype") or "uint8"
     good = isinstance(shape, list | tuple) and 1 <= len(shape) <= 4
@@ -98,7 +108,7 @@ def _input(value, problems) -> list[Node]:
 _INPUT_KEYS = ("shape", "dtype")
 
 
-def _entry(entry, nodes, counter) -> list[Node]:
+def _entry(entry, nodes, counter, parameters: Parameters) -> list[Node]:
     """Return the nodes of one entry of the list."""
     if isinstance(entry, str):
         entry = {entry: {}}
@@ -111,7 +121,8 @@ def _entry(entry, nodes, counter) -> list[Node]:
     try:
         if options is not None and not isinstance(options, Mapping):
             raise ModelError(f"its options are {options!r}; give 'key: value' pairs")
-        options = dict(options or {})
+        allowed = () if op else (*BLOCKS[kind].required, *BLOCKS[kind].options)
+        options = parameters.resolve(options or {}, allowed)
         name = _name(options.pop("name", None), op or BLOCKS[kind].op, counter)
         inputs = _inputs(options, nodes)
         drafts = [Draft(op, name, options)] if op else BLOCKS[kind].drafts(name, options)
@@ -159,17 +170,20 @@ def _chain(drafts, inputs, nodes) -> list[Node]:
     names = {node.name for node in nodes}
     for source in inputs:
         if source not in names:
+            known = [node.name for node in nodes]
+            known = difflib.get_close_matches(source, known, 3) or known
             raise ModelError(
-                f"its input '{source}' is not the name of an earlier layer; known so far:"
-                f" {', '.join(node.name for node in nodes)}"
+                f"its input '{source}' is not the name of an earlier layer, such as"
+                f" {', '.join(known[-8:])}"
             )
-    chain = []
+    chain, first = [], inputs
     for draft in drafts:
         if draft.name in names:
             raise ModelError(f"the name '{draft.name}' is taken by another layer; choose another")
         names.add(draft.name)
         attrs = {key: read_value(draft.op, key, value) for key, value in draft.attrs.items()}
-        chain.append(make_node(draft.name, draft.op, inputs, attrs))
+        sources = (*inputs, *first) if draft.joins else inputs
+        chain.append(make_node(draft.name, draft.op, sources, attrs))
         inputs = (draft.name,)
     return chain
 

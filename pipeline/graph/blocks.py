@@ -2,6 +2,7 @@
 
 The blocks, their options and the order and names of their layers follow the ``layer_blocks`` of
 BrainChip's akida_models, so that an architecture written for it can be copied line by line.
+``inverted_residual_block`` is MobileNetV2's.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ _POOL = {"pooling": None, "pool_size": (2, 2), "post_relu_gap": False}
 
 @dataclass(frozen=True)
 class Draft:
-    """A layer before its inputs are known: type, name and the attributes given."""
+    """A layer before its inputs are known: type, name and the attributes given.
+
+    With `joins`, it reads the block's own input as well as the layer before.
+    """
 
     op: str
     name: str
     attrs: Mapping[str, Any]
+    joins: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Block:
 
 
 def _check(options):
-    for key in ("add_batchnorm", "post_relu_gap", "fused"):
+    for key in ("add_batchnorm", "post_relu_gap", "fused", "residual"):
         if not isinstance(options.get(key, False), bool):
             raise ModelError(f"{key} is {options[key]!r}; allowed: true, false")
     pooling = options.get("pooling")
@@ -145,6 +150,30 @@ def _dense_block(name, options):
     return [Draft("Dense", name, _given(options, "units", "use_bias")), *_tail(name, options, None)]
 
 
+def _inverted_residual_block(name, options):
+    def normalised(op, part, attrs, *tail):
+        momentum = options["batchnorm_momentum"]
+        batchnorm = {} if momentum is None else {"momentum": momentum}
+        part = f"{name}/{part}"
+        attrs = {**attrs, "padding": "same", "use_bias": False}
+        return [Draft(op, part, attrs), Draft("BatchNormalization", f"{part}/BN", batchnorm), *tail]
+
+    def active(part):
+        return _relu(f"{name}/{part}", options["relu_activation"])
+
+    expanded, layers = options["expanded_filters"], []
+    if expanded is not None:
+        attrs = {"filters": expanded, "kernel_size": 1}
+        layers += normalised("Conv2D", "expand", attrs, *active("expand"))
+    window = _given(options, "kernel_size", "strides")
+    layers += normalised("DepthwiseConv2D", "depthwise", window, *active("depthwise"))
+    attrs = {"filters": options["filters"], "kernel_size": 1}
+    layers += normalised("Conv2D", "project", attrs)
+    if options["residual"]:
+        layers.append(Draft("Add", f"{name}/add", {}, joins=True))
+    return layers
+
+
 _COMMON = {"use_bias": True, **_TAIL, "batchnorm_momentum": None}
 _CONV = {"strides": 1, "padding": "valid", **_COMMON, **_POOL}
 
@@ -155,6 +184,19 @@ BLOCKS: dict[str, Block] = {
         _separable_conv_block,
         ("filters", "kernel_size"),
         {**_CONV, "padding": "same", "fused": True},
+    ),
+    "inverted_residual_block": Block(
+        "DepthwiseConv2D",
+        _inverted_residual_block,
+        ("filters",),
+        {
+            "expanded_filters": None,
+            "kernel_size": 3,
+            "strides": 1,
+            "residual": False,
+            "relu_activation": "ReLU6",
+            "batchnorm_momentum": None,
+        },
     ),
     "dense_block": Block("Dense", _dense_block, ("units",), _COMMON),
 }

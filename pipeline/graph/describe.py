@@ -1,28 +1,40 @@
-"""The layer table of a float model, in the manner of Keras' ``summary``."""
+"""The layer table of a float model, in the manner of Keras' ``summary`` and with its MACs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.graph.graph import Graph
+from pipeline.graph.macs import count_macs
 
 FROZEN = ("moving_mean", "moving_variance")
+HEADER = ("Layer (type)", "Output Shape", "Param #", "MACs")
+WIDTH = 100
 GAP = 2
+CUT = "…"
 
 
 def describe(graph: Graph) -> str:
-    """Return a table of the layers of `graph`: name and type, output shape, parameters.
+    """Return a table of the layers of `graph`: name and type, shape, parameters, MACs.
 
     Below it stand the numbers of all, of trainable and of non-trainable parameters, with their
-    size as float32.
+    size as float32, and the multiply-accumulates of one image. No line is longer than 100
+    characters; names that do not fit lose their middle.
     """
-    rows = [("Layer (type)", "Output Shape", "Param #")]
+    macs = count_macs(graph)
+    rows = [HEADER]
     for node in graph.nodes:
         shape = ", ".join(("None", *map(str, graph.shapes[node.name])))
         shape = f"[({shape})]" if node.op == "Input" else f"({shape})"
         op = "InputLayer" if node.op == "Input" else node.op
-        rows.append((f"{node.name} ({op})", shape, str(node.parameters)))
-    widths = [max(len(row[column]) for row in rows) + GAP for column in range(3)]
-    lines = ["".join(text.ljust(w) for text, w in zip(row, widths, strict=True)) for row in rows]
-    lines = [line.rstrip() for line in lines]
+        count = str(macs[node.name]) if node.name in macs else ""
+        rows.append((f"{node.name} ({op})", shape, str(node.parameters), count))
+    widths = [max(len(row[column]) for row in rows) + GAP for column in range(len(HEADER))]
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]))
+    lines = [
+        "".join(_cut(text, w - GAP).ljust(w) for text, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     total, frozen = graph.parameters, non_trainable(graph)
     return "\n".join(
         [
@@ -35,9 +47,42 @@ def describe(graph: Graph) -> str:
             f"Total params: {total} ({_size(total)})",
             f"Trainable params: {total - frozen} ({_size(total - frozen)})",
             f"Non-trainable params: {frozen} ({_size(frozen)})",
+            f"MACs per image: {sum(macs.values())}",
             "_" * sum(widths),
         ]
     )
+
+
+def layer_table(graph: Graph) -> dict[str, Any]:
+    """Return what `describe` prints as plain values, for programs to read.
+
+    Returns
+    -------
+    dict
+        ``name``, ``input_shape``, ``output_shape``, ``parameters``, ``trainable_parameters``,
+        ``macs`` and ``layers``, one mapping each with ``name``, ``type``, ``inputs``,
+        ``output_shape``, ``parameters`` and ``macs``. Shapes are without the batch.
+    """
+    macs = count_macs(graph)
+    return {
+        "name": graph.name,
+        "input_shape": list(graph.shapes[graph.input.name]),
+        "output_shape": list(graph.shapes[graph.output]),
+        "parameters": graph.parameters,
+        "trainable_parameters": graph.parameters - non_trainable(graph),
+        "macs": sum(macs.values()),
+        "layers": [
+            {
+                "name": node.name,
+                "type": node.op,
+                "inputs": list(node.inputs),
+                "output_shape": list(graph.shapes[node.name]),
+                "parameters": node.parameters,
+                "macs": macs.get(node.name, 0),
+            }
+            for node in graph.nodes
+        ],
+    }
 
 
 def non_trainable(graph: Graph) -> int:
@@ -45,6 +90,13 @@ def non_trainable(graph: Graph) -> int:
     return sum(
         node.weights[key].size for node in graph.nodes for key in FROZEN if key in node.weights
     )
+
+
+def _cut(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    kept = max(width - len(CUT), 0)
+    return text[: kept - kept // 2] + CUT + text[len(text) - kept // 2 :]
 
 
 def _size(values: int) -> str:
