@@ -76,8 +76,13 @@ def _output_unit(relu) -> tuple[np.ndarray, int]:
     if "max_value" not in relu.registers:
         raise Refused(f"{relu.name}: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)")
     bits, signed = relu.bits["output"], relu.bits["output_signed"]
-    if bits not in ACT_BITS or signed:
+    if bits not in ACT_BITS:
         raise Refused(wrong_bits(relu.name, bits))
+    if signed:
+        raise Refused(
+            f"{relu.name}: signed outputs; Akida 1.0's are unsigned: end with a layer that has no"
+            " activation (quantization.last_output_bits=null)"
+        )
     shift = relu.registers["output_shift"].astype(np.float64)
     scales = relu.registers.get("output_scales", np.ones(1)).astype(np.float64)
     return np.float32(np.exp2(-shift) / scales), bits
