@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, target_option
+from pipeline.cli.parameters import target_option
 
 
 @click.command()
-@click.argument("model", type=PATH)
+@click.argument("model")
+@click.argument("parameters", nargs=-1)
 @target_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs the rest.")
 @click.option("--strict", is_flag=True, help="Fail on the chip's published limits as well.")
 @click.pass_context
-def command(context, model: str, target: str, as_json: bool, fixable: bool, strict: bool) -> None:
+def command(context, model, parameters, target, as_json, fixable, strict) -> None:
     """List everything in MODEL, a float model, that the target chip cannot run.
 
-    Nothing is trained, quantized or run. Rules of conversion and limits of the hardware are kept
-    apart: beyond the latter, a model still runs on the emulator. The exit status is 0 if the model
-    is compatible, else 1.
+    MODEL is a file (.h5, .keras, .npz), or an architecture with its PARAMETERS as in 'crossgrade
+    describe'. Nothing is trained, quantized or run. Rules of conversion and limits of the hardware
+    are kept apart: beyond the latter, a model still runs on the emulator. The exit status is 0 if
+    the model is compatible, else 1.
     """
     import json
 
     from pipeline.compatibility import check
     from pipeline.compatibility.report import COMPATIBLE, FIXABLE
     from pipeline.compatibility.table import table
+    from pipeline.errors import ModelError
+    from pipeline.graph.architecture import build_graph
+    from pipeline.graph.architecture_file import is_architecture, read_architecture
     from pipeline.migration.model_file import read_float
 
-    report = check(read_float(model), target)
+    if is_architecture(model):
+        graph = build_graph(read_architecture(model, parameters))
+    elif parameters:
+        raise ModelError(f"{model}: a file takes no parameters, found '{parameters[0]}'")
+    else:
+        graph = read_float(model)
+    report = check(graph, target)
     click.echo(json.dumps(report.as_dict(), indent=1) if as_json else table(report))
     good = report.verdict == COMPATIBLE or (fixable and report.verdict == FIXABLE)
     limits = [v for v in report.hardware if not (fixable and v.fixable)]

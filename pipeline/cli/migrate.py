@@ -99,18 +99,20 @@ def command(
         test_labels=classes,
     )
     migration = migrate(graph, target, images, options, labels=classes, calibration=known)
-    write_float(out, migration.after, lambda path: read_back(path, migration.after, images))
-    certificate = make_certificate(
-        migration,
-        model=source,
-        output=out,
-        folder=folder,
-        samples=describe_samples(
+
+    def accept(path) -> None:
+        read_back(path, migration.after, images)
+        known = describe_samples(
             images, source=calibration, seed=SEED, labels=classes, folder=folder
-        ),
-    )
-    write_json(folder / NAME, certificate)
-    write_bytes(folder / PAGE, page(certificate).encode())
+        )
+        certificate = make_certificate(
+            migration, model=source, output=out, written=path, folder=folder, samples=known
+        )
+        # The model takes its name last, so that there never is one without a certificate.
+        write_json(folder / NAME, certificate)
+        write_bytes(folder / PAGE, page(certificate).encode())
+
+    write_float(out, migration.after, accept)
     _print(migration, len(images), out, folder / PAGE)
 
 

@@ -128,18 +128,15 @@ def padding(view: View) -> Iterator[Finding]:
 
 
 def map_size(view: View) -> Iterator[Finding]:
-    """Maps have at most 4096 rows and columns and 2048 channels; separable ones not 1x1."""
+    """Maps have at most 4096 rows and columns and 2048 channels."""
     for block in view.blocks:
         shape = block.input_shape
-        if len(shape) != 3 or block.head.op not in LAYERS:
-            continue
-        point = block.head.op == "SeparableConv2D" and shape[:2] == (1, 1)
-        if max(shape[:2]) > 4096 or shape[2] > 2048 or point:
+        if len(shape) == 3 and (max(shape[:2]) > 4096 or shape[2] > 2048):
             yield Finding(
                 layer=block.name,
                 found=f"input {size(shape)}",
-                allowed="at most 4096x4096x2048, not 1x1 for separable ones",
-                fix="use a Dense instead" if point else "use smaller maps or fewer channels",
+                allowed="at most 4096x4096x2048",
+                fix="use smaller maps or fewer channels",
             )
 
 

@@ -28,7 +28,9 @@ SENTENCES = {
 }
 
 
-def make_certificate(migration: Migration, *, model, output, folder, samples: dict) -> dict:
+def make_certificate(
+    migration: Migration, *, model, output, folder, samples: dict, written=None
+) -> dict:
     """Return the certificate as JSON values.
 
     Parameters
@@ -40,6 +42,8 @@ def make_certificate(migration: Migration, *, model, output, folder, samples: di
         Where the certificate will lie; file names are kept relative to it.
     samples : dict
         What the models were compared on, see `describe_samples`.
+    written : path-like, optional
+        Where the output's content lies while it is not yet called `output`.
     """
     content = {
         "kind": KIND,
@@ -51,8 +55,8 @@ def make_certificate(migration: Migration, *, model, output, folder, samples: di
             "equivalence": migration.equivalence,
             "sentence": SENTENCES[migration.equivalence],
         },
-        "input": _file(model, folder, migration.before),
-        "output": _file(output, folder, migration.after),
+        "input": _file(model, model, folder, migration.before),
+        "output": _file(output, written or output, folder, migration.after),
         "samples": samples,
         "outputs": migration.outputs,
         "transforms": list(migration.steps),
@@ -131,11 +135,11 @@ def array_sha256(array: np.ndarray) -> str:
     return hashlib.sha256(start + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _file(path, folder, graph: Graph) -> dict:
+def _file(path, content, folder, graph: Graph) -> dict:
     return {
         "path": os.path.relpath(path, folder),
-        "sha256": sha256(path),
-        "bytes": Path(path).stat().st_size,
+        "sha256": sha256(content),
+        "bytes": Path(content).stat().st_size,
         "model": graph.name,
         "layers": len(graph.nodes) - 1,
         "parameters": graph.parameters,

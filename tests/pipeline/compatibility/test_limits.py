@@ -82,8 +82,8 @@ LIMITS = [
     (
         "akida_v1",
         "map_size",
-        after_conv(conv(op="SeparableConv2D"), RELU, shape=(5, 5, 3)),
-        chain((1, 1, 4), conv(op="SeparableConv2D")),
+        chain((4, 4, 2048), conv(1, 1), RELU),
+        chain((4, 4, 2049), conv(1, 1), RELU),
     ),
     (
         "akida_v1",
