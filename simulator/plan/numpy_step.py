@@ -29,12 +29,19 @@ class NumpyStep:
 
     def __init__(self, linear: Linear, stairs: Staircase, floats, input_shape, output_shape):
         self.linear = linear
-        self.multiplier, self.offset = floats
-        self.dtype = self.multiplier.dtype
-        self.low = self.dtype.type(stairs.low)
-        self.saturation = stairs.saturation
-        self.high = stairs.high.astype(self.dtype)
         self.input_shape, self.output_shape = input_shape, output_shape
+        self.dtype = floats[0].dtype
+        self.low = self.dtype.type(stairs.low)
+        self.highest = self.dtype.type(stairs.high.max())
+        self.filters = len(stairs.high)
+        # Vectors are repeated over a row of the output: long inner loops, not one a pixel.
+        self._tile = output_shape[1]
+        self.multiplier, self.offset, high, saturation = (
+            np.tile(vector, self._tile).astype(self.dtype)
+            for vector in (*floats, stairs.high, stairs.saturation + 1)
+        )
+        self.high = None if (stairs.high == stairs.high.max()).all() else high
+        self.saturation = saturation
         self._weights = _weights(linear, input_shape)
         self._geometry()
 
@@ -175,21 +182,24 @@ class NumpyStep:
 
     def _requantize(self, sums, out, work: Workspace, tally: Tally | None) -> None:
         """Write the staircase of `sums` to `out`."""
-        steps = sums
+        width = self._tile * self.filters
+        flat = sums.reshape(-1, width)
+        steps = flat
         if self.dtype != np.float32:
-            steps = work.scratch("wide", sums.shape, self.dtype)
-        np.multiply(sums, self.multiplier, out=steps)
+            steps = work.scratch("wide", flat.shape, self.dtype)
+        np.multiply(flat, self.multiplier, out=steps)
         np.add(steps, self.offset, out=steps)
-        np.floor(steps, out=steps)
         if tally is not None and (beyond := self._beyond(steps)):
             tally("output", beyond)
-        np.clip(steps, self.low, self.high, out=out, casting="same_kind")
+        # For whole bounds, floor and clip commute; clipping to numbers first is the faster order.
+        np.clip(steps, self.low, self.highest, out=steps)
+        if self.high is not None:
+            np.minimum(steps, self.high, out=steps)
+        np.floor(steps, out=out.reshape(-1, width), casting="same_kind")
 
     def _beyond(self, steps: np.ndarray) -> int:
         """Count outputs that saturate; a ReLU's own bounds are no saturation."""
-        count = 0
-        if self.saturation is not None:
-            count += np.count_nonzero(steps > self.saturation)
+        count = np.count_nonzero(steps >= self.saturation)
         if self.low < 0:
             count += np.count_nonzero(steps < self.low)
         return int(count)

@@ -57,15 +57,15 @@ class Staircase:
         Smallest accumulator whose output is at least ``low + 1 + row``; `NEVER` above `high`.
     slope : float64 (channels,)
         Average outputs per accumulator; a guide for the floats, not part of the definition.
-    saturation : float64 (channels,) or None
-        A value above it saturates; infinite where another bound comes first. None: never counted.
+    saturation : float64 (channels,)
+        An output above it saturates; infinite where another bound comes first.
     """
 
     low: int
     high: np.ndarray
     first: np.ndarray
     slope: np.ndarray
-    saturation: np.ndarray | None = None
+    saturation: np.ndarray
 
     def at(self, potentials: np.ndarray) -> np.ndarray:
         """Return the output of accumulators (..., channels); slow, by definition."""

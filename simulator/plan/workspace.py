@@ -25,7 +25,8 @@ class Workspace:
         else:
             # Grow the largest free one instead of keeping both.
             if self._free:
-                self._free.remove(max(self._free, key=lambda found: found.size))
+                largest = max(self._free, key=lambda found: found.size)
+                self._free = [found for found in self._free if found is not largest]
             buffer = np.empty(size, np.float32)
         array = buffer[:size].reshape(shape)
         self._taken[id(array)] = buffer
