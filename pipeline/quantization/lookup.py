@@ -13,7 +13,8 @@ INDEX_BITS = 11
 
 
 def _sigmoid(x):
-    return 1 / (1 + np.exp(-x.astype(np.float64)))
+    with np.errstate(over="ignore"):  # an infinite power gives the right answer, 0
+        return 1 / (1 + np.exp(-x.astype(np.float64)))
 
 
 def _gelu(x, alpha):
