@@ -9,6 +9,8 @@ import click
 from pipeline.cli.parameters import PATH, load_any, warn
 
 BITS = click.Choice(["4", "8"])
+WEIGHT_BITS = click.Choice(["2", "4", "8"])
+ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 
 
 @click.command()
@@ -17,16 +19,26 @@ BITS = click.Choice(["4", "8"])
 @click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
 @click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--input-weight-bits", type=BITS, default="8", show_default=True)
-@click.option("-w", "--weight-bits", type=BITS, default="8", show_default=True)
-@click.option("-a", "--activation-bits", type=BITS, default="8", show_default=True)
+@click.option(
+    "--scheme",
+    type=click.Choice(["quantizeml", "cnn2snn"]),
+    default="quantizeml",
+    show_default=True,
+    help="Arithmetic to quantize for: either chip, or Akida 1.0's own.",
+)
+@click.option("--input-weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
+@click.option("-w", "--weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
+@click.option("-a", "--activation-bits", type=ACTIVATION_BITS, default="8", show_default=True)
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
-def command(model, output, samples, num_samples, batch_size, per_tensor, parity, **bits) -> None:
+def command(
+    model, output, samples, num_samples, batch_size, scheme, per_tensor, parity, **bits
+) -> None:
     """Quantize MODEL, a float Keras file (.h5, .keras) or a graph of the pipeline (.npz).
 
-    Without --samples the ranges are measured on random images, which is not accurate.
+    Without --samples the ranges are measured on random images, which is not accurate; scheme
+    cnn2snn measures none.
     """
     from pipeline.config import Calibration, Quantization
     from pipeline.errors import ModelError
@@ -38,6 +50,7 @@ def command(model, output, samples, num_samples, batch_size, per_tensor, parity,
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
     options = Quantization(
+        scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",

@@ -57,6 +57,6 @@ def quantize(
         rng = np.random.default_rng(options.calibration.seed)
         samples = random_samples(graph, options.calibration.samples, rng)
     quantized = SCHEMES[options.scheme](graph, samples, options, progress)
-    if random and not options.per_tensor_activations:
+    if options.scheme == "quantizeml" and random and not options.per_tensor_activations:
         quantized = replace(quantized, notes=(RANDOM_PER_AXIS, *quantized.notes))
     return quantized
