@@ -44,13 +44,14 @@ def staircase(layer, bound: int) -> Staircase | str:
     channels = layer.filters
     highest = (1 << layer.act_bits) - 1
     step = layer.act_step.astype(np.float64) * 2.0 ** (4 - layer.act_bits)
-    levels = np.arange(highest, dtype=np.int64)[:, None]
+    levels = np.arange(highest + 1, dtype=np.int64)[:, None]
     # Level n + 1 begins above threshold + n * step: a product of 24 and 4 bits, exact in float64.
     first = layer.threshold.astype(np.int64) + np.floor(levels * step).astype(np.int64) + 1
     return Staircase(
         low=0,
         high=np.full(channels, highest, np.int64),
-        first=np.clip(first, -NEVER, NEVER),
+        first=np.clip(first[:-1], -NEVER, NEVER),
         slope=1 / step,
-        saturation=np.full(channels, float(highest)),
+        over=np.clip(first[-1], -NEVER, NEVER),
+        under=np.full(channels, -NEVER),
     )

@@ -85,13 +85,19 @@ def staircase(layer, bound: int) -> Staircase | str:
             top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
             reach = _rounded(np.minimum(top, largest) * scales, shift)
             high = np.minimum(high, reach)
-    levels = np.arange(low + 1, int(high.max()) + 1, dtype=np.int64)[:, None]
+    levels = np.arange(low + 1, widest + 1, dtype=np.int64)[:, None]
     first = _first(levels, scales, shift) - bias
-    first = np.where(levels <= high, np.clip(first, -NEVER, NEVER), NEVER)
-    slope = scales * np.exp2(shift.astype(np.float64))
-    # Where a ReLU stops first, nothing is left to saturate.
-    saturation = np.where(reach > widest, np.float64(widest), np.inf)
-    return Staircase(low=low, high=high, first=first, slope=slope, saturation=saturation)
+    over = _first(np.int64(widest + 1), scales, shift) - bias
+    under = _first(np.int64(low), scales, shift) - bias
+    return Staircase(
+        low=low,
+        high=high,
+        first=np.where(levels <= high, np.clip(first, -NEVER, NEVER), NEVER),
+        slope=scales * np.exp2(shift.astype(np.float64)),
+        # Where a ReLU stops first, nothing is left to saturate.
+        over=np.where(reach > widest, np.clip(over, -NEVER, NEVER), NEVER),
+        under=np.clip(under, -NEVER, NEVER) if low < 0 else np.full(channels, -NEVER),
+    )
 
 
 def _rounded(products, shift):

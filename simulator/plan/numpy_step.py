@@ -6,7 +6,7 @@ import numpy as np
 
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
-from simulator.plan.proofs import Staircase
+from simulator.plan.proofs import NEVER, Staircase
 from simulator.plan.workspace import Workspace
 from simulator.windows import output_length, same_padding
 
@@ -36,12 +36,15 @@ class NumpyStep:
         self.filters = len(stairs.high)
         # Vectors are repeated over a row of the output: long inner loops, not one a pixel.
         self._tile = output_shape[1]
-        self.multiplier, self.offset, high, saturation = (
-            np.tile(vector, self._tile).astype(self.dtype)
-            for vector in (*floats, stairs.high, stairs.saturation + 1)
+        self.multiplier, self.offset, high = (
+            np.tile(vector, self._tile).astype(self.dtype) for vector in (*floats, stairs.high)
         )
         self.high = None if (stairs.high == stairs.high.max()).all() else high
-        self.saturation = saturation
+        # The level above the last one is proven too, so that saturations are counted exactly.
+        level = np.where(stairs.over < NEVER, float(stairs.low + len(stairs.first) + 1), np.inf)
+        self.over = np.tile(level, self._tile).astype(self.dtype)
+        self.saturates_over = bool((stairs.over < NEVER).any())
+        self.saturates_under = bool((stairs.under > -NEVER).any())
         self._weights = _weights(linear, input_shape)
         self._geometry()
 
@@ -199,8 +202,10 @@ class NumpyStep:
 
     def _beyond(self, steps: np.ndarray) -> int:
         """Count outputs that saturate; a ReLU's own bounds are no saturation."""
-        count = np.count_nonzero(steps >= self.saturation)
-        if self.low < 0:
+        count = 0
+        if self.saturates_over:
+            count += np.count_nonzero(steps >= self.over)
+        if self.saturates_under:
             count += np.count_nonzero(steps < self.low)
         return int(count)
 

@@ -57,15 +57,18 @@ class Staircase:
         Smallest accumulator whose output is at least ``low + 1 + row``; `NEVER` above `high`.
     slope : float64 (channels,)
         Average outputs per accumulator; a guide for the floats, not part of the definition.
-    saturation : float64 (channels,)
-        An output above it saturates; infinite where another bound comes first.
+    under : int64 (channels,)
+        Smallest accumulator that does not saturate at `low`; ``-NEVER`` where none does.
+    over : int64 (channels,)
+        Smallest accumulator that saturates at the largest output; `NEVER` where none does.
     """
 
     low: int
     high: np.ndarray
     first: np.ndarray
     slope: np.ndarray
-    saturation: np.ndarray
+    under: np.ndarray
+    over: np.ndarray
 
     def at(self, potentials: np.ndarray) -> np.ndarray:
         """Return the output of accumulators (..., channels); slow, by definition."""
@@ -83,16 +86,16 @@ class Staircase:
         dtype = np.dtype(dtype)
         if bound >= LIMITS[dtype]:
             return None
-        levels = (self.low + 1 + np.arange(len(self.first)))[:, None]
-        seen = (self.first <= bound) & (self.first > -bound)
+        levels, table = self._levels()
+        seen = (table <= bound) & (table > -bound)
         steps = seen.any(axis=0)
         # Without a step in reach the output is constant, and the middle of its level is safe.
         m = np.where(steps, self.slope, 0).astype(dtype)
-        first, exact = np.where(seen, self.first, 0), m.astype(np.float64)
+        first, exact = np.where(seen, table, 0), m.astype(np.float64)
         # Any offset between these two puts every step between its two whole neighbours.
         least = np.where(seen, levels - first * exact, -np.inf).max(axis=0, initial=-np.inf)
         most = np.where(seen, levels - (first - 1) * exact, np.inf).min(axis=0, initial=np.inf)
-        constant = self.low + (self.first <= 0).sum(axis=0) + 0.5
+        constant = self.low - 1 + (table <= 0).sum(axis=0) + 0.5
         middle = (np.where(steps, least, constant) + np.where(steps, most, constant)) / 2
         c = middle.astype(dtype)
         return (m, c) if self._computed_by(m, c, bound) else None
@@ -103,22 +106,30 @@ class Staircase:
         With both float and exact staircases monotone, this and the two ends prove equality at
         every whole number from ``-bound`` to ``bound``.
         """
-        dtype = m.dtype
-        low, high = dtype.type(self.low), self.high.astype(dtype)
+        levels, table = self._levels()
+        base = self.low - 1
+
+        low = np.where(self.under > -NEVER, base, self.low).astype(m.dtype)
+        high = np.where(self.over < NEVER, base + len(table), self.high).astype(m.dtype)
 
         def fast(potentials):
-            return staircase(np.asarray(potentials, dtype), m, c, low, high)
+            return staircase(np.asarray(potentials, m.dtype), m, c, low, high)
 
-        levels = (self.low + 1 + np.arange(len(self.first)))[:, None]
-        seen = (self.first <= bound) & (self.first > -bound)
-        first = np.where(seen, self.first, 0)
+        seen = (table <= bound) & (table > -bound)
+        first = np.where(seen, table, 0)
         ends = np.full(len(m), bound, np.int64)
+        top, bottom = base + (table <= bound).sum(axis=0), base + (table <= -bound).sum(axis=0)
         return bool(
             np.all(~seen | (fast(first) >= levels))
             and np.all(~seen | (fast(first - 1) < levels))
-            and np.all(fast(ends) <= self.low + (self.first <= bound).sum(axis=0))
-            and np.all(fast(-ends) >= self.low + (self.first <= -bound).sum(axis=0))
+            and np.all(fast(ends) <= top)
+            and np.all(fast(-ends) >= bottom)
         )
+
+    def _levels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return all levels and their first accumulators, those of both saturations included."""
+        levels = np.arange(self.low, self.low + len(self.first) + 2)[:, None]
+        return levels, np.vstack([self.under, self.first, self.over])
 
 
 def staircase(potentials, m, c, low, high):
