@@ -189,19 +189,19 @@ def join(view: View) -> Iterator[Finding]:
 
 
 def reshape(view: View) -> Iterator[Finding]:
-    """A Reshape or Flatten feeds a Dense layer, ends the model, or moves no pixel."""
+    """A Reshape or Flatten feeds a Dense layer, or moves no pixel."""
     shapes = view.graph.shapes
     for node in view.nodes("Reshape", "Flatten"):
         before, after = (
             [n for n in shape if n != 1] for shape in (view.input_shape(node), shapes[node.name])
         )
-        readers = list(view.readers(node))
-        if before != after and any(reader.op != "Dense" for reader in readers):
+        readers = [reader for reader in view.readers(node) if reader.op != "Dense"]
+        if before != after and (readers or not view.graph.consumers(node)):
+            reader = f"read by {readers[0].name}" if readers else "at the end"
             yield Finding(
                 layer=node.name,
-                found=f"{size(view.input_shape(node))} to {size(shapes[node.name])},"
-                f" read by {readers[0].name}",
-                allowed="before Dense or at the end",
+                found=f"{size(view.input_shape(node))} to {size(shapes[node.name])}, {reader}",
+                allowed="before Dense",
                 fix="feed a Dense, or keep the shape",
             )
 

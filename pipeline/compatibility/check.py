@@ -69,8 +69,11 @@ def check(graph: Graph, target: str) -> Report:
             )
             for v in violations
         ]
-        if any(v.kind == CONVERSION for v in left):
+        broken = [v for v in left if v.kind == CONVERSION]
+        if broken:
             verdict = INCOMPATIBLE
+            if all(v.fixable for v in violations if v.kind == CONVERSION):
+                violations += broken  # what the repairs bring to light
         elif any(v.kind == CONVERSION for v in violations):
             verdict = FIXABLE
     return Report(

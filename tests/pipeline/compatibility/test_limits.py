@@ -135,3 +135,14 @@ def test_all_violations_come_at_once_in_the_order_of_layers():
     found = [(v.layer, v.rule) for v in check(graph, "akida_v2").conversion]
     assert ("n2", "dilation") in found and ("n5", "groups") in found
     assert found == sorted(found, key=lambda pair: pair[0])
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [after_conv(GAP, RELU, RELU), after_conv(conv(op="SeparableConv2D"), RELU, RELU)],
+)
+def test_what_repairs_bring_to_light_is_reported(graph):
+    report = check(graph, "akida_v2")
+    assert report.verdict == "incompatible"
+    (reason,) = report.reasons()
+    assert "ReLU > ReLU" in reason
