@@ -83,7 +83,7 @@ def same_rule(walk: Walk, node: Node, settings) -> None:
 def reshape_rule(walk: Walk, node: Node, settings) -> None:
     """Reshape or flatten: channels' scales travel with their values."""
     given, before, after = walk.source(node), walk.shapes[node.inputs[0]], walk.shapes[node.name]
-    if given.scales is not None and given.scales.ndim:
+    if given.scales is not None and given.scales.ndim and before[-1] != after[-1]:
         raise ModelError(f"{node.name}: cannot {node.op.lower()} an accumulator; quantize it first")
     if given.frac_bits.ndim == 0 or before[-1] == after[-1]:
         walk.emit(node, {}, {}, given)
