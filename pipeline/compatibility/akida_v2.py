@@ -66,8 +66,9 @@ def layer_pattern(view: View) -> Iterator[Finding]:
         ops, allowed = block.ops, TAILS.get(block.head.op)
         if allowed is None:
             continue
-        while MEAN in ops[:-1]:  # what stands behind an average has a rule of its own
-            ops = ops[:-1]
+        end = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
+        if ops[end : end + 1] in ((RELU,), (TABLE,)):
+            ops = ops[:end]  # an activation behind an average has a rule of its own
         if ops in allowed:
             continue
         detachable = ops[-1:] == (MEAN,) and ops[:-1] in allowed

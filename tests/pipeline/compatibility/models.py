@@ -149,7 +149,7 @@ MATRIX = {
         FIX,
         FIX,
     ),
-    "dense on a map": (image(dense(), FLAT), FIX, FIX),
+    "dense on a map": (image(dense(), RELU, FLAT, dense()), FIX, FIX),
     "final softmax": (image(FLAT, dense(), ("Softmax", {})), YES, YES),
     "softmax inside": (image(FLAT, dense(), ("Softmax", {}), dense()), NO, NO),
     "two dense, dropout": (
