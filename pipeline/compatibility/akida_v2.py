@@ -196,9 +196,10 @@ def reshape(view: View) -> Iterator[Finding]:
         before, after = (
             [n for n in shape if n != 1] for shape in (view.input_shape(node), shapes[node.name])
         )
-        readers = [reader for reader in view.readers(node) if reader.op != "Dense"]
-        if before != after and (readers or not view.graph.consumers(node)):
-            reader = f"read by {readers[0].name}" if readers else "at the end"
+        readers = list(view.readers(node))
+        others = [reader.name for reader in readers if reader.op != "Dense"]
+        if before != after and (others or not readers):
+            reader = f"read by {others[0]}" if others else "at the end"
             yield Finding(
                 layer=node.name,
                 found=f"{size(view.input_shape(node))} to {size(shapes[node.name])}, {reader}",

@@ -1,9 +1,12 @@
 """Every hardware limit: one model within, one beyond."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.compatibility import check
 from pipeline.compatibility.check import chip, known_chips
+from pipeline.compatibility.document import document
 from tests.pipeline.compatibility.models import FLAT, GAP, RELU, conv, dense, depthwise, first
 from tests.pipeline.compatibility.models import image as after_conv
 from tests.pipeline.graph.chains import chain
@@ -146,3 +149,10 @@ def test_what_repairs_bring_to_light_is_reported(graph):
     assert report.verdict == "incompatible"
     (reason,) = report.reasons()
     assert "ReLU > ReLU" in reason
+
+
+def test_the_document_is_current():
+    path = Path(__file__).parents[3] / "docs" / "compatibility.md"
+    assert path.read_text(encoding="utf-8") == document(), (
+        "run: python -m pipeline.compatibility.document > docs/compatibility.md"
+    )
