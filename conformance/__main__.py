@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -30,10 +30,9 @@ def main(arguments=None) -> int:
     indices = range(options.first, options.first + options.count)
     results = []
     # TensorFlow keeps memory of every model it built; fresh processes give it back.
-    with ProcessPoolExecutor(
-        options.jobs, get_context("spawn"), max_tasks_per_child=NETWORKS_PER_PROCESS
-    ) as pool:
-        for result in pool.map(examine, [options.seed] * len(indices), indices):
+    context = get_context("spawn")
+    with context.Pool(options.jobs, maxtasksperchild=NETWORKS_PER_PROCESS) as pool:
+        for result in pool.imap(partial(examine, options.seed), indices):
             results.append(result)
             if result["status"] != "equal":
                 print(f"{result['index']}: {result['status']}: {result['why']}", flush=True)
