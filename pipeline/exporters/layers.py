@@ -24,7 +24,10 @@ CHANNELS_LAST = (
     "UpSampling2D",
     "Flatten",
 )
-MISSING = ("DepthwiseConv2DTranspose", "BufferTempConv", "DepthwiseBufferTempConv")
+MISSING = (
+    *("DepthwiseConv2DTranspose", "BufferTempConv", "DepthwiseBufferTempConv"),
+    "QuantizedReLU",
+)
 """Layers that Keras itself does not have."""
 VARIABLES = (
     *("depthwise_kernel", "pointwise_kernel", "kernel", "bias"),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.graph.attributes import refusal
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS, REQUIRED
 
 PAIRS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
-CHOICES = {"padding": ("same", "valid")}
 
 
 def make_node(
@@ -36,7 +37,8 @@ def make_node(
     Raises
     ------
     ModelError
-        For an unknown operation or attribute, a missing one, or a wrong number of inputs.
+        For an unknown operation or attribute, a missing or impossible one, or a wrong number of
+        inputs.
     """
     if op not in OPERATIONS:
         raise ModelError(
@@ -56,21 +58,17 @@ def make_node(
     if (table.arity >= 0 and len(inputs) != table.arity) or (table.arity < 0 and len(inputs) < 2):
         wanted = str(table.arity) if table.arity >= 0 else "two or more"
         raise ModelError(f"{name}: {op} takes {wanted} inputs, found {len(inputs)}")
-    full = {
-        key: _normalised(name, key, given.get(key, value)) for key, value in table.attrs.items()
-    }
+    full = {key: _normalised(key, given.get(key, value)) for key, value in table.attrs.items()}
+    for key, value in full.items():
+        if sentence := refusal(op, key, value):
+            raise ModelError(f"{name}: {sentence}")
     arrays = {key: np.asarray(value, np.float32) for key, value in (weights or {}).items()}
     return Node(name, op, inputs, full, arrays)
 
 
-def _normalised(name, key, value):
-    if key in PAIRS and value is not None:
-        pair = (value, value) if isinstance(value, int) else tuple(int(v) for v in value)
-        if len(pair) != 2 or min(pair) < 1:
-            raise ModelError(f"{name}: {key} is {value}; give one or two whole numbers above 0")
-        return pair
-    if key in CHOICES and isinstance(value, str) and value not in CHOICES[key]:
-        raise ModelError(f"{name}: {key} is '{value}'; allowed: {', '.join(CHOICES[key])}")
+def _normalised(key, value):
+    if key in PAIRS and isinstance(value, Integral):
+        return (int(value),) * 2
     if isinstance(value, list | tuple):
         return tuple(tuple(v) if isinstance(v, list | tuple) else v for v in value)
     return value

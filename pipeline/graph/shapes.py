@@ -26,10 +26,6 @@ def window_output(size: int, kernel: int, stride: int, padding: str) -> int:
 
 
 def _windowed(node, shape, kernel, channels):
-    if len(shape) != 3:
-        raise ModelError(
-            f"{node.name}: {node.op} needs (height, width, channels), found {shape}; add a Reshape"
-        )
     strides = node.attrs["strides"] or kernel
     dilation = node.attrs.get("dilation_rate", (1, 1))
     spatial = tuple(
@@ -42,6 +38,16 @@ def _windowed(node, shape, kernel, channels):
             " padding 'same', a smaller window or a larger image"
         )
     return (*spatial, channels)
+
+
+def _convolved(node, shape):
+    groups, filters = node.attrs["groups"], node.attrs["filters"]
+    if shape[-1] % groups or filters % groups:
+        raise ModelError(
+            f"{node.name}: groups is {groups}; it must divide the {shape[-1]} channels of the input"
+            f" and the {filters} filters"
+        )
+    return _windowed(node, shape, node.attrs["kernel_size"], filters)
 
 
 def _transposed(node, shape, channels):
@@ -64,9 +70,41 @@ def _reshape(node, shape):
     return tuple(target)
 
 
+def _axis(node, shape) -> int:
+    """Return the node's axis, counted without the batch from 0."""
+    axis, rank = node.attrs["axis"], len(shape)
+    if axis == 0 or not -rank <= axis <= rank:
+        raise ModelError(
+            f"{node.name}: axis is {axis}; its input has the axes 1 to {rank} behind the batch"
+        )
+    return axis - 1 if axis > 0 else rank + axis
+
+
+def _rescaling(node, shapes):
+    for key in ("scale", "offset"):
+        value = node.attrs[key]
+        if isinstance(value, tuple) and len(value) not in (1, shapes[0][-1]):
+            raise ModelError(
+                f"{node.name}: {key} has {len(value)} values; its input has {shapes[0][-1]}"
+                " channels"
+            )
+    return shapes[0]
+
+
+def _softmax(node, shapes):
+    _axis(node, shapes[0])
+    return shapes[0]
+
+
+def _permute(node, shape):
+    dims = node.attrs["dims"]
+    if len(dims) != len(shape):
+        raise ModelError(f"{node.name}: dims are {dims}; its input has {len(shape)} axes")
+    return tuple(shape[axis - 1] for axis in dims)
+
+
 def _concatenate(node, shapes):
-    axis = node.attrs["axis"]
-    axis = axis - 1 if axis > 0 else len(shapes[0]) + axis
+    axis = _axis(node, shapes[0])
     rest = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
     if len(rest) > 1:
         raise ModelError(f"{node.name}: cannot concatenate shapes {', '.join(map(str, shapes))}")
@@ -87,9 +125,7 @@ def _zero_padding(node, shape):
 
 RULES = {
     "Input": lambda node, shapes: tuple(node.attrs["shape"]),
-    "Conv2D": lambda node, s: _windowed(
-        node, s[0], node.attrs["kernel_size"], node.attrs["filters"]
-    ),
+    "Conv2D": lambda node, s: _convolved(node, s[0]),
     "SeparableConv2D": lambda node, s: _windowed(
         node, s[0], node.attrs["kernel_size"], node.attrs["filters"]
     ),
@@ -112,11 +148,21 @@ RULES = {
     ),
     "Flatten": lambda node, s: (math.prod(s[0]),),
     "Reshape": lambda node, s: _reshape(node, s[0]),
-    "Permute": lambda node, s: tuple(s[0][axis - 1] for axis in node.attrs["dims"]),
+    "Permute": lambda node, s: _permute(node, s[0]),
+    "Softmax": _softmax,
+    "Rescaling": _rescaling,
     "Add": _add,
     "Concatenate": _concatenate,
     "BufferTempConv": lambda node, s: (*s[0][:-1], node.attrs["filters"]),
 }
+
+
+SPATIAL = (
+    *("Conv2D", "SeparableConv2D", "DepthwiseConv2D"),
+    *("Conv2DTranspose", "DepthwiseConv2DTranspose", "MaxPooling2D", "AveragePooling2D"),
+    *("GlobalAveragePooling2D", "ZeroPadding2D", "UpSampling2D"),
+)
+"""Operations on maps."""
 
 
 def infer_shapes(graph) -> dict[str, Shape]:
@@ -130,6 +176,11 @@ def infer_shapes(graph) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {}
     for node in graph.nodes:
         inputs = [shapes[source] for source in node.inputs]
+        if node.op in SPATIAL and len(inputs[0]) != 3:
+            raise ModelError(
+                f"{node.name}: {node.op} needs (height, width, channels), found {inputs[0]}; add a"
+                " Reshape"
+            )
         rule = RULES.get(node.op)
         shapes[node.name] = rule(node, inputs) if rule else inputs[0]
     return shapes

@@ -93,7 +93,9 @@ class ArrayReader:
                 " file can hold; the file is damaged"
             )
         try:
-            array = np.asarray(dataset[()], np.float32)
+            # A value beyond float32 becomes infinite, which is refused below.
+            with np.errstate(over="ignore"):
+                array = np.asarray(dataset[()], np.float32)
         except DAMAGE as error:
             raise DamagedFileError(f"{self.label}: weight '{name}' cannot be read") from error
         if not np.isfinite(array).all():

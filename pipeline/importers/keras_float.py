@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
@@ -24,6 +26,8 @@ PYTHON_OPS = {
     "nn.relu": ("ReLU", {}),
     "nn.relu6": ("ReLU", {"max_value": 6.0}),
 }
+MOST_VALUES = 1 << 28
+"""Values of one layer's output for one image."""
 NEVER_RUN = "code from a model file is never run; replace it with a Keras layer"
 
 
@@ -126,12 +130,15 @@ def check_weights(graph: Graph, label: str) -> None:
     """
     shapes, reasons = graph.shapes, []
     for node in graph.nodes:
+        if math.prod(shapes[node.name]) > MOST_VALUES:
+            reasons.append(
+                f"{node.name}: its output of shape {shapes[node.name]} is beyond any memory;"
+                f" allowed: {MOST_VALUES} values"
+            )
         if not node.inputs:
             continue
         wanted = OPERATIONS[node.op].weights(node.attrs, shapes[node.inputs[0]])
         found = {name: array.shape for name, array in node.weights.items()}
-        if node.op in ("Conv2D", "Conv2DTranspose") and node.attrs.get("groups", 1) != 1:
-            continue
         for name in sorted(set(wanted) | set(found)):
             if wanted.get(name) != found.get(name):
                 reasons.append(

@@ -66,6 +66,17 @@ class KerasModel:
     weights: Callable[[KerasLayer], dict[str, np.ndarray]]
 
 
+def check_name(name: Any, label: str) -> str:
+    """Return a name, unless it could be taken for a path or would garble a terminal."""
+    good = isinstance(name, str) and name.isprintable() and "\\" not in name
+    if not good or not all(part and part != ".." for part in name.split("/")):
+        raise ModelError(
+            f"{label}: {name!r} is no name; allowed: printable text, without empty parts or '..'"
+            " around '/'"
+        )
+    return name
+
+
 def explain(layer: KerasLayer, error: Exception) -> str:
     """Return why a layer was refused: one line that starts with its name."""
     text = str(error)
@@ -88,7 +99,7 @@ def flatten_config(config: Mapping, label: str) -> tuple[str, tuple[KerasLayer, 
     try:
         flattened = _Flattener(label)
         output = flattened.model(config, (), None)
-        name = str(config["config"]["name"])
+        name = check_name(config["config"]["name"], label)
     except MALFORMED as error:
         if isinstance(error, ModelError):
             raise
@@ -206,7 +217,7 @@ class _Flattener:
     def _add(self, name, kind, config, feeds, path, key):
         if len(self.layers) >= MOST_LAYERS:
             raise ModelError(f"{self.label}: the model has more than {MOST_LAYERS} layers")
-        base = unique = "/".join([*(outer for outer, _ in path), name])
+        base = unique = "/".join([*(outer for outer, _ in path), check_name(name, self.label)])
         number = 1
         while unique in self.names:
             unique, number = f"{base}_{number}", number + 1
