@@ -45,7 +45,8 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         for node in graph.nodes
         if node.op not in known
     ]
-    reasons += [reason for node in graph.nodes if (reason := _rescaling(node, graph))]
+    for rule in (_rescaling, _no_activation):
+        reasons += [reason for node in graph.nodes if (reason := rule(node, graph))]
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
     formats: dict[str, Format] = {}
@@ -111,6 +112,18 @@ def _rescaling(node, graph) -> str | None:
             " scale and one offset for all channels"
         )
     return None
+
+
+def _no_activation(node, graph) -> str | None:
+    """Return why a layer cannot read what another one leaves unquantized."""
+    if node.op not in KERNELS:
+        return None
+    source = graph.node(node.inputs[0])
+    while source.op in SAME:
+        source = graph.node(source.inputs[0])
+    if source.op not in KERNELS:
+        return None
+    return f"{source.name}: no activation before {node.name}; Akida 1.0 needs a ReLU between"
 
 
 def _format(value_bits: int, scales) -> Format:

@@ -50,6 +50,7 @@ def input_convolution(layer) -> Iterator[str]:
         yield f"{layer.filters} filters; at most 512"
     if layer.weight_bits != 8:
         yield f"{layer.weight_bits}-bit weights; the input layer holds 8 (input_weight_bits)"
+    yield from _output_width(layer)
     yield from _pooling(layer, sizes=((2, 2), (3, 2)))
     if layer.padding_value is not None and not (
         layer.padding_value.min() >= 0 and layer.padding_value.max() <= 255
@@ -102,6 +103,10 @@ def _square(layer) -> Iterator[str]:
 def _widths(layer) -> Iterator[str]:
     if layer.weight_bits not in (4, 8):
         yield f"{layer.weight_bits}-bit weights; allowed: 4, 8"
+    yield from _output_width(layer)
+
+
+def _output_width(layer) -> Iterator[str]:
     if layer.output_shift is not None and layer.output_bits not in (4, 8):
         yield f"{layer.output_bits}-bit outputs; allowed: 4, 8"
 

@@ -162,7 +162,6 @@ def test_refused_by_name(name):
 
 LEGACY = {
     "wide": "relu_2: 8-bit activations",
-    "no_activation": "conv2d_1: no activation before the next layer",
     "pool_padding": "maxpooling2d_2: padding 'valid' after a convolution with 'same'",
     "large_average": "conv2d_3: global average of 17x16 pixels",
     "average_last": "GlobalAveragePooling2D after ReLU relu_4",
@@ -191,6 +190,16 @@ def test_what_the_scheme_itself_does_not_know(name, layer):
     with pytest.raises(IncompatibleModelError) as caught:
         quantized(CASES[name][0], "cnn2snn")
     assert f"{layer} has no Akida 1.0 form" in str(caught.value)
+
+
+def test_the_scheme_itself_needs_activations():
+    layers = [conv(4), MAXPOOL, conv(3), FLATTEN, dense()]
+    with pytest.raises(IncompatibleModelError) as caught:
+        quantized(layers, "cnn2snn")
+    assert caught.value.reasons == [
+        "conv2d_1: no activation before conv2d_3; Akida 1.0 needs a ReLU between",
+        "conv2d_3: no activation before dense_5; Akida 1.0 needs a ReLU between",
+    ]
 
 
 def test_the_other_scheme_bounds_an_unbounded_relu():
