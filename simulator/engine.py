@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from simulator.errors import ProgramError
-from simulator.plan import Plan, compile_program
+from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.plan.workspace import Workspace
 from simulator.program import Program
 
@@ -15,7 +15,7 @@ Probe = Callable[[object, np.ndarray], None]
 LayerTally = Callable[[object, str, int], None]
 Memory = dict[str, np.ndarray]
 
-BACKENDS = ("numpy", "reference")
+BACKENDS = ("auto", "fast", "numpy", "reference")
 BATCH_VALUES = 1 << 20
 """Values of the largest layer output that one batch may hold; bounds memory."""
 
@@ -29,7 +29,7 @@ def simulate(
     tally: LayerTally | None = None,
     memory: Memory | None = None,
     progress: Callable[[int], None] | None = None,
-    backend: str | Plan = "numpy",
+    backend: str | Plan = "auto",
 ) -> np.ndarray:
     """Run `program` on images.
 
@@ -50,10 +50,10 @@ def simulate(
         same dict continues the stream in the next call. None: start from a reset, keep nothing.
     progress : function (count), optional
         Called after each batch with its number of images.
-    backend : {"numpy", "reference"} or Plan
-        ``numpy`` compiles the program into proven fast steps; ``reference`` runs every layer's own
-        arithmetic. The integers are the same. A plan made by `simulator.plan.compile_program` is
-        used as it is.
+    backend : {"auto", "fast", "numpy", "reference"} or Plan
+        ``numpy`` and ``fast`` compile the program into proven steps; ``reference`` runs every
+        layer's own arithmetic; ``auto`` is ``fast`` where it is installed. The integers are the
+        same. A plan made by `simulator.plan.compile_program` is used as it is.
 
     Returns
     -------
@@ -87,7 +87,11 @@ def _plan(program: Program, backend: str | Plan) -> Plan | None:
         return backend
     if backend not in BACKENDS:
         raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(BACKENDS)}")
-    return compile_program(program) if backend == "numpy" else None
+    if backend == "reference":
+        return None
+    if backend == "auto":
+        backend = "fast" if fast_is_available() else "numpy"
+    return compile_program(program, backend)
 
 
 def default_batch_size(program: Program) -> int:
@@ -140,15 +144,19 @@ class _Run:
             ]
             value = values[layer.name] = self._layer(layer, shaped)
             if self.probe is not None:
-                self.probe(layer, _integers(value) if layer.name in self.steps else value)
+                self.probe(layer, _integers(value) if self._is_whole(layer) else value)
             for name in set(layer.inputs):
                 if self.last_use[name] == position:
                     self.work.give(values.pop(name))
         result = values[self.program.layers[-1].name]
-        if self.program.layers[-1].name in self.steps:
+        if self._is_whole(self.program.layers[-1]):
             self.work.give(result)
             return _integers(result)
         return result
+
+    def _is_whole(self, layer) -> bool:
+        """Say whether a layer's output is whole numbers in a step's own type."""
+        return layer.name in self.steps and self.steps[layer.name].whole
 
     def _layer(self, layer, sources: list[np.ndarray]) -> np.ndarray:
         """Return a layer's output: float32 whole numbers of a fast step, or its own integers."""
@@ -159,7 +167,7 @@ class _Run:
                 self.tally(layer, stage, number)
 
         if (step := self.steps.get(layer.name)) is not None:
-            return step.run(sources[0].astype(np.float32, copy=False), self.work, count)
+            return step.run(sources[0].astype(step.input_dtype, copy=False), self.work, count)
         if not layer.reads_floats:
             sources = [_integers(source) for source in sources]
         try:

@@ -100,6 +100,11 @@ class NeuralLayer(Layer):
         return (self.act_bits, False) if self.activation else None
 
     @property
+    def weight_bits(self) -> int:
+        """`weights_bits`, under the name that reports use for every chip."""
+        return self.weights_bits
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes of weights at their register width."""
         return -(-self.weights.size * self.weights_bits // 8)
@@ -116,7 +121,10 @@ class NeuralLayer(Layer):
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Compute levels (int32), or floats (float32) where there is no activation."""
-        potentials = self.potentials(x)
+        return self.answer(self.potentials(x), tally)
+
+    def answer(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Pool potentials, int64 (n, h, w, filters), and let the neurons answer."""
         if self.pool_type == "max":
             potentials = max_pool(potentials, self.pool_size, self.pool_stride, self.padding)
         elif self.pool_type == "average":

@@ -14,10 +14,6 @@ def linear(layer) -> Linear | str:
     """Return the linear part of a layer, or why it has no fast form."""
     if type(layer) not in (InputConvolutional, Convolutional, FullyConnected):
         return "no fast form for this layer type"
-    if not layer.activation:
-        return "the output is the potential"
-    if layer.pool_type == "average":
-        return "a global sum follows the potential"
     weights = layer.weights.astype(np.int64)
     if isinstance(layer, FullyConnected):
         height, width, channels = layer.input_shapes[0]
@@ -39,6 +35,10 @@ def linear(layer) -> Linear | str:
 
 def staircase(layer, bound: int) -> Staircase | str:
     """Return the exact level of a layer by potential, or why there is none."""
+    if not layer.activation:
+        return "the output is the potential"
+    if layer.pool_type == "average":
+        return "a global sum follows"
     if bound + int(np.abs(layer.threshold.astype(np.int64)).max()) >= 1 << 28:
         return "a potential may lie 2**28 or more from its threshold"
     channels = layer.filters
@@ -55,3 +55,8 @@ def staircase(layer, bound: int) -> Staircase | str:
         over=np.clip(first[-1], -NEVER, NEVER),
         under=np.full(channels, -NEVER),
     )
+
+
+def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
+    """Return a layer's output for sums of products, by its own arithmetic."""
+    return layer.answer(sums, tally)

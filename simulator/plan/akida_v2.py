@@ -19,12 +19,6 @@ def linear(layer) -> Linear | str:
     """Return the linear part of a layer, or why it has no fast form."""
     if type(layer) not in (InputConv2D, Conv2D, DepthwiseConv2D, Dense1D):
         return "no fast form for this layer type"
-    if layer.activation == "lut":
-        return "a look-up table follows the accumulator"
-    if layer.global_pool:
-        return "a global sum follows the accumulator"
-    if layer.output_shift is None:
-        return "the output is the accumulator"
     if getattr(layer, "input_value_bits", None) is not None:
         return "inputs saturate after their shift"
     shift = layer.input_shift
@@ -59,6 +53,12 @@ def staircase(layer, bound: int) -> Staircase | str:
     bound : int
         Largest magnitude of the sum of products.
     """
+    if layer.activation == "lut":
+        return "a look-up table follows"
+    if layer.global_pool:
+        return "a global sum follows"
+    if layer.output_shift is None:
+        return "the output is the accumulator"
     channels = layer.accumulator_shape[2]
     bias = np.zeros(channels, np.int64)
     if layer.bias is not None:
@@ -98,6 +98,11 @@ def staircase(layer, bound: int) -> Staircase | str:
         over=np.where(reach > widest, np.clip(over, -NEVER, NEVER), NEVER),
         under=np.clip(under, -NEVER, NEVER) if low < 0 else np.full(channels, -NEVER),
     )
+
+
+def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
+    """Return a layer's output for sums of products, by its own arithmetic."""
+    return layer.finish(layer.add_bias(sums, tally), tally)
 
 
 def _rounded(products, shift):

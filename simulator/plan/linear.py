@@ -36,6 +36,11 @@ class Linear:
     pool_padding: str = "valid"
 
     @property
+    def filters(self) -> int:
+        """Channels of the sums."""
+        return self.weights.shape[2 if self.kind == "depthwise" else 3]
+
+    @property
     def weight_sums(self) -> np.ndarray:
         """Sums of the magnitudes of each filter's weights, int64."""
         axes = (0, 1) if self.kind == "depthwise" else (0, 1, 2)

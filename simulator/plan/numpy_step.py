@@ -15,71 +15,56 @@ BLOCK_BYTES = 768 << 10
 waiting."""
 
 
-class NumpyStep:
-    """Computes one layer from float32 whole numbers to float32 whole numbers.
+class NumpySums:
+    """Computes the sums of one layer from float32 whole numbers; the layer does the rest.
 
     Parameters
     ----------
     linear : Linear
-    stairs : Staircase
-    floats : (m, c)
-        Of `Staircase.floats`, float32 or float64.
-    input_shape, output_shape : (height, width, channels)
+        Its max pooling is not applied here.
+    input_shape : (height, width, channels)
+    finish : function of (int64 sums, tally) to the layer's output
     """
 
-    def __init__(self, linear: Linear, stairs: Staircase, floats, input_shape, output_shape):
-        self.linear = linear
-        self.input_shape, self.output_shape = input_shape, output_shape
-        self.dtype = floats[0].dtype
-        self.low = self.dtype.type(stairs.low)
-        self.highest = self.dtype.type(stairs.high.max())
-        self.filters = len(stairs.high)
-        # Vectors are repeated over a row of the output: long inner loops, not one a pixel.
-        self._tile = output_shape[1]
-        self.multiplier, self.offset, high = (
-            np.tile(vector, self._tile).astype(self.dtype) for vector in (*floats, stairs.high)
-        )
-        self.high = None if (stairs.high == stairs.high.max()).all() else high
-        # The level above the last one is proven too, so that saturations are counted exactly.
-        level = np.where(stairs.over < NEVER, float(stairs.low + len(stairs.first) + 1), np.inf)
-        self.over = np.tile(level, self._tile).astype(self.dtype)
-        self.saturates_over = bool((stairs.over < NEVER).any())
-        self.saturates_under = bool((stairs.under > -NEVER).any())
-        self._weights = _weights(linear, input_shape)
-        self._geometry()
+    input_dtype = np.dtype(np.float32)
+    whole = False
+    """Whether the output is whole numbers in floats or bytes, rather than the layer's own."""
 
-    def _geometry(self) -> None:
-        linear, (height, width, _) = self.linear, self.input_shape
+    def __init__(self, linear: Linear, input_shape, finish=None):
+        self.linear, self.input_shape, self.finish = linear, input_shape, finish
+        self._weights = _weights(linear, input_shape)
+        self._pooled = False
         kernel = linear.weights.shape[:2]
-        pads = [(0, 0), (0, 0)]
+        self.pads, self.sums_shape = [(0, 0), (0, 0)], (1, 1)
+        if linear.kind == "dense":
+            return
         if linear.padding == "same":
-            pads = [
+            self.pads = [
                 same_padding(n, k, s)
-                for n, k, s in zip((height, width), kernel, linear.strides, strict=True)
+                for n, k, s in zip(input_shape[:2], kernel, linear.strides, strict=True)
             ]
-        self.pads = pads
         self.sums_shape = tuple(
             output_length(n, k, s, linear.padding)
-            for n, k, s in zip((height, width), kernel, linear.strides, strict=True)
+            for n, k, s in zip(input_shape[:2], kernel, linear.strides, strict=True)
         )
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for float32 inputs (n, h, w, c), taken from `work`."""
-        n = len(x)
-        out = work.take((n, *self.output_shape))
+        """Return the layer's output for inputs (n, h, w, c)."""
+        filters = self.linear.filters
+        sums = np.empty((len(x), *self.sums_shape, filters), np.int64)
+        for images, rows, part in self._parts(x, work):
+            sums[images, rows] = part
+        return self.finish(sums, tally)
+
+    def _parts(self, x: np.ndarray, work: Workspace):
+        """Yield (images, rows, float32 sums) block by block."""
         if self.linear.kind == "dense":
-            sums = work.scratch("sums", (n, self._weights.shape[1]))
-            np.matmul(x.reshape(n, -1), self._weights, out=sums)
-            self._requantize(sums, out.reshape(n, -1), work, tally)
-            return out
-        padded = self._padded(x, work)
+            sums = work.scratch("sums", (len(x), 1, 1, self._weights.shape[1]))
+            np.matmul(x.reshape(len(x), -1), self._weights, out=sums[:, 0, 0])
+            yield slice(0, len(x)), slice(0, 1), sums
+            return
         compute = self._depthwise if self.linear.kind == "depthwise" else self._convolution
-        for images, rows, sums in compute(padded, work):
-            target = out[images, rows]
-            if self.linear.pool_size is not None:
-                sums, target = self._pool(sums, work), out[images]
-            self._requantize(sums, target, work, tally)
-        return out
+        yield from compute(self._padded(x, work), work)
 
     def _padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the input inside its border."""
@@ -101,7 +86,7 @@ class NumpyStep:
         """Yield (images, rows) so that a block has about `BLOCK_BYTES`; pooling needs all rows."""
         height = self.sums_shape[0]
         rows = max(1, BLOCK_BYTES // max(row_bytes, 1))
-        if rows >= height or self.linear.pool_size is not None:
+        if rows >= height or self._pooled:
             images = max(1, rows // height)
             for start in range(0, n, images):
                 yield slice(start, min(start + images, n)), slice(0, height)
@@ -150,6 +135,52 @@ class NumpyStep:
                 kernel = self._weights.reshape(kh, kw, width, channels)[:, :, 0]
                 np.einsum("nhwijc,ijc->nhwc", view, kernel, out=sums)
             yield images, rows, sums
+
+
+class NumpyStep(NumpySums):
+    """Computes one layer from float32 to float32 whole numbers by its staircase.
+
+    Parameters
+    ----------
+    linear, input_shape : as in `NumpySums`
+    output_shape : (height, width, channels)
+    stairs : Staircase
+    floats : (m, c)
+        Of `Staircase.floats`, float32 or float64.
+    """
+
+    name = "numpy"
+    whole = True
+
+    def __init__(self, linear: Linear, input_shape, output_shape, stairs: Staircase, floats):
+        super().__init__(linear, input_shape)
+        self._pooled = linear.pool_size is not None
+        self.output_shape = output_shape
+        self.dtype = floats[0].dtype
+        self.low = self.dtype.type(stairs.low)
+        self.highest = self.dtype.type(stairs.high.max())
+        self.filters = len(stairs.high)
+        # Vectors are repeated over a row of the output: long inner loops, not one a pixel.
+        self._tile = output_shape[1]
+        self.multiplier, self.offset, high = (
+            np.tile(vector, self._tile).astype(self.dtype) for vector in (*floats, stairs.high)
+        )
+        self.high = None if (stairs.high == stairs.high.max()).all() else high
+        # The level above the last one is proven too, so that saturations are counted exactly.
+        level = np.where(stairs.over < NEVER, float(stairs.low + len(stairs.first) + 1), np.inf)
+        self.over = np.tile(level, self._tile).astype(self.dtype)
+        self.saturates_over = bool((stairs.over < NEVER).any())
+        self.saturates_under = bool((stairs.under > -NEVER).any())
+
+    def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
+        """Return the layer's output for inputs (n, h, w, c), taken from `work`."""
+        out = work.take((len(x), *self.output_shape))
+        for images, rows, sums in self._parts(x, work):
+            target = out[images, rows]
+            if self._pooled:
+                sums, target = self._pool(sums, work), out[images]
+            self._requantize(sums, target, work, tally)
+        return out
 
     def _pool(self, sums: np.ndarray, work: Workspace) -> np.ndarray:
         """Take the largest sum of each window; padding is never chosen."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from simulator.plan.numpy_step import NumpyStep
-from simulator.plan.proofs import LIMITS, Proof
+from simulator.errors import ProgramError
+from simulator.plan.numpy_step import NumpyStep, NumpySums
+from simulator.plan.proofs import LIMITS, NEVER, Proof
 from simulator.program import Program
 
 INPUT_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
@@ -28,7 +30,7 @@ class Plan:
     """
 
     program: Program
-    steps: dict[str, NumpyStep]
+    steps: dict[str, NumpySums]
     proofs: tuple[Proof, ...]
 
     def describe(self) -> str:
@@ -44,12 +46,30 @@ class Plan:
         ).rstrip()
 
 
-def compile_program(program: Program) -> Plan:
-    """Return the fastest exact plan of a program on NumPy.
+def compile_program(program: Program, backend: str = "numpy") -> Plan:
+    """Return an exact plan of a program.
+
+    Parameters
+    ----------
+    program : Program
+    backend : {"numpy", "fast"}
+        ``fast`` needs the packages of the extra of that name.
 
     Each layer's accumulator bound and requantization are proven from its registers and from what
     the layers before it can put out; a layer without proof keeps its own arithmetic.
+
+    Raises
+    ------
+    ProgramError
+        For an unknown backend, or one that is not installed or not exact here.
     """
+    if backend not in MAKERS:
+        raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(MAKERS)}")
+    if backend == "fast" and not fast_is_available():
+        raise ProgramError(
+            "backend 'fast' is not installed, or not exact on this processor; install"
+            " 'crossgrade[fast]', or use backend 'numpy'"
+        )
     forms = _forms(program.target)
     steps, proofs = {}, []
     ranges: dict[str, tuple[int, int] | None] = {}
@@ -57,7 +77,7 @@ def compile_program(program: Program) -> Plan:
         sources = [ranges[name] for name in layer.inputs]
         if not sources:
             sources = [INPUT_RANGES.get(program.input_dtype)]
-        step, proof, output = _step(layer, sources, forms)
+        step, proof, output = _step(layer, sources, forms, MAKERS[backend])
         ranges[layer.name] = output
         proofs.append(proof)
         if step is not None:
@@ -75,7 +95,7 @@ def _forms(target: str):
         return None
 
 
-def _step(layer, sources, forms):
+def _step(layer, sources, forms, make):
     """Return (step or None, proof, output range) of one layer."""
     output = _output_range(layer, sources)
     if forms is None:
@@ -95,21 +115,58 @@ def _step(layer, sources, forms):
         return None, _kept(layer, "products may leave float32's whole numbers", bits), output
     stairs = forms.staircase(layer, bound)
     if isinstance(stairs, str):
-        return None, _kept(layer, stairs, bits), output
-    output = (stairs.low, int(stairs.high.max()))
+        return _sums(layer, linear, forms), _proven(layer, "sums", bits, stairs), output
     for dtype in (np.float32, np.float64):
         floats = stairs.floats(bound, dtype)
         if floats is not None:
-            step = NumpyStep(linear, stairs, floats, layer.input_shapes[0], layer.output_shape)
-            name = np.dtype(dtype).name
-            steps = int((stairs.first < 1 << 60).sum())
-            reason = f"{steps} steps of {len(stairs.high)} channels checked"
-            return (
-                step,
-                Proof(layer=layer.name, path=name, accumulator_bits=bits, reason=reason),
-                output,
-            )
-    return None, _kept(layer, "no float type computes its staircase", bits), output
+            reason = f"{int((stairs.first < NEVER).sum())} steps of {linear.filters} channels"
+            step = make(layer, linear, stairs, floats, (low, high))
+            proof = _proven(layer, f"{step.name} {np.dtype(dtype).name}", bits, reason)
+            return step, proof, (stairs.low, int(stairs.high.max()))
+    reason = "no float type computes its staircase"
+    return _sums(layer, linear, forms), _proven(layer, "sums", bits, reason), output
+
+
+def _sums(layer, linear, forms) -> NumpySums:
+    return NumpySums(linear, layer.input_shapes[0], partial(forms.finish, layer))
+
+
+def _numpy_step(layer, linear, stairs, floats, input_range) -> NumpyStep:
+    return NumpyStep(linear, layer.input_shapes[0], layer.output_shape, stairs, floats)
+
+
+def _fast_step(layer, linear, stairs, floats, input_range):
+    """Return a step on bytes where inputs and outputs fit them."""
+    from simulator.plan.fast_step import FastStep
+
+    output_range = (stairs.low, int(stairs.high.max()))
+    pooled_depthwise = linear.kind == "depthwise" and linear.pool_size is not None
+    if pooled_depthwise or not (_is_byte(*input_range) and _is_byte(*output_range)):
+        return _numpy_step(layer, linear, stairs, floats, input_range)
+    shapes = (layer.input_shapes[0], layer.output_shape)
+    return FastStep(linear, stairs, floats, input_range[0] < 0, *shapes)
+
+
+def _is_byte(low: int, high: int) -> bool:
+    """Say whether a range fits uint8 or int8."""
+    return high <= (255 if low >= 0 else 127) and low >= -128
+
+
+MAKERS = {"numpy": _numpy_step, "fast": _fast_step}
+"""Backend to function that makes the step of a proven staircase."""
+
+
+def fast_is_available() -> bool:
+    """Say whether the ``fast`` backend is installed, and its products exact on this processor."""
+    try:
+        from simulator.plan import fast_gemm, fast_kernels  # noqa: F401
+    except ImportError:
+        return False
+    return fast_gemm.works()
+
+
+def _proven(layer, path: str, bits: int, reason: str) -> Proof:
+    return Proof(layer=layer.name, path=path, accumulator_bits=bits, reason=reason)
 
 
 def _kept(layer, reason: str, bits: int | None = None) -> Proof:

@@ -29,8 +29,9 @@ class Proof:
     Attributes
     ----------
     layer : str
-    path : {"float32", "float64", "reference"}
-        Type of the requantization; "reference" is the layer's own `run`.
+    path : str
+        Backend and float type of the requantization; "sums" where the layer's own arithmetic
+        follows a fast product; "reference" for the layer's own `run`.
     accumulator_bits : int or None
         Bits of the largest magnitude an accumulator can reach, whatever the input.
     reason : str

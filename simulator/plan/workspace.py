@@ -13,11 +13,13 @@ class Workspace:
     def __init__(self):
         self._free: list[np.ndarray] = []
         self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
-        self._taken: dict[int, np.ndarray] = {}
+        # The arrays are kept with their buffers: an identity is theirs while they live.
+        self._taken: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def take(self, shape) -> np.ndarray:
-        """Return a float32 array of `shape`, its content undefined, until it is given back."""
-        size = math.prod(shape)
+    def take(self, shape, dtype=np.float32) -> np.ndarray:
+        """Return an array of `shape`, its content undefined, until it is given back."""
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
         fitting = [buffer for buffer in self._free if buffer.size >= size]
         if fitting:
             buffer = min(fitting, key=lambda found: found.size)
@@ -27,16 +29,16 @@ class Workspace:
             if self._free:
                 largest = max(self._free, key=lambda found: found.size)
                 self._free = [found for found in self._free if found is not largest]
-            buffer = np.empty(size, np.float32)
-        array = buffer[:size].reshape(shape)
-        self._taken[id(array)] = buffer
+            buffer = np.empty(size, np.uint8)
+        array = buffer[:size].view(dtype).reshape(shape)
+        self._taken[id(array)] = (array, buffer)
         return array
 
     def give(self, array: np.ndarray) -> None:
         """Take back an array; one that was not handed out here is ignored."""
-        buffer = self._taken.pop(id(array), None)
-        if buffer is not None:
-            self._free.append(buffer)
+        taken = self._taken.pop(id(array), None)
+        if taken is not None:
+            self._free.append(taken[1])
 
     def scratch(self, name: str, shape, dtype=np.float32) -> np.ndarray:
         """Return the array called `name`, its content undefined; valid until the next call."""
@@ -49,5 +51,6 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Bytes held at this moment."""
-        held = [*self._free, *self._scratch.values(), *self._taken.values()]
+        taken = (buffer for _, buffer in self._taken.values())
+        held = [*self._free, *self._scratch.values(), *taken]
         return sum(buffer.nbytes for buffer in held)
