@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 
+import numpy as np
+
 from pipeline.compatibility.blocks import IMAGE_CHANNELS, View, size
 from pipeline.compatibility.limits_v1 import LIMITS
 from pipeline.compatibility.rule import Chip, Finding, Rule
@@ -160,6 +162,19 @@ def image_input(view: View) -> Iterator[Finding]:
             )
 
 
+def one_scale(view: View) -> Iterator[Finding]:
+    """A Rescaling has one positive scale and one offset for all channels."""
+    for node in view.nodes("Rescaling"):
+        values = {key: np.unique(node.attrs[key]) for key in ("scale", "offset")}
+        if any(value.size > 1 for value in values.values()) or values["scale"][0] <= 0:
+            yield Finding(
+                layer=node.name,
+                found=f"scale {node.attrs['scale']}, offset {node.attrs['offset']}",
+                allowed="one positive scale, one offset",
+                fix="scale the kernel of the first layer instead",
+            )
+
+
 def reshape(view: View) -> Iterator[Finding]:
     """A Flatten feeds a Dense layer or ends the model; a Reshape moves no pixel."""
     shapes = view.graph.shapes
@@ -207,6 +222,7 @@ CHIP = Chip(
                 one_activation,
                 pooling_behind_layer,
                 image_input,
+                one_scale,
                 reshape,
                 *SHARED,
             )

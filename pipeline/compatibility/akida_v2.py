@@ -6,30 +6,18 @@ from collections.abc import Iterator
 from functools import reduce
 
 from pipeline.compatibility.blocks import WINDOWS, View, size
+from pipeline.compatibility.edge_learning import edge_learning
 from pipeline.compatibility.limits_v2 import LIMITS
+from pipeline.compatibility.patterns_v2 import MEAN, POOL, RELU, TABLE, TAILS
 from pipeline.compatibility.rule import Chip, Finding, Rule
 from pipeline.compatibility.shared_rules import CONVERTER, SHARED
 from pipeline.graph.graph import Graph
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.support import TABLES
+from pipeline.preparation.support import TABLES, unsupported
 
 PATTERNS = "cnn2snn 2.19 (Apache-2.0), layer patterns for Akida 2.0"
 QUANTIZER = "QuantizeML 1.2 (Apache-2.0), supported layers"
-POOL, RELU, TABLE, MEAN = "MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D"
-_SIMPLE = ((), (RELU,), (TABLE,))
-TAILS = {
-    "Conv2D": (*_SIMPLE, (POOL, RELU), (POOL, TABLE), (RELU, MEAN), (TABLE, MEAN), (MEAN,)),
-    "DepthwiseConv2D": (*_SIMPLE, (POOL, RELU), (POOL, TABLE)),
-    "Conv2DTranspose": _SIMPLE,
-    "DepthwiseConv2DTranspose": _SIMPLE,
-    "Dense": ((), (RELU,)),
-    "Add": ((),),
-    "Concatenate": ((),),
-    "BufferTempConv": ((), (RELU,)),
-    "DepthwiseBufferTempConv": ((), (RELU,)),
-}
-"""Neural layer to the tails that one Akida 2.0 layer absorbs."""
 TRANSPOSED = ("Conv2DTranspose", "DepthwiseConv2DTranspose")
 UNKNOWN = ("UpSampling2D", "Permute", "Softmax", "PReLU", "LeakyReLU")
 
@@ -208,21 +196,28 @@ def reshape(view: View) -> Iterator[Finding]:
             )
 
 
-def edge_learning(view: View) -> Iterator[Finding]:
-    """There is no learning on the chip: the last layer cannot be an edge-learning one."""
-    last = view.graph.node(view.graph.output)
-    if last.op in ("Reshape", "Flatten"):
-        last = view.source(last)
-    if last.op != "Dense" or last.attrs["use_bias"]:
-        return
-    source = view.source(last)
-    if source.op == RELU and source.attrs["max_value"] == 1:
-        yield Finding(
-            layer=last.name,
-            found=f"edge-learning head: no bias, 1-bit features ({source.name}, max 1)",
-            allowed="an ordinary classifier",
-            fix="train a Dense classifier with bias on the features before it",
-        )
+def first_depthwise(view: View) -> Iterator[Finding]:
+    """A depthwise convolution does not read a Rescaling."""
+    for node in view.nodes("DepthwiseConv2D", "DepthwiseConv2DTranspose"):
+        source = view.graph.node(node.inputs[0])
+        if source.op == "Rescaling":
+            yield Finding(
+                layer=node.name,
+                found=f"behind {source.name}",
+                allowed="a Conv2D or Dense",
+                fix="start the model with a Conv2D",
+            )
+
+
+def quantizable(view: View) -> Iterator[Finding]:
+    """Every layer can become integers."""
+    known = {finding.layer for rule in _RULES for finding in rule.find(view)}
+    for line in unsupported(view.graph):
+        layer, reason = line.split(": ", 1)
+        if layer not in known:
+            found, *rest = reason.split("; ")
+            allowed = next((part[9:] for part in rest if part.startswith("allowed: ")), "another")
+            yield Finding(layer=layer, found=found, allowed=allowed, fix=(rest or ["retrain"])[-1])
 
 
 def normalise(graph: Graph) -> tuple[Graph, list[str]]:
@@ -266,17 +261,17 @@ _PATTERN_RULES = (
     square_pool,
     transposed_convolution,
 )
-_QUANTIZER_RULES = (table_activation, unknown_layer, join, reshape)
+_QUANTIZER_RULES = (table_activation, unknown_layer, join, reshape, first_depthwise)
+_RULES = (
+    *(Rule(find, PATTERNS) for find in _PATTERN_RULES),
+    *(Rule(find, QUANTIZER) for find in _QUANTIZER_RULES),
+    *(Rule(find, CONVERTER) for find in SHARED),
+    Rule(edge_learning, "BrainChip documentation, Akida 2.0: no edge learning"),
+)
 CHIP = Chip(
     name="akida_v2",
     normalise=normalise,
-    rules=(
-        *(Rule(find, PATTERNS) for find in _PATTERN_RULES),
-        *(Rule(find, QUANTIZER) for find in _QUANTIZER_RULES),
-        *(Rule(find, CONVERTER) for find in SHARED),
-        Rule(edge_learning, "BrainChip documentation, Akida 2.0: no edge learning"),
-        *LIMITS,
-    ),
+    rules=(*_RULES, Rule(quantizable, QUANTIZER), *LIMITS),
     transforms=(
         "replace_average_pooling",
         "dense_on_map",

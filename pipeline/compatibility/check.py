@@ -55,21 +55,21 @@ def check(graph: Graph, target: str) -> Report:
         fixed, refusals = repaired(graph, target)
         notes += refusals
         left, _ = _violations(fixed, found)
-        # Splitting a separable layer x moves its other violations to dw_x and pw_x.
-        remaining = {(v.layer, v.rule) for v in left}
-        remaining |= {(v.layer[3:], v.rule) for v in left if v.layer[:3] in ("dw_", "pw_")}
-        # A layer that a repair leads into another violation is not repaired.
-        new = {layer for layer, _ in remaining - {(v.layer, v.rule) for v in violations}}
+        broken = [v for v in left if v.kind == CONVERSION]
+        # A layer that a repair leads into another violation is not repaired; but one without a
+        # transform of its own may only suffer from its neighbour's violation.
+        led = _places(broken) - _places(violations)
+        new = {layer for layer, _ in led}
+        remaining = _places(left)
         violations = [
             replace(
                 v,
-                fixable=v.transform is not None
+                fixable=(v.transform is not None or not broken)
                 and v.layer not in new
                 and (v.layer, v.rule) not in remaining,
             )
             for v in violations
         ]
-        broken = [v for v in left if v.kind == CONVERSION]
         if broken:
             verdict = INCOMPATIBLE
             if all(v.fixable for v in violations if v.kind == CONVERSION):
@@ -83,6 +83,12 @@ def check(graph: Graph, target: str) -> Report:
         violations=tuple(violations),
         notes=tuple(notes),
     )
+
+
+def _places(violations) -> set[tuple[str, str]]:
+    """Return (layer, rule) of violations; the halves of a split layer count as the layer."""
+    places = {(v.layer, v.rule) for v in violations}
+    return places | {(v.layer[3:], v.rule) for v in violations if v.layer[:3] in ("dw_", "pw_")}
 
 
 def repaired(graph: Graph, target: str) -> tuple[Graph, list[str]]:

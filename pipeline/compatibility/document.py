@@ -8,10 +8,10 @@ from pipeline.compatibility.rule import CONVERSION, HARDWARE
 HEAD = """\
 # What each chip asks of a model
 
-`crossgrade check MODEL --target TARGET` holds a float model against these rules. Breaking a
-conversion rule makes a program meaningless, so that `convert` refuses it; beyond a hardware limit
-a program still runs on the emulator. `crossgrade migrate` applies the transforms, in the order
-named below. Made by `python -m pipeline.compatibility.document > docs/compatibility.md`.
+`crossgrade check MODEL --target TARGET` holds a float model against these rules. A model that
+breaks a conversion rule has no program that the chip's own converter would make; beyond a hardware
+limit a program still runs on the emulator. `crossgrade migrate` applies the transforms, in the
+order named below. Made by `python -m pipeline.compatibility.document > docs/compatibility.md`.
 """
 TITLES = {CONVERSION: "Conversion rules", HARDWARE: "Hardware limits"}
 

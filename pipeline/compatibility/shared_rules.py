@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.compatibility.blocks import View, size
 from pipeline.compatibility.rule import Finding
 from pipeline.graph.forward import batchnorm_factors
+from pipeline.graph.operations import NEURAL_OPS
 
 CONVERTER = "cnn2snn 2.19 (Apache-2.0), conversion of Keras models"
 WINDOWED = (
@@ -99,6 +100,17 @@ def batchnorm_position(view: View) -> Iterator[Finding]:
         )
 
 
+def neural_layer(view: View) -> Iterator[Finding]:
+    """A model has a neural layer."""
+    if not any(view.nodes(*NEURAL_OPS)):
+        yield Finding(
+            layer=view.graph.output,
+            found="no layer with a kernel",
+            allowed="a convolution or Dense",
+            fix="add one and train it",
+        )
+
+
 def rescaling_position(view: View) -> Iterator[Finding]:
     """A Rescaling stands right behind the input."""
     for node in view.nodes("Rescaling"):
@@ -149,6 +161,7 @@ def relu_shape(view: View) -> Iterator[Finding]:
 
 
 SHARED = (
+    neural_layer,
     dilation,
     groups,
     pool_padding,
