@@ -16,6 +16,7 @@ COMMANDS = {
     "convert": "Convert a quantized model to a chip's program.",
     "simulate": "Run a program on images, bit-exact.",
     "summary": "Print a program's layers, and what exceeds the chip's limits.",
+    "diff": "Compare two programs layer by layer, and on images.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
 }

@@ -1,0 +1,162 @@
+"""Two programs side by side: layers, memory, work, and what they answer for the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from pipeline.accuracy import classify
+from pipeline.errors import DataError
+from simulator import Program, simulate
+from simulator.layer import Layer
+from simulator.statistics import Statistics
+
+SIDES = ("a", "b")
+
+
+def diff(
+    a: Program, b: Program, images: np.ndarray | None = None, labels: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Compare two programs, of the same chip or not.
+
+    Parameters
+    ----------
+    a, b : Program
+    images : array of shape (n, *input shape), optional
+        As both programs take them.
+    labels : int array of shape (n,), optional
+        Classes of the images.
+
+    Returns
+    -------
+    dict
+        ``a`` and ``b``: figures of the whole programs. ``layers``: a mapping for each pair, with
+        ``a`` and ``b`` (None where one program has no counterpart). ``agreement``: share of
+        images that both put into the same class. JSON values only; what needs images or labels is
+        left out without them.
+
+    Raises
+    ------
+    DataError
+        When labels do not fit the images, or the outputs of the programs cannot be compared.
+    ProgramError
+        When a program does not take the images.
+    """
+    if labels is not None:
+        labels = _checked(labels, images, a)
+    rows = {side: [_row(layer) for layer in program.layers] for side, program in _both(a, b)}
+    found: dict[str, Any] = {}
+    answers = []
+    if images is not None and np.prod(a.output_shape) != np.prod(b.output_shape):
+        raise DataError(
+            f"outputs have shapes {a.output_shape} and {b.output_shape}; answers can only be"
+            " compared between programs for the same classes (leave out --images)"
+        )
+    for side, program in _both(a, b):
+        found[side] = _totals(program, rows[side])
+        if images is not None:
+            answers.append(_run(program, images, labels, found[side], rows[side]))
+    if answers:
+        found["images"] = len(images)
+        found["agreement"] = float(np.mean(answers[0] == answers[1]))
+    found["layers"] = [
+        {
+            "a": None if left is None else rows["a"][left],
+            "b": None if right is None else rows["b"][right],
+        }
+        for left, right in pairs(
+            [layer.name for layer in a.layers], [layer.name for layer in b.layers]
+        )
+    ]
+    return found
+
+
+def pairs(a: list[str], b: list[str]) -> Iterator[tuple[int | None, int | None]]:
+    """Yield positions of layers that belong together; None where one has no counterpart.
+
+    Layers of the same name in the same order do. Between two such pairs a layer belongs to the
+    next one whose name holds its own (a fused layer to the first of those that replace it), and
+    what has no such name is paired in order.
+    """
+    left = right = 0
+    matches = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    for start_a, start_b, size in matches:
+        for position in range(left, start_a):
+            related = (n for n in range(right, start_b) if _related(a[position], b[n]))
+            found = next(related, None)
+            if found is not None:
+                yield from zip_longest(range(left, position), range(right, found))
+                yield position, found
+                left, right = position + 1, found + 1
+        yield from zip_longest(range(left, start_a), range(right, start_b))
+        yield from ((start_a + n, start_b + n) for n in range(size))
+        left, right = start_a + size, start_b + size
+
+
+def _related(a: str, b: str) -> bool:
+    return a in b or b in a
+
+
+def _both(a, b):
+    return zip(SIDES, (a, b), strict=True)
+
+
+def _row(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": layer.type_label,
+        "output_shape": [int(n) for n in layer.output_shape],
+        "weight_bits": getattr(layer, "weight_bits", None),
+        "weight_bytes": int(layer.weight_bytes),
+        "macs": int(layer.macs),
+    }
+
+
+def _totals(program: Program, rows: list[dict]) -> dict[str, Any]:
+    return {
+        "name": program.name,
+        "target": program.target,
+        "layers": len(rows),
+        "weight_bytes": sum(row["weight_bytes"] for row in rows),
+        "macs": sum(row["macs"] for row in rows),
+        "limits": list(program.limits()),
+    }
+
+
+def _run(program, images, labels, totals, rows) -> np.ndarray:
+    """Add to totals and rows what only a run shows; return the class of each image."""
+    statistics = Statistics(program)
+    outputs = simulate(program, images, probe=statistics.probe, tally=statistics.tally)
+    for row, figures in zip(rows, statistics.layers(), strict=True):
+        row["output_sparsity"] = figures.output_sparsity
+        row["effective_macs"] = figures.effective_macs
+        row["saturated"] = sum(figures.saturated.values())
+    effective = sum(row["effective_macs"] for row in rows)
+    totals["effective_macs"] = effective
+    totals["sparsity"] = 1 - effective / totals["macs"] if totals["macs"] else 0.0
+    classes = classify(outputs)
+    if labels is not None:
+        totals["accuracy"] = float(np.mean(classes == labels))
+    return classes
+
+
+def _checked(labels, images, program):
+    labels = np.asarray(labels)
+    if images is None:
+        raise DataError("labels without images say nothing; give --images as well")
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels: found {labels.dtype} of shape {labels.shape}; needs one integer for each of"
+            f" the {len(images)} images"
+        )
+    classes = int(np.prod(program.output_shape))
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise DataError(
+            f"labels: reach {labels.min()}..{labels.max()}; the programs have classes 0 to"
+            f" {classes - 1}"
+        )
+    return labels
