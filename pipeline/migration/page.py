@@ -83,7 +83,7 @@ def _facts(content) -> str:
 def _transforms(content) -> str:
     rows = [
         (
-            f"<b>{escape(step['transform'])}</b>",
+            f"<b>{escape(step['transform'])}</b>{_details(step)}",
             _badge(step["equivalence"], CLASS_NAMES[step["equivalence"]]),
             _names(step["changed"]),
             f"{step['max_abs_difference']:.3g}",
@@ -104,6 +104,25 @@ def _transforms(content) -> str:
     )
     text = _table(heads, rows) if rows else "<p>None was needed.</p>"
     return f"<section><h2>What was done</h2>{text}</section>"
+
+
+def _details(step) -> str:
+    """Return what else a transform reports, a line each."""
+    lines = []
+    if "strategy" in step:
+        lines.append(f"strategy {step['strategy']}")
+    for name, error in step.get("commutation_error", {}).items():
+        lines.append(
+            f"moving {name} shifts its channels by {error['mean']:.3g} on average,"
+            f" {error['max']:.3g} at most"
+        )
+    for key, text in (("clipped_share", "before"), ("clipped_share_after", "after")):
+        if shares := step.get(key):
+            worst = max(shares, key=shares.get)
+            lines.append(f"values cut off {text}: up to {shares[worst]:.2%} ({worst})")
+    if "accuracy_before" in step:
+        lines.append(f"accuracy {step['accuracy_before']:.2%} to {step['accuracy_after']:.2%}")
+    return "".join(f"<br><small>{escape(line)}</small>" for line in lines)
 
 
 def _layers(content) -> str:
