@@ -18,6 +18,15 @@ target_option = click.option(
 )
 
 
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["auto", "fast", "numpy", "reference"]),
+    default="auto",
+    show_default=True,
+    help="How the emulator computes; the integers are the same.",
+)
+
+
 def warn(lines) -> None:
     """Print lines to the standard error stream, marked as warnings."""
     for line in lines:

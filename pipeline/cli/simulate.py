@@ -7,7 +7,7 @@ from collections import Counter
 
 import click
 
-from pipeline.cli.parameters import PATH, warn
+from pipeline.cli.parameters import PATH, backend_option, warn
 
 TOUCHED = {
     "flatten": "values saturated while flattening, which the chip would not do",
@@ -22,7 +22,10 @@ TOUCHED = {
 @click.option("-o", "--output", type=PATH, help="Write the outputs there (.npy).")
 @click.option("--trace", type=PATH, help="Write every layer's integer output there (.npz).")
 @click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
-def command(program: str, images: str, output: str | None, trace: str | None, batch_size) -> None:
+@backend_option
+def command(
+    program: str, images: str, output: str | None, trace: str | None, batch_size, backend
+) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
     Without -o the index of the largest output of each image is printed. For programs with
@@ -53,6 +56,7 @@ def command(program: str, images: str, output: str | None, trace: str | None, ba
             probe=probe if trace else None,
             tally=tally,
             progress=bar.update,
+            backend=backend,
         )
     warn(f"{name}: {count} {TOUCHED[stage]}" for (name, stage), count in touched.items())
     if trace:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, warn
+from pipeline.cli.parameters import PATH, backend_option, warn
 
 
 @click.command()
 @click.argument("program", type=PATH)
-def command(program: str) -> None:
-    """Print the layers of PROGRAM as the vendor's tools do, and what exceeds the chip's limits."""
+@click.option("--plan", is_flag=True, help="Also print how the emulator computes each layer.")
+@backend_option
+def command(program: str, plan: bool, backend: str) -> None:
+    """Print the layers of PROGRAM as the vendor's tools do, and what exceeds the chip's limits.
+
+    --plan adds each layer's path through the emulator: the proven width of its accumulators, and
+    the arithmetic that was proven to give the chip's integers.
+    """
     from simulator import Program
+    from simulator.plan import compile_program, fast_is_available
     from simulator.summary import summary
 
     loaded = Program.load(program)
     click.echo(summary(loaded), nl=False)
+    if plan:
+        if backend == "auto":
+            backend = "fast" if fast_is_available() else "numpy"
+        click.echo()
+        click.echo(compile_program(loaded, backend).describe())
     warn(loaded.notes)
     warn(loaded.limits())

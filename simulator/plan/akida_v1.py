@@ -6,12 +6,24 @@ import numpy as np
 
 from simulator.akida_v1.convolutional import Convolutional, InputConvolutional
 from simulator.akida_v1.fully_connected import FullyConnected
+from simulator.akida_v1.separable_convolutional import SeparableConvolutional
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
 
 
 def linear(layer) -> Linear | str:
     """Return the linear part of a layer, or why it has no fast form."""
+    if isinstance(layer, SeparableConvolutional):
+        return Linear(
+            kind="separable",
+            weights=layer.weights.astype(np.int64)[::-1, ::-1],
+            pointwise=layer.weights_pw.astype(np.int64)[0, 0],
+            strides=layer.kernel_stride,
+            padding=layer.padding,
+            pool_size=layer.pool_size,
+            pool_strides=layer.pool_stride,
+            pool_padding=layer.padding,
+        )
     if type(layer) not in (InputConvolutional, Convolutional, FullyConnected):
         return "no fast form for this layer type"
     weights = layer.weights.astype(np.int64)

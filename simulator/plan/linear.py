@@ -13,10 +13,12 @@ class Linear:
 
     Attributes
     ----------
-    kind : {"conv", "depthwise", "dense"}
+    kind : {"conv", "depthwise", "separable", "dense"}
     weights : int64 (kh, kw, channels, filters)
-        Cross-correlation order, input shifts included; depthwise (kh, kw, channels, 1); dense
-        (1, 1, inputs, units).
+        Cross-correlation order, input shifts included; depthwise and separable (kh, kw, channels,
+        1); dense (1, 1, inputs, units).
+    pointwise : int64 (channels, filters) or None
+        Second kernel of a separable convolution.
     strides : pair of int
     padding : {"same", "valid"}
     padding_value : int or integer array (channels,) or None
@@ -28,6 +30,7 @@ class Linear:
 
     kind: str
     weights: np.ndarray
+    pointwise: np.ndarray | None = None
     strides: tuple[int, int] = (1, 1)
     padding: str = "valid"
     padding_value: np.ndarray | int | None = None
@@ -38,11 +41,17 @@ class Linear:
     @property
     def filters(self) -> int:
         """Channels of the sums."""
+        if self.pointwise is not None:
+            return self.pointwise.shape[1]
         return self.weights.shape[2 if self.kind == "depthwise" else 3]
 
     @property
     def weight_sums(self) -> np.ndarray:
-        """Sums of the magnitudes of each filter's weights, int64."""
-        axes = (0, 1) if self.kind == "depthwise" else (0, 1, 2)
-        sums = np.abs(self.weights).sum(axis=axes)
-        return sums[..., 0] if self.kind == "depthwise" else sums
+        """Sums of the magnitudes of each filter's weights, int64; bounds for every partial sum."""
+        if self.kind in ("conv", "dense"):
+            return np.abs(self.weights).sum(axis=(0, 1, 2))
+        inner = np.abs(self.weights).sum(axis=(0, 1))[..., 0]
+        if self.pointwise is None:
+            return inner
+        # The depthwise sums are numbers of their own: the larger of both bounds counts.
+        return np.maximum(inner @ np.abs(self.pointwise), inner.max(initial=0))

@@ -33,6 +33,8 @@ class NumpySums:
     def __init__(self, linear: Linear, input_shape, finish=None):
         self.linear, self.input_shape, self.finish = linear, input_shape, finish
         self._weights = _weights(linear, input_shape)
+        if linear.pointwise is not None:
+            self._pointwise = linear.pointwise.astype(np.float32)
         self._pooled = False
         kernel = linear.weights.shape[:2]
         self.pads, self.sums_shape = [(0, 0), (0, 0)], (1, 1)
@@ -63,8 +65,16 @@ class NumpySums:
             np.matmul(x.reshape(len(x), -1), self._weights, out=sums[:, 0, 0])
             yield slice(0, len(x)), slice(0, 1), sums
             return
-        compute = self._depthwise if self.linear.kind == "depthwise" else self._convolution
-        yield from compute(self._padded(x, work), work)
+        padded = self._padded(x, work)
+        if self.linear.kind == "conv":
+            yield from self._convolution(padded, work)
+        elif self.linear.kind == "depthwise":
+            yield from self._depthwise(padded, work)
+        else:
+            for images, rows, sums in self._depthwise(padded, work):
+                mixed = work.scratch("mixed", (*sums.shape[:3], self._pointwise.shape[1]))
+                np.matmul(sums, self._pointwise, out=mixed)
+                yield images, rows, mixed
 
     def _padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the input inside its border."""
@@ -245,7 +255,7 @@ def _weights(linear: Linear, input_shape) -> np.ndarray:
     """Return float32 weights in the form that the product takes."""
     kh, kw, channels, filters = linear.weights.shape
     weights = linear.weights.astype(np.float32)
-    if linear.kind != "depthwise":
+    if linear.kind in ("conv", "dense"):
         return np.ascontiguousarray(weights.reshape(kh * kw * channels, filters))
     width = output_length(input_shape[1], kw, linear.strides[1], linear.padding)
     tiled = np.broadcast_to(weights.reshape(kh, kw, 1, channels), (kh, kw, width, channels))

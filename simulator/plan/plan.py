@@ -140,8 +140,8 @@ def _fast_step(layer, linear, stairs, floats, input_range):
     from simulator.plan.fast_step import FastStep
 
     output_range = (stairs.low, int(stairs.high.max()))
-    pooled_depthwise = linear.kind == "depthwise" and linear.pool_size is not None
-    if pooled_depthwise or not (_is_byte(*input_range) and _is_byte(*output_range)):
+    wide = linear.kind == "separable" or (linear.kind == "depthwise" and linear.pool_size)
+    if wide or not (_is_byte(*input_range) and _is_byte(*output_range)):
         return _numpy_step(layer, linear, stairs, floats, input_range)
     shapes = (layer.input_shapes[0], layer.output_shape)
     return FastStep(linear, stairs, floats, input_range[0] < 0, *shapes)

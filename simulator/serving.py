@@ -1,0 +1,39 @@
+"""Answer predictions from a program file: the loader that MLflow calls for a served model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.engine import simulate
+from simulator.program import Program
+
+
+@dataclass(frozen=True, eq=False)
+class ServedProgram:
+    """A program behind ``predict``."""
+
+    program: Program
+
+    def predict(self, model_input, params=None) -> np.ndarray:
+        """Return the program's outputs.
+
+        Parameters
+        ----------
+        model_input : array of shape (n, *program.input_shape)
+            Of the program's input type.
+        params : mapping, optional
+            None is known; MLflow passes it.
+
+        Raises
+        ------
+        ProgramError
+            When the images are not of the program's type and shape.
+        """
+        return simulate(self.program, np.asarray(model_input))
+
+
+def _load_pyfunc(path: str) -> ServedProgram:
+    """Load the program at `path`; MLflow finds this function by its name."""
+    return ServedProgram(Program.load(path))
