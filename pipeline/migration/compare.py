@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pipeline.accuracy import classify
@@ -14,7 +16,8 @@ EXACT, NOISE, APPROXIMATE = "exact", "float noise", "approximate"
 """Equivalence classes: no bit differs; only the order of float32 sums; another function."""
 CLASSES = (EXACT, NOISE, APPROXIMATE)
 LAYER_IMAGES = 8
-"""Images on which single layers are compared."""
+MOST_VALUES = 1 << 25
+"""Images on which single layers are compared, unless these hold more values than that."""
 
 
 def equivalence(difference: float, largest: float, equivalent: bool) -> str:
@@ -62,12 +65,11 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
         lacks the layer; ``status``: kept, changed, moved, split, added, removed;
         ``max_abs_difference``: of its output on `images`, where both have it in one shape.
     """
-    images = images[:LAYER_IMAGES]
-    old, new = _values(before, images), _values(after, images)
     origins = {node.name: _origin(before, node.name) for node in after.nodes}
     above, above_now = _ancestors(before, {}), _ancestors(after, origins)
     met = set(origins.values())
     common = met & before.by_name.keys()
+    differences = _differences(before, after, origins, images)
     entries = []
     for node in after.nodes:
         origin = origins[node.name]
@@ -75,8 +77,8 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
         status, difference = _status(known, node), None
         if known is not None and above[origin] & common != above_now[node.name] & common:
             status = "moved"
-        elif known is not None and old[origin].shape == new[node.name].shape:
-            difference = float(np.max(np.abs(old[origin] - new[node.name]), initial=0))
+        elif known is not None:
+            difference = differences.get(node.name)
         if status == "split" and node.name != f"pw_{origin}":
             difference = None  # the depthwise half has no counterpart
         entries.append(
@@ -139,7 +141,20 @@ def _entry(graph, node):
     }
 
 
-def _values(graph, images):
-    values = {}
-    forward(graph, images, probe=lambda name, array: values.setdefault(name, array))
-    return values
+def _differences(before, after, origins, images) -> dict[str, float]:
+    """Return how far layers of one origin and shape are apart, on as many images as fit."""
+    size = sum(math.prod(shape) for shape in before.shapes.values())
+    images = images[: max(1, min(LAYER_IMAGES, MOST_VALUES // size))]
+    old, found = {}, {}
+
+    def remember(name, values):
+        old[name] = values
+
+    def compare(name, values):
+        known = old.get(origins[name])
+        if known is not None and known.shape == values.shape:
+            found[name] = float(np.max(np.abs(known - values), initial=0))
+
+    forward(before, images, probe=remember)
+    forward(after, images, probe=compare)
+    return found

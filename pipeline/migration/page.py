@@ -113,8 +113,8 @@ def _details(step) -> str:
         lines.append(f"strategy {step['strategy']}")
     for name, error in step.get("commutation_error", {}).items():
         lines.append(
-            f"moving {name} shifts its channels by {error['mean']:.3g} on average,"
-            f" {error['max']:.3g} at most"
+            f"{name} and its activation differ in their order by {error['mean']:.2%} of the signal,"
+            f" {error['max']:.2%} in the worst channel"
         )
     for key, text in (("clipped_share", "before"), ("clipped_share_after", "after")):
         if shares := step.get(key):

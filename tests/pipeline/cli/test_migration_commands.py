@@ -210,7 +210,7 @@ class Page(HTMLParser):
         self.open, self.loads = [], []
 
     def handle_starttag(self, tag, attrs):
-        if tag != "meta":
+        if tag not in ("meta", "br"):
             self.open.append(tag)
         self.loads += [value for key, value in attrs if key in ("src", "href")]
 
