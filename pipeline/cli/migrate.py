@@ -20,7 +20,7 @@ RANDOM, SEED = 16, 0
 @click.option("--labels", type=PATH, help="Their classes (.npy), to measure accuracy.")
 @click.option(
     "--samples",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 65536),
     default=256,
     show_default=True,
     help="Images to compare both models on.",

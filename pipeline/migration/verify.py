@@ -16,6 +16,9 @@ from pipeline.migration.model_file import read_float, sha256
 from pipeline.preparation.verification import random_images
 from pipeline.transforms.sequence import TOLERANCE
 
+MOST_RANDOM = 1024
+"""More than migrate makes; a damaged count must not fill the memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -56,7 +59,9 @@ def verify(path, *, model=None, output=None, calibration=None) -> list[Finding]:
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     try:
         return _findings(content, folder, model, output, calibration)
-    except (KeyError, TypeError, AttributeError) as error:
+    except CrossgradeError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path}: damaged certificate ({type(error).__name__}: {error})") from error
 
 
@@ -133,6 +138,8 @@ def _outputs(graphs, content, folder, calibration):
 def _images(graph, samples, folder, calibration):
     """Return the certified samples, else random ones, and whether they are the certified."""
     if samples["source"] == "random":
+        if not 0 < int(samples["count"]) <= MOST_RANDOM:
+            raise ValueError(f"{samples['count']} random samples")
         images = random_images(graph, samples["count"], samples["seed"])
         return images, array_sha256(images) == samples["sha256"]
     path = Path(calibration) if calibration is not None else folder / samples["path"]

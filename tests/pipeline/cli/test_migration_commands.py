@@ -159,6 +159,32 @@ def test_verify_refuses_what_is_no_certificate(tmp_path):
         assert isinstance(run(verify, tmp_path / name).exception, DataError)
 
 
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        (("samples", "count"), 10**15),
+        (("samples", "count"), "many"),
+        (("samples", "seed"), -1),
+        (("samples", "source"), None),
+        (("outputs", "max_abs_difference"), "small"),
+        (("input", "path"), 3),
+        (("target",), "akida_v7"),
+        (("verdict",), []),
+    ],
+)
+def test_a_damaged_certificate_is_refused_in_one_message(model, tmp_path, place, value):
+    run(migrate, model, "-o", tmp_path / "new.npz")
+    path = tmp_path / "new_certificate" / "certificate.json"
+    content = json.loads(path.read_text())
+    *outer, last = place
+    part = content[outer[0]] if outer else content
+    part[last] = value
+    path.write_text(json.dumps(content))
+    result = run(verify, path)
+    assert result.exit_code == 1
+    assert "content was changed" in result.output or isinstance(result.exception, CrossgradeError)
+
+
 MISUSE = [
     (["-o", "new.onnx"], "allowed suffixes: .h5, .keras, .npz"),
     (["-o", "old.npz"], "is MODEL itself"),
