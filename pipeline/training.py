@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from pipeline.graph.keras_io import from_keras_weights, to_keras
 from pipeline.native_notices import notices_hidden
 
 History = dict[str, list[float]]
+KEPT_BACK = 0.1
+SHORTEST_MOMENTUM = 0.9
+MEMORY_SHARE = 50
+"""Moving statistics average over at most a fiftieth of all steps."""
 
 
 def train(
@@ -28,8 +33,10 @@ def train(
 ) -> tuple[Graph, History]:
     """Return `graph` with trained weights, and the course of the training.
 
-    Integer labels train a classifier (cross-entropy), float labels a regression (mean squared
-    error). The weights of the last epoch are kept.
+    Integer labels train a classifier (cross-entropy), float labels a regression
+    (``regression_loss``). The weights of the last epoch are kept; with ``patience`` those of the
+    epoch that was best on a tenth of the training images, which is kept back for this and takes
+    the place of the validation images.
 
     Parameters
     ----------
@@ -38,10 +45,9 @@ def train(
     x_train, x_val : array of shape (n, height, width, channels)
         Images, in the dtype of the graph's input.
     y_train, y_val : array of shape (n,), or of the model's output for a regression
-    options : object with ``epochs, batch_size, optimizer, learning_rate, schedule``
-        Such as the configuration's section ``training``.
+    options : pipeline.config.Training
     seed : int
-        Of the order of images and of dropout.
+        Of the order of images, of dropout, and of the images kept back.
     progress : function of (epoch, epochs, metrics)
         Called after each epoch; epochs count from 1.
 
@@ -58,6 +64,8 @@ def train(
         When images or labels do not fit the model.
     """
     y_train = _targets(graph, x_train, y_train, "training")
+    if options.patience is not None:
+        (x_train, y_train), (x_val, y_val) = _keep_back(x_train, y_train, seed)
     validation = None
     if x_val is not None:
         validation = (x_val, _targets(graph, x_val, y_val, "validation"))
@@ -70,12 +78,21 @@ def train(
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    model = to_keras(graph)
     steps = options.epochs * -(-len(x_train) // options.batch_size)
-    loss, metric = _loss(keras, graph, y_train)
+    model = to_keras(with_momentum(graph, options.batchnorm_momentum, steps))
+    loss, metric = _loss(keras, graph, y_train, options.regression_loss)
     # Compilation by XLA would cost more seconds than these small models train.
     model.compile(_optimizer(keras, options, steps), loss, metrics=[metric], jit_compile=False)
     callbacks = []
+    if options.patience is not None:
+        watched = "val_accuracy" if metric.name == "accuracy" else f"val_{metric.name}"
+        stop = keras.callbacks.EarlyStopping(
+            monitor=watched,
+            mode="max" if metric.name == "accuracy" else "min",
+            patience=options.patience,
+            restore_best_weights=True,
+        )
+        callbacks.append(stop)
     if progress:
 
         def report(epoch, logs):
@@ -166,6 +183,28 @@ def tune(
     return graph.with_nodes(weights.get(node.name, node) for node in graph.nodes), {"loss": history}
 
 
+def with_momentum(graph: Graph, momentum: float | None, steps: int) -> Graph:
+    """Return `graph` with batch norms whose moving statistics follow within a training.
+
+    Parameters
+    ----------
+    graph : Graph
+    momentum : float or None
+        For all of them; None lowers the model's own where `steps` are too few for it: Keras'
+        default of 0.99 forgets its start in hundreds of steps, small trainings have no more.
+    steps : int
+        Updates of the weights in all.
+    """
+    longest = max(SHORTEST_MOMENTUM, 1 - MEMORY_SHARE / max(steps, 1))
+    nodes = []
+    for node in graph.nodes:
+        if node.op == "BatchNormalization":
+            found = min(node.attrs["momentum"], longest) if momentum is None else momentum
+            node = replace(node, attrs={**node.attrs, "momentum": found})
+        nodes.append(node)
+    return graph.with_nodes(nodes)
+
+
 def before_softmax(graph: Graph) -> Graph:
     """Return `graph` without the softmax it ends in, if it does."""
     last = graph.node(graph.output)
@@ -211,9 +250,19 @@ def _targets(graph, images, labels, role):
     return labels.astype(np.int64).reshape(-1, *output[:-1])
 
 
-def _loss(keras, graph, labels):
+def _keep_back(images, labels, seed):
+    """Return two parts of the training images: to train on, and to decide when to stop."""
+    count = max(round(KEPT_BACK * len(images)), 1)
+    if count >= len(images):
+        raise DataError(f"training.patience: {len(images)} images are too few to keep some back")
+    order = np.random.default_rng(seed).permutation(len(images))
+    return tuple((images[part], labels[part]) for part in (order[count:], order[:count]))
+
+
+def _loss(keras, graph, labels, regression_loss):
     if np.issubdtype(labels.dtype, np.floating):
-        return keras.losses.MeanSquaredError(), keras.metrics.MeanAbsoluteError()
+        losses = {"mae": keras.losses.MeanAbsoluteError, "mse": keras.losses.MeanSquaredError}
+        return losses[regression_loss](), keras.metrics.MeanAbsoluteError()
     last = graph.node(graph.output)
     is_softmax = last.op == "Softmax" or last.attrs.get("activation") == "softmax"
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not is_softmax)

@@ -25,13 +25,20 @@ ALLOWED = {
 }
 # Imported inside functions only, and only here.
 LATE = {
-    "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py"},
-    "keras": {"pipeline/graph/keras_io.py", "pipeline/training.py"},
-    "matplotlib": {"pipeline/confusion.py"},
-    "mlflow": {"pipeline/tracking.py"},
-    "platformdirs": {"pipeline/data/fashion_mnist.py"},
+    "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py", "pipeline/sweeps/launch.py"},
+    "PIL": {"pipeline/data/image_folder.py", "pipeline/data/tfds_sets.py"},
+    "keras": {
+        "pipeline/data/keras_sets.py",
+        "pipeline/graph/keras_io.py",
+        "pipeline/training.py",
+    },
+    "matplotlib": {"pipeline/confusion.py", "pipeline/sweeps/picture.py"},
+    "mlflow": {"pipeline/served_model.py", "pipeline/tracking.py"},
+    "platformdirs": {"pipeline/data/cache.py"},
+    "ray": {"pipeline/shards_ray.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {"pipeline/graph/keras_io.py", "pipeline/training.py"},
+    "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.
 OPTIONAL = {

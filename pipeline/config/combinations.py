@@ -13,10 +13,17 @@ def impossible(config: Config) -> Iterator[str]:
     data, quantization = config.data, config.quantization
     if data.name == "arrays" and not data.path:
         yield "data.path: found null; data.name=arrays needs the path of an .npz file"
+    if data.name == "image_folder" and not data.path:
+        yield "data.path: found null; data.name=image_folder needs a folder with one per class"
     if data.name in ("digits", "digits32") and data.path:
         yield (
             f"data.path: found {data.path!r}; data.name={data.name} comes with scikit-learn and "
             "takes no path; use data.name=arrays for your own images"
+        )
+    if data.name == "spoken_digits" and data.path:
+        yield (
+            f"data.path: found {data.path!r}; data.name=spoken_digits is spoken on this machine "
+            "and takes no path; use data.name=arrays for your own images"
         )
     if config.target.name not in known_targets():
         yield f"target.name: found '{config.target.name}'; allowed: {', '.join(known_targets())}"

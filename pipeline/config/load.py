@@ -110,7 +110,8 @@ def _value(field, hint, value, name, problems):
 
 def _fits(limits, value) -> bool:
     if "allowed" in limits:
-        return all(v in limits["allowed"] for v in (value if type(value) is tuple else (value,)))
+        values = value if type(value) is tuple else (value,)
+        return all(v in limits["allowed"] or _continues(v, limits["prefixes"]) for v in values)
     low, high, above = (limits.get(key) for key in ("low", "high", "above"))
     return (
         (low is None or value >= low)
@@ -119,9 +120,14 @@ def _fits(limits, value) -> bool:
     )
 
 
+def _continues(value, prefixes) -> bool:
+    return isinstance(value, str) and any(value.startswith(p) and value != p for p in prefixes)
+
+
 def _allowed(limits, kind, optional) -> str:
     if "allowed" in limits:
-        text = ", ".join(str(v) for v in limits["allowed"])
+        prefixed = (f"{prefix}<name>" for prefix in limits["prefixes"])
+        text = ", ".join(str(v) for v in (*limits["allowed"], *prefixed))
         text = f"a list of {text}" if typing.get_origin(kind) is tuple else text
     else:
         low, high, above = (limits.get(key) for key in ("low", "high", "above"))

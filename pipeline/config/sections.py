@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def one_of(default, *allowed):
-    """Return a field that takes one of `allowed`."""
-    return field(default=default, metadata={"allowed": allowed})
+def one_of(default, *allowed, prefixes=()):
+    """Return a field that takes one of `allowed`, or what follows one of `prefixes`."""
+    return field(default=default, metadata={"allowed": allowed, "prefixes": prefixes})
 
 
 def number(default, low=None, high=None, *, above=None):
@@ -27,17 +27,30 @@ class Data:
     Attributes
     ----------
     name : str
-        A source in `pipeline.data`.
+        A source in `pipeline.data`; ``keras:cifar10`` and ``tfds:cifar10`` are downloaded.
     path : str or None
         File or folder, where the source takes one.
+    image_size : int or None
+        Make pictures this many pixels high and wide, where the source has several sizes.
     train_samples, test_samples : int or None
         Use a subset, the first ones of a seeded shuffle; None uses all.
     seed : int
         Seed of the split and the subset.
     """
 
-    name: str = one_of("digits", "arrays", "digits", "digits32", "fashion_mnist")
+    name: str = one_of(
+        "digits",
+        "arrays",
+        "digits",
+        "digits32",
+        "fashion_mnist",
+        "image_folder",
+        "japanese_vowels",
+        "spoken_digits",
+        prefixes=("keras:", "tfds:"),
+    )
     path: str | None = None
+    image_size: int | None = number(None, 1, 4096)
     train_samples: int | None = number(None, 1)
     test_samples: int | None = number(None, 1)
     seed: int = number(0, 0, 2**32 - 1)
@@ -56,6 +69,16 @@ class Training:
     learning_rate : float
     schedule : {"cosine", "constant"}
         Learning rate over the training steps.
+    batchnorm_momentum : float or None
+        Of the moving statistics while training; None takes the model's own, or less where the
+        training is too short for it.
+    patience : int or None
+        Stop after so many epochs without improvement on a tenth of the training images, which is
+        then kept back, and keep the best weights; None trains all epochs on all images.
+    regression_loss : {"mae", "mse"}
+        For numbers instead of classes: mean absolute or mean squared error.
+    weights : str or None
+        Float model (.npz, .h5, .keras) to start from, layer by layer of the same name and shape.
     """
 
     epochs: int = number(15, 0)
@@ -63,6 +86,10 @@ class Training:
     optimizer: str = one_of("adam", "adam", "sgd")
     learning_rate: float = number(0.005, above=0)
     schedule: str = one_of("cosine", "cosine", "constant")
+    batchnorm_momentum: float | None = number(None, 0, 1)
+    patience: int | None = number(None, 1)
+    regression_loss: str = one_of("mae", "mae", "mse")
+    weights: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +254,16 @@ class Evaluate:
     samples : int or None
         Test images; None runs all.
     batch_size : int
+    workers : int
+        Processes that share the images. The result does not depend on it.
+    engine : {"processes", "ray"}
+        Where they run: on this machine, or on the Ray cluster that ``RAY_ADDRESS`` names.
     """
 
     samples: int | None = number(None, 1)
     batch_size: int = number(256, 1)
+    workers: int = number(1, 1, 1024)
+    engine: str = one_of("processes", "processes", "ray")
 
 
 @dataclass(frozen=True, kw_only=True)

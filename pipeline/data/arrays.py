@@ -19,7 +19,8 @@ DAMAGED = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib
 def load(options) -> Dataset:
     """Return the arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` of ``options.path``.
 
-    Nothing in the file is unpickled. Classes are the labels from 0 to the largest one.
+    Nothing in the file is unpickled. Classes are the labels from 0 to the largest one; where both
+    ``y`` are floats, they are numbers to estimate.
     """
     path = Path(options.path or "")
     if not path.is_file():
@@ -40,18 +41,20 @@ def load(options) -> Dataset:
             f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(names)) or 'nothing'}"
         )
     labels = [arrays[name] for name in ("y_train", "y_test")]
+    if all(y.dtype.kind == "f" for y in labels):
+        arrays |= {name: arrays[name].astype(np.float32) for name in ("y_train", "y_test")}
+        return Dataset(classes=(), **_origin(path), **arrays)
     whole = [y for y in labels if y.dtype.kind in "iu" and y.size]
     classes = max((int(y.max()) for y in whole), default=0) + 1
     for name in ("y_train", "y_test"):
         if arrays[name].dtype.kind in "iu":
             arrays[name] = arrays[name].astype(np.int64)
-    return Dataset(
-        name=str(path),
-        source=f"file {path.name}",
-        licence="the user's own",
-        classes=tuple(str(label) for label in range(max(classes, 1))),
-        **arrays,
-    )
+    names = tuple(str(label) for label in range(max(classes, 1)))
+    return Dataset(classes=names, **_origin(path), **arrays)
+
+
+def _origin(path) -> dict[str, str]:
+    return {"name": str(path), "source": f"file {path.name}", "licence": "the user's own"}
 
 
 def fingerprint(path) -> str:

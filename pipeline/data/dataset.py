@@ -1,4 +1,4 @@
-"""Labelled images, split into training and test."""
+"""Images with labels or with numbers, split into training and test."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pipeline.errors import DataError
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dataset:
-    """A classification data set; images stay integers, rescaling belongs to the model.
+    """A data set; images stay integers, rescaling belongs to the model.
 
     Attributes
     ----------
     name, source, licence : str
         What it is, where it comes from, under which terms.
     classes : tuple of str
-        Name of each label.
-    x_train, x_test : uint8 array of shape (n, height, width, channels)
+        Name of each label; empty where a number is to be estimated (regression).
+    x_train, x_test : uint8 or int8 array of shape (n, height, width, channels)
     y_train, y_test : int64 array of shape (n,)
-        Index into `classes`.
+        Index into `classes`; float32 numbers for a regression.
 
     Raises
     ------
@@ -52,13 +52,16 @@ class Dataset:
 
     def _split_problems(self, split: str) -> Iterator[str]:
         images, labels = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
-        if images.dtype != np.uint8 or images.ndim != 4:
+        if images.dtype not in (np.uint8, np.int8) or images.ndim != 4:
             yield (
-                f"x_{split} is {images.dtype} of shape {images.shape}; needed: uint8 of shape "
-                "(images, height, width, channels), not rescaled"
+                f"x_{split} is {images.dtype} of shape {images.shape}; needed: uint8 (or int8) of "
+                "shape (images, height, width, channels), not rescaled"
             )
         elif 0 in images.shape:
             yield f"x_{split} is empty, shape {images.shape}"
+        if self.is_regression:
+            yield from self._number_problems(split)
+            return
         if labels.dtype.kind not in "iu" or labels.ndim != 1:
             yield (
                 f"y_{split} is {labels.dtype} of shape {labels.shape}; needed: whole numbers of "
@@ -72,6 +75,21 @@ class Dataset:
                 f"y_{split} holds labels from {labels.min()} to {labels.max()}; allowed: 0 to "
                 f"{len(self.classes) - 1}"
             )
+
+    def _number_problems(self, split: str) -> Iterator[str]:
+        images, numbers = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+        if numbers.dtype != np.float32 or numbers.shape != (len(images),):
+            yield (
+                f"y_{split} is {numbers.dtype} of shape {numbers.shape}; needed: float32 of shape "
+                f"({len(images)},), one number for each image"
+            )
+        elif not np.isfinite(numbers).all():
+            yield f"y_{split} holds numbers that are not finite"
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether a number is to be estimated instead of a class."""
+        return not self.classes
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -37,33 +38,76 @@ def unpack_package(package: str, folder: str, destination: Path) -> None:
         f"install the Debian package {package}, or set data.path to a folder with its files, or "
         "choose data=digits"
     )
+    _unpack((package,), destination, advice, _flat(folder))
+
+
+def unpack_packages(packages: Sequence[str], destination: Path) -> None:
+    """Put all files of several packages into `destination`, as the system would, all or none.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        The first one's name is given as advice where they cannot be had.
+    destination : path
+        New folder, made by renaming a finished one.
+
+    Raises
+    ------
+    DataError
+        As `unpack_package`.
+    """
+    advice = f"install the Debian package {packages[0]}, or choose data=digits"
+    _unpack(packages, destination, advice, _whole)
+
+
+def _unpack(packages, destination, advice, place) -> None:
+    names = ", ".join(packages)
     if shutil.which("apt-get") is None:
-        raise DataError(f"{package}: this machine has no apt-get to fetch it; {advice}")
+        raise DataError(f"{names}: this machine has no apt-get to fetch it; {advice}")
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as work:
-        run = subprocess.run(
-            ["apt-get", "download", package], cwd=work, capture_output=True, text=True, check=False
-        )
-        archives = list(Path(work).glob("*.deb"))
-        if run.returncode or len(archives) != 1:
+        command = ["apt-get", "download", *packages]
+        run = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+        archives = sorted(Path(work).glob("*.deb"))
+        if run.returncode or len(archives) != len(packages):
             reason = " ".join(run.stderr.split()) or f"exit status {run.returncode}"
-            raise DataError(f"{package}: apt-get could not fetch it ({reason}); {advice}")
+            raise DataError(f"{names}: apt-get could not fetch it ({reason}); {advice}")
         files = Path(work) / "files"
         files.mkdir()
         try:
-            _extract(archives[0].read_bytes(), folder, files)
+            for archive in archives:
+                _extract(archive.read_bytes(), files, place)
         except (tarfile.TarError, ValueError, OSError, EOFError) as error:
-            raise DataError(f"{package}: damaged package ({error}); {advice}") from error
+            raise DataError(f"{names}: damaged package ({error}); {advice}") from error
         shutil.rmtree(destination, ignore_errors=True)
         os.replace(files, destination)
 
 
-def _extract(package: bytes, folder: str, destination: Path) -> None:
+def _extract(package: bytes, destination: Path, place) -> None:
     with tarfile.open(fileobj=io.BytesIO(_member(package, "data.tar"))) as archive:
         for member in archive:
-            path = Path(member.name.removeprefix("./"))
-            if member.isfile() and path.parent == Path(folder):
-                (destination / path.name).write_bytes(archive.extractfile(member).read())
+            path = place(Path(member.name.removeprefix("./")))
+            if path is None or not (member.isfile() or member.issym()):
+                continue
+            target = destination / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if member.issym():
+                # Links within their folder name versions of libraries; others are not needed.
+                if Path(member.linkname).name == member.linkname:
+                    target.symlink_to(member.linkname)
+                continue
+            target.write_bytes(archive.extractfile(member).read())
+            target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _flat(folder):
+    """Return where the files of one folder go: by their names; None for others."""
+    return lambda path: Path(path.name) if path.parent == Path(folder) else None
+
+
+def _whole(path):
+    """Return where a file of a package goes; None for a path that leads outside."""
+    return None if path.is_absolute() or ".." in path.parts else path
 
 
 def _member(package: bytes, prefix: str) -> bytes:

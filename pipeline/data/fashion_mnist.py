@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data.cache import cache_folder
 from pipeline.data.dataset import Dataset
 from pipeline.data.debian import unpack_package
 from pipeline.errors import DataError
@@ -65,11 +66,7 @@ def _folder(path, system, cache):
         if lacking:
             raise DataError(f"data.path: '{path}' lacks {', '.join(lacking)}")
         return Path(path)
-    if cache is None:
-        from platformdirs import user_cache_path
-
-        cache = user_cache_path("crossgrade")
-    cached = Path(cache) / "fashion_mnist"
+    cached = (cache_folder() if cache is None else Path(cache)) / "fashion_mnist"
     for folder in (system, cached):
         if not _lacking(folder):
             return folder

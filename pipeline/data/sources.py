@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from pipeline.data import arrays
+from pipeline.data import arrays, image_folder
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
 
-SOURCES = ("arrays", "digits", "digits32", "fashion_mnist")
+SOURCES = (
+    "arrays",
+    "digits",
+    "digits32",
+    "fashion_mnist",
+    "image_folder",
+    "japanese_vowels",
+    "spoken_digits",
+)
+LIBRARIES = {"keras": "keras_sets", "tfds": "tfds_sets"}
+"""What stands before the colon of a name, and its module."""
+OWN = {"arrays": arrays.fingerprint, "image_folder": image_folder.fingerprint}
+"""Sources whose content is the user's, and may change."""
 
 
 def known_sources() -> tuple[str, ...]:
@@ -23,22 +35,25 @@ def load_data(options) -> Dataset:
     Parameters
     ----------
     options : pipeline.config.Data
-        ``name``, ``path``, ``train_samples``, ``test_samples`` and ``seed``.
+        ``name``, ``path``, ``image_size``, ``train_samples``, ``test_samples`` and ``seed``.
 
     Raises
     ------
     DataError
         When the source is unknown, or its files are missing or damaged.
     """
-    if options.name not in SOURCES:
-        raise DataError(f"data.name: found '{options.name}'; known sources: {', '.join(SOURCES)}")
-    dataset = import_module(f"pipeline.data.{options.name}").load(options)
+    library, colon, _ = options.name.partition(":")
+    module = LIBRARIES.get(library) if colon else options.name
+    if module is None or not (colon or module in SOURCES):
+        known = ", ".join((*SOURCES, *(f"{name}:<name>" for name in LIBRARIES)))
+        raise DataError(f"data.name: found '{options.name}'; known sources: {known}")
+    dataset = import_module(f"pipeline.data.{module}").load(options)
     return dataset.subset(options.train_samples, options.test_samples, seed=options.seed)
 
 
 def fingerprint(options) -> str | None:
-    """Return the SHA-256 of the user's file; None for a source whose content never changes."""
-    return arrays.fingerprint(options.path) if options.name == "arrays" else None
+    """Return the SHA-256 of the user's files; None for a source whose content never changes."""
+    return OWN[options.name](options.path) if options.name in OWN else None
 
 
 def check_unchanged(options, built: Mapping) -> None:

@@ -15,7 +15,10 @@ from pipeline.transforms import TRANSFORMS
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 MODEL = {"name": "m", "input": {"shape": [8, 8, 1]}, "layers": [{"Flatten": {}}]}
-NEEDED = {"data=arrays": ["data.path=images.npz"]}
+NEEDED = {
+    "data=arrays": ["data.path=images.npz"],
+    "data=image_folder": ["data.path=images"],
+}
 
 
 def choices():
@@ -63,7 +66,10 @@ def test_every_target_has_a_choice(name):
     [
         ({"quantisation": {}}, "quantisation: unknown key; did you mean quantization?"),
         ({"quantization": {"weight_bitz": 4}}, "did you mean quantization.weight_bits?"),
-        ({"quantization": {"weight_bits": 3}}, "quantization.weight_bits: found 3; allowed: 2, 4, 8"),
+        (
+            {"quantization": {"weight_bits": 3}},
+            "quantization.weight_bits: found 3; allowed: 2, 4, 8",
+        ),
         ({"quantization": {"weight_bits": "8"}}, "quantization.weight_bits: found '8'"),
         ({"quantization": {"weight_bits": True}}, "quantization.weight_bits: found True"),
         ({"quantization": {"equalize": 1}}, "quantization.equalize: found 1; allowed: true or fal"),

@@ -1,0 +1,65 @@
+"""Arrays that cost time to make or to fetch, kept in the user's cache and checked by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import DataError
+from simulator.archive import ArchiveError, read_archive, write_archive
+
+KIND = "dataset"
+Arrays = Mapping[str, np.ndarray]
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder for crossgrade, which may not exist yet."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("crossgrade")
+
+
+def digest(arrays: Arrays) -> str:
+    """Return the SHA-256 of names, types, shapes and values, in hexadecimal."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        found.update(array)
+    return found.hexdigest()
+
+
+def cached(path: Path, recipe: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray]:
+    """Return the arrays in `path`, made by `make` when they are not there yet.
+
+    Parameters
+    ----------
+    path : path
+    recipe : str
+        Whatever decides the content; a file of another recipe is made anew.
+    make : function without arguments
+
+    Raises
+    ------
+    DataError
+        When the file is damaged, or its content is not what was written.
+    """
+    if path.is_file():
+        try:
+            header, arrays = read_archive(path, KIND)
+        except ArchiveError as error:
+            raise DataError(f"{error}; delete the file and try again") from error
+        if header.get("recipe") == recipe:
+            if digest(arrays) != header.get("sha256"):
+                raise DataError(
+                    f"{path}: its content has changed since it was written; delete the file and"
+                    " try again"
+                )
+            return arrays
+    arrays = dict(make())
+    header = {"kind": KIND, "recipe": recipe, "sha256": digest(arrays)}
+    write_archive(path, header, arrays)
+    return arrays

@@ -1,0 +1,67 @@
+"""The data sets of TensorFlow Datasets: ``data.name=tfds:cifar10``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.data.dataset import Dataset
+from pipeline.errors import DataError
+
+SPLITS = ("train", "test")
+
+
+def load(options) -> Dataset:
+    """Return the images of the set after the colon of ``options.name``.
+
+    ``options.path`` is the folder that TensorFlow Datasets keeps its files in. Images are read one
+    by one, only as many as ``data.train_samples`` and ``data.test_samples`` ask for, and brought to
+    ``data.image_size`` where that is given.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise DataError(
+            f"data.name: '{options.name}' needs the package tensorflow-datasets (pip install"
+            " tensorflow-datasets) and a network"
+        ) from error
+    name = options.name.partition(":")[2]
+    wanted = dict(zip(SPLITS, (options.train_samples, options.test_samples), strict=True))
+    slices = [s if wanted[s] is None else f"{s}[:{wanted[s]}]" for s in SPLITS]
+    try:
+        # Unknown names and missing splits are ValueError, failed downloads OSError.
+        parts, info = tfds.load(
+            name, split=slices, as_supervised=True, with_info=True, data_dir=options.path
+        )
+    except (ValueError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(
+            f"data.name: '{options.name}' cannot be had ({reason}); it needs pairs of image and"
+            " label, the splits train and test, and a network the first time"
+        ) from error
+    arrays = {}
+    for split, part in zip(SPLITS, parts, strict=True):
+        pairs = list(_examples(tfds.as_numpy(part), options.image_size))
+        if len({image.shape for image, _ in pairs}) > 1:
+            raise DataError(f"{options.name}: images of several sizes; set data.image_size")
+        arrays[f"x_{split}"] = np.stack([image for image, _ in pairs])
+        arrays[f"y_{split}"] = np.array([label for _, label in pairs], np.int64)
+    return Dataset(
+        name=options.name,
+        source=f"TensorFlow Datasets, {info.full_name}",
+        licence=(getattr(info, "license", None) or "see the set's own page"),
+        classes=tuple(info.features["label"].names),
+        **arrays,
+    )
+
+
+def _examples(pairs, size):
+    for image, label in pairs:
+        yield (image if size is None else _resized(image, size)), int(label)
+
+
+def _resized(image, size):
+    from PIL import Image
+
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    pixels = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.array(pixels, np.uint8).reshape(size, size, -1)
