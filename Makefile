@@ -46,7 +46,7 @@ ui: $(READY) ## open MLflow on http://127.0.0.1:5000
 	@mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --workers 1 --host 127.0.0.1 --port 5000
 
 lock: ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --no-header --quiet --output-file requirements.lock
 
 N ?= 30
 SEED ?= 0

@@ -12,6 +12,9 @@ from omegaconf import OmegaConf
 
 from pipeline import files
 
+WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
+"""Parameters that change how a result is computed, and not the result."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Record:
@@ -29,6 +32,10 @@ class Record:
         The program, its summary, metrics and plots.
     fingerprint : str
         Equal for runs with equal parameters, metrics and program.
+    program : path or None
+        The program among the artifacts.
+    refusal : str
+        Why there is no result.
     """
 
     name: str
@@ -36,13 +43,15 @@ class Record:
     metrics: dict[str, float]
     artifacts: tuple[Path, ...]
     fingerprint: str
+    program: Path | None = None
+    refusal: str = ""
 
 
 def gather(root) -> Record:
     """Return the record of the run whose files lie under `root`."""
     root = Path(root)
     values = OmegaConf.to_container(OmegaConf.load(root / files.PARAMS), resolve=True)
-    params = {key: "null" if value is None else str(value) for key, value in flatten(values)}
+    params = text_params(flatten(values))
     figures = {
         path.stem: files.read_json(path) for path in sorted((root / files.METRICS).glob("*.json"))
     }
@@ -53,7 +62,8 @@ def gather(root) -> Record:
     folders = (files.METRICS, files.PLOTS)
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
-    digest = hashlib.sha256(json.dumps([params, metrics], sort_keys=True).encode())
+    decisive = {key: value for key, value in params.items() if key not in WITHOUT_EFFECT}
+    digest = hashlib.sha256(json.dumps([decisive, metrics], sort_keys=True).encode())
     digest.update((root / files.PROGRAM).read_bytes())
     bits = "/".join(
         params[f"quantization.{key}"]
@@ -65,7 +75,13 @@ def gather(root) -> Record:
         metrics=metrics,
         artifacts=tuple(artifacts),
         fingerprint=digest.hexdigest(),
+        program=root / files.PROGRAM,
     )
+
+
+def text_params(leaves) -> dict[str, str]:
+    """Return dotted names and values as the texts that records hold."""
+    return {key: "null" if value is None else str(value) for key, value in leaves}
 
 
 def flatten(values, prefix="") -> Iterator[tuple[str, object]]:

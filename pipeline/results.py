@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.record import Record
 
@@ -26,21 +26,6 @@ def results_table(record: Record, where: str) -> str:
         ("saturated values", figure("saturated", ",.0f")),
         ("MLflow run", where),
     ]
-    return align(rows)
-
-
-def sweep_table(points: Iterable[tuple[Mapping, Mapping]], keys: Sequence[str]) -> str:
-    """Return one line per point of a sweep: what was varied, and what came out."""
-    figures = {"float": "float_accuracy", "emulator": "accuracy", "agreement": "agreement"}
-    rows = [(*keys, *figures, "weight bytes")]
-    for params, metrics in points:
-        rows.append(
-            (
-                *(str(params.get(key, "")) for key in keys),
-                *(f"{metrics[f'evaluate.{name}']:.4f}" for name in figures.values()),
-                f"{metrics['evaluate.weight_bytes']:,.0f}",
-            )
-        )
     return align(rows)
 
 

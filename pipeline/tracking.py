@@ -1,20 +1,35 @@
-"""Keep runs in MLflow; the only module that knows it."""
+"""Keep runs in MLflow, each complete and once, also after an interruption."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from filelock import FileLock
+
+from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.record import Record
 
 EXPERIMENT = "crossgrade"
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
+SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
 BATCH = 100
 """MLflow takes at most this many parameters or tags in one call."""
+ANSWER_SECONDS = 5
+NOTE_LENGTH = 5000
+"""MLflow refuses longer tags in some stores."""
+
+
+class StoreUnavailable(CrossgradeError):
+    """A tracking server does not answer; what it should keep can be recorded later."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,8 @@ def local_store(root) -> str:
 def track(record: Record, store: str, root, *, parent: str | None = None) -> Tracked:
     """Record one run, unless an equal one exists under the same parent.
 
+    A run that was begun and not ended, by a process that was killed, is completed.
+
     Parameters
     ----------
     record : Record
@@ -50,72 +67,120 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
         Folder for artifacts of a new experiment in a local store.
     parent : str, optional
         Run that this one is a point of.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the store does not answer, or stops to answer.
     """
-    client, experiment = _open(store, root)
-    condition = f"tags.`{FINGERPRINT}` = '{record.fingerprint}' and attributes.status = 'FINISHED'"
-    if parent:
-        condition += f" and tags.`{PARENT}` = '{parent}'"
-    for run in client.search_runs([experiment], condition):
-        if parent or PARENT not in run.data.tags:
-            return Tracked(run.info.run_id, store, True)
-    tags = {FINGERPRINT: record.fingerprint} | ({PARENT: parent} if parent else {})
-    run_id = client.create_run(experiment, tags=tags, run_name=record.name).info.run_id
-    status = "FAILED"
-    try:
+    final = "FAILED" if record.refusal else "FINISHED"
+    with _open(store, root) as (client, experiment):
+        condition = f"tags.`{FINGERPRINT}` = '{record.fingerprint}'"
+        if parent:
+            condition += f" and tags.`{PARENT}` = '{parent}'"
+        run_id = None
+        for run in client.search_runs([experiment], condition):
+            if parent or PARENT not in run.data.tags:
+                if run.info.status == final:
+                    return Tracked(run.info.run_id, store, True)
+                run_id = run.info.run_id
+        if run_id is None:
+            tags = {FINGERPRINT: record.fingerprint} | ({PARENT: parent} if parent else {})
+            run = client.create_run(experiment, tags=tags, run_name=record.name)
+            run_id = run.info.run_id
         _log(client, run_id, record)
-        status = "FINISHED"
-    finally:
-        client.set_terminated(run_id, status)
+        client.set_terminated(run_id, final)
     return Tracked(run_id, store, False)
 
 
-def start_sweep(store: str, root, name: str, overrides: Mapping[str, str]) -> str:
-    """Create the run that a sweep's points belong to, and the store itself if it is new.
-
-    A fresh store must be made before points run side by side: its tables are created once.
-    """
-    client, experiment = _open(store, root)
-    run_id = client.create_run(experiment, run_name=name).info.run_id
-    for key, value in overrides.items():
-        client.log_param(run_id, key, value)
-    return run_id
-
-
-def end_sweep(store: str, root, run_id: str, *, complete: bool) -> list[tuple[dict, dict]]:
-    """Close a sweep and return the parameters and metrics of its points, oldest first."""
-    client, experiment = _open(store, root)
-    client.set_terminated(run_id, "FINISHED" if complete else "FAILED")
-    found = client.search_runs(
-        [experiment], f"tags.`{PARENT}` = '{run_id}'", order_by=["attributes.start_time ASC"]
-    )
-    points = [(run.data.params, run.data.metrics) for run in found]
-    client.log_metric(run_id, "points", len(points))
-    return points
+def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, str]) -> str:
+    """Return the run of the sweep called `key`, made when there is none, as a running one."""
+    with _open(store, root) as (client, experiment):
+        found = client.search_runs([experiment], f"tags.`{SWEEP}` = '{key}'")
+        if found:
+            run_id = found[0].info.run_id
+        else:
+            tags = {SWEEP: key}
+            run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+        client.update_run(run_id, status="RUNNING")
+        for name, value in params.items():
+            client.log_param(run_id, name, value)
+        return run_id
 
 
-def _open(store, root):
-    """Return a client and the id of our experiment."""
+def end_sweep(
+    store: str,
+    root,
+    run_id: str,
+    *,
+    status: str,
+    metrics: Mapping[str, float],
+    note: str,
+    artifacts: Sequence[Path],
+) -> None:
+    """Put what a sweep shows as a whole on its run, and close it with `status`."""
+    with _open(store, root) as (client, _):
+        for name, value in metrics.items():
+            client.log_metric(run_id, name, value, timestamp=0, step=0)
+        client.set_tag(run_id, NOTE, note[:NOTE_LENGTH])
+        for path in artifacts:
+            client.log_artifact(run_id, str(path))
+        client.set_terminated(run_id, status)
+
+
+@contextmanager
+def _open(store: str, root) -> Iterator[tuple]:
+    """Yield a client and the id of our experiment; tell an absent server from a wrong address."""
+    remote = store.startswith(("http://", "https://"))
+    if remote:
+        # Its own retries would keep a stage waiting for minutes.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        _answers(store)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     for name in ("alembic", "mlflow"):  # a new store tells of every table
         logging.getLogger(name).setLevel(logging.WARNING)
-
     try:
         client = MlflowClient(tracking_uri=store)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment is not None:
-            return client, experiment.experiment_id
-        location = None
-        if store.startswith("sqlite:"):
-            location = (Path(root).resolve() / "mlruns").as_uri()
-        return client, client.create_experiment(EXPERIMENT, artifact_location=location)
+        yield client, _experiment(client, store, root)
     except MlflowException as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"MLflow store {store}: cannot be used ({reason})") from error
+        kind = StoreUnavailable if remote else ConfigError
+        raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
+    except OSError as error:  # those of the HTTP client among them
+        if not remote:
+            raise
+        raise StoreUnavailable(f"MLflow store {store}: stopped answering ({error})") from error
 
 
-def _log(client, run_id, record):
+def _answers(store: str) -> None:
+    try:
+        urllib.request.urlopen(f"{store.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
+    except urllib.error.HTTPError:
+        pass  # it answers, in its own way
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise StoreUnavailable(f"MLflow store {store}: does not answer ({reason})") from error
+
+
+def _experiment(client, store: str, root) -> str:
+    """Return the id of our experiment; one process at a time makes the tables of a new store."""
+    if not store.startswith("sqlite:"):
+        return _find_or_create(client, None)
+    with FileLock(Path(root).resolve() / "mlflow.db.lock"):
+        return _find_or_create(client, (Path(root).resolve() / "mlruns").as_uri())
+
+
+def _find_or_create(client, location: str | None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return found.experiment_id
+    return client.create_experiment(EXPERIMENT, artifact_location=location)
+
+
+def _log(client, run_id: str, record: Record) -> None:
+    """Log everything; again on top of a part of it gives the same."""
     from mlflow.entities import Metric, Param
 
     for batch in _batches(record.params.items()):
@@ -125,6 +190,15 @@ def _log(client, run_id, record):
     for path in record.artifacts:
         folder = path.parent.name if path.parent.name in ("metrics", "plots") else None
         client.log_artifact(run_id, str(path), folder)
+    if record.refusal:
+        client.set_tag(run_id, OUTCOME, "refused")
+        client.set_tag(run_id, NOTE, record.refusal[:NOTE_LENGTH])
+    if record.program is not None:
+        from pipeline.served_model import save_served_model
+
+        with tempfile.TemporaryDirectory() as folder:
+            save_served_model(record.program, Path(folder) / "model")
+            client.log_artifacts(run_id, str(Path(folder) / "model"), "model")
 
 
 def _batches(items) -> Iterator[list]:

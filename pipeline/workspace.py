@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,20 +16,32 @@ from pipeline.errors import CrossgradeError
 from pipeline.files import PARAMS
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
+STAGES = ("compose", "build", "transform", "quantize", "convert", "evaluate", "track")
 KEEP_PARAMS = "CROSSGRADE_KEEP_PARAMS"
 
 
 class StageFailed(CrossgradeError):
-    """A stage refused; it has said why."""
+    """A stage stopped; its output says where."""
+
+
+class StageRefused(StageFailed):
+    """A stage refused what it was given, and said why."""
 
 
 def reproduce(folder, *stages: str, quiet: bool = False) -> None:
     """Run ``dvc repro`` in `folder` for `stages` (all when none), with params.yaml as it is.
 
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing; the error holds what a stage said.
+
     Raises
     ------
+    StageRefused
+        When `quiet` and a stage refuses, with its message.
     StageFailed
-        When a stage fails; its own message stands above.
+        When a stage fails; without `quiet` its own message stands above.
     """
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
@@ -41,35 +55,66 @@ def reproduce(folder, *stages: str, quiet: bool = False) -> None:
         text=True,
     )
     if result.returncode:
-        tail = (result.stderr or "").strip().splitlines()
-        said = f" ({'; '.join(tail)})" if tail else ""
+        said = (result.stderr or "").strip()
+        if refusal := _refusal(said):
+            raise StageRefused(refusal)
+        said = f" ({'; '.join(said.splitlines()[-20:])})" if said else ""
         raise StageFailed(f"dvc repro stopped with status {result.returncode}{said}")
 
 
-def make_workspace(root, folder, values: Mapping) -> Path:
-    """Make a copy of the code in `folder`, with `values` as params.yaml and the cache of `root`.
+def _refusal(said: str) -> str | None:
+    """Return what a stage said when it refused, None when it stopped for another reason."""
+    said = said.partition("ERROR: failed to reproduce")[0]
+    found = re.search(rf"^({'|'.join(STAGES)}): .*", said, re.MULTILINE | re.DOTALL)
+    if "Traceback (most recent call last)" in said or found is None:
+        return None
+    return found.group(0).strip()
 
-    Parameters
-    ----------
-    root : path-like
-        The repository.
-    folder : path-like
-        Made new; needs no git.
-    values : mapping
-        A composed configuration; a relative ``data.path`` is taken from `root`.
-    """
-    root, folder = Path(root).resolve(), Path(folder).resolve()
+
+def prepare_without_git(root) -> bool:
+    """Tell DVC when `root` is not under git; return whether that was needed."""
+    root = Path(root).resolve()
+    local = root / ".dvc" / "config.local"
+    if any((folder / ".git").exists() for folder in (root, *root.parents)) or local.exists():
+        return False
+    local.parent.mkdir(exist_ok=True)
+    local.write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    return True
+
+
+def copy_code(root, folder) -> None:
+    """Copy what the stages run from, byte code excluded."""
+    root, folder = Path(root), Path(folder)
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    folder.mkdir(parents=True)
     for name in CODE:
         if (root / name).is_dir():
             shutil.copytree(root / name, folder / name, ignore=ignore)
         elif (root / name).is_file():
-            folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, folder / name)
+
+
+def make_workspace(code, folder, values: Mapping, *, root) -> Path:
+    """Make a copy of the code in `folder`, with `values` as params.yaml and the cache of `root`.
+
+    Parameters
+    ----------
+    code : path-like
+        The repository, or a copy of its code.
+    folder : path-like
+        Made new; needs no git.
+    values : mapping
+        A composed configuration; a relative ``data.path`` is taken from `root`.
+    root : path-like
+        The repository.
+    """
+    root, folder = Path(root).resolve(), Path(folder).resolve()
+    copy_code(code, folder)
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text(
         "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-        f"[cache]\n    dir = {root / '.dvc' / 'cache'}\n    type = reflink,hardlink,copy\n",
+        f"    site_cache_dir = {folder / '.dvc' / 'site'}\n"
+        f"[cache]\n    dir = {cache_folder(root)}\n    type = reflink,hardlink,copy\n",
         encoding="utf-8",
     )
     data = dict(values["data"])
@@ -77,3 +122,11 @@ def make_workspace(root, folder, values: Mapping) -> Path:
         data["path"] = str(root / data["path"])
     write_params({**values, "data": data}, folder / PARAMS)
     return folder
+
+
+def cache_folder(root) -> Path:
+    """Return where the repository keeps DVC's cache (``dvc cache dir``), as an absolute path."""
+    settings = Path(root) / ".dvc"
+    found = configparser.ConfigParser(interpolation=None)
+    found.read([settings / "config", settings / "config.local"], encoding="utf-8")
+    return (settings / found.get("cache", "dir", fallback="cache")).resolve()

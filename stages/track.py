@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 from pipeline.config import load
 from pipeline.data import check_unchanged
 from pipeline.files import TABLE, metrics_path, read_json, write_text
+from pipeline.outbox import keep
 from pipeline.record import gather
 from pipeline.results import results_table
 from pipeline.stage import run
-from pipeline.tracking import local_store, track
+from pipeline.tracking import StoreUnavailable, local_store, track
 
 
 def main() -> None:
@@ -20,9 +22,16 @@ def main() -> None:
     root = Path.cwd()
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     record = gather(root)
-    tracked = track(record, store, root)
-    write_text(TABLE, results_table(record, f"{tracked.run_id} in {store}"))
-    print(f"track: {tracked.message}")
+    try:
+        tracked = track(record, store, root)
+        where, message = f"{tracked.run_id} in {store}", tracked.message
+    except StoreUnavailable as error:
+        logging.warning("%s", error)
+        folder = keep(record, root, store)
+        where = f"not yet; kept in {folder}"
+        message = f"results are kept in {folder}; 'crossgrade track --resume' records them"
+    write_text(TABLE, results_table(record, where))
+    print(f"track: {message}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ COMMANDS = {
     "summary": "Print a program's layers, and what exceeds the chip's limits.",
     "diff": "Compare two programs layer by layer, and on images.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
+    "track": "Record runs in MLflow that could not be recorded before.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
 }
 """Subcommand, which is also the name of its module, to its line in the help."""

@@ -1,0 +1,48 @@
+"""``crossgrade track``: record in MLflow what could not be recorded when it was made."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--resume", is_flag=True, help="Record what is kept; without it, only list that.")
+@click.option("--store", help="MLflow's address, if another one than it was meant for.")
+def command(resume: bool, store: str | None) -> None:
+    """List, or record, runs and sweeps of this repository that MLflow does not have yet.
+
+    They are kept when a tracking server does not answer, or when a sweep was killed. Each one
+    is recorded once, also when it was recorded in part before.
+    """
+    from dataclasses import replace
+    from pathlib import Path
+
+    from pipeline.outbox import discard, kept
+    from pipeline.sweeps.recorder import is_recorded, record_sweep
+    from pipeline.sweeps.sweep import is_running, sweeps
+    from pipeline.tracking import track
+
+    root, waiting = Path.cwd(), 0
+    for folder, record, meant in kept(root):
+        waiting += 1
+        if resume:
+            click.echo(f"{record.name}: {track(record, store or meant, root).message}")
+            discard(folder)
+        else:
+            click.echo(f"{record.name}: kept in {folder} for {meant}")
+    for sweep in sweeps(root):
+        if is_recorded(sweep):
+            continue
+        waiting += 1
+        if is_running(sweep):
+            click.echo(f"{sweep.name}: is running and records itself")
+        elif resume:
+            chosen = replace(sweep, store=store or sweep.store, root=str(root))
+            run_id = record_sweep(chosen)
+            click.echo(f"{sweep.name}: recorded in MLflow as run {run_id}")
+        else:
+            click.echo(f"{sweep.name}: kept in {sweep.folder} for {sweep.store}")
+    if not waiting:
+        click.echo("everything is recorded")
+    elif not resume:
+        click.echo("'crossgrade track --resume' records them")

@@ -1,0 +1,174 @@
+"""The front of a sweep: Hydra makes the points and launches them, MLflow keeps them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.config import check
+from pipeline.config.compose import compose, plain
+from pipeline.config.overrides import read_overrides
+from pipeline.errors import ConfigError, CrossgradeError
+from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
+from pipeline.sweeps.pareto import terminal_table
+from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
+from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
+from pipeline.tracking import StoreUnavailable, local_store
+
+OBJECTIVES = "--objectives"
+DEFAULT_OBJECTIVES = ("accuracy", "weight_bytes")
+ALLOWED_OBJECTIVES = (
+    "accuracy",
+    "float_accuracy",
+    "agreement",
+    "weight_bytes",
+    "macs",
+    "effective_macs",
+    "energy_proxy",
+    "sparsity",
+    "saturated",
+)
+
+
+def launch(arguments: Sequence[str]) -> None:
+    """Run every combination, each in its own workspace, as children of one MLflow run.
+
+    The same command goes on with a sweep that was interrupted.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Overrides with several values each, options of Hydra's launchers and sweepers, and
+        ``--objectives name,name``: what an optimizer gets from each point.
+
+    Raises
+    ------
+    ConfigError
+        For unknown names, before anything runs. Impossible points do not raise.
+    CrossgradeError
+        When points failed or were not reached; the same command tries those again.
+    """
+    objectives, overrides = _objectives(arguments)
+    root = Path.cwd()
+    read_overrides(overrides, root / "conf")
+    _check_names(overrides)
+    store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
+    with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
+        make_folders(sweep)
+        if begun:
+            logging.info("going on with %s: %d points done", sweep.folder, len(sweep.outcomes()))
+        rest = [o for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
+        folder = os.path.relpath(sweep.folder, root)
+        stopped = True
+        try:
+            with Recorder(sweep, _announce):
+                stopped = _run_hydra(sweep, [f'{FOLDER_OVERRIDE}"{folder}"', *rest])
+        finally:
+            failed = any(outcome.state == FAILED for _, outcome in sweep.outcomes())
+            sweep = replace(sweep, complete=not stopped and not failed)
+            sweep.save()
+            _close(sweep)
+        if stopped or failed:
+            what = "some points failed" if failed else "it stopped before its end"
+            raise CrossgradeError(f"{sweep.name}: {what}; the same command goes on with it")
+
+
+def _run_hydra(sweep: Sweep, overrides: Sequence[str]) -> bool:
+    """Let Hydra run all points; return whether it stopped before the last one."""
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # it announces what has not begun
+    sys.argv[1:] = ["--multirun", *overrides]
+    try:
+        _application(sweep)()
+    except SystemExit as stop:  # Hydra has said why
+        return bool(stop.code)
+    return False
+
+
+def _application(sweep: Sweep):
+    """Return the function that Hydra calls once per combination, here or in other processes."""
+    import hydra
+
+    @hydra.main(version_base="1.3", config_path=str(sweep.code / "conf"), config_name="config")
+    def point(composed):
+        from hydra.core.hydra_config import HydraConfig
+
+        from pipeline.sweeps.point import run_point
+
+        settings = HydraConfig.get()
+        outcome = run_point(
+            sweep, plain(composed), number=settings.job.num, changed=list(settings.overrides.task)
+        )
+        directions = settings.sweeper.get("direction")
+        if isinstance(directions, str) or directions is None or not hasattr(directions, "__len__"):
+            return outcome.objective(sweep.objectives[0])
+        return tuple(outcome.objective(name) for name in sweep.objectives[: len(directions)])
+
+    return point
+
+
+def _close(sweep: Sweep) -> None:
+    """Record what is left, and show what the sweep has found."""
+    comparison = write_comparison(sweep)
+    print(f"\n{terminal_table(comparison)}\n")
+    print(f"picture: {Path(sweep.folder) / PICTURE}")
+    try:
+        print(f"sweep: MLflow run {record_sweep(sweep)} in {sweep.store}")
+    except StoreUnavailable as error:
+        logging.warning("%s", error)
+        print(f"results are kept in {sweep.folder}; 'crossgrade track --resume' records them")
+
+
+def _announce(outcome: Outcome) -> None:
+    changed = " ".join(f"{name}={value}" for name, value in outcome.changed.items())
+    text = {
+        FINISHED: f"accuracy {outcome.metrics.get('evaluate.accuracy', 0):.4f}",
+        REFUSED: f"refused ({outcome.reason})",
+        FAILED: f"failed ({outcome.reason})",
+    }[outcome.state]
+    print(f"{changed}: {text}", flush=True)
+
+
+def _objectives(arguments: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Split the objectives from the overrides."""
+    rest, names = list(arguments), DEFAULT_OBJECTIVES
+    if OBJECTIVES in rest:
+        place = rest.index(OBJECTIVES)
+        names = tuple(rest[place + 1].split(",")) if place + 1 < len(rest) else ("",)
+        del rest[place : place + 2]
+    wrong = [name for name in names if name not in ALLOWED_OBJECTIVES]
+    if wrong:
+        raise ConfigError(
+            f"{OBJECTIVES}: found '{wrong[0]}'; allowed: {', '.join(ALLOWED_OBJECTIVES)}"
+        )
+    return names, rest
+
+
+def _check_names(overrides: Sequence[str]) -> None:
+    """Refuse keys that no point can have; single values are for each point to refuse."""
+    plain_names = [o for o in overrides if not o.lstrip("+~").startswith("hydra")]
+    first = [o for o in plain_names if not any(c in o.partition("=")[2] for c in ",()[]{}")]
+    keys = [o.partition("=")[0] for o in plain_names if o not in first]
+    values = compose(first)
+    unknown = [key for key in keys if "." in key and key[0] not in "+~" and not _known(values, key)]
+    if unknown:
+        raise ConfigError("; ".join(f"{key}: no such name in params.yaml" for key in unknown))
+    try:
+        check(values)
+    except ConfigError as error:
+        if "unknown key" in str(error):
+            raise
+
+
+def _known(values, dotted: str) -> bool:
+    for part in dotted.split("."):
+        if isinstance(values, list) and part.isdigit() and int(part) < len(values):
+            values = values[int(part)]
+        elif isinstance(values, dict) and part in values:
+            values = values[part]
+        else:
+            return False
+    return True

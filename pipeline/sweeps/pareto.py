@@ -1,0 +1,165 @@
+"""What the points of a sweep show together: a table, and the fronts of accuracy against cost."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.results import align
+from pipeline.sweeps.outcome import FINISHED, Outcome
+
+COSTS = {"weight_bytes": "memory", "effective_macs": "MACs"}
+"""Metric of stage evaluate to the name of its front."""
+WIDTH = 100
+FIGURES = (
+    "accuracy",
+    "float_accuracy",
+    "agreement",
+    "weight_bytes",
+    "macs",
+    "effective_macs",
+    "energy_proxy",
+    "saturated",
+)
+COLUMNS = {
+    "accuracy": ("accuracy", ".4f"),
+    "float_accuracy": ("float", ".4f"),
+    "agreement": ("agreement", ".4f"),
+    "weight_bytes": ("weight bytes", ",.0f"),
+    "effective_macs": ("eff. MACs", ",.0f"),
+}
+DROPPED_FIRST = ("float_accuracy", "agreement", "effective_macs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The points of a sweep beside each other.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+    varied : tuple of str
+        Names whose values differ between points.
+    fronts : dict of str to frozenset of int
+        Cost to the indices of points that no other point beats in accuracy and that cost.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    varied: tuple[str, ...]
+    fronts: dict[str, frozenset[int]]
+
+    def front_names(self, index: int) -> str:
+        """Return the names of the fronts that a point is on."""
+        return ", ".join(name for cost, name in COSTS.items() if index in self.fronts[cost])
+
+    def count(self, state: str) -> int:
+        """Return the number of points in one state."""
+        return sum(outcome.state == state for outcome in self.outcomes)
+
+
+def compare(outcomes: Sequence[Outcome]) -> Comparison:
+    """Return the comparison of a sweep's points."""
+    names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.changed))
+    varied = [n for n in names if len({outcome.changed.get(n) for outcome in outcomes}) > 1]
+    return Comparison(
+        outcomes=tuple(outcomes),
+        varied=tuple(varied or names),
+        fronts={cost: front([_figures(outcome, cost) for outcome in outcomes]) for cost in COSTS},
+    )
+
+
+def front(points: Sequence[tuple[float, float] | None]) -> frozenset[int]:
+    """Return the indices of (accuracy, cost) that no other point dominates; None is no point."""
+    known = [(i, *point) for i, point in enumerate(points) if point is not None]
+    return frozenset(
+        index
+        for index, accuracy, cost in known
+        if not any(a >= accuracy and c <= cost and (a > accuracy or c < cost) for _, a, c in known)
+    )
+
+
+def table_rows(comparison: Comparison) -> tuple[list[str], list[list]]:
+    """Return the columns and the rows of the CSV table; figures in full."""
+    columns = ["point", "state", *comparison.varied, *FIGURES, "front", "reason"]
+    rows = [
+        [
+            outcome.number,
+            outcome.state,
+            *(outcome.changed.get(name, "") for name in comparison.varied),
+            *(outcome.metrics.get(f"evaluate.{name}", "") for name in FIGURES),
+            comparison.front_names(index),
+            outcome.reason,
+        ]
+        for index, outcome in enumerate(comparison.outcomes)
+    ]
+    return columns, rows
+
+
+def markdown(comparison: Comparison) -> str:
+    """Return the table in Markdown, refusals below."""
+    header, *rows = _cells(comparison, tuple(COLUMNS))
+    lines = [header, ["---"] * len(header), *rows]
+    text = "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
+    reasons = [f"- {text}" for text in _reasons(comparison)]
+    return "\n".join([text, "", *reasons]) if reasons else text
+
+
+def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
+    """Return the table in at most `width` columns; columns that do not fit are left out."""
+    kept = list(COLUMNS)
+    table = align(_cells(comparison, kept))
+    for name in DROPPED_FIRST:
+        if _width(table) > width:
+            kept.remove(name)
+            table = align(_cells(comparison, kept))
+    lines = [line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n")]
+    for reason in _reasons(comparison):
+        lines += textwrap.wrap(reason, width, subsequent_indent="  ")
+    return "\n".join(lines)
+
+
+def _cells(comparison: Comparison, names: Sequence[str]) -> list[list[str]]:
+    header = ["#", *short_names(comparison.varied), *(COLUMNS[n][0] for n in names), "front"]
+    rows = [header]
+    for index, outcome in enumerate(comparison.outcomes):
+        figures = [_format(outcome.metrics, name) for name in names]
+        if outcome.state != FINISHED:
+            figures[0] = outcome.state
+        varied = [outcome.changed.get(name, "") for name in comparison.varied]
+        rows.append([str(outcome.number), *varied, *figures, comparison.front_names(index)])
+    return rows
+
+
+def _reasons(comparison: Comparison) -> list[str]:
+    """Return one line for each reason, with the points that it stopped."""
+    points: dict[tuple[str, str], list[str]] = {}
+    for outcome in comparison.outcomes:
+        if outcome.state != FINISHED:
+            reason = " ".join(outcome.reason.split())
+            points.setdefault((outcome.state, reason), []).append(f"#{outcome.number}")
+    return [f"{state} {', '.join(who)}: {why}" for (state, why), who in points.items()]
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return the last part of each dotted name where that tells it from the others."""
+    last = [name.rpartition(".")[2] for name in names]
+    return [
+        short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)
+    ]
+
+
+def _figures(outcome: Outcome, cost: str) -> tuple[float, float] | None:
+    metrics = outcome.metrics
+    if outcome.state != FINISHED:
+        return None
+    return metrics["evaluate.accuracy"], metrics[f"evaluate.{cost}"]
+
+
+def _format(metrics: Mapping[str, float], name: str) -> str:
+    value = metrics.get(f"evaluate.{name}")
+    return "" if value is None else format(value, COLUMNS[name][1])
+
+
+def _width(table: str) -> int:
+    return max(map(len, table.split("\n")))

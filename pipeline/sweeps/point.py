@@ -1,0 +1,99 @@
+"""One point of a sweep: a workspace of its own, stages shared with other points run once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipeline.config import check
+from pipeline.errors import ConfigError
+from pipeline.record import flatten, gather, text_params
+from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, load_outcome
+from pipeline.sweeps.stage_keys import stage_keys
+from pipeline.sweeps.sweep import Sweep
+from pipeline.workspace import StageFailed, StageRefused, make_workspace, reproduce
+
+SHARED = ("build", "transform", "quantize")
+"""Stages that several points may need; the later ones are each point's own."""
+
+
+def run_point(sweep: Sweep, values: Mapping, *, number: int, changed: Sequence[str]) -> Outcome:
+    """Run the pipeline for one composed configuration; return what became of it.
+
+    A point that is finished or refused already is not run again, so that a sweep can be
+    interrupted anywhere and started again. Impossible points are refused, and do not raise.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    values : mapping
+        A composed configuration.
+    number : int
+        Position in the sweep.
+    changed : sequence of str
+        Overrides of this point.
+    """
+    key = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    folder = sweep.points / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        outcome = load_outcome(folder)
+        if outcome is None or outcome.state == FAILED:
+            outcome = _run(sweep, values, folder, number, changed)
+            outcome.save(folder)
+    return outcome
+
+
+def _run(sweep, values, folder, number, changed) -> Outcome:
+    start = time.monotonic()
+    reason, metrics, state = "", {}, FINISHED
+    try:
+        check(values)
+        workspace = _workspace(sweep, values, folder)
+        _reproduce(sweep, workspace, values)
+        metrics = gather(workspace).metrics
+    except (ConfigError, StageRefused) as error:
+        state, reason = REFUSED, str(error)
+    except StageFailed as error:
+        state, reason = FAILED, str(error)
+    return Outcome(
+        number=number,
+        state=state,
+        changed=dict(override.lstrip("+").split("=", 1) for override in changed),
+        params=text_params(flatten(values)),
+        metrics=metrics,
+        reason=reason,
+        seconds=round(time.monotonic() - start, 3),
+    )
+
+
+def _workspace(sweep, values, folder) -> Path:
+    """Make the workspace anew; what a killed process left there goes first."""
+    for old in (folder / "workspace", *folder.glob("removed-*")):
+        if old.exists():
+            # Renamed first: a process that still runs there finds no folder to write to.
+            gone = folder / f"removed-{os.getpid()}-{time.monotonic_ns()}"
+            old.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+    return make_workspace(sweep.code, folder / "workspace", values, root=sweep.root)
+
+
+def _reproduce(sweep, workspace, values) -> None:
+    keys = stage_keys(workspace, values)
+    for stage in SHARED:
+        name = f"{stage}-{keys[stage][:16]}"
+        done = sweep.shared / name
+        if done.exists():
+            continue
+        with FileLock(sweep.locks / f"{name}.lock"):
+            if not done.exists():
+                reproduce(workspace, stage, quiet=True)
+                done.touch()
+    reproduce(workspace, "evaluate", quiet=True)

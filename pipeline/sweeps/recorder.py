@@ -1,0 +1,143 @@
+"""Record a sweep's points in MLflow as they end: one writer, whatever launches the points."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline import files
+from pipeline.errors import CrossgradeError
+from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, outcome_record
+from pipeline.sweeps.pareto import Comparison, compare, markdown, table_rows
+from pipeline.sweeps.picture import draw_fronts
+from pipeline.sweeps.sweep import Sweep
+from pipeline.tracking import StoreUnavailable, begin_sweep, end_sweep, track
+
+TRACKED = "tracked.json"
+TABLE, MARKDOWN, PICTURE = "pareto.csv", "pareto.md", "pareto.png"
+LOOK_SECONDS = 0.5
+
+
+class Recorder:
+    """Watches a sweep's folder in a thread, and records what is new there.
+
+    Points run in this process, in others, or on other machines; they only leave files.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    announce : function (Outcome)
+        Called once for each point that ends.
+    """
+
+    def __init__(self, sweep: Sweep, announce: Callable):
+        self.sweep, self.announce = sweep, announce
+        self._told = {folder for folder, _ in sweep.outcomes()}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="recorder")
+        self._parent: str | None = None
+
+    def __enter__(self):
+        """Make the store and the sweep's run before any point needs them; begin to watch.
+
+        Raises
+        ------
+        ConfigError
+            When the store can never be used. One that does not answer now may do so later.
+        """
+        try:
+            self._parent = begin(self.sweep)
+        except StoreUnavailable as error:
+            logging.warning("%s; results are kept in %s meanwhile", error, self.sweep.folder)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Stop watching; what is not yet recorded is for `record_sweep`."""
+        self._stop.set()
+        self._thread.join()
+        self._tell()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self._tell()
+            if self._parent is not None:
+                try:
+                    _record_points(self.sweep, self._parent)
+                except CrossgradeError:  # `record_sweep` tries again, and says what is wrong
+                    self._parent = None
+
+    def _tell(self) -> None:
+        for folder, outcome in self.sweep.outcomes():
+            if folder not in self._told:
+                self._told.add(folder)
+                self.announce(outcome)
+
+
+def record_sweep(sweep: Sweep) -> str:
+    """Record every point that is not recorded yet and the sweep as a whole; return its run.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the store does not answer; what was recorded is known, and not recorded again.
+    """
+    comparison = write_comparison(sweep)
+    parent = begin(sweep)
+    _record_points(sweep, parent)
+    folder = Path(sweep.folder)
+    states = {state: comparison.count(state) for state in (FINISHED, REFUSED, FAILED)}
+    status = "FAILED" if states[FAILED] else "FINISHED" if sweep.complete else "KILLED"
+    end_sweep(
+        sweep.store,
+        sweep.root,
+        parent,
+        status=status,
+        metrics={"points": len(comparison.outcomes), **states},
+        note=markdown(comparison),
+        artifacts=[folder / name for name in (TABLE, MARKDOWN, PICTURE)],
+    )
+    files.write_json(folder / TRACKED, {"store": sweep.store, "run": parent, "status": status})
+    return parent
+
+
+def is_recorded(sweep: Sweep) -> bool:
+    """Return whether the sweep and all of its points are in the records, as they now are."""
+    path = Path(sweep.folder) / TRACKED
+    if not path.is_file():
+        return False
+    closed = files.read_json(path)["status"] != "KILLED" or not sweep.complete
+    return closed and not _unrecorded(sweep)
+
+
+def write_comparison(sweep: Sweep) -> Comparison:
+    """Write table and picture into the sweep's folder; return what they show."""
+    comparison = compare([outcome for _, outcome in sweep.outcomes()])
+    folder = Path(sweep.folder)
+    files.write_csv(folder / TABLE, *table_rows(comparison))
+    files.write_text(folder / MARKDOWN, f"# {sweep.name}\n\n{markdown(comparison)}")
+    files.write_bytes(folder / PICTURE, draw_fronts(comparison))
+    return comparison
+
+
+def begin(sweep: Sweep) -> str:
+    """Return the sweep's run, made when there is none."""
+    params = dict(o.lstrip("+").split("=", 1) for o in sweep.overrides if "=" in o)
+    return begin_sweep(sweep.store, sweep.root, key=sweep.key, name=sweep.name, params=params)
+
+
+def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
+    """Return the points that have ended and may not be run again, and are not recorded."""
+    return [
+        (folder, outcome)
+        for folder, outcome in sweep.outcomes()
+        if outcome.state != FAILED and not (folder / TRACKED).is_file()
+    ]
+
+
+def _record_points(sweep: Sweep, parent: str) -> None:
+    for folder, outcome in _unrecorded(sweep):
+        tracked = track(outcome_record(folder, outcome), sweep.store, sweep.root, parent=parent)
+        files.write_json(folder / TRACKED, {"store": sweep.store, "run": tracked.run_id})

@@ -1,0 +1,64 @@
+"""Keys of stages: equal where a stage would do the same work, whatever workspace it runs in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+
+def stage_keys(folder, values: Mapping) -> dict[str, str]:
+    """Return a key for each stage of ``dvc.yaml`` in `folder`, from all that it depends on.
+
+    Parameters
+    ----------
+    folder : path-like
+        Holds ``dvc.yaml`` and the code.
+    values : mapping
+        A composed configuration.
+    """
+    folder = Path(folder)
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    makers = {path: name for name, stage in stages.items() for path in _outputs(stage)}
+    keys: dict[str, str] = {}
+
+    def key(name: str) -> str:
+        if name not in keys:
+            stage = stages[name]
+            parts = [stage["cmd"], [_value(values, dotted) for dotted in stage.get("params", [])]]
+            for path in stage.get("deps", []):
+                made = path in makers
+                parts.append([path, key(makers[path]) if made else tree_hash(folder / path)])
+            keys[name] = _digest(json.dumps(parts, sort_keys=True).encode())
+        return keys[name]
+
+    return {name: key(name) for name in stages}
+
+
+def tree_hash(*paths) -> str:
+    """Return a hash of files and of all files in folders, byte code excluded."""
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                name = file.relative_to(path.parent).as_posix()
+                digest.update(f"{name}\0{_digest(file.read_bytes())}\0".encode())
+    return digest.hexdigest()
+
+
+def _outputs(stage: Mapping) -> list[str]:
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def _value(values: Mapping, dotted: str):
+    for part in dotted.split("."):
+        values = values[part]
+    return values
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

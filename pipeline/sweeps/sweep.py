@@ -1,0 +1,200 @@
+"""A sweep on disk: its folder, its identity, and whether it goes on from an interrupted one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline import files
+from pipeline.errors import ConfigError
+from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
+from pipeline.sweeps.stage_keys import tree_hash
+from pipeline.workspace import CODE, copy_code
+
+FOLDER, HEADER, FOLDER_OVERRIDE = "multirun", "sweep.json", "hydra.sweep.dir="
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """One sweep.
+
+    Attributes
+    ----------
+    key : str
+        Unique; tags the sweep's run in MLflow.
+    identity : str
+        Equal for sweeps over the same values with the same code, whatever launches them.
+    overrides : tuple of str
+        What the user asked for, options of launchers and sweepers excluded.
+    objectives : tuple of str
+        Metrics of stage evaluate that an optimizer gets, in order.
+    store : str
+        MLflow's address.
+    root, folder : str
+        Absolute paths of the repository and of the sweep.
+    complete : bool
+        Every point is finished or refused.
+    """
+
+    key: str
+    identity: str
+    overrides: tuple[str, ...]
+    objectives: tuple[str, ...]
+    store: str
+    root: str
+    folder: str
+    complete: bool = False
+
+    @property
+    def name(self) -> str:
+        """What varies."""
+        return " ".join(("sweep", *self.overrides))
+
+    @property
+    def points(self) -> Path:
+        """Folder with a folder for each point."""
+        return Path(self.folder) / "points"
+
+    @property
+    def code(self) -> Path:
+        """The code as it was when the sweep began."""
+        return Path(self.folder) / "code"
+
+    @property
+    def shared(self) -> Path:
+        """Folder with a mark for each shared stage that has run."""
+        return Path(self.folder) / "shared"
+
+    @property
+    def locks(self) -> Path:
+        """Folder of the locks that all sweeps of this repository have in common."""
+        return Path(self.root) / ".dvc" / "tmp" / "crossgrade"
+
+    def outcomes(self) -> list[tuple[Path, Outcome]]:
+        """Return the folder and the outcome of each point that has ended, in order."""
+        folders = (path.parent for path in self.points.glob(f"*/{NAME}"))
+        found = [(folder, load_outcome(folder)) for folder in folders]
+        return sorted(found, key=lambda pair: (pair[1].number, pair[0].name))
+
+    def save(self) -> None:
+        """Write the header."""
+        files.write_json(Path(self.folder) / HEADER, asdict(self))
+
+
+def load_sweep(folder) -> Sweep:
+    """Return the sweep in `folder`, which may have been moved since."""
+    values = files.read_json(Path(folder) / HEADER)
+    values |= {name: tuple(values[name]) for name in ("overrides", "objectives")}
+    return replace(Sweep(**values), folder=str(Path(folder).resolve()))
+
+
+def sweeps(root) -> list[Sweep]:
+    """Return the sweeps of a repository, oldest first."""
+    return [load_sweep(path.parent) for path in sorted((Path(root) / FOLDER).glob(f"*/{HEADER}"))]
+
+
+@contextmanager
+def open_sweep(
+    root, overrides: Sequence[str], *, objectives: Sequence[str], store: str
+) -> Iterator[tuple[Sweep, bool]]:
+    """Begin a sweep, or go on with an interrupted one; hold its lock meanwhile.
+
+    Yields
+    ------
+    Sweep
+    bool
+        Whether it was begun before.
+
+    Raises
+    ------
+    ConfigError
+        When the folder that the user names holds another sweep, or one that is running.
+    """
+    root = Path(root).resolve()
+    named = [o.removeprefix(FOLDER_OVERRIDE) for o in overrides if o.startswith(FOLDER_OVERRIDE)]
+    mine = tuple(o for o in overrides if not o.lstrip("+").startswith("hydra"))
+    identity = _identity(root, mine)
+    candidates = [Path(named[-1])] if named else [Path(s.folder) for s in reversed(sweeps(root))]
+    for folder in candidates:
+        if not (folder / HEADER).is_file():
+            continue
+        found = load_sweep(folder)
+        same = found.identity == identity
+        if named and not same:
+            raise ConfigError(
+                f"hydra.sweep.dir: {folder} holds another sweep ({found.name}) or one of other "
+                "code; name a new folder"
+            )
+        if not same or (found.complete and not named):
+            continue
+        lock = FileLock(folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if named:
+                raise ConfigError(f"hydra.sweep.dir: the sweep in {folder} is running") from None
+            continue
+        with lock:
+            yield replace(found, root=str(root), objectives=tuple(objectives), store=store), True
+        return
+    folder = _new_folder(root, named)
+    with FileLock(folder / "lock"):
+        sweep = Sweep(
+            key=uuid.uuid4().hex,
+            identity=identity,
+            overrides=mine,
+            objectives=tuple(objectives),
+            store=store,
+            root=str(root),
+            folder=str(folder),
+        )
+        copy_code(root, sweep.code)
+        sweep.save()
+        yield sweep, False
+
+
+def is_running(sweep: Sweep) -> bool:
+    """Return whether a process holds the sweep's lock."""
+    try:
+        with FileLock(Path(sweep.folder) / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def make_folders(sweep: Sweep) -> None:
+    """Make the folders that points write to."""
+    for folder in (sweep.points, sweep.shared, sweep.locks):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _identity(root: Path, overrides: Sequence[str]) -> str:
+    code = tree_hash(*(root / name for name in CODE if (root / name).exists()))
+    return hashlib.sha256(json.dumps([sorted(overrides), code]).encode()).hexdigest()
+
+
+def _new_folder(root: Path, named: list[str]) -> Path:
+    if named:
+        folder = Path(named[-1]).resolve()
+        if folder.exists():
+            shutil.rmtree(folder / "code", ignore_errors=True)  # begun, and killed at once
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for suffix in ("", *(f"_{number}" for number in range(2, 1000))):
+        folder = root / FOLDER / f"{stamp}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise ConfigError(f"{root / FOLDER}: a thousand sweeps began this second; try again")
