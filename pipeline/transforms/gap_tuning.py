@@ -7,10 +7,11 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.transforms.activation_ranges import fit_ranges
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
 from pipeline.transforms.images import Images
-from pipeline.transforms.refit import linear_layers, refit
+from pipeline.transforms.refit import is_linear, linear_layers, refit
 
 RECALIBRATIONS = ("none", "bn", "ridge", "bn_ridge")
 
@@ -21,9 +22,10 @@ def make_up(
     """Return the relocated `graph` brought back towards `original`, and a report.
 
     First comes the recalibration, without labels and in closed form: ``bn`` measures the moved
-    batch norms and those behind them anew, ``ridge`` refits the next linear layers to the outputs
-    that they gave in `original`, ``bn_ridge`` measures the moved batch norms, then refits. The
-    strategies ``distill`` and ``finetune`` train from there, batch norms in inference mode.
+    batch norms and those behind them anew; ``ridge`` refits the linear layers behind, one after
+    the other, to the outputs that they gave in `original`; ``bn_ridge`` measures the moved batch
+    norms, chooses what their ReLUs pass for the refit that follows, and refits. The strategies
+    ``distill`` and ``finetune`` train from there, batch norms in inference mode.
 
     Parameters
     ----------
@@ -49,7 +51,8 @@ def make_up(
         graph = measure_batchnorms(graph, names, samples)
         report["measured"] = names
     if options.recalibrate in ("ridge", "bn_ridge"):
-        graph, report["refitted"] = _refit_all(graph, original, runs, samples)
+        ranges = options.recalibrate == "bn_ridge"
+        graph, report["refitted"] = _refit_all(graph, original, runs, samples, ranges=ranges)
     if options.strategy == "distill":
         graph, report["loss"] = _distill(graph, original, options, samples)
     if options.strategy == "finetune":
@@ -66,7 +69,7 @@ def _batchnorms(graph, runs, *, behind):
     return [n.name for n in graph.nodes if n.op == "BatchNormalization" and n.name in reached]
 
 
-def _refit_all(graph, original, runs, samples):
+def _refit_all(graph, original, runs, samples, *, ranges):
     layers = {run.pooling: linear_layers(graph, run.pooling) for run in runs}
     reasons = [
         f"{name}: no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
@@ -76,10 +79,21 @@ def _refit_all(graph, original, runs, samples):
     ]
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "recalibrate the moved pooling")
+    if ranges:
+        for run in runs:
+            graph = fit_ranges(graph, original, run, layers[run.pooling], samples)
     report = {}
-    for name in dict.fromkeys(name for found in layers.values() for name in found):
+    for name in _linear_behind(graph, [run.pooling for run in runs]):
         graph, report[name] = refit(graph, original, name, samples)
     return graph, report
+
+
+def _linear_behind(graph, poolings) -> list[str]:
+    reached = set(poolings)
+    for node in graph.nodes:
+        if reached.intersection(node.inputs):
+            reached.add(node.name)
+    return [node.name for node in graph.nodes if node.name in reached and is_linear(node)]
 
 
 def _distill(graph, original, options, samples):

@@ -19,6 +19,11 @@ POINTWISE = {"SeparableConv2D": "pointwise_kernel"}
 """Where not the weight ``kernel`` is refitted."""
 
 
+def is_linear(node: Node) -> bool:
+    """Return whether `refit` can fit a layer."""
+    return node.op in LINEAR and node.attrs.get("groups", 1) == 1
+
+
 def linear_layers(graph: Graph, name: str) -> list[str]:
     """Return the first linear layer on every path from the node `name`.
 
@@ -33,7 +38,7 @@ def linear_layers(graph: Graph, name: str) -> list[str]:
         if not readers or current == graph.output:
             return []
         for reader in readers:
-            if reader.op in LINEAR and reader.attrs.get("groups", 1) == 1:
+            if is_linear(reader):
                 found[reader.name] = None
             elif reader.op in PASSED:
                 queue.append(reader.name)
@@ -53,7 +58,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     graph, reference : Graph
         The layer has the same name and shape in both.
     name : str
-        A layer of `linear_layers`.
+        A layer for which `is_linear` holds.
     images : array of shape (n, height, width, channels)
         Unlabelled.
 
