@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock conformance
+.PHONY: help setup repro test test-fast lint ui lock docs conformance
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -47,6 +47,10 @@ ui: $(READY) ## open MLflow on http://127.0.0.1:5000
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --no-header --quiet --output-file requirements.lock
+
+docs: $(READY) ## renew the pages that are made from the code
+	@python -m pipeline.targets.document > docs/targets.md
+	@python -m pipeline.compatibility.document > docs/compatibility.md
 
 N ?= 30
 SEED ?= 0

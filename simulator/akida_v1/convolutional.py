@@ -58,7 +58,7 @@ class Convolutional(NeuralLayer):
 
     def limits(self) -> Iterator[str]:
         """Published limits of Convolutional; see `simulator.akida_v1.limits`."""
-        yield from limits.convolution(self, kernels=(1, 3, 5, 7), weights_bits=(1, 2, 4))
+        yield from limits.convolution(self)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

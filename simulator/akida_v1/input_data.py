@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.akida_v1.limits import DATA_BITS
 from simulator.integer import Tally
 from simulator.layer import Layer, Shape
 
@@ -37,5 +38,5 @@ class InputData(Layer):
 
     def limits(self) -> Iterator[str]:
         """Layers behind the input take 1, 2 or 4 bits (Akida 1.0 hardware documentation)."""
-        if self.input_bits not in (1, 2, 4):
-            yield f"{self.input_bits}-bit inputs; allowed: 1, 2, 4"
+        if self.input_bits not in DATA_BITS:
+            yield f"{self.input_bits}-bit inputs; allowed: {', '.join(map(str, DATA_BITS))}"

@@ -129,6 +129,10 @@ class NeuralLayer(Layer):
             potentials = max_pool(potentials, self.pool_size, self.pool_stride, self.padding)
         elif self.pool_type == "average":
             potentials = global_sum(potentials)
+        return self.answer_totals(potentials, tally)
+
+    def answer_totals(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Let the neurons answer potentials that are pooled already."""
         above = potentials - self.threshold.astype(np.int64)
         if not self.activation:
             return above.astype(np.float32) / self.act_step

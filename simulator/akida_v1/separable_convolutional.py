@@ -87,6 +87,6 @@ class SeparableConvolutional(NeuralLayer):
 
     def limits(self) -> Iterator[str]:
         """Published limits of SeparableConvolutional; see `simulator.akida_v1.limits`."""
-        yield from limits.convolution(self, kernels=(3, 5, 7), weights_bits=(2, 4))
+        yield from limits.convolution(self)
         if self.input_shapes[0][:2] == (1, 1):
             yield "an input of 1x1; use a FullyConnected"

@@ -63,4 +63,4 @@ class Conv2D(NeuralLayer):
 
     def limits(self) -> Iterator[str]:
         """Published limits of Conv2D; see `simulator.akida_v2.limits`."""
-        yield from limits.convolution(self, kernels=(1, 3, 5, 7))
+        yield from limits.convolution(self, kernels=limits.KERNELS["Conv2D"])

@@ -45,6 +45,6 @@ class DepthwiseConv2D(Conv2D):
 
     def limits(self) -> Iterator[str]:
         """Published limits of DepthwiseConv2D; see `simulator.akida_v2.limits`."""
-        yield from limits.convolution(self, kernels=(3, 5, 7))
+        yield from limits.convolution(self, kernels=limits.KERNELS["DepthwiseConv2D"])
         if self.global_pool:
             yield "global average pooling after a DepthwiseConv2D; only Conv2D has one"

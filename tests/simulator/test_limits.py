@@ -50,7 +50,7 @@ CASES = [
     ("Conv2D", size(1) | {"padding": "valid"}, {"padding": "valid"}, "padding 'valid'; allowed"),
     ("Conv2D", {"weight_bits": 4}, {"weight_bits": 5}, "5-bit weights; allowed: 4, 8"),
     ("Dense1D", {"weight_bits": 4}, {"weight_bits": 2}, "2-bit weights; allowed: 4, 8"),
-    ("Conv2DTranspose", {"weight_bits": 8}, {"weight_bits": 6}, "6-bit weights; allowed: 4, 8"),
+    ("Conv2DTranspose", {"weight_bits": 8}, {"weight_bits": 6}, "6-bit weights; allowed: 8"),
     ("Conv2D", {"output_bits": 4}, {"output_bits": 11}, "11-bit outputs; allowed: 4, 8"),
     ("Conv2D", {"requantize": False}, {"output_bits": 16}, "16-bit outputs; allowed: 4, 8"),
     (

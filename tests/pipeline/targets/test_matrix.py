@@ -51,6 +51,7 @@ def branched(op):
 
 # row: layers, settings, (legacy 1.0, quantizeml to 1.0, quantizeml to 2.0)
 YES, NO, LIMITS = "yes", "no", "limits"
+WIDE = {"weight_bits": 8, "activation_bits": 8}
 ROWS = {
     "conv_relu_flatten_dense": ([*FIRST, *HEAD], {}, (YES, YES, YES)),
     "first_conv_without_relu": ([conv(4), *FIRST[1:], *HEAD], {}, (NO, NO, LIMITS)),
@@ -118,15 +119,15 @@ ROWS = {
     ),
     "add": (branched("Add"), {}, (NO, NO, YES)),
     "concatenate": (branched("Concatenate"), {}, (NO, NO, YES)),
-    "transposed": ([*FIRST, transposed(2), RELU, conv(3), RELU, *HEAD], {}, (NO, NO, YES)),
+    "transposed": ([*FIRST, transposed(2), RELU, conv(3), RELU, *HEAD], WIDE, (NO, NO, YES)),
     "transposed_4": (
         [*FIRST, transposed(2, kernel=4), RELU, conv(3), RELU, *HEAD],
-        {},
+        WIDE,
         (NO, NO, YES),
     ),
     "transposed_stride_1": (
         [*FIRST, transposed(1), RELU, conv(3), RELU, *HEAD],
-        {},
+        WIDE,
         (NO, NO, LIMITS),
     ),
     "rectangular_kernel": (

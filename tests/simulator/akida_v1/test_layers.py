@@ -176,7 +176,12 @@ def test_saturated_levels_are_counted():
 
 CONV = layer("Convolutional", np.ones((3, 3, 2, 2)), (6, 6, 2), threshold=(0, 0), act_step=(1, 1))
 IMAGE = layer(
-    "InputConvolutional", np.ones((3, 3, 1, 2)), (6, 6, 1), threshold=(0, 0), act_step=(1, 1)
+    "InputConvolutional",
+    np.ones((3, 3, 1, 2)),
+    (6, 6, 1),
+    threshold=(0, 0),
+    act_step=(1, 1),
+    weights_bits=8,
 )
 
 
@@ -252,6 +257,7 @@ def test_what_a_program_cannot_sum_is_refused():
 
 def wide(kind, kernel, shape, filters=2, **fields):
     weights = np.zeros((*kernel, shape[2], filters))
+    fields = {"weights_bits": 8 if kind == "InputConvolutional" else 4, **fields}
     return layer(
         kind, weights, shape, threshold=np.zeros(filters), act_step=np.ones(filters), **fields
     )
@@ -284,6 +290,10 @@ BEYOND = [
     (
         wide("InputConvolutional", (3, 3), (9, 9, 1), **MAX, pool_size=(2, 2), pool_stride=(1, 1)),
         "pooling stride (1, 1); it must equal the size",
+    ),
+    (
+        wide("InputConvolutional", (3, 3), (9, 9, 1), weights_bits=4),
+        "4-bit weights; allowed: 8",
     ),
     (wide("Convolutional", (3, 3), (4097, 1, 1)), "input of 4097x1; at most 4096"),
     (wide("Convolutional", (1, 1), (1, 1, 2049)), "2049 input channels"),
