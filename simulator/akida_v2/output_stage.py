@@ -135,7 +135,14 @@ class OutputStage(Layer):
         if self.global_pool:
             if self.global_pool_shift is not None:
                 potentials = saturate(shift_left(potentials, self.global_pool_shift), 32)
-            potentials = saturate(global_sum(potentials), 32, "global sum", tally)
+            return self.finish_totals(global_sum(potentials), tally)
+        return self._scale_down(potentials, tally)
+
+    def finish_totals(self, totals: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Turn global sums, int64 (n, 1, 1, channels), into the layer's output."""
+        return self._scale_down(saturate(totals, 32, "global sum", tally), tally)
+
+    def _scale_down(self, potentials, tally):
         if self.output_shift is None:
             return potentials
         return requantize(

@@ -7,6 +7,7 @@ import numpy as np
 from simulator.akida_v1.convolutional import Convolutional, InputConvolutional
 from simulator.akida_v1.fully_connected import FullyConnected
 from simulator.akida_v1.separable_convolutional import SeparableConvolutional
+from simulator.plan.global_pool import GlobalSum
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
 
@@ -67,6 +68,14 @@ def staircase(layer, bound: int) -> Staircase | str:
         over=np.clip(first[-1], -NEVER, NEVER),
         under=np.full(channels, -NEVER),
     )
+
+
+def global_sum(layer, bound: int) -> GlobalSum | None:
+    """Return how a layer sums its map, or None where it does not."""
+    if layer.pool_type != "average":
+        return None
+    zero = np.zeros(layer.filters, np.int64)
+    return GlobalSum(bias=zero, low=None, high=None, finish=layer.answer_totals)
 
 
 def finish(layer, sums: np.ndarray, tally) -> np.ndarray:

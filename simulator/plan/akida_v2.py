@@ -8,6 +8,7 @@ from simulator.akida_v2.conv2d import Conv2D
 from simulator.akida_v2.dense1d import Dense1D
 from simulator.akida_v2.depthwise_conv2d import DepthwiseConv2D
 from simulator.akida_v2.input_conv2d import InputConv2D
+from simulator.plan.global_pool import GlobalSum
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
 
@@ -60,10 +61,7 @@ def staircase(layer, bound: int) -> Staircase | str:
     if layer.output_shift is None:
         return "the output is the accumulator"
     channels = layer.accumulator_shape[2]
-    bias = np.zeros(channels, np.int64)
-    if layer.bias is not None:
-        shift = 0 if layer.bias_shift is None else layer.bias_shift.astype(np.int64)
-        bias = layer.bias.astype(np.int64) << shift
+    bias = _bias(layer)
     largest = bound + int(np.abs(bias).max(initial=0))
     if largest >= 1 << (layer.buffer_bits - 1):
         return f"the accumulator may need more than its {layer.buffer_bits} bits"
@@ -98,6 +96,32 @@ def staircase(layer, bound: int) -> Staircase | str:
         over=np.where(reach > widest, np.clip(over, -NEVER, NEVER), NEVER),
         under=np.clip(under, -NEVER, NEVER) if low < 0 else np.full(channels, -NEVER),
     )
+
+
+def global_sum(layer, bound: int) -> GlobalSum | None:
+    """Return how a layer sums its map, or None where it does not, or not in plain float32."""
+    plain = layer.activation != "lut" and layer.pool_size is None
+    if not (layer.global_pool and plain and layer.global_pool_shift is None):
+        return None
+    bias = _bias(layer)
+    largest = bound + int(np.abs(bias).max(initial=0))
+    if largest >= min(1 << 24, 1 << (layer.buffer_bits - 1)):
+        return None
+    low = high = None
+    if layer.activation == "relu":
+        low = np.zeros_like(bias)
+        if layer.max_value is not None:
+            top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
+            high = np.minimum(top, largest)
+    return GlobalSum(bias=bias, low=low, high=high, finish=layer.finish_totals)
+
+
+def _bias(layer) -> np.ndarray:
+    """Return what is added to the sums, int64 (channels,)."""
+    if layer.bias is None:
+        return np.zeros(layer.accumulator_shape[2], np.int64)
+    shift = 0 if layer.bias_shift is None else layer.bias_shift.astype(np.int64)
+    return layer.bias.astype(np.int64) << shift
 
 
 def finish(layer, sums: np.ndarray, tally) -> np.ndarray:

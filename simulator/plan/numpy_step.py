@@ -16,7 +16,7 @@ waiting."""
 
 
 class NumpySums:
-    """Computes the sums of one layer from float32 whole numbers; the layer does the rest.
+    """Computes the sums of one layer in floats; the layer's own arithmetic does the rest.
 
     Parameters
     ----------
@@ -24,17 +24,19 @@ class NumpySums:
         Its max pooling is not applied here.
     input_shape : (height, width, channels)
     finish : function of (int64 sums, tally) to the layer's output
+    dtype : float32 or float64
+        Holds every partial sum exactly.
     """
 
-    input_dtype = np.dtype(np.float32)
     whole = False
     """Whether the output is whole numbers in floats or bytes, rather than the layer's own."""
 
-    def __init__(self, linear: Linear, input_shape, finish=None):
+    def __init__(self, linear: Linear, input_shape, finish=None, dtype=np.float32):
         self.linear, self.input_shape, self.finish = linear, input_shape, finish
-        self._weights = _weights(linear, input_shape)
+        self.input_dtype = np.dtype(dtype)
+        self._weights = _weights(linear, input_shape).astype(dtype)
         if linear.pointwise is not None:
-            self._pointwise = linear.pointwise.astype(np.float32)
+            self._pointwise = linear.pointwise.astype(dtype)
         self._pooled = False
         kernel = linear.weights.shape[:2]
         self.pads, self.sums_shape = [(0, 0), (0, 0)], (1, 1)
@@ -59,9 +61,9 @@ class NumpySums:
         return self.finish(sums, tally)
 
     def _parts(self, x: np.ndarray, work: Workspace):
-        """Yield (images, rows, float32 sums) block by block."""
+        """Yield (images, rows, sums) block by block."""
         if self.linear.kind == "dense":
-            sums = work.scratch("sums", (len(x), 1, 1, self._weights.shape[1]))
+            sums = work.scratch("sums", (len(x), 1, 1, self._weights.shape[1]), self.input_dtype)
             np.matmul(x.reshape(len(x), -1), self._weights, out=sums[:, 0, 0])
             yield slice(0, len(x)), slice(0, 1), sums
             return
@@ -72,7 +74,9 @@ class NumpySums:
             yield from self._depthwise(padded, work)
         else:
             for images, rows, sums in self._depthwise(padded, work):
-                mixed = work.scratch("mixed", (*sums.shape[:3], self._pointwise.shape[1]))
+                mixed = work.scratch(
+                    "mixed", (*sums.shape[:3], self._pointwise.shape[1]), self.input_dtype
+                )
                 np.matmul(sums, self._pointwise, out=mixed)
                 yield images, rows, mixed
 
@@ -84,7 +88,7 @@ class NumpySums:
         height, width, channels = self.input_shape
         value = 0 if self.linear.padding_value is None else self.linear.padding_value
         shape = (len(x), height + top + bottom, width + left + right, channels)
-        padded = work.scratch("padded", shape)
+        padded = work.scratch("padded", shape, self.input_dtype)
         padded[:, :top] = value
         padded[:, top + height :] = value
         padded[:, top : top + height, :left] = value
@@ -119,9 +123,9 @@ class NumpySums:
                 columns = padded[images, rows].reshape(count, depth)
             else:
                 view = _windows(padded[images], rows, self.sums_shape[1], (kh, kw), (sh, sw))
-                columns = work.scratch("columns", (count, depth))
+                columns = work.scratch("columns", (count, depth), self.input_dtype)
                 np.copyto(columns.reshape(view.shape), view)
-            sums = work.scratch("sums", (count, filters))
+            sums = work.scratch("sums", (count, filters), self.input_dtype)
             np.matmul(columns, self._weights, out=sums)
             shape = (images.stop - images.start, rows.stop - rows.start, width, filters)
             yield images, rows, sums.reshape(shape)
@@ -134,7 +138,7 @@ class NumpySums:
         for images, rows in self._blocks(len(padded), 8 * width * channels):
             block = padded[images]
             shape = (len(block), rows.stop - rows.start, width * channels)
-            sums = work.scratch("sums", shape)
+            sums = work.scratch("sums", shape, self.input_dtype)
             view = _row_windows(block, rows, width, (kh, kw), (sh, sw))
             if view is not None:
                 np.einsum("nhijq,ijq->nhq", view, self._weights, out=sums)
@@ -252,9 +256,9 @@ class NumpyStep(NumpySums):
 
 
 def _weights(linear: Linear, input_shape) -> np.ndarray:
-    """Return float32 weights in the form that the product takes."""
+    """Return weights in the form that the product takes."""
     kh, kw, channels, filters = linear.weights.shape
-    weights = linear.weights.astype(np.float32)
+    weights = linear.weights
     if linear.kind in ("conv", "dense"):
         return np.ascontiguousarray(weights.reshape(kh * kw * channels, filters))
     width = output_length(input_shape[1], kw, linear.strides[1], linear.padding)

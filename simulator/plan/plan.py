@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from simulator.errors import ProgramError
+from simulator.plan.global_pool import PooledSums
 from simulator.plan.numpy_step import NumpyStep, NumpySums
 from simulator.plan.proofs import LIMITS, NEVER, Proof
 from simulator.program import Program
@@ -111,11 +112,18 @@ def _step(layer, sources, forms, make):
         high = max(high, int(np.max(linear.padding_value)))
     bound = int(linear.weight_sums.max(initial=0)) * max(abs(low), abs(high))
     bits = bound.bit_length()
+    if bound >= LIMITS[np.dtype(np.float64)]:
+        return None, _kept(layer, "products may leave float64's whole numbers", bits), output
     if bound >= LIMITS[np.dtype(np.float32)]:
-        return None, _kept(layer, "products may leave float32's whole numbers", bits), output
+        step = NumpySums(linear, layer.input_shapes[0], partial(forms.finish, layer), np.float64)
+        reason = "products may leave float32's whole numbers"
+        return step, _proven(layer, "sums float64", bits, reason), output
+    if (pool := forms.global_sum(layer, bound)) is not None:
+        step = PooledSums(linear, layer.input_shapes[0], pool)
+        return step, _proven(layer, "sums pooled", bits, "a global sum follows"), output
     stairs = forms.staircase(layer, bound)
     if isinstance(stairs, str):
-        return _sums(layer, linear, forms), _proven(layer, "sums", bits, stairs), output
+        return _sums(layer, linear, forms), _proven(layer, "sums float32", bits, stairs), output
     for dtype in (np.float32, np.float64):
         floats = stairs.floats(bound, dtype)
         if floats is not None:
@@ -124,7 +132,7 @@ def _step(layer, sources, forms, make):
             proof = _proven(layer, f"{step.name} {np.dtype(dtype).name}", bits, reason)
             return step, proof, (stairs.low, int(stairs.high.max()))
     reason = "no float type computes its staircase"
-    return _sums(layer, linear, forms), _proven(layer, "sums", bits, reason), output
+    return _sums(layer, linear, forms), _proven(layer, "sums float32", bits, reason), output
 
 
 def _sums(layer, linear, forms) -> NumpySums:

@@ -1,0 +1,131 @@
+"""Speed of the emulator beside other tools: ``python -m benchmarks.speed`` (``make bench``).
+
+Tools take turns, process by process, in one run; figures are CPU milliseconds per image on one
+thread, medians over rounds with their spread. Networks have the seeded initial weights and random
+images: what is compared is speed, not accuracy. Writes ``docs/speed.md`` and ``docs/speed.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.nets import NETS, prepare
+from benchmarks.worker import TOOLS
+
+BASE = "QuantizeML call"
+
+
+def measure(folder: Path, tools, batch: int, rounds: int, seconds: float) -> dict:
+    """Return CPU and wall milliseconds per image of every tool, one list entry a round."""
+    command = [sys.executable, "-m", "benchmarks.worker"]
+    workers = {}
+    for tool in tools:
+        worker = subprocess.Popen(
+            [*command, tool, str(folder), str(batch)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        if worker.stdout.readline().strip() == "ready":
+            workers[tool] = worker
+        else:
+            print(f"  {tool}: did not start; left out", flush=True)
+    repeats = {}
+    for tool, worker in workers.items():
+        cpu, _ = _ask(worker, 1)
+        repeats[tool] = max(1, round(seconds / max(cpu, 1e-6)))
+    figures = {tool: {"cpu": [], "wall": []} for tool in workers}
+    for _ in range(rounds):
+        for tool, worker in workers.items():
+            cpu, wall = _ask(worker, repeats[tool])
+            images = repeats[tool] * batch
+            figures[tool]["cpu"].append(1e3 * cpu / images)
+            figures[tool]["wall"].append(1e3 * wall / images)
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    return figures
+
+
+def _ask(worker, repeats: int) -> tuple[float, float]:
+    print(repeats, file=worker.stdin, flush=True)
+    cpu, wall = worker.stdout.readline().split()
+    return float(cpu), float(wall)
+
+
+def table(results: dict) -> str:
+    """Return the results as markdown, one row per network and batch."""
+    tools = list(dict.fromkeys(tool for figures in results.values() for tool in figures))
+    lines = [
+        "| network, batch | " + " | ".join(tools) + " |",
+        "|---|" + "---:|" * len(tools),
+    ]
+    for case, figures in results.items():
+        cells = []
+        for tool in tools:
+            if tool not in figures:
+                cells.append("-")
+                continue
+            cpu = figures[tool]["cpu"]
+            cell = f"{statistics.median(cpu):.3g} ({min(cpu):.3g}-{max(cpu):.3g})"
+            if BASE in figures and tool.startswith("crossgrade"):
+                base = statistics.median(figures[BASE]["cpu"])
+                cell += f" **{base / statistics.median(cpu):.2g}x**"
+            cells.append(cell)
+        lines.append(f"| {case} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """Return what the figures depend on, in one line."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = models[0].partition(":")[2].strip() if models else name
+    coretype = os.environ.get("OPENBLAS_CORETYPE", "unset")
+    load = os.getloadavg()[0]
+    return f"{name}, {os.cpu_count()} cores, load {load:.1f}; OPENBLAS_CORETYPE {coretype}"
+
+
+def main() -> None:
+    """Measure what the options ask for and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="CPU time of a turn")
+    parser.add_argument("--output", type=Path, default=Path("docs/speed.md"))
+    options = parser.parse_args()
+    results, start = {}, machine()
+    for net in options.nets:
+        print(f"{net}: preparing", flush=True)
+        folder = prepare(net, oracle=BASE in options.tools)
+        for batch in options.batches:
+            print(f"{net}, batch {batch}", flush=True)
+            case = f"{net}, {batch}"
+            results[case] = measure(folder, options.tools, batch, options.rounds, options.seconds)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    text = (
+        "# Speed\n\nCPU milliseconds per image on one thread, median (smallest-largest) of "
+        f"{options.rounds} rounds in which the tools take turns; **bold**: times faster than "
+        f"QuantizeML's compiled call. Made by `make bench`.\n\n{table(results)}\n\n"
+        f"Machine: {start}.\n"
+    )
+    options.output.write_text(text, encoding="utf-8")
+    report = {"machine": start, "results": results}
+    options.output.with_suffix(".json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

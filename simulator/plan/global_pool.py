@@ -1,0 +1,61 @@
+"""A layer that ends in a global sum: bounded sums are added up before anything is rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.integer import Tally
+from simulator.plan.linear import Linear
+from simulator.plan.numpy_step import NumpySums
+from simulator.plan.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GlobalSum:
+    """What happens to the sums of products before and after they are added up.
+
+    Attributes
+    ----------
+    bias : int64 (filters,)
+        Added to each sum.
+    low, high : int64 (filters,) or None
+        Bounds of each sum after the bias; None bounds nothing.
+    finish : function of (int64 totals, tally) to the layer's output
+    """
+
+    bias: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+    finish: Callable[[np.ndarray, Tally | None], np.ndarray]
+
+
+class PooledSums(NumpySums):
+    """Computes one layer up to its global sum in floats.
+
+    Sums with bias stay below 2**24 (checked when compiling), their total below 2**53.
+    """
+
+    def __init__(self, linear: Linear, input_shape, pool: GlobalSum):
+        super().__init__(linear, input_shape)
+        self.pool, self._pooled = pool, True
+        width = self.sums_shape[1]
+        self.bias, self.low, self.high = (
+            None if bound is None else np.tile(bound, width).astype(np.float32)
+            for bound in (pool.bias, pool.low, pool.high)
+        )
+
+    def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
+        """Return the layer's output for inputs (n, h, w, c)."""
+        totals = np.empty((len(x), 1, 1, self.linear.filters), np.int64)
+        for images, _, sums in self._parts(x, work):
+            rows = sums.reshape(-1, self.sums_shape[1] * sums.shape[3])
+            np.add(rows, self.bias, out=rows)
+            if self.low is not None:
+                np.maximum(rows, self.low, out=rows)
+            if self.high is not None:
+                np.minimum(rows, self.high, out=rows)
+            totals[images, 0, 0] = sums.sum(axis=(1, 2), dtype=np.float64)
+        return self.pool.finish(totals, tally)
