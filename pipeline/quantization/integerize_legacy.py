@@ -50,7 +50,7 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
     formats: dict[str, Format] = {}
-    nodes = []
+    nodes, reasons = [], []
     for node in graph.nodes:
         given = formats[node.inputs[0]] if node.inputs else None
         registers, bits, op = {}, {}, node.op
@@ -64,6 +64,12 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
             registers["step"] = np.asarray(step)
             formats[node.name] = _format(bits["output"], step)
         elif op in KERNELS:
+            if given.scales.ndim:
+                reasons.append(
+                    f"{node.name}: no activation before it; Akida 1.0 needs a ReLU between two"
+                    " layers with weights"
+                )
+                given = _format(INPUT_BITS, 1.0)
             factor = np.float64(1)
             for name in KERNELS[op]:
                 quantizer = legacy.quantizers[node.name, name]
@@ -90,6 +96,10 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
                 shape=graph.shapes[node.name],
             )
         )
+    if not any(node.op in KERNELS for node in graph.nodes):
+        reasons.append("it has no layer with weights")
+    if reasons:
+        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
     return QuantizedGraph(
         name=graph.name,
         scheme="cnn2snn",
