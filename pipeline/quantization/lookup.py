@@ -12,14 +12,18 @@ INDEX_BITS = 11
 """Width of a table index, sign included."""
 
 
-def _sigmoid(x):
-    with np.errstate(over="ignore"):  # an infinite power gives the right answer, 0
-        return 1 / (1 + np.exp(-x.astype(np.float64)))
-
-
 def _gelu(x, alpha):
-    erf = np.array([math.erf(value / math.sqrt(2)) for value in x.tolist()])
-    return 0.5 * x * (1 + erf)
+    # Operation by operation in float32, with the reciprocal of the root as compiled graphs have it.
+    root = np.float32(1) / np.float32(math.sqrt(2))
+    erf = np.array([math.erf(value) for value in (x * root).tolist()]).astype(np.float32)
+    return (np.float32(0.5) * x) * (np.float32(1) + erf)
+
+
+def _swish(x, alpha):
+    # TensorFlow's float32 sigmoid is not correctly rounded: where no value of the table reaches
+    # saturation, the scale may differ from the reference's by one unit in the last place.
+    sigmoid = 1 / (1 + np.exp(-x.astype(np.float64)))
+    return x * sigmoid.astype(np.float32)
 
 
 def _hard_silu(x, alpha):
@@ -30,7 +34,7 @@ FUNCTIONS = {
     "leaky_relu": lambda x, alpha: np.maximum(x * np.float32(alpha), x),
     "hard_silu": _hard_silu,
     "gelu": _gelu,
-    "swish": lambda x, alpha: x * _sigmoid(x),
+    "swish": _swish,
 }
 """Activation name to function of (float32 array, alpha)."""
 
