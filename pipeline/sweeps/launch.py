@@ -23,8 +23,8 @@ OBJECTIVES = "--objectives"
 DEFAULT_OBJECTIVES = ("accuracy", "weight_bytes")
 ALLOWED_OBJECTIVES = (
     "accuracy",
-    "float_accuracy",
     "agreement",
+    "mean_absolute_error",
     "weight_bytes",
     "macs",
     "effective_macs",
@@ -79,7 +79,8 @@ def launch(arguments: Sequence[str]) -> None:
 
 def _run_hydra(sweep: Sweep, overrides: Sequence[str]) -> bool:
     """Let Hydra run all points; return whether it stopped before the last one."""
-    logging.getLogger("hydra").setLevel(logging.WARNING)  # it announces what has not begun
+    for name in ("hydra", "hydra_plugins"):  # they announce what has not begun
+        logging.getLogger(name).setLevel(logging.WARNING)
     sys.argv[1:] = ["--multirun", *overrides]
     try:
         _application(sweep)()
@@ -124,10 +125,11 @@ def _close(sweep: Sweep) -> None:
 
 def _announce(outcome: Outcome) -> None:
     changed = " ".join(f"{name}={value}" for name, value in outcome.changed.items())
+    quality = outcome.quality
     text = {
-        FINISHED: f"accuracy {outcome.metrics.get('evaluate.accuracy', 0):.4f}",
-        REFUSED: f"refused ({outcome.reason})",
-        FAILED: f"failed ({outcome.reason})",
+        FINISHED: f"{quality.name.replace('_', ' ')} {quality.value:.4f}" if quality else "",
+        REFUSED: f"refused ({outcome.first_reason})",
+        FAILED: f"failed ({outcome.first_reason})",
     }[outcome.state]
     print(f"{changed}: {text}", flush=True)
 

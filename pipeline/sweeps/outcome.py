@@ -12,8 +12,20 @@ from pipeline.record import Record, gather
 
 FINISHED, REFUSED, FAILED = "finished", "refused", "failed"
 NAME = "outcome.json"
+QUALITIES = {"accuracy": 1, "mean_absolute_error": -1}
+"""Measure of classes or of numbers, and whether more of it is better."""
+MORE_IS_BETTER = ("accuracy", "agreement", "sparsity")
 WORSE_THAN_ANY = {True: 0.0, False: 1e18}
 """Objective of a point without figures, where more is better and where it is not."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One measure of the answers, and a number that is greater for better ones."""
+
+    name: str
+    value: float
+    merit: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +65,23 @@ class Outcome:
         """
         return self.metrics.get(f"evaluate.{name}", WORSE_THAN_ANY[name in MORE_IS_BETTER])
 
+    @property
+    def quality(self) -> Quality | None:
+        """How good the answers are, by the first known measure; None without a result."""
+        for name, sign in QUALITIES.items():
+            value = self.metrics.get(f"evaluate.{name}")
+            if value is not None:
+                return Quality(name, value, sign * value)
+        return None
+
+    @property
+    def first_reason(self) -> str:
+        """The reason's first line."""
+        return self.reason.partition("\n")[0]
+
     def save(self, folder) -> None:
         """Write the outcome into a point's folder, whole or not at all."""
         files.write_json(Path(folder) / NAME, asdict(self))
-
-
-MORE_IS_BETTER = ("accuracy", "agreement", "float_accuracy", "sparsity")
 
 
 def load_outcome(folder) -> Outcome | None:

@@ -16,6 +16,8 @@ FIGURES = (
     "accuracy",
     "float_accuracy",
     "agreement",
+    "mean_absolute_error",
+    "float_mean_absolute_error",
     "weight_bytes",
     "macs",
     "effective_macs",
@@ -24,6 +26,7 @@ FIGURES = (
 )
 COLUMNS = {
     "accuracy": ("accuracy", ".4f"),
+    "mean_absolute_error": ("mean error", ".4f"),
     "float_accuracy": ("float", ".4f"),
     "agreement": ("agreement", ".4f"),
     "weight_bytes": ("weight bytes", ",.0f"),
@@ -98,7 +101,7 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list]]:
 
 def markdown(comparison: Comparison) -> str:
     """Return the table in Markdown, refusals below."""
-    header, *rows = _cells(comparison, tuple(COLUMNS))
+    header, *rows = _cells(comparison, _measured(comparison))
     lines = [header, ["---"] * len(header), *rows]
     text = "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
     reasons = [f"- {text}" for text in _reasons(comparison)]
@@ -107,16 +110,22 @@ def markdown(comparison: Comparison) -> str:
 
 def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
     """Return the table in at most `width` columns; columns that do not fit are left out."""
-    kept = list(COLUMNS)
+    kept = _measured(comparison)
     table = align(_cells(comparison, kept))
     for name in DROPPED_FIRST:
-        if _width(table) > width:
+        if _width(table) > width and name in kept:
             kept.remove(name)
             table = align(_cells(comparison, kept))
     lines = [line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n")]
     for reason in _reasons(comparison):
         lines += textwrap.wrap(reason, width, subsequent_indent="  ")
     return "\n".join(lines)
+
+
+def _measured(comparison: Comparison) -> list[str]:
+    """Return the columns that some point has a figure for, or the usual ones."""
+    names = {key for outcome in comparison.outcomes for key in outcome.metrics}
+    return [n for n in COLUMNS if f"evaluate.{n}" in names] or ["accuracy", "weight_bytes"]
 
 
 def _cells(comparison: Comparison, names: Sequence[str]) -> list[list[str]]:
@@ -150,10 +159,8 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def _figures(outcome: Outcome, cost: str) -> tuple[float, float] | None:
-    metrics = outcome.metrics
-    if outcome.state != FINISHED:
-        return None
-    return metrics["evaluate.accuracy"], metrics[f"evaluate.{cost}"]
+    quality = outcome.quality
+    return None if quality is None else (quality.merit, outcome.metrics[f"evaluate.{cost}"])
 
 
 def _format(metrics: Mapping[str, float], name: str) -> str:
