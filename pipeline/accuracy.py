@@ -1,4 +1,4 @@
-"""How often a model is right."""
+"""How often a model is right, or how far off its numbers are."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ def classify(outputs: np.ndarray) -> np.ndarray:
 def accuracy(graph: Graph, images: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of `images` that the float model puts into the right class."""
     return float(np.mean(classify(forward(graph, images)) == labels))
+
+
+def mean_absolute_error(outputs: np.ndarray, numbers: np.ndarray) -> float:
+    """Return the mean distance of outputs of shape (n, ...) from n numbers."""
+    return float(np.mean(np.abs(outputs.reshape(len(outputs)) - numbers)))
+
+
+def score(graph: Graph, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return ``accuracy`` for integer labels, ``mean_absolute_error`` for numbers."""
+    if labels.dtype.kind == "f":
+        return {"mean_absolute_error": mean_absolute_error(forward(graph, images), labels)}
+    return {"accuracy": accuracy(graph, images, labels)}
 
 
 def check_accuracy_drop(before: float, after: float, allowed: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Draw which classes are taken for which."""
+"""Draw which classes are taken for which, and how far numbers are off."""
 
 from __future__ import annotations
 
@@ -40,6 +40,26 @@ def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequenc
             text = str(matrix[row, column])
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels)} images right")
+    return _png(figure)
+
+
+def draw_scatter(numbers: np.ndarray, predictions: np.ndarray) -> bytes:
+    """Return a PNG picture of numbers and their predictions; equal input gives equal bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="label", ylabel="predicted by the emulator")
+    ends = [min(numbers.min(), predictions.min()), max(numbers.max(), predictions.max())]
+    axes.plot(ends, ends, color="lightgrey")
+    axes.scatter(numbers, predictions, s=8)
+    error = np.mean(np.abs(predictions - numbers))
+    axes.set_title(f"mean absolute error {error:.4g} on {len(numbers)} images")
+    return _png(figure)
+
+
+def _png(figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
     return buffer.getvalue()

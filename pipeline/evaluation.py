@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.accuracy import classify
+from pipeline.accuracy import classify, mean_absolute_error
 from pipeline.data.dataset import Dataset
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from simulator import Program, simulate
@@ -26,7 +26,8 @@ class Evaluation:
         Figures of the whole program.
     layers : list of dict
         Figures of each layer, the same keys in each.
-    labels, predictions : int64 array of shape (images,)
+    labels, predictions : array of shape (images,)
+        int64 classes, or float numbers for a regression.
     """
 
     metrics: dict
@@ -70,15 +71,13 @@ def evaluate(program: Program, graph: Graph, data: Dataset, options) -> Evaluati
         probe=statistics.probe,
         tally=statistics.tally,
     )
-    predictions = classify(outputs)
-    expected = classify(forward(graph, images, batch_size=options.batch_size))
+    expected = forward(graph, images, batch_size=options.batch_size)
+    compare = _numbers if data.is_regression else _classes
+    predictions, metrics = compare(outputs, expected, labels)
     layers = [_row(layer) for layer in statistics.layers()]
     macs = sum(layer["macs"] for layer in layers)
     effective = sum(layer["effective_macs"] for layer in layers)
-    metrics = {
-        "float_accuracy": float(np.mean(expected == labels)),
-        "accuracy": float(np.mean(predictions == labels)),
-        "agreement": float(np.mean(predictions == expected)),
+    metrics |= {
         "images": count,
         "weight_bytes": sum(layer["weight_bytes"] for layer in layers),
         "macs": macs,
@@ -87,6 +86,28 @@ def evaluate(program: Program, graph: Graph, data: Dataset, options) -> Evaluati
         "saturated": sum(layer["saturated"] for layer in layers),
     }
     return Evaluation(metrics=metrics, layers=layers, labels=labels, predictions=predictions)
+
+
+def _classes(outputs, expected, labels):
+    predictions, expected = classify(outputs), classify(expected)
+    return predictions, {
+        "float_accuracy": float(np.mean(expected == labels)),
+        "accuracy": float(np.mean(predictions == labels)),
+        "agreement": float(np.mean(predictions == expected)),
+    }
+
+
+def _numbers(outputs, expected, labels):
+    if outputs.size != len(labels):
+        raise ModelError(
+            f"the model gives {outputs[0].size} numbers for an image; the data has one number each"
+        )
+    predictions = outputs.reshape(len(outputs)).astype(np.float64)
+    return predictions, {
+        "float_mean_absolute_error": mean_absolute_error(expected, labels),
+        "mean_absolute_error": mean_absolute_error(predictions, labels),
+        "mean_difference": mean_absolute_error(expected, predictions),
+    }
 
 
 def _row(layer) -> dict:

@@ -18,15 +18,27 @@ def results_table(record: Record, where: str) -> str:
 
     rows = [
         ("model", f"{params['model.name']} on {params['data.name']}"),
-        ("float accuracy", figure("float_accuracy", ".4f")),
-        (f"{params['target.name']} emulator accuracy", figure("accuracy", ".4f")),
-        ("agreement of the two", figure("agreement", ".4f")),
+        *_quality(params["target.name"], figure, "evaluate.accuracy" in metrics),
         ("weight memory", figure("weight_bytes", ",.0f") + " bytes"),
         ("MACs per image", figure("macs", ",.0f")),
         ("saturated values", figure("saturated", ",.0f")),
         ("MLflow run", where),
     ]
     return align(rows)
+
+
+def _quality(target, figure, classes):
+    if classes:
+        return [
+            ("float accuracy", figure("float_accuracy", ".4f")),
+            (f"{target} emulator accuracy", figure("accuracy", ".4f")),
+            ("agreement of the two", figure("agreement", ".4f")),
+        ]
+    return [
+        ("float mean absolute error", figure("float_mean_absolute_error", ".4g")),
+        (f"{target} emulator mean absolute error", figure("mean_absolute_error", ".4g")),
+        ("mean difference of the two", figure("mean_difference", ".4g")),
+    ]
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 
-from pipeline.accuracy import accuracy
+from pipeline.accuracy import score
 from pipeline.config import load
 from pipeline.data import fingerprint, load_data
 from pipeline.files import ARCHITECTURE, GRAPH, TRAINING_CURVE, metrics_path, write_json, write_text
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
+from pipeline.pretrained import take_weights
 from pipeline.stage import run
 from pipeline.training import train
 from pipeline.training_curve import write_curve
@@ -26,6 +27,10 @@ def main() -> None:
         os.environ.setdefault(name, value)
     config = load()
     graph = build_graph(config.model, seed=config.seed)
+    if config.training.weights is not None:
+        graph, fresh = take_weights(graph, config.training.weights)
+        for line in fresh:
+            logging.info(line)
     data = load_data(config.data)
     logging.info("%s: %s parameters", graph.name, f"{graph.parameters:,}")
 
@@ -43,7 +48,7 @@ def main() -> None:
         progress=progress,
     )
     metrics = {
-        "accuracy": accuracy(graph, data.x_test, data.y_test),
+        **score(graph, data.x_test, data.y_test),
         "parameters": graph.parameters,
         "trainable_parameters": graph.parameters - non_trainable(graph),
         "train_images": len(data.x_train),
@@ -55,7 +60,8 @@ def main() -> None:
     write_text(ARCHITECTURE, describe(graph))
     write_curve(TRAINING_CURVE, history)
     write_json(metrics_path("build"), metrics)
-    logging.info("float accuracy %.4f", metrics["accuracy"])
+    name = next(iter(metrics))
+    logging.info("float %s %.4f", name.replace("_", " "), metrics[name])
 
 
 def _format(metrics):

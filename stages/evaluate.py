@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.config import load
-from pipeline.confusion import draw_confusion
+from pipeline.confusion import draw_confusion, draw_scatter
 from pipeline.data import load_data
 from pipeline.evaluation import evaluate
 from pipeline.files import (
@@ -23,22 +23,30 @@ from pipeline.graph.archive import load_graph
 from pipeline.stage import run
 from simulator import Program
 
+ACCURACY = (
+    "accuracy: float %(float_accuracy).4f, emulator %(accuracy).4f; agreement %(agreement).4f"
+)
+MEAN_ERROR = (
+    "mean absolute error: float %(float_mean_absolute_error).4g, emulator"
+    " %(mean_absolute_error).4g; mean difference of the two %(mean_difference).4g"
+)
+
 
 def main() -> None:
     """Simulate, compare, count."""
     config = load()
     data = load_data(config.data)
     result = evaluate(Program.load(PROGRAM), load_graph(GRAPH), data, config.evaluate)
-    picture = draw_confusion(result.labels, result.predictions, data.classes)
-    names = [[data.classes[label] for label in labels] for labels in result.pairs()]
+    if data.is_regression:
+        picture, names = draw_scatter(result.labels, result.predictions), list(result.pairs())
+    else:
+        picture = draw_confusion(result.labels, result.predictions, data.classes)
+        names = [[data.classes[label] for label in labels] for labels in result.pairs()]
     write_csv(PREDICTIONS, ("actual", "predicted"), names)
     write_csv(LAYERS, result.layers[0], [layer.values() for layer in result.layers])
     write_bytes(CONFUSION, picture)
     write_json(metrics_path("evaluate"), result.metrics)
-    logging.info(
-        "accuracy: float %(float_accuracy).4f, emulator %(accuracy).4f; agreement %(agreement).4f",
-        result.metrics,
-    )
+    logging.info(MEAN_ERROR if data.is_regression else ACCURACY, result.metrics)
 
 
 if __name__ == "__main__":

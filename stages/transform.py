@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.accuracy import accuracy
+from pipeline.accuracy import score
 from pipeline.config import load
 from pipeline.data import load_data
 from pipeline.files import GRAPH, TRANSFORMED, metrics_path, write_json
@@ -22,13 +22,18 @@ def main() -> None:
     images = Images(
         images=data.x_train,
         labels=data.y_train,
-        test_images=data.x_test,
-        test_labels=data.y_test,
+        test_images=None if data.is_regression else data.x_test,
+        test_labels=None if data.is_regression else data.y_test,
     )
     transformed, report = apply(graph, config.transforms, samples, images)
     scored = [change for change in report.values() if "accuracy_after" in change]
-    before = scored[0]["accuracy_before"] if scored else accuracy(graph, data.x_test, data.y_test)
-    after = scored[-1]["accuracy_after"] if scored else before
+    if scored:
+        before, after = scored[0]["accuracy_before"], scored[-1]["accuracy_after"]
+        metrics = {"accuracy": after, "accuracy_drop": before - after, **report}
+    else:
+        metrics = {**score(transformed, data.x_test, data.y_test), **report}
+        if not data.is_regression:
+            metrics["accuracy_drop"] = 0.0
     for name, change in report.items():
         logging.info(
             "%s: %d layers, largest difference %.2g",
@@ -36,7 +41,6 @@ def main() -> None:
             len(change["changed"]),
             change["max_abs_difference"],
         )
-    metrics = {"accuracy": after, "accuracy_drop": before - after, **report}
     save_graph(TRANSFORMED, transformed)
     write_json(metrics_path("transform"), metrics)
 

@@ -8,8 +8,9 @@ import yaml
 from pipeline.config.sections import Training
 from pipeline.errors import DataError
 from pipeline.graph.architecture import build_graph
+from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.forward import forward
-from pipeline.training import train
+from pipeline.training import train, with_momentum
 
 CONF = Path(__file__).parents[2] / "conf"
 SMALL = {
@@ -109,3 +110,30 @@ def test_no_epochs_keep_the_weights():
 def test_unfit_data_is_refused(images, labels, message):
     with pytest.raises(DataError, match=message):
         train(build_graph(SMALL), images, labels, options=OPTIONS)
+
+
+@pytest.mark.slow
+def test_early_stopping_keeps_the_best_of_images_kept_back():
+    images, labels = data()
+    options = replace(OPTIONS, epochs=30, patience=2, learning_rate=0.05, schedule="constant")
+    trained, history = train(build_graph(SMALL), images, labels, options=options, seed=3)
+    scores = history["val_accuracy"]
+    assert len(scores) < 30 and scores.index(max(scores)) == len(scores) - 3
+    held = np.random.default_rng(3).permutation(len(images))[:10]
+    found = forward(trained, images[held]).argmax(axis=1)
+    assert np.mean(found == labels[held]) == pytest.approx(max(scores))
+    with pytest.raises(DataError, match="too few to keep some back"):
+        train(build_graph(SMALL), images[:1], labels[:1], options=options)
+
+
+@pytest.mark.parametrize(
+    ("momentum", "steps", "expected"),
+    [(None, 100_000, 0.99), (None, 1000, 0.95), (None, 10, 0.9), (0.5, 1000, 0.5)],
+)
+def test_batchnorm_momentum_suits_the_length(momentum, steps, expected):
+    graph = build_graph(read_architecture("akidanet", ["alpha=0.25", "input_shape=[32,32,3]"]))
+    suited = with_momentum(graph, momentum, steps)
+    found = [n.attrs["momentum"] for n in suited.nodes if n.op == "BatchNormalization"]
+    assert found == pytest.approx([expected] * len(found))
+    small = with_momentum(build_graph(SMALL), None, 100_000)
+    assert small.node("batch_normalization").attrs["momentum"] == 0.9
