@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from pipeline.graph.activations import sigmoid
 from pipeline.quantization.fixed_point import clip_bits
 
 INDEX_BITS = 11
@@ -22,8 +23,7 @@ def _gelu(x, alpha):
 def _swish(x, alpha):
     # TensorFlow's float32 sigmoid is not correctly rounded: where no value of the table reaches
     # saturation, the scale may differ from the reference's by one unit in the last place.
-    sigmoid = 1 / (1 + np.exp(-x.astype(np.float64)))
-    return x * sigmoid.astype(np.float32)
+    return x * sigmoid(x.astype(np.float64)).astype(np.float32)
 
 
 def _hard_silu(x, alpha):
