@@ -166,11 +166,12 @@ class _Run:
             def count(stage: str, number: int) -> None:
                 self.tally(layer, stage, number)
 
-        if (step := self.steps.get(layer.name)) is not None:
-            return step.run(sources[0].astype(step.input_dtype, copy=False), self.work, count)
-        if not layer.reads_floats:
+        step = self.steps.get(layer.name)
+        if step is None and not layer.reads_floats:
             sources = [_integers(source) for source in sources]
         try:
+            if step is not None:
+                return step.run(sources[0].astype(step.input_dtype, copy=False), self.work, count)
             if hasattr(layer, "step"):
                 value, self.memory[layer.name] = layer.step(
                     *sources, self.memory.get(layer.name), tally=count

@@ -47,10 +47,12 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     ]
     for rule in (_rescaling, _no_activation):
         reasons += [reason for node in graph.nodes if (reason := rule(node, graph))]
+    if not any(node.op in KERNELS for node in graph.nodes):
+        reasons.append("it has no layer with weights")
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
     formats: dict[str, Format] = {}
-    nodes, reasons = [], []
+    nodes = []
     for node in graph.nodes:
         given = formats[node.inputs[0]] if node.inputs else None
         registers, bits, op = {}, {}, node.op
@@ -64,12 +66,6 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
             registers["step"] = np.asarray(step)
             formats[node.name] = _format(bits["output"], step)
         elif op in KERNELS:
-            if given.scales.ndim:
-                reasons.append(
-                    f"{node.name}: no activation before it; Akida 1.0 needs a ReLU between two"
-                    " layers with weights"
-                )
-                given = _format(INPUT_BITS, 1.0)
             factor = np.float64(1)
             for name in KERNELS[op]:
                 quantizer = legacy.quantizers[node.name, name]
@@ -96,10 +92,6 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
                 shape=graph.shapes[node.name],
             )
         )
-    if not any(node.op in KERNELS for node in graph.nodes):
-        reasons.append("it has no layer with weights")
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
     return QuantizedGraph(
         name=graph.name,
         scheme="cnn2snn",
