@@ -10,6 +10,7 @@ from pipeline.graph.forward import forward, run_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.shapes import same_padding
+from pipeline.transforms.class_fit import fit_classes
 from pipeline.transforms.ridge import fit_ridge
 
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
@@ -51,7 +52,8 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     """Return `graph` with the layer `name` fitted to its outputs in `reference`.
 
     A separable layer keeps its depthwise kernel, its pointwise one is fitted. A layer without a
-    bias gets one, unless the batch norm behind it can take it.
+    bias gets one, unless the batch norm behind it can take it. A last Dense layer is fitted
+    further, to the class probabilities.
 
     Parameters
     ----------
@@ -76,12 +78,21 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     key = POINTWISE.get(node.op, "kernel")
     kernel = node.weights[key]
     weights, bias, penalty = fit_ridge(rows, wanted, kernel.reshape(-1, kernel.shape[-1]))
+    if _gives_classes(graph, node) and wanted.shape[1] > 1:
+        weights, bias = fit_classes(rows, wanted, weights, bias)
     residual = np.square(rows @ weights + bias - wanted).sum()
     spread = np.square(wanted - wanted.mean(0)).sum()
     share = float(residual / spread) if spread else 0.0
     node = node.with_weights(**{key: weights.reshape(kernel.shape).astype(np.float32)})
     new = _with_bias(graph, node, bias.astype(np.float32))
     return new, {"penalty": penalty, "residual": share}
+
+
+def _gives_classes(graph, node):
+    """Return whether a Dense layer's outputs are the model's, up to a softmax."""
+    readers = graph.consumers(node)
+    softmax = len(readers) == 1 and readers[0].op == "Softmax" and readers[0].name == graph.output
+    return node.op == "Dense" and (node.name == graph.output or softmax)
 
 
 def _outputs(graph, name, images):
