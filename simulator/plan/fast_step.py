@@ -9,8 +9,9 @@ from simulator.plan import fast_kernels as kernels
 from simulator.plan.fast_gemm import IntegerProduct
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
+from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
-from simulator.windows import output_length, same_padding, sliding
+from simulator.windows import sliding
 
 BLOCK_BYTES = 512 << 10
 FLIP = np.uint8(128)
@@ -43,19 +44,8 @@ class FastStep:
         self.input_dtype = np.dtype(np.int8 if signed_input else np.uint8)
         self.output_dtype = np.dtype(np.int8 if stairs.low < 0 else np.uint8)
         self.input_shape, self.output_shape = input_shape, output_shape
-        kernel, strides = linear.weights.shape[:2], linear.strides
-        self.pads = [(0, 0), (0, 0)]
-        if linear.padding == "same" and linear.kind != "dense":
-            self.pads = [
-                same_padding(n, k, s)
-                for n, k, s in zip(input_shape[:2], kernel, strides, strict=True)
-            ]
-        self.sums_shape = (1, 1)
-        if linear.kind != "dense":
-            self.sums_shape = tuple(
-                output_length(n, k, s, linear.padding)
-                for n, k, s in zip(input_shape[:2], kernel, strides, strict=True)
-            )
+        self.window = Window(linear, input_shape)
+        self.sums_shape = self.window.sums_shape
         dtype = floats[0].dtype
         self.low, self.high = dtype.type(stairs.low), stairs.high.astype(dtype)
         level = stairs.low + len(stairs.first) + 1
@@ -82,7 +72,7 @@ class FastStep:
         elif self.linear.kind == "depthwise":
             row = work.scratch("row", (x.shape[3],), np.int32)
             saturated = kernels.depthwise(
-                self._padded(x, work), self.weights, *self.linear.strides, row,
+                self.window.padded(x, work), self.weights, *self.linear.strides, row,
                 self.m, self.c, self.low, self.high, self.over, counted, out,
             )  # fmt: skip
         else:
@@ -97,26 +87,11 @@ class FastStep:
         flipped = work.scratch("columns", rows.shape, np.uint8)
         return np.bitwise_xor(rows, FLIP, out=flipped)
 
-    def _padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
-        (top, bottom), (left, right) = self.pads
-        if not (top or bottom or left or right):
-            return x
-        n, height, width, channels = x.shape
-        value = 0 if self.linear.padding_value is None else self.linear.padding_value
-        shape = (n, height + top + bottom, width + left + right, channels)
-        padded = work.scratch("padded", shape, x.dtype)
-        padded[:, :top] = value
-        padded[:, top + height :] = value
-        padded[:, top : top + height, :left] = value
-        padded[:, top : top + height, left + width :] = value
-        padded[:, top : top + height, left : left + width] = x
-        return padded
-
     def _convolve(self, x, out, work: Workspace, counted) -> int:
         """Multiply blocks of columns and write their staircases."""
         (kh, kw), strides = self.linear.weights.shape[:2], self.linear.strides
         height, width = self.sums_shape
-        padded = self._padded(x, work)
+        padded = self.window.padded(x, work)
         pointwise = (kh, kw, *strides) == (1, 1, 1, 1)
         depth = kh * kw * x.shape[3]
         view = sliding(padded, (kh, kw), strides).view(np.uint8)
@@ -166,15 +141,7 @@ class FastStep:
         return sums
 
     def _pool(self, sums: np.ndarray, work: Workspace) -> np.ndarray:
-        linear, (height, width) = self.linear, self.sums_shape
-        pads = [(0, 0), (0, 0)]
-        if linear.pool_padding == "same":
-            pads = [
-                same_padding(n, k, s)
-                for n, k, s in zip(
-                    (height, width), linear.pool_size, linear.pool_strides, strict=True
-                )
-            ]
+        linear, pads = self.linear, self.window.pool_pads
         shape = (len(sums), *self.output_shape[:2], sums.shape[3])
         pooled = work.scratch("pooled", shape, np.int32)
         kernels.max_pool(

@@ -7,8 +7,9 @@ import numpy as np
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
+from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
-from simulator.windows import output_length, same_padding
+from simulator.windows import output_length
 
 BLOCK_BYTES = 768 << 10
 """Size of a block of columns: larger ones leave the second-level cache, smaller ones leave BLAS
@@ -38,19 +39,8 @@ class NumpySums:
         if linear.pointwise is not None:
             self._pointwise = linear.pointwise.astype(dtype)
         self._pooled = False
-        kernel = linear.weights.shape[:2]
-        self.pads, self.sums_shape = [(0, 0), (0, 0)], (1, 1)
-        if linear.kind == "dense":
-            return
-        if linear.padding == "same":
-            self.pads = [
-                same_padding(n, k, s)
-                for n, k, s in zip(input_shape[:2], kernel, linear.strides, strict=True)
-            ]
-        self.sums_shape = tuple(
-            output_length(n, k, s, linear.padding)
-            for n, k, s in zip(input_shape[:2], kernel, linear.strides, strict=True)
-        )
+        self.window = Window(linear, input_shape)
+        self.sums_shape = self.window.sums_shape
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the layer's output for inputs (n, h, w, c)."""
@@ -67,7 +57,7 @@ class NumpySums:
             np.matmul(x.reshape(len(x), -1), self._weights, out=sums[:, 0, 0])
             yield slice(0, len(x)), slice(0, 1), sums
             return
-        padded = self._padded(x, work)
+        padded = self.window.padded(x, work)
         if self.linear.kind == "conv":
             yield from self._convolution(padded, work)
         elif self.linear.kind == "depthwise":
@@ -79,22 +69,6 @@ class NumpySums:
                 )
                 np.matmul(sums, self._pointwise, out=mixed)
                 yield images, rows, mixed
-
-    def _padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return the input inside its border."""
-        (top, bottom), (left, right) = self.pads
-        if not (top or bottom or left or right):
-            return x
-        height, width, channels = self.input_shape
-        value = 0 if self.linear.padding_value is None else self.linear.padding_value
-        shape = (len(x), height + top + bottom, width + left + right, channels)
-        padded = work.scratch("padded", shape, self.input_dtype)
-        padded[:, :top] = value
-        padded[:, top + height :] = value
-        padded[:, top : top + height, :left] = value
-        padded[:, top : top + height, left + width :] = value
-        padded[:, top : top + height, left : left + width] = x
-        return padded
 
     def _blocks(self, n: int, row_bytes: int):
         """Yield (images, rows) so that a block has about `BLOCK_BYTES`; pooling needs all rows."""
@@ -202,12 +176,7 @@ class NumpyStep(NumpySums):
         size, strides = linear.pool_size, linear.pool_strides
         n, height, width, filters = sums.shape
         out_height, out_width = self.output_shape[:2]
-        pads = [(0, 0), (0, 0)]
-        if linear.pool_padding == "same":
-            pads = [
-                same_padding(length, k, s)
-                for length, k, s in zip((height, width), size, strides, strict=True)
-            ]
+        pads = self.window.pool_pads
         if any(map(any, pads)):
             wide = np.full(
                 (n, height + sum(pads[0]), width + sum(pads[1]), filters), -np.inf, np.float32

@@ -1,0 +1,60 @@
+"""The window of a compiled layer: its padding, and the size of its sums."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.plan.linear import Linear
+from simulator.plan.workspace import Workspace
+from simulator.windows import output_length, same_padding
+
+
+def pads(shape, kernel, strides, padding: str) -> list[tuple[int, int]]:
+    """Return what is added before and after each spatial axis."""
+    if padding != "same":
+        return [(0, 0), (0, 0)]
+    return [same_padding(n, k, s) for n, k, s in zip(shape, kernel, strides, strict=True)]
+
+
+class Window:
+    """Where a linear layer looks.
+
+    Parameters
+    ----------
+    linear : Linear
+    input_shape : (height, width, channels)
+    """
+
+    def __init__(self, linear: Linear, input_shape):
+        self.linear, self.input_shape = linear, input_shape
+        self.pads, self.sums_shape = [(0, 0), (0, 0)], (1, 1)
+        if linear.kind == "dense":
+            return
+        kernel, strides = linear.weights.shape[:2], linear.strides
+        self.pads = pads(input_shape[:2], kernel, strides, linear.padding)
+        self.sums_shape = tuple(
+            output_length(n, k, s, linear.padding)
+            for n, k, s in zip(input_shape[:2], kernel, strides, strict=True)
+        )
+
+    @property
+    def pool_pads(self) -> list[tuple[int, int]]:
+        """What max pooling adds before and after each spatial axis of the sums."""
+        linear = self.linear
+        return pads(self.sums_shape, linear.pool_size, linear.pool_strides, linear.pool_padding)
+
+    def padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return inputs (n, h, w, c) inside their border, as scratch of `work`."""
+        (top, bottom), (left, right) = self.pads
+        if not (top or bottom or left or right):
+            return x
+        height, width, channels = self.input_shape
+        value = 0 if self.linear.padding_value is None else self.linear.padding_value
+        shape = (len(x), height + top + bottom, width + left + right, channels)
+        padded = work.scratch("padded", shape, x.dtype)
+        padded[:, :top] = value
+        padded[:, top + height :] = value
+        padded[:, top : top + height, :left] = value
+        padded[:, top : top + height, left + width :] = value
+        padded[:, top : top + height, left : left + width] = x
+        return padded
