@@ -49,7 +49,7 @@ def lower(graph: QuantizedGraph) -> Program:
     image = graph.nodes[0]
     layers: list = []
     for position, (block, neuron) in enumerate(zip(chain, neurons, strict=True)):
-        is_input = position == 0 and image.shape[-1] in (1, 3) and block.head.op == "Conv2D"
+        is_input = position == 0 and _is_input(block, image)
         if position == 0 and not is_input:
             layers.append(_input_data(image))
         feeds = (layers[-1].name,) if layers else ()
@@ -59,7 +59,7 @@ def lower(graph: QuantizedGraph) -> Program:
         target=NAME,
         input_shape=image.shape,
         input_dtype="uint8",
-        output_shape=chain[-1].last.shape,
+        output_shape=next(node.shape for node in graph.nodes if node.name == graph.output),
         layers=tuple(layers),
         notes=graph.notes,
     )
@@ -80,8 +80,10 @@ def check_chain(graph: QuantizedGraph) -> tuple[list[Block], list[Neuron]]:
         if whole and (len(block.sources) != 1 or block.sources[0][0] is not previous):
             name = block.head.name
             reasons.append(f"{name}: it does not read the layer before it; {CURES['Add']}")
-        reasons.extend(_refusals(block, block is found[-1]))
+        reasons.extend(_refusals(block, image, block is found[-1]))
         previous = block
+    if not found and not reasons:
+        reasons.append("it has no layer with weights; add a Conv2D or Dense")
     neurons: list[Neuron] = []
     if not reasons:
         try:
@@ -91,12 +93,14 @@ def check_chain(graph: QuantizedGraph) -> tuple[list[Block], list[Neuron]]:
                 neurons = quantizeml_neurons(found, dequantizer)
         except Refused as refusal:
             reasons.append(str(refusal))
+        else:
+            reasons.extend(_padding(found[0], neurons[0], image))
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, f"convert to {NAME}")
     return found, neurons
 
 
-def _refusals(block: Block, is_last: bool):
+def _refusals(block: Block, image: QuantizedNode, is_last: bool):
     """Yield the reasons why a block is no link of an Akida 1.0 chain."""
     head = block.head
     if head.op not in NEURAL:
@@ -118,13 +122,37 @@ def _refusals(block: Block, is_last: bool):
             f" '{head.attrs['padding']}'; they must be the same"
         )
     if head.op == "Dense":
-        shape = _fed_shape(block, head)
+        shape = _fed_shape(block, image)
         if math.prod(shape) != _kernel(head).shape[0]:
             yield f"{head.name}: Dense on a map of {tuple(shape)}; put a Flatten before it"
-    elif block.tail_node("GlobalAveragePooling2D") and math.prod(head.shape[:2]) > LARGEST_SUM:
+        return
+    read = _read_shape(block, image)
+    if _shape3d(_fed_shape(block, image)) != _shape3d(read):
+        yield (
+            f"{head.name}: reads {_fed_shape(block, image)} reshaped to {read}; Akida 1.0 moves no"
+            " values: reshape (n,) to (1, 1, n) only"
+        )
+    if block.tail_node("GlobalAveragePooling2D") and math.prod(head.shape[:2]) > LARGEST_SUM:
         yield (
             f"{head.name}: global average of {head.shape[0]}x{head.shape[1]} pixels; at most"
             f" {LARGEST_SUM}"
+        )
+
+
+def _is_input(first: Block, image: QuantizedNode) -> bool:
+    """Return whether a model's first layer is one for images."""
+    return first.head.op == "Conv2D" and image.shape[-1] in (1, 3)
+
+
+def _padding(first: Block, neuron: Neuron, image: QuantizedNode):
+    """Yield a reason if the border of the image should hold what only an input layer writes."""
+    head = first.head
+    padded = head.op != "Dense" and head.attrs["padding"] == "same"
+    if neuron.padding_value and padded and not _is_input(first, image):
+        yield (
+            f"{head.name}: pads with {neuron.padding_value:g}, as the image has an offset; Akida"
+            " 1.0 does so for a Conv2D on 1 or 3 channels only: use a Rescaling without offset, or"
+            " padding 'valid'"
         )
 
 
@@ -132,12 +160,16 @@ def _kernel(head: QuantizedNode) -> np.ndarray:
     return head.registers["kernel"]
 
 
-def _fed_shape(block: Block, head: QuantizedNode) -> tuple[int, ...]:
-    """Return the shape of what a block reads, before any Flatten or Reshape."""
-    source, between = block.sources[0]
-    if source is not None:
-        return source.last.shape
-    return between[0].shape if between else head.shape
+def _fed_shape(block: Block, image: QuantizedNode) -> tuple[int, ...]:
+    """Return the shape of what feeds a block, before any Flatten or Reshape."""
+    source = block.sources[0][0]
+    return image.shape if source is None else source.last.shape
+
+
+def _read_shape(block: Block, image: QuantizedNode) -> tuple[int, ...]:
+    """Return the shape that a block's head reads."""
+    between = block.sources[0][1]
+    return between[-1].shape if between else _fed_shape(block, image)
 
 
 def _shape3d(shape) -> tuple[int, int, int]:
@@ -151,14 +183,10 @@ def _input_data(image: QuantizedNode) -> InputData:
 
 def _layer(block: Block, neuron: Neuron, feeds, image: QuantizedNode, *, is_input: bool):
     head = block.head
-    source, between = block.sources[0]
-    shape = _fed_shape(block, head)
-    if head.op != "Dense" and between and source is not None:
-        shape = between[-1].shape
     fields = {
         "name": head.name,
         "inputs": feeds,
-        "input_shapes": (_shape3d(image.shape if source is None else shape),),
+        "input_shapes": (_shape3d(_fed_shape(block, image)),),
         "weights_bits": head.bits["weights"],
         "threshold": neuron.rounded,
         "act_step": neuron.act_step,

@@ -47,6 +47,12 @@ def _neuron(block: Block, gain: float, dequantizer) -> tuple[Neuron, float]:
         )
     common = {"padding_value": float(padding[0])}
     if relu is None:
+        if "output_shift" in block.last.registers:
+            raise Refused(
+                f"{block.last.name}: its output is quantized but has no activation; Akida 1.0 ends"
+                " in unquantized sums: end the model with this layer, and set"
+                " quantization.last_output_bits=null"
+            )
         # Without an output quantizer the float is (p + bias) * scales.
         step = gain / dequantizer.registers["scales"].astype(np.float64)
         threshold = base * gain

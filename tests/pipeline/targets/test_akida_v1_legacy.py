@@ -200,6 +200,27 @@ def test_rescaling_stands_behind_the_input():
         integerize_legacy(legacy(graph, options("cnn2snn")))
 
 
+RESHAPED = ("Reshape", {"target_shape": (1, 1, 8)})
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ([UNIT, dense(5), RELU, dense()], (12,)),
+        ([conv(4), RELU, FLATTEN, dense(8), RELU, RESHAPED, conv(3, 1)], (6, 6, 3)),
+        ([UNIT, separable(4), RELU, FLATTEN, dense()], (6, 6, 3)),
+        ([SCALED, conv(4, padding="valid"), RELU, FLATTEN, dense()], (6, 6, 2)),
+        ([conv(4), RELU, conv(2), FLATTEN], (6, 6, 3)),
+    ],
+)
+def test_other_beginnings_and_ends(layers, shape):
+    model = legacy(chain(*layers, shape=shape), options("cnn2snn"))
+    rows, outputs = compare(model, images(12, shape))
+    assert [row.exact for row in rows] == [0] * len(rows)
+    assert outputs.chain.shape == outputs.floats.shape
+    assert relative(outputs.exact, outputs.floats) < 1e-5
+
+
 def test_a_kernel_of_zeros_has_the_largest_factor():
     for kind in ("max", "max_per_axis", "std", "std_per_axis"):
         quantizer = WeightQuantizer(bits=4, range=kind)

@@ -40,7 +40,31 @@ def test_the_base_of_these_models_is_taken():
         assert len(convert(quantized(BASE, scheme), "akida_v1").layers) == 2
 
 
+WIDE_IMAGE = [SCALED, conv(4), RELU, FLATTEN, dense()]
+
 CASES = {
+    "padding": (
+        WIDE_IMAGE,
+        {"shape": (6, 6, 2)},
+        "conv2d_2: pads with 12",
+    ),
+    "reshape": (
+        [conv(4), RELU, ("Reshape", {"target_shape": (3, 12, 4)}), conv(3), RELU, FLATTEN, dense()],
+        {},
+        "conv2d_4: reads (6, 6, 4) reshaped to (3, 12, 4); Akida 1.0 moves no values",
+    ),
+    "quantized_end": (
+        [conv(4), RELU, conv(3), FLATTEN],
+        {},
+        "conv2d_3: its output is quantized but has no activation",
+    ),
+    "quantized_logits": (
+        BASE,
+        {"last_output_bits": 8},
+        "dense_4: its output is quantized but has no activation; Akida 1.0 ends in unquantized"
+        " sums: end the model with this layer, and set quantization.last_output_bits=null",
+    ),
+    "nothing": ([UNIT], {}, "it has no layer with weights"),
     "per_axis": (
         [conv(4), RELU, conv(3), RELU, FLATTEN, dense()],
         {"per_tensor_activations": False},
@@ -161,6 +185,8 @@ def test_refused_by_name(name):
 
 
 LEGACY = {
+    "padding": "conv2d_2: pads with 127.5, as the image has an offset",
+    "reshape": "conv2d_4: reads (6, 6, 4) reshaped to (3, 12, 4)",
     "wide": "relu_2: 8-bit activations",
     "pool_padding": "maxpooling2d_2: padding 'valid' after a convolution with 'same'",
     "large_average": "conv2d_3: global average of 17x16 pixels",
@@ -190,6 +216,15 @@ def test_what_the_scheme_itself_does_not_know(name, layer):
     with pytest.raises(IncompatibleModelError) as caught:
         quantized(CASES[name][0], "cnn2snn")
     assert f"{layer} has no Akida 1.0 form" in str(caught.value)
+
+
+def test_an_offset_that_reaches_no_border():
+    for first in (conv(4, padding="valid"), separable(4, padding="valid")):
+        layers = [("Rescaling", {"scale": 1 / 255, "offset": 0.0}), *WIDE_IMAGE[2:]]
+        layers.insert(1, first)
+        assert convert(quantized(layers, "cnn2snn", shape=(6, 6, 2)), "akida_v1").layers
+    layers = [SCALED, conv(4, padding="valid"), *WIDE_IMAGE[2:]]
+    assert convert(quantized(layers, "cnn2snn", shape=(6, 6, 2)), "akida_v1").layers
 
 
 def test_the_scheme_itself_needs_activations():
@@ -258,19 +293,3 @@ def test_another_scheme_is_named():
         "it was quantized by scheme 'other'; akida_v1 takes cnn2snn, quantizeml"
         " (quantization.scheme)"
     ]
-
-
-@pytest.mark.parametrize("scheme", ["cnn2snn", "quantizeml"])
-def test_strict_makes_limits_errors(scheme):
-    layers = [UNIT, conv(4, 4), MAXPOOL, RELU, conv(3, padding="valid"), RELU, FLATTEN, dense()]
-    model = quantized(layers, scheme, shape=(8, 8, 3))
-    limits = list(convert(model, "akida_v1").limits())
-    names = {line.partition(":")[0] for line in limits}
-    assert {"conv2d_5"} <= names
-    with pytest.raises(IncompatibleModelError, match="fit the limits of akida_v1") as caught:
-        convert(model, "akida_v1", strict=True)
-    assert caught.value.reasons == limits
-
-
-def test_strict_takes_what_fits():
-    assert convert(quantized([SCALED, *BASE], "cnn2snn"), "akida_v1", strict=True)
