@@ -198,10 +198,9 @@ def _relu(node, x):
     return y if top is None else np.minimum(y, np.float32(top))
 
 
-def _quantized_relu(node, x):
+def _quantized_relu(node, x):  # ties go down
     highest = 2 ** node.attrs["bits"] - 1
     step = np.float32(node.attrs["max_value"] / highest)
-    # A value exactly on the border of two levels belongs to the lower one.
     return step * np.clip(np.ceil((x - step / 2) / step), 0, highest)
 
 
