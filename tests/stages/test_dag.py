@@ -1,96 +1,18 @@
 """The pipeline under DVC: what a change reruns, and what it does not."""
 
 import json
-import os
-import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.record import gather
-from pipeline.tracking import EXPERIMENT, PARENT, local_store
-from pipeline.workspace import CODE
+from pipeline.tracking import PARENT
+from pipeline.workspace import STAGES
+from tests.repository import Repository
 
 # MLflow's database layer uses what the next version deprecates.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-SOURCE = Path(__file__).parents[2]
-STAGES = ("compose", "build", "transform", "quantize", "convert", "evaluate", "track")
-TOUCHED = re.compile(r"Running stage '(\w+)'|Stage '(\w+)' is cached")
-# No training (and so no TensorFlow), few images: the order of stages is what is tested.
-TINY = """# @package _global_
-training: {epochs: 0}
-data: {train_samples: 40, test_samples: 20}
-quantization: {calibration: {samples: 20, batch_size: 10}}
-"""
-
-
-class Repository:
-    """A copy of the code with a tiny default configuration."""
-
-    def __init__(self, root):
-        self.root = root
-        ignore = shutil.ignore_patterns("__pycache__")
-        for name in CODE:
-            if (SOURCE / name).is_dir():
-                shutil.copytree(SOURCE / name, root / name, ignore=ignore)
-            else:
-                shutil.copy2(SOURCE / name, root / name)
-        (root / ".dvc").mkdir()
-        shutil.copy2(SOURCE / ".dvc" / "config", root / ".dvc" / "config")
-        shutil.copy2(SOURCE / ".gitignore", root / ".gitignore")
-        (root / "conf/experiment/tiny.yaml").write_text(TINY)
-        self.edit("conf/config.yaml", "experiment: null", "experiment: tiny")
-        # Each build leaves a line, also where a sweep runs it.
-        self.builds = root / "builds.log"
-        mark = f"    open({str(self.builds)!r}, 'a').write('build\\n')\n    config = load()\n"
-        self.edit("stages/build.py", "    config = load()\n", mark)
-        self.run("git", "init", "--quiet")
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--message=tiny")
-
-    def edit(self, path, old, new):
-        text = (self.root / path).read_text()
-        assert old in text
-        (self.root / path).write_text(text.replace(old, new))
-
-    def run(self, *command, fails=False):
-        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        author = {
-            f"GIT_{who}_{what}": "x@y"
-            for who in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
-        }
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-        result = subprocess.run(
-            command,
-            cwd=self.root,
-            env=environment | author | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (result.returncode != 0) == fails, result.stdout + result.stderr
-        return result.stdout + result.stderr
-
-    def touched(self, *command):
-        """Run a command; return the stages that it ran or took from the cache."""
-        found = TOUCHED.findall(self.run(*command))
-        return [first or second for first, second in found]
-
-    def param(self, dotted):
-        return gather(self.root).params[dotted]
-
-    def runs(self):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=local_store(self.root))
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        return client, client.search_runs([experiment.experiment_id])
 
 
 @pytest.fixture(scope="module")
