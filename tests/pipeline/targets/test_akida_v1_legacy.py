@@ -133,6 +133,9 @@ def test_levels_are_the_float_models_but_for_whole_thresholds(name, bits):
     assert all(row.largest <= 1 for row in rows)
     # Without rounding the float32 sums of either side only differ in their order.
     assert relative(outputs.exact, outputs.floats) < 1e-5
+    # The last threshold is a whole potential too: an output is wrong by less than one of them.
+    last = convert(integerize_legacy(model), "akida_v1").layers[-1]
+    assert (np.abs(outputs.alone - outputs.exact) * last.act_step < 1 + 1e-4).all()
 
 
 def test_weights_are_laid_out_as_the_chip_holds_them():
