@@ -46,7 +46,7 @@ ui: $(READY) ## open MLflow on http://127.0.0.1:5000
 	@mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --workers 1 --host 127.0.0.1 --port 5000
 
 lock: ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --no-header --quiet --output-file requirements.lock
 
 docs: $(READY) ## renew the pages that are made from the code
 	@python -m pipeline.targets.document > docs/targets.md
@@ -57,3 +57,6 @@ SEED ?= 0
 JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+bench: $(READY) ## compare the emulator's speed with other tools; writes docs/speed.md
+	@python -m benchmarks.speed
