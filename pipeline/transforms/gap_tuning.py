@@ -7,7 +7,6 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.transforms.activation_ranges import fit_ranges
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
 from pipeline.transforms.images import Images
@@ -24,8 +23,8 @@ def make_up(
     First comes the recalibration, without labels and in closed form: ``bn`` measures the moved
     batch norms and those behind them anew; ``ridge`` refits the linear layers behind, one after
     the other, to the outputs that they gave in `original`; ``bn_ridge`` measures the moved batch
-    norms, chooses what their ReLUs pass for the refit that follows, and refits. The strategies
-    ``distill`` and ``finetune`` train from there, batch norms in inference mode.
+    norms, then refits. The strategies ``distill`` and ``finetune`` train from there, batch norms
+    in inference mode.
 
     Parameters
     ----------
@@ -51,8 +50,7 @@ def make_up(
         graph = measure_batchnorms(graph, names, samples)
         report["measured"] = names
     if options.recalibrate in ("ridge", "bn_ridge"):
-        ranges = options.recalibrate == "bn_ridge"
-        graph, report["refitted"] = _refit_all(graph, original, runs, samples, ranges=ranges)
+        graph, report["refitted"] = _refit_all(graph, original, runs, samples)
     if options.strategy == "distill":
         graph, report["loss"] = _distill(graph, original, options, samples)
     if options.strategy == "finetune":
@@ -69,7 +67,7 @@ def _batchnorms(graph, runs, *, behind):
     return [n.name for n in graph.nodes if n.op == "BatchNormalization" and n.name in reached]
 
 
-def _refit_all(graph, original, runs, samples, *, ranges):
+def _refit_all(graph, original, runs, samples):
     layers = {run.pooling: linear_layers(graph, run.pooling) for run in runs}
     reasons = [
         f"{name}: no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
@@ -79,9 +77,6 @@ def _refit_all(graph, original, runs, samples, *, ranges):
     ]
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "recalibrate the moved pooling")
-    if ranges:
-        for run in runs:
-            graph = fit_ranges(graph, original, run, layers[run.pooling], samples)
     report = {}
     for name in _linear_behind(graph, [run.pooling for run in runs]):
         graph, report[name] = refit(graph, original, name, samples)
