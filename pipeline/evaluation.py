@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.accuracy import classify, mean_absolute_error
+from pipeline.accuracy import mean_absolute_error
 from pipeline.data.dataset import Dataset
+from pipeline.energy import energy_proxy
 from pipeline.errors import ConfigError, ModelError
-from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from simulator import Program, simulate
-from simulator.statistics import Statistics
+from pipeline.shards import Work, run_shards
+from simulator import Program
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,7 +40,13 @@ class Evaluation:
         return zip(self.labels.tolist(), self.predictions.tolist(), strict=True)
 
 
-def evaluate(program: Program, graph: Graph, data: Dataset, options) -> Evaluation:
+def evaluate(
+    program: Program,
+    graph: Graph,
+    data: Dataset,
+    options,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
     """Run `program` on the test images.
 
     Parameters
@@ -50,12 +56,14 @@ def evaluate(program: Program, graph: Graph, data: Dataset, options) -> Evaluati
         The float model as trained, before any transform.
     data : Dataset
     options : pipeline.config.Evaluate
-        ``samples`` and ``batch_size``.
+        ``samples``, ``batch_size``, ``workers`` and ``engine``; the last two change nothing.
+    progress : function (count), optional
+        Called with the number of images of each chunk that is done.
 
     Raises
     ------
     ConfigError
-        When there are fewer test images than asked for.
+        When there are fewer test images than asked for, or workers cannot share them.
     """
     count = options.samples or len(data.x_test)
     if count > len(data.x_test):
@@ -63,17 +71,18 @@ def evaluate(program: Program, graph: Graph, data: Dataset, options) -> Evaluati
             f"evaluate.samples: found {count}; {data.name} has {len(data.x_test)} test images"
         )
     images, labels = data.x_test[:count], data.y_test[:count]
-    statistics = Statistics(program)
-    outputs = simulate(
-        program,
-        images.astype(program.input_dtype, copy=False),
+    work = Work(
+        program=program,
+        graph=graph,
         batch_size=options.batch_size,
-        probe=statistics.probe,
-        tally=statistics.tally,
+        classes=not data.is_regression,
     )
-    expected = forward(graph, images, batch_size=options.batch_size)
+    answers = run_shards(
+        work, images, workers=options.workers, engine=options.engine, progress=progress
+    )
     compare = _numbers if data.is_regression else _classes
-    predictions, metrics = compare(outputs, expected, labels)
+    predictions, metrics = compare(answers.program, answers.graph, labels)
+    statistics = answers.statistics
     layers = [_row(layer) for layer in statistics.layers()]
     macs = sum(layer["macs"] for layer in layers)
     effective = sum(layer["effective_macs"] for layer in layers)
@@ -82,14 +91,14 @@ def evaluate(program: Program, graph: Graph, data: Dataset, options) -> Evaluati
         "weight_bytes": sum(layer["weight_bytes"] for layer in layers),
         "macs": macs,
         "effective_macs": effective,
+        "energy_proxy": energy_proxy(program, {e["layer"]: e["effective_macs"] for e in layers}),
         "sparsity": 1 - effective / macs if macs else 0.0,
         "saturated": sum(layer["saturated"] for layer in layers),
     }
     return Evaluation(metrics=metrics, layers=layers, labels=labels, predictions=predictions)
 
 
-def _classes(outputs, expected, labels):
-    predictions, expected = classify(outputs), classify(expected)
+def _classes(predictions, expected, labels):
     return predictions, {
         "float_accuracy": float(np.mean(expected == labels)),
         "accuracy": float(np.mean(predictions == labels)),

@@ -65,6 +65,28 @@ class Statistics:
         """Add saturated values of one stage of a layer."""
         self._saturated[layer.name][stage] += count
 
+    def counts(self) -> dict:
+        """Return all counts as plain values, for `add` of another collector."""
+        return {
+            "zeros": dict(self._zeros),
+            "sizes": dict(self._sizes),
+            "low": dict(self._low),
+            "high": dict(self._high),
+            "saturated": {name: dict(stages) for name, stages in self._saturated.items()},
+        }
+
+    def add(self, counts: dict) -> None:
+        """Add the counts of other images of the same program; the order does not matter."""
+        for name, size in counts["sizes"].items():
+            self._sizes[name] += size
+            self._zeros[name] += counts["zeros"][name]
+            low, high = counts["low"][name], counts["high"][name]
+            self._low[name] = min(low, self._low.get(name, low))
+            self._high[name] = max(high, self._high.get(name, high))
+        for name, stages in counts["saturated"].items():
+            for stage, count in stages.items():
+                self._saturated[name][stage] += count
+
     def sparsity(self, name: str) -> float:
         """Return the share of zeros in the output of layer `name`."""
         return self._zeros[name] / max(self._sizes[name], 1)

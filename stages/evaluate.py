@@ -32,11 +32,31 @@ MEAN_ERROR = (
 )
 
 
+MANY = 2000
+
+
+class Tenths:
+    """Tells of each tenth of the images."""
+
+    def __init__(self, total: int):
+        self.total, self.done = total, 0
+
+    def __call__(self, count: int) -> None:
+        """Count images."""
+        before = 10 * self.done // self.total
+        self.done += count
+        if 10 * self.done // self.total > before:
+            logging.info("%d of %d images", self.done, self.total)
+
+
 def main() -> None:
     """Simulate, compare, count."""
     config = load()
     data = load_data(config.data)
-    result = evaluate(Program.load(PROGRAM), load_graph(GRAPH), data, config.evaluate)
+    total = config.evaluate.samples or len(data.x_test)
+    progress = Tenths(total) if total >= MANY else None
+    program, graph = Program.load(PROGRAM), load_graph(GRAPH)
+    result = evaluate(program, graph, data, config.evaluate, progress)
     if data.is_regression:
         picture, names = draw_scatter(result.labels, result.predictions), list(result.pairs())
     else:

@@ -1,5 +1,8 @@
 """Evaluation: the figures, checked by hand on a tiny program."""
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,11 +10,14 @@ from pipeline.accuracy import accuracy, check_accuracy_drop, classify
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.confusion import confusion_matrix, draw_confusion
 from pipeline.data import Dataset
+from pipeline.energy import energy_proxy
 from pipeline.errors import ConfigError, ModelError
 from pipeline.evaluation import evaluate
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
+from pipeline.shards import Work, run_shards
+from pipeline.shards_processes import WorkerStopped
 from pipeline.targets import convert
 from simulator import simulate
 
@@ -63,6 +69,64 @@ def test_figures(case):
     assert [layer["type"] for layer in result.layers] == ["InputConv2D", "Dense1D", "Dequantizer"]
     assert len({tuple(layer) for layer in result.layers}) == 1
     assert next(result.pairs()) == (0, result.predictions[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 5])
+def test_workers_change_nothing(case, workers):
+    program, graph, data = case
+    one = evaluate(program, graph, data, Evaluate(batch_size=1))
+    seen = []
+    many = evaluate(program, graph, data, Evaluate(batch_size=1, workers=workers), seen.append)
+    assert many.metrics == one.metrics and many.layers == one.layers
+    np.testing.assert_array_equal(many.predictions, one.predictions)
+    assert sum(seen) == 20 and len(seen) == 5
+
+
+def test_energy_is_counted_in_operations_of_eight_bits(case):
+    program, graph, data = case
+    metrics = evaluate(program, graph, data, Evaluate()).metrics
+    assert metrics["energy_proxy"] == metrics["effective_macs"]
+    wide = {layer.name: 64.0 for layer in program.layers}
+    halved = [
+        replace(layer, weight_bits=4, weights=layer.weights // 16)
+        if hasattr(layer, "weights")
+        else layer
+        for layer in program.layers
+    ]
+    narrow = replace(program, layers=tuple(halved))
+    assert energy_proxy(program, wide) == 3 * 64.0
+    assert energy_proxy(narrow, wide) == 2 * 32.0 + 64.0
+
+
+@pytest.mark.slow
+def test_a_refusal_in_a_worker_is_told(case):
+    program, graph, data = case
+    work = Work(program=program, graph=graph, batch_size=1, classes=True)
+    with pytest.raises(WorkerStopped, match="images have shape"):
+        run_shards(work, data.x_test[:, :5], workers=2)
+
+
+def test_programs_with_state_are_not_shared(case, monkeypatch):
+    program, graph, data = case
+    monkeypatch.setattr(Work, "keeps_state", True)
+    with pytest.raises(ConfigError, match=r"evaluate\.workers: found 2; tiny carries state"):
+        evaluate(program, graph, data, Evaluate(workers=2))
+
+
+@pytest.mark.slow
+def test_ray_changes_nothing(case):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    program, graph, data = case
+    one = evaluate(program, graph, data, Evaluate(batch_size=1))
+    many = evaluate(program, graph, data, Evaluate(batch_size=1, workers=2, engine="ray"))
+    assert many.metrics == one.metrics and many.layers == one.layers
+
+
+def test_without_ray_it_is_said_how_to_get_it(case, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"pip install 'crossgrade\[ray\]'"):
+        evaluate(*case, Evaluate(engine="ray"))
 
 
 def test_fewer_images(case):

@@ -1,0 +1,35 @@
+"""A figure for comparing the energy of programs, without a claim about joules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simulator import Program
+
+FULL_BITS = 64
+"""Product of widths of an 8-bit weight and an 8-bit input."""
+INPUT_BITS = {"uint8": 8, "int8": 8, "int16": 16, "float32": 32}
+
+
+def energy_proxy(program: Program, effective_macs: Mapping[str, float]) -> float:
+    """Return the work for one input in operations of 8-bit weights on 8-bit inputs.
+
+    Each layer's effective operations are weighted by the widths of its weights and inputs, as the
+    area and the switching of a multiplier grow with their product.
+
+    Parameters
+    ----------
+    program : Program
+    effective_macs : mapping of str to float
+        Operations on non-zero inputs, by layer.
+    """
+    widths, total = {}, 0.0
+    for layer in program.layers:
+        sources = [widths[name] for name in layer.inputs]
+        if not sources:
+            sources = [(INPUT_BITS[program.input_dtype], False)]
+        known = [source[0] for source in sources if source is not None]
+        bits = max(known) if known else 8
+        total += effective_macs[layer.name] * getattr(layer, "weight_bits", 8) * bits / FULL_BITS
+        widths[layer.name] = layer.output_width(*sources)
+    return total

@@ -1,0 +1,171 @@
+"""Run a program and its float model over many images, in chunks, here or in several workers.
+
+Chunks are the same for any number of workers, and each image's answer is kept, not each output:
+results do not depend on the workers, and memory does not grow with what a model puts out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.accuracy import classify
+from pipeline.errors import ConfigError
+from pipeline.files import read_json, write_json
+from pipeline.graph.archive import load_graph, save_graph
+from pipeline.graph.forward import forward
+from pipeline.graph.graph import Graph
+from simulator import Program, simulate
+from simulator.plan import compile_program
+from simulator.statistics import Statistics
+
+ENGINES = {"processes": "pipeline.shards_processes", "ray": "pipeline.shards_ray"}
+"""Engine to its module, which has ``run(work, images, workers, progress)``."""
+CHUNK_BATCHES = 4
+SETTINGS = ("batch_size", "classes")
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+"""Environment of a worker: the workers are the parallelism."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Work:
+    """What is done with each image.
+
+    Attributes
+    ----------
+    program : Program
+    graph : Graph
+        The float model.
+    batch_size : int
+    classes : bool
+        Keep the index of the largest output of each image, instead of all outputs.
+    """
+
+    program: Program
+    graph: Graph
+    batch_size: int
+    classes: bool
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether each image depends on the ones before it."""
+        return any(hasattr(layer, "step") for layer in self.program.layers)
+
+    def save(self, folder) -> None:
+        """Write everything into a folder, for workers to load."""
+        self.program.save(Path(folder) / "program.npz")
+        save_graph(Path(folder) / "graph.npz", self.graph)
+        write_json(Path(folder) / "work.json", {name: getattr(self, name) for name in SETTINGS})
+
+    @classmethod
+    def load(cls, folder) -> Work:
+        """Read what `save` has written."""
+        return cls(
+            program=Program.load(Path(folder) / "program.npz"),
+            graph=load_graph(Path(folder) / "graph.npz"),
+            **read_json(Path(folder) / "work.json"),
+        )
+
+    def chunks(self, images: int) -> list[tuple[int, int]]:
+        """Return the first image of each chunk, and the one behind its last."""
+        size = CHUNK_BATCHES * self.batch_size
+        return [(start, min(start + size, images)) for start in range(0, images, size)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Answers:
+    """What came out.
+
+    Attributes
+    ----------
+    program, graph : array of shape (n, ...)
+        Answers of the emulator and of the float model.
+    statistics : Statistics
+    """
+
+    program: np.ndarray
+    graph: np.ndarray
+    statistics: Statistics
+
+
+class Runner:
+    """Runs chunks one after the other, and counts."""
+
+    def __init__(self, work: Work):
+        self.work, self.statistics, self.memory = work, Statistics(work.program), {}
+        self.plan = compile_program(work.program)
+
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the answers of the emulator and of the float model for one chunk."""
+        work = self.work
+        outputs = simulate(
+            work.program,
+            images.astype(work.program.input_dtype, copy=False),
+            batch_size=work.batch_size,
+            probe=self.statistics.probe,
+            tally=self.statistics.tally,
+            memory=self.memory,
+            backend=self.plan,
+        )
+        expected = forward(work.graph, images, batch_size=work.batch_size)
+        return (classify(outputs), classify(expected)) if work.classes else (outputs, expected)
+
+
+def run_shards(
+    work: Work,
+    images: np.ndarray,
+    *,
+    workers: int = 1,
+    engine: str = "processes",
+    progress: Callable[[int], None] | None = None,
+) -> Answers:
+    """Run all images.
+
+    Parameters
+    ----------
+    work : Work
+    images : array of shape (n, height, width, channels)
+    workers : int
+        1 runs here, unless the engine is a cluster.
+    engine : {"processes", "ray"}
+    progress : function (count), optional
+        Called after each chunk with its number of images.
+
+    Raises
+    ------
+    ConfigError
+        When workers cannot share the images, since the program carries state between them.
+    """
+    if workers > 1 and work.keeps_state:
+        raise ConfigError(
+            f"evaluate.workers: found {workers}; {work.program.name} carries state from frame to "
+            "frame, which needs evaluate.workers=1"
+        )
+    if workers == 1 and engine == "processes":
+        results = _run_here(work, images)
+    else:
+        results = importlib.import_module(ENGINES[engine]).run(work, images, workers)
+    chunks, statistics = {}, Statistics(work.program)
+    for kind, index, content in results:
+        if kind == "counts":
+            statistics.add(content)
+            continue
+        chunks[index] = content
+        if progress is not None:
+            progress(len(content[0]))
+    program, graph = zip(*(chunks[index] for index in sorted(chunks)), strict=True)
+    return Answers(
+        program=np.concatenate(program), graph=np.concatenate(graph), statistics=statistics
+    )
+
+
+def _run_here(work: Work, images: np.ndarray) -> Iterator[tuple]:
+    """Yield what every engine yields: the answers of each chunk, then each worker's counts."""
+    runner = Runner(work)
+    for index, (start, stop) in enumerate(work.chunks(len(images))):
+        yield "chunk", index, runner.run(images[start:stop])
+    yield "counts", 0, runner.statistics.counts()
