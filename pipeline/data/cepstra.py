@@ -16,8 +16,8 @@ BANDS, LOW_HZ, HIGH_HZ = 40, 20.0, 4000.0
 FLOOR = 1e-6
 """Power below which a band is silent: 60 dB under full scale."""
 # Range of each coefficient over the training voices of the spoken digits, 0.5 to 99.5 %.
-LOWEST = np.array([-88, -8, -10, -15, -14, -12, -9, -8, -8, -8.0])
-HIGHEST = np.array([-24, 20, 20, 9, 8, 7, 8, 7, 6, 5.0])
+LOWEST = np.array([-88, -6, -6, -10, -9, -8, -6, -6, -5, -6.0])
+HIGHEST = np.array([-18, 15, 11, 6, 5, 5, 5, 4, 4, 3.0])
 
 
 def cepstra(sound: np.ndarray, rate: int) -> np.ndarray:

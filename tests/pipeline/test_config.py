@@ -9,6 +9,7 @@ from pipeline.config import Config, check, load
 from pipeline.config.compose import compose, write_params
 from pipeline.data import known_sources
 from pipeline.errors import ConfigError
+from pipeline.graph.architecture import build_graph
 from pipeline.targets import known_targets
 from pipeline.transforms import TRANSFORMS
 
@@ -18,6 +19,7 @@ MODEL = {"name": "m", "input": {"shape": [8, 8, 1]}, "layers": [{"Flatten": {}}]
 NEEDED = {
     "data=arrays": ["data.path=images.npz"],
     "data=image_folder": ["data.path=images"],
+    "experiment=face_age": ["data.path=ages.npz"],
 }
 
 
@@ -151,3 +153,12 @@ def test_params_survive_the_file(tmp_path):
 def test_an_override_reaches_the_model():
     values = compose(["model.layers.1.conv_block.filters=8"], folder=CONF)
     assert values["model"]["layers"][1]["conv_block"]["filters"] == 8
+
+
+@pytest.mark.parametrize(
+    "experiment", [path.stem for path in sorted((CONF / "experiment").glob("*.yaml"))]
+)
+def test_the_models_of_experiments_build(experiment):
+    choice = f"experiment={experiment}"
+    config = check(compose([choice, *NEEDED.get(choice, ())], folder=CONF))
+    assert build_graph(config.model).parameters > 0

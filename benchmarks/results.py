@@ -1,0 +1,230 @@
+"""What is lost on the way from float to either chip: models x data x bit widths.
+
+    python -m benchmarks.results
+
+Writes ``docs/results.md`` and ``docs/results.json``: every figure is measured on the emulator, on
+the whole test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.config import Data, Evaluate, Quantization, Training, Transforms
+from pipeline.data import Dataset, calibration_samples, load_data
+from pipeline.evaluation import evaluate
+from pipeline.files import write_json, write_text
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.architecture_file import read_architecture
+from pipeline.graph.graph import Graph
+from pipeline.quantization.quantize import quantize
+from pipeline.stage import run
+from pipeline.targets import convert
+from pipeline.training import train
+from pipeline.transforms import apply
+
+UPGRADE = ("unfuse_separable", "gap_after_relu")
+QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A model on data: trained once in the order of 1.0, once in that of 2.0."""
+
+    name: str
+    model: str
+    parameters: tuple[str, ...] = ()
+    versions: tuple[float | None, ...] = (1.0, 2.0)
+    data: Data
+    training: Training = field(default_factory=Training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One row for a trained model: how it gets to a chip."""
+
+    name: str
+    target: str
+    quantization: Quantization
+    transforms: tuple[str, ...] = ()
+
+
+def _bits(weights, activations, **options) -> Quantization:
+    return Quantization(weight_bits=weights, activation_bits=activations, **options)
+
+
+ON_1_0 = (Way(name="1.0 at 8/4/4", target="akida_v1", quantization=_bits(4, 4, scheme="cnn2snn")),)
+ON_2_0 = (
+    Way(name="2.0 at 8/8/8", target="akida_v2", quantization=_bits(8, 8)),
+    Way(name="2.0 at 8/4/4", target="akida_v2", quantization=_bits(4, 4)),
+)
+CARRIED = tuple(
+    Way(
+        name=f"carried to {way.name}",
+        target=way.target,
+        quantization=way.quantization,
+        transforms=UPGRADE,
+    )
+    for way in ON_2_0
+)
+FASHION = Data(name="fashion_mnist", train_samples=10000, test_samples=2000)
+QUICK = Training(epochs=10, batch_size=64)
+CASES = (
+    Case(
+        name="separable_cnn on digits",
+        model="separable_cnn",
+        versions=(None,),
+        data=Data(name="digits"),
+    ),
+    Case(
+        name="tutorial_cnn on digits32",
+        model="tutorial_cnn",
+        versions=(None,),
+        data=Data(name="digits32"),
+        training=Training(epochs=6),
+    ),
+    Case(
+        name="mlp on digits",
+        model="mlp",
+        versions=(None,),
+        data=Data(name="digits"),
+    ),
+    Case(
+        name="logistic_regression on digits",
+        model="logistic_regression",
+        versions=(None,),
+        data=Data(name="digits"),
+    ),
+    Case(
+        name="akidanet_small 0.5 on fashion_mnist",
+        model="akidanet_small",
+        parameters=("alpha=0.5", "input_shape=[28,28,1]"),
+        data=FASHION,
+        training=QUICK,
+    ),
+    Case(
+        name="ds_cnn on spoken_digits",
+        model="ds_cnn",
+        parameters=("classes=10",),
+        data=Data(name="spoken_digits", train_samples=2500, test_samples=500),
+        training=QUICK,
+    ),
+)
+HEADER = (
+    *("trained as", "run as", "float", "emulator", "agreement", "lost"),
+    *("weight KiB", "MACs", "MACs on zeros"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, carry, quantize, simulate; write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("docs/results"))
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    for name, value in QUIET_TENSORFLOW.items():
+        os.environ.setdefault(name, value)
+    rows = []
+    for case in CASES:
+        if options.only in case.name:
+            rows += measure(case, options.seed)
+    command = f"python -m benchmarks.results --seed {options.seed}"
+    if options.only:
+        command += f" --only '{options.only}'"
+    write_json(options.output.with_suffix(".json"), {"command": command, "rows": rows})
+    write_text(options.output.with_suffix(".md"), page(rows, command))
+
+
+def measure(case: Case, seed: int) -> list[dict]:
+    """Return one row for each way to a chip that suits the case."""
+    data, rows = load_data(case.data), []
+    for version in case.versions:
+        parameters = [*case.parameters, *([f"version={version}"] if version else [])]
+        graph = build_graph(read_architecture(case.model, parameters), seed=seed)
+        start = time.perf_counter()
+        graph, _ = train(graph, data.x_train, data.y_train, options=case.training, seed=seed)
+        seconds = time.perf_counter() - start
+        for way in ways(graph, version):
+            row = {"case": case.name, "trained_as": version_name(version), "run_as": way.name}
+            row |= {"train_seconds": round(seconds, 1), **figures(graph, data, way)}
+            logging.info("%s, %s: %.4f", case.name, way.name, row["accuracy"])
+            rows.append(row)
+    return rows
+
+
+def ways(graph: Graph, version: float | None) -> Iterator[Way]:
+    """Yield the ways that suit a model: where nothing has to be carried over, none is."""
+    if version != 2.0:
+        yield from ON_1_0
+    fused = any(node.op == "SeparableConv2D" for node in graph.nodes)
+    yield from CARRIED if fused else ON_2_0
+
+
+def version_name(version: float | None) -> str:
+    """Return how a table calls the order of layers in which a model was trained."""
+    return "either" if version is None else str(version)
+
+
+def figures(graph: Graph, data: Dataset, way: Way) -> dict:
+    """Return what `pipeline.evaluation` measures on the whole test split."""
+    carried, _ = apply(graph, Transforms(names=way.transforms), data.x_train[:256])
+    samples = calibration_samples(data, way.quantization.calibration)
+    program = convert(quantize(carried, samples, way.quantization), way.target)
+    metrics = evaluate(program, graph, data, Evaluate()).metrics
+    return {**metrics, "exceeded_limits": len(list(program.limits()))}
+
+
+def page(rows: Sequence[dict], command: str) -> str:
+    """Return the table as Markdown."""
+    lines = [INTRODUCTION.format(command=command)]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        chosen = [row for row in rows if row["case"] == case]
+        lines += ["", f"## {case}", "", f"{chosen[0]['images']:,} test images.", ""]
+        lines += [_line(HEADER), _line("---" for _ in HEADER)]
+        lines += [_line(_cells(row)) for row in chosen]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(row) -> list[str]:
+    lost = 100 * (row["float_accuracy"] - row["accuracy"])
+    return [
+        row["trained_as"],
+        row["run_as"],
+        f"{row['float_accuracy']:.2%}",
+        f"{row['accuracy']:.2%}",
+        f"{row['agreement']:.2%}",
+        f"{lost:+.2f}",
+        f"{row['weight_bytes'] / 1024:,.1f}",
+        f"{row['macs']:,}",
+        f"{row['sparsity']:.1%}",
+    ]
+
+
+INTRODUCTION = """# What quantization costs
+
+Made by `{command}` (`make results`); nothing here is tuned for the table.
+
+Each model is trained once per order of its layers, in float, from one seed. Bit widths are those of
+the first layer's weights, the other weights, the activations. 1.0 runs its own scheme without
+calibration; 2.0 is calibrated on 1,024 training images. Neither is trained again at low precision,
+which is what 4-bit models usually need.
+
+- *carried to*: the transforms `unfuse_separable` and `gap_after_relu` (exact) have been applied;
+- *float*, *emulator*: accuracy on the test split; *lost*: the difference, in percentage points;
+- *agreement*: how often float model and emulator give the same class;
+- *MACs on zeros*: the share of multiplications that an event-based chip can leave out."""
+
+
+if __name__ == "__main__":
+    run("results", main)
