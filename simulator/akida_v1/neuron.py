@@ -42,7 +42,11 @@ class NeuralLayer(Layer):
     act_step : float32 (filters,)
         Step on the grid of 4 bits: levels are ``act_step * 2**(4 - act_bits)`` apart.
     activation : bool
-        False for a last layer, whose output is ``(p - threshold) / act_step``.
+        False for a last layer, whose output is ``(p - threshold) / act_step``, a float made on the
+        host.
+    threshold_fraction : float32 (filters,) or None
+        Of a last layer: what the whole-numbered threshold lacks, subtracted on the host as well.
+        No register of the chip; None is the chip's own threshold.
     act_bits : int
     """
 
@@ -51,6 +55,7 @@ class NeuralLayer(Layer):
     threshold: np.ndarray
     act_step: np.ndarray
     activation: bool = True
+    threshold_fraction: np.ndarray | None = None
     act_bits: int = 4
     padding: str = "same"
     pool_type: str = "none"
@@ -135,7 +140,9 @@ class NeuralLayer(Layer):
         """Let the neurons answer potentials that are pooled already."""
         above = potentials - self.threshold.astype(np.int64)
         if not self.activation:
-            return above.astype(np.float32) / self.act_step
+            if self.threshold_fraction is not None:
+                above = above - self.threshold_fraction.astype(np.float64)
+            return (above / self.act_step.astype(np.float64)).astype(np.float32)
         return self.levels(above, tally)
 
     def levels(self, above: np.ndarray, tally: Tally | None = None) -> np.ndarray:
@@ -171,6 +178,14 @@ class NeuralLayer(Layer):
             yield f"act_step is {step.dtype} of shape {step.shape}; needs float32 {filters}"
         elif not (np.isfinite(step).all() and (step > 0).all() and (step <= 1 << 24).all()):
             yield f"act_step reaches {step.min()}..{step.max()}; it must lie above 0, up to 2**24"
+        fraction = self.threshold_fraction
+        if fraction is not None and (
+            self.activation or fraction.shape != filters or fraction.dtype != np.float32
+        ):
+            yield (
+                "threshold_fraction belongs to a layer without activation, float32"
+                f" {filters}; found {fraction.dtype} {fraction.shape}"
+            )
         if self.activation and self.act_bits not in ACT_BITS:
             yield f"act_bits is {self.act_bits}; allowed: 1, 2, 4"
         if self.pool_type not in POOLS:

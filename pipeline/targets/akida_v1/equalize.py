@@ -21,9 +21,12 @@ def fit_registers(program: Program) -> Program:
 
     A step above its limit is set to it; the threshold moves by half the difference, and the next
     layer's weights shrink by the ratio, rounded down. A threshold above its limit is clipped.
-    The last layer has no limits.
+    The last layer has no limits, but loses what its threshold's register cannot hold.
     """
     layers, notes = list(program.layers), []
+    last = layers[-1]
+    if getattr(last, "threshold_fraction", None) is not None:
+        layers[-1] = replace(last, threshold_fraction=None)
     neural = [n for n, layer in enumerate(layers) if not isinstance(layer, InputData)]
     for position, following in itertools.pairwise(neural):
         layer = layers[position]

@@ -190,6 +190,7 @@ def _layer(block: Block, neuron: Neuron, feeds, image: QuantizedNode, *, is_inpu
         "weights_bits": head.bits["weights"],
         "threshold": neuron.rounded,
         "act_step": neuron.act_step,
+        "threshold_fraction": neuron.fraction,
         "activation": neuron.activation,
         "act_bits": neuron.act_bits,
         **_pooling(block),

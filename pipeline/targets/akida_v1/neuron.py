@@ -42,3 +42,10 @@ class Neuron:
     activation: bool
     act_bits: int = 4
     padding_value: float = 0.0
+
+    @property
+    def fraction(self) -> np.ndarray | None:
+        """What rounding took from the threshold of a last layer, float32; None within the net."""
+        if self.activation:
+            return None
+        return (self.threshold - self.rounded).astype(np.float32)
