@@ -76,6 +76,7 @@ def evaluate(
         graph=graph,
         batch_size=options.batch_size,
         classes=not data.is_regression,
+        backend=options.backend,
     )
     answers = run_shards(
         work, images, workers=options.workers, engine=options.engine, progress=progress

@@ -20,13 +20,13 @@ from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from simulator import Program, simulate
-from simulator.plan import compile_program
+from simulator.engine import make_plan
 from simulator.statistics import Statistics
 
 ENGINES = {"processes": "pipeline.shards_processes", "ray": "pipeline.shards_ray"}
 """Engine to its module, which has ``run(work, images, workers, progress)``."""
 CHUNK_BATCHES = 4
-SETTINGS = ("batch_size", "classes")
+SETTINGS = ("batch_size", "classes", "backend")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 """Environment of a worker: the workers are the parallelism."""
 
@@ -43,12 +43,15 @@ class Work:
     batch_size : int
     classes : bool
         Keep the index of the largest output of each image, instead of all outputs.
+    backend : str
+        Of `simulator.simulate`.
     """
 
     program: Program
     graph: Graph
     batch_size: int
     classes: bool
+    backend: str = "auto"
 
     @property
     def keeps_state(self) -> bool:
@@ -97,7 +100,7 @@ class Runner:
 
     def __init__(self, work: Work):
         self.work, self.statistics, self.memory = work, Statistics(work.program), {}
-        self.plan = compile_program(work.program)
+        self.plan = make_plan(work.program, work.backend)
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the answers of the emulator and of the float model for one chunk."""
@@ -109,7 +112,7 @@ class Runner:
             probe=self.statistics.probe,
             tally=self.statistics.tally,
             memory=self.memory,
-            backend=self.plan,
+            backend=self.plan or "reference",
         )
         expected = forward(work.graph, images, batch_size=work.batch_size)
         return (classify(outputs), classify(expected)) if work.classes else (outputs, expected)

@@ -70,7 +70,7 @@ def simulate(
     images = check_images(program, images)
     memory = {} if memory is None else memory
     batch_size = batch_size or default_batch_size(program)
-    run = _Run(program, _plan(program, backend), probe, tally, memory)
+    run = _Run(program, make_plan(program, backend), probe, tally, memory)
     outputs = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
@@ -80,7 +80,14 @@ def simulate(
     return np.concatenate(outputs).reshape(len(images), *program.output_shape)
 
 
-def _plan(program: Program, backend: str | Plan) -> Plan | None:
+def make_plan(program: Program, backend: str | Plan) -> Plan | None:
+    """Return the plan that `simulate` would use for `backend`; None for the reference.
+
+    Raises
+    ------
+    ProgramError
+        For an unknown backend, one that is not installed, or another program's plan.
+    """
     if isinstance(backend, Plan):
         if backend.program is not program:
             raise ProgramError(f"{program.name}: the plan belongs to {backend.program.name}")

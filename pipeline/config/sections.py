@@ -258,12 +258,15 @@ class Evaluate:
         Processes that share the images. The result does not depend on it.
     engine : {"processes", "ray"}
         Where they run: on this machine, or on the Ray cluster that ``RAY_ADDRESS`` names.
+    backend : {"auto", "fast", "numpy", "reference"}
+        How the emulator computes, see `simulator.simulate`. The result does not depend on it.
     """
 
     samples: int | None = number(None, 1)
     batch_size: int = number(256, 1)
     workers: int = number(1, 1, 1024)
     engine: str = one_of("processes", "processes", "ray")
+    backend: str = one_of("auto", "auto", "fast", "numpy", "reference")
 
 
 @dataclass(frozen=True, kw_only=True)
