@@ -21,6 +21,8 @@ from pipeline.record import Record
 EXPERIMENT = "crossgrade"
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""The user interface then opens with runs, not with language models."""
 BATCH = 100
 """MLflow takes at most this many parameters or tags in one call."""
 ANSWER_SECONDS = 5
@@ -176,7 +178,7 @@ def _find_or_create(client, location: str | None) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return found.experiment_id
-    return client.create_experiment(EXPERIMENT, artifact_location=location)
+    return client.create_experiment(EXPERIMENT, artifact_location=location, tags=KIND)
 
 
 def _log(client, run_id: str, record: Record) -> None:

@@ -57,7 +57,8 @@ class Sweep:
     @property
     def name(self) -> str:
         """What varies."""
-        return " ".join(("sweep", *self.overrides))
+        varied = [o for o in self.overrides if set(o.partition("=")[2]) & set(",(")]
+        return " ".join(("sweep", *(varied or self.overrides)))
 
     @property
     def points(self) -> Path:

@@ -1,0 +1,114 @@
+"""MLflow's pages in a real browser: a sweep's points can be selected and compared."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pipeline.record import Record
+from pipeline.tracking import begin_sweep, end_sweep, local_store, track
+
+# MLflow's database layer uses what the next version deprecates.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+CHROMIUM = "/usr/bin/chromium"
+BITS = (2, 4, 8)
+PATIENCE_MS = 120_000
+EXPAND = "button[data-component-id*=runnamecellrenderer]"
+SELECT = ".ag-row .ag-selection-checkbox input"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Return the address of a store with one sweep of three points."""
+    address = local_store(tmp_path)
+    parent = begin_sweep(address, tmp_path, key="one", name="sweep weight_bits=2,4,8", params={})
+    for bits in BITS:
+        record = Record(
+            name=f"point {bits}",
+            params={"quantization.weight_bits": str(bits), "target.name": "akida_v2"},
+            metrics={"evaluate.accuracy": 0.9 + bits / 100, "evaluate.weight_bytes": 1000.0 * bits},
+            artifacts=(),
+            fingerprint=str(bits),
+        )
+        track(record, address, tmp_path, parent=parent)
+    end_sweep(
+        address, tmp_path, parent, status="FINISHED", metrics={"points": 3}, note="", artifacts=()
+    )
+    return address
+
+
+@pytest.fixture
+def server(tmp_path, store):
+    """Yield the address of `make ui`'s server on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    makefile = Path(__file__).parents[1] / "Makefile"
+    (command,) = [
+        line.strip().lstrip("@")
+        for line in makefile.read_text().splitlines()
+        if "mlflow server" in line
+    ]
+    command = command.replace("$(CURDIR)", str(tmp_path)).replace("$(PORT)", port)
+    bin_folder = Path(sys.executable).parent
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    environment["PATH"] = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            ["sh", "-c", f"exec {command}"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+        )
+    address = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not answers(f"{address}/health"):
+        assert process.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
+        time.sleep(0.3)
+    yield address
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+def answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"needs {CHROMIUM} (Debian: chromium)")
+def test_the_points_of_a_sweep_can_be_compared(server, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{server}/#/experiments/1/runs")
+        page.locator(EXPAND).first.click()
+        page.get_by_text("point 8").wait_for()
+        boxes = page.locator(SELECT)
+        assert boxes.count() == 1 + len(BITS)
+        for row in range(1, 1 + len(BITS)):
+            boxes.nth(row).check(force=True)
+        page.get_by_role("button", name="Compare").click()
+        page.get_by_text("Comparing 3 Runs").first.wait_for()
+        page.get_by_text("evaluate.accuracy").first.wait_for()
+        text = page.inner_text("body")
+        page.screenshot(path=tmp_path / "compare.png")
+        browser.close()
+    for name in ("quantization.weight_bits", "target.name", "evaluate.weight_bytes"):
+        assert name in text
+    for bits in BITS:
+        assert f"{0.9 + bits / 100:.2g}"[:4] in text
