@@ -7,7 +7,7 @@ import pytest
 from pipeline import files
 from pipeline.errors import DataError
 from pipeline.record import flatten, gather
-from pipeline.results import results_table, sweep_table
+from pipeline.results import results_table
 
 PARAMS = """
 model: {name: tiny, layers: [{Dense: {units: 2}}]}
@@ -61,14 +61,12 @@ def test_flatten_keeps_short_lists_whole():
     assert dict(flatten(values)) == {"a.b": 1, "a.c": [1, 2], "d.0.e": None}
 
 
-def test_tables(root):
+def test_the_results_table(root):
     record = gather(root)
     table = results_table(record, "here")
     assert "float accuracy              0.5000" in table
     assert "weight memory               1,234 bytes" in table
     assert "MLflow run                  here" in table
-    lines = sweep_table([(record.params, record.metrics)], ["quantization.weight_bits"]).split("\n")
-    assert lines[1].split() == ["4", "0.5000", "0.2500", "0.7500", "1,234"]
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
