@@ -20,18 +20,19 @@ def save_served_model(program_path, folder) -> None:
     folder : path-like
         Made new.
     """
-    import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
     import simulator
 
     program = Program.load(program_path)
-    images = TensorSpec(np.dtype(program.input_dtype), (-1, *program.input_shape))
-    outputs = TensorSpec(np.dtype(np.float32), (-1, *program.output_shape))
     with warnings.catch_warnings():
-        # It asks for an example to infer what the signature already says.
-        warnings.simplefilter("ignore", UserWarning)
+        # It warns of its own types, and asks for an example of what the signature says.
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        images = TensorSpec(np.dtype(program.input_dtype), (-1, *program.input_shape))
+        kind = np.float32 if program.layers[-1].gives_floats else np.int32
+        outputs = TensorSpec(np.dtype(kind), (-1, *program.output_shape))
         mlflow.pyfunc.save_model(
             path=str(folder),
             loader_module="simulator.serving",

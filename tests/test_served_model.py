@@ -1,0 +1,143 @@
+"""A program behind MLflow's server: the emulator's own answers, and a reason for each refusal."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.config import Calibration, Quantization
+from pipeline.graph.architecture import build_graph
+from pipeline.quantization.quantize import quantize
+from pipeline.served_model import save_served_model
+from pipeline.targets import convert
+from simulator import simulate
+from simulator.serving import _load_pyfunc
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+PATIENCE_SECONDS = 120
+MODEL = {
+    "name": "tiny",
+    "input": {"shape": [6, 6, 1], "dtype": "uint8"},
+    "layers": [
+        {"Conv2D": {"filters": 3, "kernel_size": 3, "padding": "same"}},
+        {"ReLU": {"max_value": 6.0}},
+        {"Flatten": {}},
+        {"Dense": {"units": 3}},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Return a program, and the folder of its MLflow model."""
+    root = tmp_path_factory.mktemp("served")
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 1), np.uint8)
+    options = Quantization(calibration=Calibration(samples=20, batch_size=10))
+    program = convert(quantize(build_graph(MODEL, seed=0), images, options), "akida_v2")
+    program.save(root / "program.npz")
+    save_served_model(root / "program.npz", root / "model")
+    return program, images, root
+
+
+def test_the_model_needs_numpy_only(served):
+    root = served[-1]
+    requirements = (root / "model/requirements.txt").read_text().split()
+    assert [r.partition("==")[0] for r in requirements] == ["mlflow", "numpy"], "server, emulator"
+    assert yaml.safe_load((root / "model/MLmodel").read_text())["flavors"].keys() == {
+        "python_function"
+    }
+    code = (
+        f"import sys; sys.path[:0] = [{str(root / 'model/code')!r}]; "
+        "from simulator.serving import _load_pyfunc; import numpy as np; "
+        f"model = _load_pyfunc({str(root / 'model/data/program.npz')!r}); "
+        "print(model.predict(np.zeros((1, 6, 6, 1), np.uint8)).shape); "
+        "heavy = {'mlflow', 'tensorflow', 'pipeline', 'omegaconf'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "(1, 3)"
+
+
+def test_the_loader_answers_as_the_emulator(served):
+    program, images, root = served
+    answer = _load_pyfunc(str(root / "program.npz")).predict(images)
+    np.testing.assert_array_equal(answer, simulate(program, images))
+
+
+@pytest.fixture(scope="module")
+def address(served):
+    """Yield the address of `mlflow models serve`."""
+    _, _, root = served
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "model"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    path = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
+    with (root / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=os.environ | {"PATH": path},
+            stdout=log,
+            stderr=log,
+            process_group=0,
+        )
+    end = time.monotonic() + PATIENCE_SECONDS
+    while ask(f"http://127.0.0.1:{port}/ping")[0] != 200:
+        assert process.poll() is None and time.monotonic() < end, (root / "log").read_text()
+        time.sleep(0.3)
+    yield f"http://127.0.0.1:{port}/invocations"
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+def ask(address, body=None):
+    """Return status and text of an answer; 0 when there is none."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_served_predictions_are_the_emulators(served, address):
+    program, images, _ = served
+    status, text = ask(address, {"inputs": images.tolist()})
+    assert status == 200, text
+    given = np.array(json.loads(text)["predictions"], np.float32)
+    np.testing.assert_array_equal(given, simulate(program, images))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        (np.zeros((2, 5, 6, 1), int).tolist(), "expected shape (-1, 6, 6, 1)"),
+        (np.zeros((6, 6, 1), int).tolist(), "expected shape (-1, 6, 6, 1)"),
+        ([], ""),
+        (np.full((1, 6, 6, 1), 300).tolist(), "300"),
+        (np.full((1, 6, 6, 1), "a").tolist(), ""),
+    ],
+)
+def test_wrong_inputs_are_refused_with_a_reason(address, inputs, reason):
+    status, text = ask(address, {"inputs": inputs})
+    assert status == 400, text
+    message = json.loads(text)["message"]
+    assert message and reason in message
+    assert ask(address, {"inputs": np.zeros((1, 6, 6, 1), int).tolist()})[0] == 200
