@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs conformance
+.PHONY: help setup repro test test-fast lint ui lock docs conformance results
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -52,12 +52,16 @@ lock: ## renew requirements.lock (needs uv)
 docs: $(READY) ## renew the pages that are made from the code
 	@python -m pipeline.targets.document > docs/targets.md
 	@python -m pipeline.compatibility.document > docs/compatibility.md
+	@python -m pipeline.graph.document > docs/models.md
 
 N ?= 30
 SEED ?= 0
 JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+results: $(READY) ## train, carry and quantize several models; writes docs/results.md (minutes)
+	@python -m benchmarks.results
 
 bench: $(READY) ## compare the emulator's speed with other tools; writes docs/speed.md
 	@python -m benchmarks.speed

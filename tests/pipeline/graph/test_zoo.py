@@ -1,6 +1,7 @@
 """The architectures that come with crossgrade have the sizes published for them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture, read_assignments, zoo_names
 from pipeline.graph.describe import WIDTH, describe, layer_table, non_trainable
+from pipeline.graph.document import page
 from pipeline.graph.macs import count_macs
 
 IMAGENET = "input_shape=[224,224,3] classes=1000"
@@ -171,3 +173,8 @@ def test_a_composed_configuration_holds_an_architecture(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("seed: 0\nmodel: {name: net, input: {shape: [4]}, layers: [Flatten]}\n")
     assert build(str(path)).name == "net"
+
+
+def test_the_page_of_models_is_current():
+    found = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    assert found == page(), "run 'make docs'"

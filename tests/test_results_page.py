@@ -1,0 +1,42 @@
+"""The page that the results benchmark writes."""
+
+from benchmarks.results import CARRIED, CASES, ON_1_0, ON_2_0, page, ways
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.architecture_file import read_architecture
+
+ROW = {
+    "case": "net on data",
+    "trained_as": "1.0",
+    "run_as": "1.0 at 8/4/4",
+    "images": 2000,
+    "float_accuracy": 0.9,
+    "accuracy": 0.885,
+    "agreement": 0.95,
+    "weight_bytes": 2048,
+    "macs": 123456,
+    "sparsity": 0.25,
+}
+
+
+def test_every_figure_is_on_the_page():
+    text = page([ROW, {**ROW, "case": "other"}], "python -m benchmarks.results")
+    line = "| 1.0 | 1.0 at 8/4/4 | 90.00% | 88.50% | 95.00% | +1.50 | 2.0 | 123,456 | 25.0% |"
+    assert text.count(line) == 2 and text.count("2,000 test images") == 2
+    assert "Made by `python -m benchmarks.results` (`make results`)" in text
+
+
+def test_models_go_where_their_layers_allow():
+    def names(model, version=None):
+        parameters = [f"version={version}"] if version else []
+        graph = build_graph(read_architecture(model, parameters))
+        return [way.name for way in ways(graph, version)]
+
+    old, new, carried = ([way.name for way in group] for group in (ON_1_0, ON_2_0, CARRIED))
+    assert names("ds_cnn", 1.0) == old + carried
+    assert names("ds_cnn", 2.0) == new
+    assert names("mlp") == old + new
+
+
+def test_the_models_of_all_cases_build():
+    for case in CASES:
+        assert build_graph(read_architecture(case.model, case.parameters)).parameters > 0
