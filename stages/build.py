@@ -9,9 +9,9 @@ from pipeline.accuracy import score
 from pipeline.config import load
 from pipeline.data import fingerprint, load_data
 from pipeline.files import ARCHITECTURE, GRAPH, TRAINING_CURVE, metrics_path, write_json, write_text
-from pipeline.graph.architecture import build_graph
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
+from pipeline.model_source import model_sha256, source_graph
 from pipeline.pretrained import take_weights
 from pipeline.stage import run
 from pipeline.training import train
@@ -26,7 +26,9 @@ def main() -> None:
     for name, value in QUIET_TENSORFLOW.items():
         os.environ.setdefault(name, value)
     config = load()
-    graph = build_graph(config.model, seed=config.seed)
+    graph, notes = source_graph(config.model, seed=config.seed)
+    for note in notes:
+        logging.info(note)
     if config.training.weights is not None:
         graph, fresh = take_weights(graph, config.training.weights)
         for line in fresh:
@@ -37,16 +39,18 @@ def main() -> None:
     def progress(epoch, epochs, metrics):
         logging.info("epoch %d/%d %s", epoch, epochs, _format(metrics))
 
-    graph, history = train(
-        graph,
-        data.x_train,
-        data.y_train,
-        data.x_test,
-        data.y_test,
-        config.training,
-        seed=config.seed,
-        progress=progress,
-    )
+    history = {}
+    if config.training.epochs:
+        graph, history = train(
+            graph,
+            data.x_train,
+            data.y_train,
+            data.x_test,
+            data.y_test,
+            config.training,
+            seed=config.seed,
+            progress=progress,
+        )
     metrics = {
         **score(graph, data.x_test, data.y_test),
         "parameters": graph.parameters,
@@ -54,6 +58,8 @@ def main() -> None:
         "train_images": len(data.x_train),
         "test_images": len(data.x_test),
     }
+    if seen := model_sha256(config.model):
+        metrics["model_sha256"] = seen
     if seen := fingerprint(config.data):
         metrics["data_sha256"] = seen
     save_graph(GRAPH, graph)

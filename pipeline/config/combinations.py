@@ -38,5 +38,10 @@ def impossible(config: Config) -> Iterator[str]:
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:
         yield f"transforms.names: found {repeated[0]} twice; name each transform once"
-    if config.model is not None and not config.model.get("layers"):
+    if config.model is not None and "path" in config.model:
+        if not config.model["path"]:
+            yield "model.path: found null; model=import needs the path of a float model"
+        if config.training.epochs and config.training.weights:
+            yield "training.weights: not together with model=import, which brings its weights"
+    elif config.model is not None and not config.model.get("layers"):
         yield "model.layers: found nothing; choose a model, e.g. model=separable_cnn"
