@@ -85,7 +85,9 @@ def reshape_rule(walk: Walk, node: Node, settings) -> None:
     given, before, after = walk.source(node), walk.shapes[node.inputs[0]], walk.shapes[node.name]
     if given.scales is not None and given.scales.ndim and before[-1] != after[-1]:
         raise ModelError(f"{node.name}: cannot {node.op.lower()} an accumulator; quantize it first")
-    if given.frac_bits.ndim == 0 or before[-1] == after[-1]:
+    # QuantizeML's Flatten aligns channels even where it leaves every value in its place.
+    saturates = node.op == "Flatten" and walk.calibrated.flatten_saturates
+    if given.frac_bits.ndim == 0 or (before[-1] == after[-1] and not saturates):
         walk.emit(node, {}, {}, given)
     elif len(after) > 1 and after[-1] != np.prod(after):
         raise ModelError(
