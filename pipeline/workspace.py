@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import yaml
 
 from pipeline.config.compose import write_params
 from pipeline.errors import CrossgradeError
@@ -17,6 +19,8 @@ from pipeline.files import PARAMS
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
 STAGES = ("compose", "build", "transform", "quantize", "convert", "evaluate", "track")
+ENDS = ("compose", "track")
+WATCH_SECONDS = 0.1
 KEEP_PARAMS = "CROSSGRADE_KEEP_PARAMS"
 
 
@@ -28,13 +32,17 @@ class StageRefused(StageFailed):
     """A stage refused what it was given, and said why."""
 
 
-def reproduce(folder, *stages: str, quiet: bool = False) -> None:
+def reproduce(
+    folder, *stages: str, quiet: bool = False, watch: Callable[[], None] | None = None
+) -> None:
     """Run ``dvc repro`` in `folder` for `stages` (all when none), with params.yaml as it is.
 
     Parameters
     ----------
     quiet : bool
         Show nothing; the error holds what a stage said.
+    watch : function, optional
+        Called again and again while the stages run.
 
     Raises
     ------
@@ -46,20 +54,41 @@ def reproduce(folder, *stages: str, quiet: bool = False) -> None:
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
     command = [sys.executable, "-m", "dvc", "repro", *(["--quiet"] if quiet else []), *stages]
-    result = subprocess.run(
+    pipe = subprocess.PIPE if quiet else None
+    with subprocess.Popen(
         command,
         cwd=folder,
         env={**os.environ, "PATH": path, KEEP_PARAMS: "1"},
-        check=False,
-        capture_output=quiet,
+        stdout=subprocess.DEVNULL if quiet else None,
+        stderr=pipe,
         text=True,
-    )
-    if result.returncode:
-        said = (result.stderr or "").strip()
+    ) as process:
+        said = _wait(process, watch)
+    if process.returncode:
         if refusal := _refusal(said):
             raise StageRefused(refusal)
         said = f" ({'; '.join(said.splitlines()[-20:])})" if said else ""
-        raise StageFailed(f"dvc repro stopped with status {result.returncode}{said}")
+        raise StageFailed(f"dvc repro stopped with status {process.returncode}{said}")
+
+
+def _wait(process: subprocess.Popen, watch: Callable[[], None] | None) -> str:
+    """Wait for a process; return what it wrote to its error stream, when that is captured."""
+    while True:
+        try:
+            said = process.communicate(timeout=None if watch is None else WATCH_SECONDS)[1]
+        except subprocess.TimeoutExpired:
+            watch()
+            continue
+        if watch is not None:
+            watch()
+        return (said or "").strip()
+
+
+def stages_done(folder) -> set[str]:
+    """Return the stages whose results in `folder` are complete, and in the cache."""
+    path = Path(folder) / "dvc.lock"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return set(re.findall(r"^  (\w+):$", text, re.MULTILINE))
 
 
 def _refusal(said: str) -> str | None:
@@ -110,6 +139,7 @@ def make_workspace(code, folder, values: Mapping, *, root) -> Path:
     """
     root, folder = Path(root).resolve(), Path(folder).resolve()
     copy_code(code, folder)
+    _without_ends(folder / "dvc.yaml")
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text(
         "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
@@ -122,6 +152,13 @@ def make_workspace(code, folder, values: Mapping, *, root) -> Path:
         data["path"] = str(root / data["path"])
     write_params({**values, "data": data}, folder / PARAMS)
     return folder
+
+
+def _without_ends(path: Path) -> None:
+    """Leave out the stages that compose parameters and record results: a sweep does both."""
+    pipeline = yaml.safe_load(path.read_text(encoding="utf-8"))
+    stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ENDS}
+    path.write_text(yaml.safe_dump(pipeline | {"stages": stages}, sort_keys=False), "utf-8")
 
 
 def cache_folder(root) -> Path:

@@ -76,8 +76,8 @@ class Outcome:
 
     @property
     def first_reason(self) -> str:
-        """The reason's first line."""
-        return self.reason.partition("\n")[0]
+        """The reason, or the first of several."""
+        return " ".join(line.strip() for line in self.reason.splitlines()[:2])
 
     def save(self, folder) -> None:
         """Write the outcome into a point's folder, whole or not at all."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,7 +19,7 @@ from pipeline.record import flatten, gather, text_params
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import stage_keys
 from pipeline.sweeps.sweep import Sweep
-from pipeline.workspace import StageFailed, StageRefused, make_workspace, reproduce
+from pipeline.workspace import StageFailed, StageRefused, make_workspace, reproduce, stages_done
 
 SHARED = ("build", "transform", "quantize")
 """Stages that several points may need; the later ones are each point's own."""
@@ -86,14 +87,26 @@ def _workspace(sweep, values, folder) -> Path:
 
 
 def _reproduce(sweep, workspace, values) -> None:
-    keys = stage_keys(workspace, values)
-    for stage in SHARED:
-        name = f"{stage}-{keys[stage][:16]}"
-        done = sweep.shared / name
-        if done.exists():
-            continue
-        with FileLock(sweep.locks / f"{name}.lock"):
-            if not done.exists():
-                reproduce(workspace, stage, quiet=True)
+    """Run all stages; points that need a shared one wait until it is done, not longer."""
+    keys = stage_keys(sweep.code, values)
+    held: dict[str, tuple[FileLock, Path]] = {}
+    with ExitStack() as locks:
+        for stage in SHARED:
+            name = f"{stage}-{keys[stage][:16]}"
+            done = sweep.shared / name
+            if done.exists():
+                continue
+            lock = locks.enter_context(FileLock(sweep.locks / f"{name}.lock"))
+            if done.exists():  # another point did it while this one waited
+                lock.release()
+            else:
+                held[stage] = (lock, done)
+
+        def release() -> None:
+            for stage in stages_done(workspace) & held.keys():
+                lock, done = held.pop(stage)
                 done.touch()
-    reproduce(workspace, "evaluate", quiet=True)
+                lock.release()
+
+        release_done = release if held else None
+        reproduce(workspace, "evaluate", quiet=True, watch=release_done)

@@ -49,7 +49,7 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
         *SWEEP, "quantization.weight_bits=3,4", "target=akida_v1,akida_v2", "hydra/launcher=joblib"
     )
     assert repository.builds.read_text() == "build\n"
-    folder, rows = table(repository)
+    rows = table(repository)[1]
     assert [row["state"] for row in rows] == ["refused", "refused", "finished", "refused"]
     assert "quantization.weight_bits: found 3; allowed: 2, 4, 8" in rows[0]["reason"]
     assert "apply transform unfuse_separable" in rows[3]["reason"]
@@ -80,11 +80,17 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
 
 def test_the_same_command_once_more_is_a_sweep_from_the_cache(repository):
     builds = repository.builds.read_text()
-    repository.run(*SWEEP, "quantization.weight_bits=4", "target=akida_v1,akida_v2")
-    repository.run(*SWEEP, "quantization.weight_bits=4", "target=akida_v1,akida_v2")
+    before = len(list((repository.root / "multirun").iterdir()))
+    repository.run(*SWEEP, "quantization.weight_bits=3,4", "target=akida_v1,akida_v2")
     assert repository.builds.read_text() == builds
+    assert len(list((repository.root / "multirun").iterdir())) == before + 1
     _, parents, points = repository.sweep_runs()
-    assert [len(points[parent.info.run_id]) for parent in parents[-2:]] == [2, 2]
+    assert [len(points[parent.info.run_id]) for parent in parents] == [4, 4]
+    first, second = (
+        {run.data.metrics.get("evaluate.accuracy") for run in points[parent.info.run_id]}
+        for parent in parents
+    )
+    assert first == second
 
 
 def test_an_unknown_name_is_refused_before_anything_runs(repository):
@@ -102,7 +108,7 @@ def test_a_killed_sweep_goes_on(repository, launcher):
     seed = {"basic": 11, "joblib": 12}[launcher]
     repository.builds.write_text("")
     command = [*SWEEP, f"seed={seed}", "target=akida_v1", f"hydra/launcher={launcher}"]
-    command.append("quantization.calibration.seed=1,2,3")
+    command.append("quantization.calibration.seed=1,2")
     front = subprocess.Popen(
         command,
         cwd=repository.root,
@@ -121,13 +127,13 @@ def test_a_killed_sweep_goes_on(repository, launcher):
     output = repository.run(*command)
     assert "going on with" in output
     folder, rows = table(repository)
-    assert [row["state"] for row in rows] == ["finished"] * 3
+    assert [row["state"] for row in rows] == ["finished"] * 2
     assert repository.builds.read_text() == "build\n"
     _, parents, points = repository.sweep_runs()
     runs = points[parents[-1].info.run_id]
     assert {run.info.status for run in [parents[-1], *runs]} == {"FINISHED"}
     seeds = [run.data.params["quantization.calibration.seed"] for run in runs]
-    assert sorted(seeds) == ["1", "2", "3"]
+    assert sorted(seeds) == ["1", "2"]
     assert not list(folder.rglob(".*.json.*")), "a file was written in part"
 
 
@@ -135,15 +141,15 @@ def test_a_stage_that_crashes_fails_its_point_and_is_tried_again(repository):
     repository.edit(
         "stages/convert.py", "    config = load()\n", "    config = load()\n    1 / 0\n"
     )
-    command = (*SWEEP, "target=akida_v1", "quantization.calibration.seed=4,5")
+    command = (*SWEEP, "target=akida_v1", "quantization.calibration.seed=4")
     output = repository.run(*command, fails=True)
     assert "some points failed; the same command goes on with it" in output
     _, rows = table(repository)
-    assert [row["state"] for row in rows] == ["failed", "failed"]
+    assert [row["state"] for row in rows] == ["failed"]
     assert "ZeroDivisionError" in rows[0]["reason"]
     repository.edit("stages/convert.py", "    1 / 0\n", "")
     repository.run(*command)
-    assert [row["state"] for row in table(repository)[1]] == ["finished", "finished"]
+    assert [row["state"] for row in table(repository)[1]] == ["finished"]
 
 
 def test_submitit(repository):
@@ -174,15 +180,12 @@ def test_optuna_with_two_objectives(repository):
         *("--objectives", "accuracy,effective_macs"),
     )
     folder, rows = table(repository)
-    states = {
-        row["activation_bits" if "activation_bits" in row else "quantization.activation_bits"]: row[
-            "state"
-        ]
-        for row in rows
-    }
-    assert states == {"4": "finished", "8": "refused"} or len(rows) >= 1
-    results = (folder / "optimization_results.yaml").read_text()
-    assert "solutions" in results
+    points = [json.loads(path.read_text()) for path in folder.glob("points/*/outcome.json")]
+    assert 1 <= len(rows) == len(points) <= 4, "equal trials are one point"
+    for point in points:
+        wide = point["params"]["quantization.activation_bits"] == "8"
+        assert point["state"] == ("refused" if wide else "finished")
+    assert "solutions" in (folder / "optimization_results.yaml").read_text()
 
 
 @pytest.fixture(scope="module")

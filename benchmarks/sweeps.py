@@ -1,0 +1,164 @@
+"""Measure and torment sweeps: ``python -m benchmarks.sweeps time | kill [tries] [seed]``.
+
+``time`` runs six points on digits one after the other and with two processes. ``kill`` kills
+sweeps at random moments, starts them again, and looks for lost, doubled or torn results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pipeline.tracking import EXPERIMENT, PARENT, SWEEP, local_store
+from pipeline.workspace import copy_code
+
+GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
+TINY = (
+    "training.epochs=0",
+    "data.train_samples=40",
+    "data.test_samples=20",
+    "quantization.calibration.samples=20",
+    "quantization.calibration.batch_size=10",
+)
+
+
+def main() -> None:
+    """Choose what to do."""
+    task = sys.argv[1] if len(sys.argv) > 1 else "time"
+    numbers = [int(text) for text in sys.argv[2:]]
+    with tempfile.TemporaryDirectory(prefix="sweeps ") as folder:
+        root = Path(folder) / "repository"
+        copy_code(Path.cwd(), root)
+        {"time": measure, "kill": torment}[task](root, *numbers)
+
+
+def measure(root: Path) -> None:
+    """Compare one process with two, each from an empty cache."""
+    six = (*GRID[:2], "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")
+    times = {}
+    for seed, (name, more) in enumerate(
+        {
+            "one process": ["hydra/launcher=basic"],
+            "joblib, 2 jobs": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        }.items()
+    ):
+        start = time.monotonic()
+        run(root, *six, "target=akida_v1", f"seed={seed}", *more)
+        times[name] = time.monotonic() - start
+        seconds = [point["seconds"] for point in outcomes(newest(root)).values()]
+        print(f"{name}: {times[name]:.1f} s; points {' '.join(f'{s:.1f}' for s in seconds)}")
+    print(f"ratio {times['joblib, 2 jobs'] / times['one process']:.2f}")
+
+
+def torment(root: Path, tries: int = 20, seed: int = 0) -> None:
+    """Kill a front or one of its workers, go on, and check what is there in the end."""
+    rng = random.Random(seed)
+    wanted = {}
+    for number in range(tries):
+        launcher = rng.choice(("basic", "joblib"))
+        arguments = (*GRID, *TINY, f"seed={number}", f"hydra/launcher={launcher}")
+        arguments += ("quantization.weight_bits=2,4,8",)
+        front = start(root, *arguments)
+        delay = rng.uniform(0.5, 20)
+        time.sleep(delay)
+        victim = rng.choice(("front", "worker"))
+        pids = descendants(front.pid)
+        pid = front.pid if victim == "front" or not pids else rng.choice(pids)
+        alive = front.poll() is None
+        if alive:
+            kill(pid)
+        status = front.wait()
+        again = 0
+        while status:
+            again += 1
+            status = start(root, *arguments).wait()
+            if again > 3:
+                raise SystemExit(f"try {number}: does not end")
+        wanted[number] = verify(root, number)
+        what = f"{victim} {'killed' if alive else 'had ended'} after {delay:.1f} s"
+        print(f"try {number}: {launcher}, {what}, {again} restarts: {wanted[number]}", flush=True)
+    print(f"{tries} tries: one complete run per point, no torn file")
+
+
+def verify(root: Path, seed: int) -> str:
+    """Check the newest sweep of one seed on disk and in the store."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=local_store(root))
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    runs = client.search_runs([experiment], max_results=5000)
+    parents = [r for r in runs if r.data.tags.get(SWEEP) and r.data.params.get("seed") == str(seed)]
+    assert len(parents) == 1, f"{len(parents)} sweeps"
+    assert parents[0].info.status == "FINISHED", parents[0].info.status
+    points = [r for r in runs if r.data.tags.get(PARENT) == parents[0].info.run_id]
+    bits = sorted(r.data.params["quantization.weight_bits"] for r in points)
+    assert bits == ["2", "4", "8"], bits
+    known = {o["params"]["quantization.weight_bits"]: o for o in outcomes(newest(root)).values()}
+    for point in points:
+        expected = known[point.data.params["quantization.weight_bits"]]
+        assert point.info.status == "FINISHED"
+        assert point.data.metrics == expected["metrics"]
+        files = {f.path for f in client.list_artifacts(point.info.run_id)}
+        assert {"program.npz", "metrics", "plots", "model", "params.yaml"} <= files, files
+    torn = [path for path in newest(root).rglob(".*") if path.suffix == ".tmp"]
+    assert not torn, torn
+    return "3 points"
+
+
+def outcomes(folder: Path) -> dict[str, dict]:
+    """Return the outcomes of a sweep's points, all of which must read."""
+    paths = folder.glob("points/*/outcome.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def newest(root: Path) -> Path:
+    """Return the folder of the newest sweep."""
+    return max(path.parent for path in (root / "multirun").glob("*/sweep.json"))
+
+
+def run(root: Path, *arguments: str) -> None:
+    """Run a sweep to its end."""
+    status = start(root, *arguments).wait()
+    if status:
+        raise SystemExit(f"status {status}")
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen:
+    """Start a sweep."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    with (root / "log").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "-m", *arguments],
+            cwd=root,
+            env=os.environ | {"PATH": path},
+            stdout=log,
+            stderr=log,
+        )
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and theirs."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [p for child in map(int, children) for p in (child, *descendants(child))]
+
+
+def kill(pid: int) -> None:
+    """Kill one process, if it is still there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    main()
