@@ -23,7 +23,8 @@ def zoo_folder() -> Path:
 
 def zoo_names() -> tuple[str, ...]:
     """Return the names of the architectures that come with crossgrade."""
-    return tuple(sorted(path.stem for path in zoo_folder().glob("*.yaml")))
+    found = (path for path in zoo_folder().glob("*.yaml") if _has_layers(path))
+    return tuple(sorted(path.stem for path in found))
 
 
 def is_architecture(model: str) -> bool:
@@ -86,6 +87,12 @@ def read_assignments(parameters: Sequence[str]) -> dict[str, Any]:
     if problems:
         raise ModelError("; ".join(problems))
     return values
+
+
+def _has_layers(path: Path) -> bool:
+    """Return whether a file lists layers; others name a model file instead."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return any(line.startswith("layers:") for line in lines)
 
 
 def _is_name(model: str) -> bool:
