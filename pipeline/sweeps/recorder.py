@@ -34,7 +34,7 @@ class Recorder:
 
     def __init__(self, sweep: Sweep, announce: Callable):
         self.sweep, self.announce = sweep, announce
-        self._told = {folder for folder, _ in sweep.outcomes()}
+        self._told = dict(sweep.outcomes())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="recorder")
         self._parent: str | None = None
@@ -71,8 +71,8 @@ class Recorder:
 
     def _tell(self) -> None:
         for folder, outcome in self.sweep.outcomes():
-            if folder not in self._told:
-                self._told.add(folder)
+            if self._told.get(folder) != outcome:
+                self._told[folder] = outcome
                 self.announce(outcome)
 
 
