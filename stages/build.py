@@ -39,18 +39,16 @@ def main() -> None:
     def progress(epoch, epochs, metrics):
         logging.info("epoch %d/%d %s", epoch, epochs, _format(metrics))
 
-    history = {}
-    if config.training.epochs:
-        graph, history = train(
-            graph,
-            data.x_train,
-            data.y_train,
-            data.x_test,
-            data.y_test,
-            config.training,
-            seed=config.seed,
-            progress=progress,
-        )
+    graph, history = train(
+        graph,
+        data.x_train,
+        data.y_train,
+        data.x_test,
+        data.y_test,
+        config.training,
+        seed=config.seed,
+        progress=progress,
+    )
     metrics = {
         **score(graph, data.x_test, data.y_test),
         "parameters": graph.parameters,

@@ -18,10 +18,9 @@ def command(program: str, images: str, output: str) -> None:
 
     The form is documented in docs/golden_vectors.md and needs no software of ours to read.
     """
-    from simulator.vectors import write_vectors
-
     from pipeline.data.array_file import load_array
     from simulator import Program
+    from simulator.vectors import write_vectors
 
     write_vectors(Program.load(program), load_array(images), output)
     click.echo(f"{output}: golden vectors written")
