@@ -12,6 +12,14 @@ from omegaconf import OmegaConf
 
 from pipeline import files
 
+HEADLINES = (
+    "accuracy",
+    "effective_macs",
+    "energy_proxy",
+    "macs",
+    "mean_absolute_error",
+    "weight_bytes",
+)
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
 """Parameters that change how a result is computed, and not the result."""
 
@@ -27,7 +35,8 @@ class Record:
     params : dict of str to str
         Every value of params.yaml by its dotted name.
     metrics : dict of str to float
-        Every figure of every stage, as ``stage.metric``.
+        Every figure of every stage, as ``stage.metric``, and what runs are compared by once more
+        without its stage: user interfaces put the first name of the alphabet on show.
     artifacts : tuple of path
         The program, its summary, metrics and plots.
     fingerprint : str
@@ -62,6 +71,8 @@ def gather(root) -> Record:
     folders = (files.METRICS, files.PLOTS)
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
+    short = {name: metrics.get(f"evaluate.{name}") for name in HEADLINES}
+    metrics |= {name: value for name, value in short.items() if value is not None}
     decisive = {key: value for key, value in params.items() if key not in WITHOUT_EFFECT}
     digest = hashlib.sha256(json.dumps([decisive, metrics], sort_keys=True).encode())
     digest.update((root / files.PROGRAM).read_bytes())

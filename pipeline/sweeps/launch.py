@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.config import check
@@ -65,7 +66,7 @@ def launch(arguments: Sequence[str]) -> None:
         folder = os.path.relpath(sweep.folder, root)
         stopped = True
         try:
-            with Recorder(sweep, _announce):
+            with Recorder(sweep, partial(_announce, sweep)):
                 stopped = _run_hydra(sweep, [f'{FOLDER_OVERRIDE}"{folder}"', *rest])
         finally:
             failed = any(outcome.state == FAILED for _, outcome in sweep.outcomes())
@@ -123,15 +124,14 @@ def _close(sweep: Sweep) -> None:
         print(f"results are kept in {sweep.folder}; 'crossgrade track --resume' records them")
 
 
-def _announce(outcome: Outcome) -> None:
-    changed = " ".join(f"{name}={value}" for name, value in outcome.changed.items())
+def _announce(sweep: Sweep, outcome: Outcome) -> None:
     quality = outcome.quality
     text = {
         FINISHED: f"{quality.name.replace('_', ' ')} {quality.value:.4f}" if quality else "",
         REFUSED: f"refused ({outcome.first_reason})",
         FAILED: f"failed ({outcome.first_reason})",
     }[outcome.state]
-    print(f"{changed}: {text}", flush=True)
+    print(f"{sweep.point_name(outcome.changed)}: {text}", flush=True)
 
 
 def _objectives(arguments: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pipeline import files
@@ -90,15 +90,15 @@ def load_outcome(folder) -> Outcome | None:
     return Outcome(**files.read_json(path)) if path.is_file() else None
 
 
-def outcome_record(folder, outcome: Outcome) -> Record:
+def outcome_record(folder, outcome: Outcome, name: str) -> Record:
     """Return what the point in `folder` leaves for the records, a refused one included."""
     workspace = Path(folder) / "workspace"
     if outcome.state == FINISHED:
-        return gather(workspace)
+        return replace(gather(workspace), name=name)
     digest = hashlib.sha256(json.dumps([outcome.params, outcome.reason]).encode())
     params = workspace / files.PARAMS
     return Record(
-        name=f"{outcome.state}: " + " ".join(f"{k}={v}" for k, v in outcome.changed.items()),
+        name=f"{name} ({outcome.state})",
         params=outcome.params,
         metrics={},
         artifacts=(params,) if params.is_file() else (),

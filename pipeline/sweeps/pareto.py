@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.results import align
+from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import FINISHED, Outcome
 
 COSTS = {"weight_bytes": "memory", "effective_macs": "MACs"}
@@ -148,14 +149,6 @@ def _reasons(comparison: Comparison) -> list[str]:
             reason = " ".join(outcome.reason.split())
             points.setdefault((outcome.state, reason), []).append(f"#{outcome.number}")
     return [f"{state} {', '.join(who)}: {why}" for (state, why), who in points.items()]
-
-
-def short_names(names: Sequence[str]) -> list[str]:
-    """Return the last part of each dotted name where that tells it from the others."""
-    last = [name.rpartition(".")[2] for name in names]
-    return [
-        short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)
-    ]
 
 
 def _figures(outcome: Outcome, cost: str) -> tuple[float, float] | None:

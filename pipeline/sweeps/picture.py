@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from pipeline.sweeps.pareto import COSTS, Comparison, short_names
+from pipeline.sweeps.names import short_names
+from pipeline.sweeps.pareto import COSTS, Comparison
 
 TITLES = {"weight_bytes": "weight memory (bytes)", "effective_macs": "effective MACs per image"}
 LABELLED = 24

@@ -139,5 +139,6 @@ def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
 
 def _record_points(sweep: Sweep, parent: str) -> None:
     for folder, outcome in _unrecorded(sweep):
-        tracked = track(outcome_record(folder, outcome), sweep.store, sweep.root, parent=parent)
+        record = outcome_record(folder, outcome, sweep.point_name(outcome.changed))
+        tracked = track(record, sweep.store, sweep.root, parent=parent)
         files.write_json(folder / TRACKED, {"store": sweep.store, "run": tracked.run_id})

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import files
 from pipeline.errors import ConfigError
+from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import tree_hash
 from pipeline.workspace import CODE, copy_code
@@ -57,8 +58,15 @@ class Sweep:
     @property
     def name(self) -> str:
         """What varies."""
-        varied = [o for o in self.overrides if set(o.partition("=")[2]) & set(",(")]
+        varied = [o for o in self.overrides if is_choice(o)]
         return " ".join(("sweep", *(varied or self.overrides)))
+
+    def point_name(self, changed: Mapping[str, str]) -> str:
+        """Return a point's name: the values that it does not share with every other point."""
+        keys = [o.partition("=")[0].lstrip("+") for o in self.overrides if is_choice(o)]
+        keys = [key for key in keys if key in changed] or list(changed)
+        pairs = zip(short_names(keys), keys, strict=True)
+        return " ".join(f"{short}={changed[key]}" for short, key in pairs)
 
     @property
     def points(self) -> Path:
@@ -89,6 +97,11 @@ class Sweep:
     def save(self) -> None:
         """Write the header."""
         files.write_json(Path(self.folder) / HEADER, asdict(self))
+
+
+def is_choice(override: str) -> bool:
+    """Return whether an override has several values."""
+    return bool(set(override.partition("=")[2]) & set(",("))
 
 
 def load_sweep(folder) -> Sweep:

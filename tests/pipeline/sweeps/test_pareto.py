@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline import files
+from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import FINISHED, REFUSED, Outcome
-from pipeline.sweeps.pareto import compare, front, markdown, short_names, table_rows, terminal_table
+from pipeline.sweeps.pareto import compare, front, markdown, table_rows, terminal_table
 from pipeline.sweeps.picture import draw_fronts
 
 

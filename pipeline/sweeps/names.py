@@ -1,0 +1,13 @@
+"""Names as short as they can be without meaning two things."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return the last part of each dotted name where that tells it from the others."""
+    last = [name.rpartition(".")[2] for name in names]
+    return [
+        short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)
+    ]
