@@ -36,7 +36,7 @@ class Record:
         Every value of params.yaml by its dotted name.
     metrics : dict of str to float
         Every figure of every stage, as ``stage.metric``, and what runs are compared by once more
-        without its stage: user interfaces put the first name of the alphabet on show.
+        without its stage, first: user interfaces put the first one on show.
     artifacts : tuple of path
         The program, its summary, metrics and plots.
     fingerprint : str
@@ -72,7 +72,7 @@ def gather(root) -> Record:
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
     short = {name: metrics.get(f"evaluate.{name}") for name in HEADLINES}
-    metrics |= {name: value for name, value in short.items() if value is not None}
+    metrics = {name: value for name, value in short.items() if value is not None} | metrics
     decisive = {key: value for key, value in params.items() if key not in WITHOUT_EFFECT}
     digest = hashlib.sha256(json.dumps([decisive, metrics], sort_keys=True).encode())
     digest.update((root / files.PROGRAM).read_bytes())
