@@ -16,6 +16,8 @@ LayerTally = Callable[[object, str, int], None]
 Memory = dict[str, np.ndarray]
 
 BACKENDS = ("auto", "fast", "numpy", "reference")
+FAST_MACS = 5e9
+"""Work below which importing the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Values of the largest layer output that one batch may hold; bounds memory."""
 
@@ -52,8 +54,8 @@ def simulate(
         Called after each batch with its number of images.
     backend : {"auto", "fast", "numpy", "reference"} or Plan
         ``numpy`` and ``fast`` compile the program into proven steps; ``reference`` runs every
-        layer's own arithmetic; ``auto`` is ``fast`` where it is installed. The integers are the
-        same. A plan made by `simulator.plan.compile_program` is used as it is.
+        layer's own arithmetic; ``auto`` is ``fast`` for much work where it is installed. The
+        integers are the same. A plan made by `simulator.plan.compile_program` is used as it is.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def simulate(
     images = check_images(program, images)
     memory = {} if memory is None else memory
     batch_size = batch_size or default_batch_size(program)
-    run = _Run(program, make_plan(program, backend), probe, tally, memory)
+    run = _Run(program, make_plan(program, backend, len(images)), probe, tally, memory)
     outputs = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
@@ -80,8 +82,16 @@ def simulate(
     return np.concatenate(outputs).reshape(len(images), *program.output_shape)
 
 
-def make_plan(program: Program, backend: str | Plan) -> Plan | None:
+def make_plan(program: Program, backend: str | Plan, images: int | None = None) -> Plan | None:
     """Return the plan that `simulate` would use for `backend`; None for the reference.
+
+    Parameters
+    ----------
+    program : Program
+    backend : str or Plan
+        As in `simulate`.
+    images : int, optional
+        How many there are; ``auto`` takes ``fast`` for much work only. None is much.
 
     Raises
     ------
@@ -97,7 +107,9 @@ def make_plan(program: Program, backend: str | Plan) -> Plan | None:
     if backend == "reference":
         return None
     if backend == "auto":
-        backend = "fast" if fast_is_available() else "numpy"
+        macs = sum(layer.macs for layer in program.layers)
+        much = images is None or macs * images > FAST_MACS
+        backend = "fast" if much and fast_is_available() else "numpy"
     return compile_program(program, backend)
 
 
