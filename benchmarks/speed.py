@@ -20,6 +20,9 @@ from benchmarks.nets import NETS, prepare
 from benchmarks.worker import TOOLS
 
 BASE = "QuantizeML call"
+REMARKS = """QuantizeML emulates the same integers in float32 TensorFlow. TFLite (XNNPACK) computes other
+integers; it keeps the ReLU7.5 of these networks as operations of their own, which costs it most of
+its usual lead. Keras computes floats."""
 
 
 def measure(folder: Path, tools, batch: int, rounds: int, seconds: float) -> dict:
@@ -118,7 +121,7 @@ def main() -> None:
     text = (
         "# Speed\n\nCPU milliseconds per image on one thread, median (smallest-largest) of "
         f"{options.rounds} rounds in which the tools take turns; **bold**: times faster than "
-        f"QuantizeML's compiled call. Made by `make bench`.\n\n{table(results)}\n\n"
+        f"QuantizeML's compiled call. Made by `make bench`.\n\n{table(results)}\n\n{REMARKS}\n\n"
         f"Machine: {start}.\n"
     )
     options.output.write_text(text, encoding="utf-8")
