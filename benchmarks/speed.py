@@ -20,7 +20,8 @@ from benchmarks.nets import NETS, prepare
 from benchmarks.worker import TOOLS
 
 BASE = "QuantizeML call"
-REMARKS = """QuantizeML emulates the same integers in float32 TensorFlow. TFLite (XNNPACK) computes other
+REMARKS = """\
+QuantizeML emulates the same integers in float32 TensorFlow. TFLite (XNNPACK) computes other
 integers; it keeps the ReLU7.5 of these networks as operations of their own, which costs it most of
 its usual lead. Keras computes floats."""
 
