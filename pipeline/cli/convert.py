@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, target_option, warn
+from pipeline.cli.parameters import PATH, load_any, warn
 
 
 @click.command()
 @click.argument("model", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="Program file to write (.npz).")
-@target_option
+@click.option(
+    "--target",
+    envvar="CROSSGRADE_TARGET",
+    show_envvar=True,
+    help="Chip to convert to; by default the newest that takes the model's quantization.",
+)
 @click.option("--strict", is_flag=True, help="Refuse what exceeds the chip's published limits.")
 @click.option(
     "--fit-registers",
     is_flag=True,
     help="Bring registers inside their widths even where outputs change.",
 )
-def command(model: str, output: str, target: str, strict: bool, fit_registers: bool) -> None:
+def command(model: str, output: str, target: str | None, strict: bool, fit_registers: bool) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
@@ -26,14 +31,16 @@ def command(model: str, output: str, target: str, strict: bool, fit_registers: b
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.integers import integers
-    from pipeline.targets import convert
+    from pipeline.targets import convert, newest_for
 
     loaded = load_any(model)
     if isinstance(loaded, Graph):
         raise ModelError(
             f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
         )
-    program = convert(integers(loaded), target, strict=strict, fit_registers=fit_registers)
+    quantized = integers(loaded)
+    chip = target or newest_for(quantized.scheme)
+    program = convert(quantized, chip, strict=strict, fit_registers=fit_registers)
     warn(program.notes)
     warn(program.limits())
     program.save(output)

@@ -1,5 +1,5 @@
 """Chips to convert to: one module each, found by name."""
 
-from pipeline.targets.target import Target, convert, known_targets, target
+from pipeline.targets.target import Target, convert, known_targets, newest_for, target
 
-__all__ = ["Target", "convert", "known_targets", "target"]
+__all__ = ["Target", "convert", "known_targets", "newest_for", "target"]

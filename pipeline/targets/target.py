@@ -62,6 +62,11 @@ def target(name: str) -> Target:
     return importlib.import_module(f"pipeline.targets.{name}").TARGET
 
 
+def newest_for(scheme: str) -> str:
+    """Return the newest target that takes models of a quantization scheme."""
+    return next(name for name in reversed(known_targets()) if scheme in target(name).schemes)
+
+
 def convert(
     graph: QuantizedGraph, name: str, *, strict: bool = False, fit_registers: bool = False
 ) -> Program:

@@ -1,0 +1,76 @@
+"""``crossgrade convert``: which chip, and what is refused."""
+
+import numpy as np
+from click.testing import CliRunner
+
+from pipeline.cli.main import cli
+from pipeline.config import Calibration, Quantization
+from pipeline.errors import ConfigError, ModelError
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.archive import save_graph
+from pipeline.quantization.archive import save_quantized
+from pipeline.quantization.quantize import quantize
+from simulator import Program
+
+GRAPH = build_graph(
+    {
+        "name": "small",
+        "input": {"shape": [8, 8, 1], "dtype": "uint8"},
+        "layers": [
+            {"conv_block": {"filters": 3, "kernel_size": 3, "relu_activation": "ReLU6"}},
+            {"Flatten": {}},
+            {"Dense": {"units": 4}},
+        ],
+    },
+    seed=0,
+)
+
+
+def quantized(tmp_path, scheme):
+    options = Quantization(
+        scheme=scheme,
+        weight_bits=4,
+        activation_bits=4,
+        per_tensor_activations=True,
+        calibration=Calibration(samples=8, batch_size=8),
+    )
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
+    path = tmp_path / f"{scheme}.npz"
+    save_quantized(path, quantize(GRAPH, images, options))
+    return path
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(cli, ["convert", *map(str, arguments)], **options)
+
+
+def test_the_default_chip_is_the_newest_that_takes_the_model(tmp_path):
+    for scheme, chip in (("cnn2snn", "akida_v1"), ("quantizeml", "akida_v2")):
+        output = tmp_path / "program.npz"
+        result = run(quantized(tmp_path, scheme), "-o", output)
+        assert result.exit_code == 0, result.output
+        assert f"{chip} program" in result.output
+        assert Program.load(output).target == chip
+
+
+def test_the_chip_can_be_chosen(tmp_path):
+    path, output = quantized(tmp_path, "quantizeml"), tmp_path / "program.npz"
+    assert "akida_v1 program" in run(path, "-o", output, "--target", "akida_v1").output
+    result = run(path, "-o", output, env={"CROSSGRADE_TARGET": "akida_v1"})
+    assert "akida_v1 program" in result.output
+
+
+def test_what_a_chip_does_not_take(tmp_path):
+    path, output = quantized(tmp_path, "cnn2snn"), tmp_path / "program.npz"
+    result = run(path, "-o", output, "--target", "akida_v2")
+    assert "quantized by scheme 'cnn2snn'; akida_v2 takes quantizeml" in str(result.exception)
+    result = run(path, "-o", output, "--target", "akida_v9")
+    assert isinstance(result.exception, ConfigError)
+    assert not output.exists()
+
+
+def test_float_models_are_sent_to_quantize(tmp_path):
+    save_graph(tmp_path / "graph.npz", GRAPH)
+    result = run(tmp_path / "graph.npz", "-o", tmp_path / "program.npz")
+    assert isinstance(result.exception, ModelError)
+    assert "quantize it first" in str(result.exception)
