@@ -6,6 +6,7 @@ sweeps at random moments, starts them again, and looks for lost, doubled or torn
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -31,12 +32,14 @@ TINY = (
 
 def main() -> None:
     """Choose what to do."""
-    task = sys.argv[1] if len(sys.argv) > 1 else "time"
-    numbers = [int(text) for text in sys.argv[2:]]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("task", nargs="?", choices=("time", "kill"), default="time")
+    parser.add_argument("numbers", nargs="*", type=int, help="of kill: tries, seed")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sweeps ") as folder:
         root = Path(folder) / "repository"
         copy_code(Path.cwd(), root)
-        {"time": measure, "kill": torment}[task](root, *numbers)
+        {"time": measure, "kill": torment}[options.task](root, *options.numbers)
 
 
 def measure(root: Path) -> None:
