@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import DataError
+from simulator.whole_file import write_whole
 
 PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")
@@ -38,15 +37,7 @@ def write_bytes(path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, then rename it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda file: file.write(content))
 
 
 def write_text(path, text: str) -> None:

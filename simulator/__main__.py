@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from simulator.engine import simulate
 from simulator.errors import ProgramError
 from simulator.program import Program
+from simulator.whole_file import write_whole
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,16 +53,7 @@ def load_images(path) -> np.ndarray:
 
 def save_array(path, array: np.ndarray) -> None:
     """Write a ``.npy`` array, whole or not at all."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 if __name__ == "__main__":

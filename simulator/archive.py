@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from simulator.whole_file import write_whole
 
 HEADER = "header.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -51,9 +51,9 @@ def write_archive(path, header: Mapping, arrays: Mapping[str, np.ndarray]) -> No
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+
+    def write(file) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
             text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
             archive.writestr(_member(HEADER), text)
             for name in sorted(arrays):
@@ -61,11 +61,8 @@ def write_archive(path, header: Mapping, arrays: Mapping[str, np.ndarray]) -> No
                 array = np.ascontiguousarray(arrays[name]).reshape(np.shape(arrays[name]))
                 np.lib.format.write_array(buffer, array, allow_pickle=False)
                 archive.writestr(_member(name + ".npy"), buffer.getvalue())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+
+    write_whole(path, write)
 
 
 def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import yaml
 
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError
+from simulator.whole_file import write_whole
 
 
 def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
@@ -72,12 +71,4 @@ def write_params(values, path="params.yaml") -> None:
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda file: file.write(text.encode()))

@@ -10,20 +10,9 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_io import CHANNELS_LAST
 from pipeline.graph.node import Node
 
-CHANNELS_LAST = (
-    "Conv2D",
-    "DepthwiseConv2D",
-    "SeparableConv2D",
-    "Conv2DTranspose",
-    "MaxPooling2D",
-    "AveragePooling2D",
-    "GlobalAveragePooling2D",
-    "ZeroPadding2D",
-    "UpSampling2D",
-    "Flatten",
-)
 MISSING = (
     *("DepthwiseConv2DTranspose", "BufferTempConv", "DepthwiseBufferTempConv"),
     "QuantizedReLU",

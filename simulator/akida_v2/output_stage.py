@@ -105,15 +105,6 @@ class OutputStage(Layer):
             return self.output_bits, self.output_signed
         return self.output_bits + 1, True
 
-    @property
-    def output_range(self) -> tuple[int, int] | None:
-        """Smallest and largest output; None for an accumulator."""
-        if self.output_shift is None:
-            return None
-        value_bits = self.output_bits - self.output_signed
-        low = 0 if self.activation == "relu" else -(1 << value_bits)
-        return low, (1 << value_bits) - 1
-
     def finish(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
         """Turn accumulators into the layer's output.
 
