@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 
 from simulator.errors import ProgramError
 from simulator.plan import Plan, compile_program, fast_is_available
-from simulator.plan.workspace import Workspace
 from simulator.program import Program
 
 Probe = Callable[[object, np.ndarray], None]
@@ -72,13 +72,15 @@ def simulate(
     images = check_images(program, images)
     memory = {} if memory is None else memory
     batch_size = batch_size or default_batch_size(program)
-    run = _Run(program, make_plan(program, backend, len(images)), probe, tally, memory)
+    plan = make_plan(program, backend, len(images))
     outputs = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        outputs.append(run.batch(batch))
-        if progress is not None:
-            progress(len(batch))
+    with plan.workspace() if plan is not None else nullcontext() as work:
+        run = _Run(program, plan, work, probe, tally, memory)
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            outputs.append(run.batch(batch))
+            if progress is not None:
+                progress(len(batch))
     return np.concatenate(outputs).reshape(len(images), *program.output_shape)
 
 
@@ -144,10 +146,10 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
 class _Run:
     """One program on one plan: what stays the same from batch to batch."""
 
-    def __init__(self, program: Program, plan: Plan | None, probe, tally, memory: Memory):
+    def __init__(self, program: Program, plan: Plan | None, work, probe, tally, memory: Memory):
+        self.work = work
         self.program, self.probe, self.tally, self.memory = program, probe, tally, memory
         self.steps = plan.steps if plan is not None else {}
-        self.work = Workspace()
         self.last_use = {
             name: position for position, layer in enumerate(program.layers) for name in layer.inputs
         }
@@ -166,7 +168,9 @@ class _Run:
                 self.probe(layer, _integers(value) if self._is_whole(layer) else value)
             for name in set(layer.inputs):
                 if self.last_use[name] == position:
-                    self.work.give(values.pop(name))
+                    value = values.pop(name)
+                    if self.work is not None:
+                        self.work.give(value)
         result = values[self.program.layers[-1].name]
         if self._is_whole(self.program.layers[-1]):
             self.work.give(result)
@@ -190,7 +194,7 @@ class _Run:
             sources = [_integers(source) for source in sources]
         try:
             if step is not None:
-                return step.run(sources[0].astype(step.input_dtype, copy=False), self.work, count)
+                return step.run(sources[0], self.work, count)
             if hasattr(layer, "step"):
                 value, self.memory[layer.name] = layer.step(
                     *sources, self.memory.get(layer.name), tally=count

@@ -42,8 +42,10 @@ LATE = {
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.
 OPTIONAL = {
-    "simulator/plan/fast_gemm.py": {"onnx", "onnxruntime"},
-    "simulator/plan/fast_kernels.py": {"numba"},
+    "simulator/plan/fast/depthwise.py": {"numba"},
+    "simulator/plan/fast/pooling.py": {"numba"},
+    "simulator/plan/fast/products.py": {"numba"},
+    "simulator/plan/fast/vectors.py": {"llvmlite", "numba"},
 }
 FORBIDDEN = {
     "pipeline/graph": {"transforms", "preparation", "quantization", "targets", "data", "config"},

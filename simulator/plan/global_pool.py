@@ -41,6 +41,7 @@ class PooledSums(NumpySums):
     def __init__(self, linear: Linear, input_shape, pool: GlobalSum):
         super().__init__(linear, input_shape)
         self.pool, self._pooled = pool, True
+        self.path = "sums pooled"
         width = self.sums_shape[1]
         self.bias, self.low, self.high = (
             None if bound is None else np.tile(bound, width).astype(np.float32)

@@ -35,6 +35,7 @@ class NumpySums:
     def __init__(self, linear: Linear, input_shape, finish=None, dtype=np.float32):
         self.linear, self.input_shape, self.finish = linear, input_shape, finish
         self.input_dtype = np.dtype(dtype)
+        self.path = f"sums {self.input_dtype.name}"
         self._weights = _weights(linear, input_shape).astype(dtype)
         if linear.pointwise is not None:
             self._pointwise = linear.pointwise.astype(dtype)
@@ -43,7 +44,7 @@ class NumpySums:
         self.sums_shape = self.window.sums_shape
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for inputs (n, h, w, c)."""
+        """Return the layer's output for whole numbers (n, h, w, c)."""
         filters = self.linear.filters
         sums = np.empty((len(x), *self.sums_shape, filters), np.int64)
         for images, rows, part in self._parts(x, work):
@@ -52,6 +53,7 @@ class NumpySums:
 
     def _parts(self, x: np.ndarray, work: Workspace):
         """Yield (images, rows, sums) block by block."""
+        x = x.astype(self.input_dtype, copy=False)
         if self.linear.kind == "dense":
             sums = work.scratch("sums", (len(x), 1, 1, self._weights.shape[1]), self.input_dtype)
             np.matmul(x.reshape(len(x), -1), self._weights, out=sums[:, 0, 0])
@@ -137,7 +139,6 @@ class NumpyStep(NumpySums):
         Of `Staircase.floats`, float32 or float64.
     """
 
-    name = "numpy"
     whole = True
 
     def __init__(self, linear: Linear, input_shape, output_shape, stairs: Staircase, floats):
@@ -145,6 +146,7 @@ class NumpyStep(NumpySums):
         self._pooled = linear.pool_size is not None
         self.output_shape = output_shape
         self.dtype = floats[0].dtype
+        self.path = f"numpy {self.dtype.name}"
         self.low = self.dtype.type(stairs.low)
         self.highest = self.dtype.type(stairs.high.max())
         self.filters = len(stairs.high)
@@ -161,7 +163,7 @@ class NumpyStep(NumpySums):
         self.saturates_under = bool((stairs.under > -NEVER).any())
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for inputs (n, h, w, c), taken from `work`."""
+        """Return the layer's output for whole numbers (n, h, w, c), taken from `work`."""
         out = work.take((len(x), *self.output_shape))
         for images, rows, sums in self._parts(x, work):
             target = out[images, rows]

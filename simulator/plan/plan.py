@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from simulator.errors import ProgramError
-from simulator.plan.global_pool import PooledSums
-from simulator.plan.numpy_step import NumpyStep, NumpySums
+from simulator.plan.numpy_backend import Case, NumpyBackend, Step
 from simulator.plan.proofs import LIMITS, NEVER, Proof
+from simulator.plan.workspace import Workspace
 from simulator.program import Program
 
+BACKENDS = ("numpy", "fast")
 INPUT_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
 
 
@@ -31,8 +34,17 @@ class Plan:
     """
 
     program: Program
-    steps: dict[str, NumpySums]
+    steps: dict[str, Step]
     proofs: tuple[Proof, ...]
+    _spare: list[Workspace] = field(default_factory=list, repr=False)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """Lend memory to one run; it is kept for the next one."""
+        work = self._spare.pop() if self._spare else Workspace()
+        yield work
+        # A run that failed may still hold arrays: its memory is dropped.
+        self._spare.append(work)
 
     def describe(self) -> str:
         """Return the proofs as a table for people."""
@@ -64,21 +76,21 @@ def compile_program(program: Program, backend: str = "numpy") -> Plan:
     ProgramError
         For an unknown backend, or one that is not installed or not exact here.
     """
-    if backend not in MAKERS:
-        raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(MAKERS)}")
+    if backend not in BACKENDS:
+        raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(BACKENDS)}")
     if backend == "fast" and not fast_is_available():
         raise ProgramError(
             "backend 'fast' is not installed, or not exact on this processor; install"
             " 'crossgrade[fast]', or use backend 'numpy'"
         )
-    forms = _forms(program.target)
+    forms, made_by = _forms(program.target), _backend(backend)
     steps, proofs = {}, []
     ranges: dict[str, tuple[int, int] | None] = {}
     for layer in program.layers:
         sources = [ranges[name] for name in layer.inputs]
         if not sources:
             sources = [INPUT_RANGES.get(program.input_dtype)]
-        step, proof, output = _step(layer, sources, forms, MAKERS[backend])
+        step, proof, output = _step(layer, sources, forms, made_by)
         ranges[layer.name] = output
         proofs.append(proof)
         if step is not None:
@@ -96,7 +108,7 @@ def _forms(target: str):
         return None
 
 
-def _step(layer, sources, forms, make):
+def _step(layer, sources, forms, backend):
     """Return (step or None, proof, output range) of one layer."""
     output = _output_range(layer, sources)
     if forms is None:
@@ -114,63 +126,47 @@ def _step(layer, sources, forms, make):
     bits = bound.bit_length()
     if bound >= LIMITS[np.dtype(np.float64)]:
         return None, _kept(layer, "products may leave float64's whole numbers", bits), output
-    if bound >= LIMITS[np.dtype(np.float32)]:
-        step = NumpySums(linear, layer.input_shapes[0], partial(forms.finish, layer), np.float64)
-        reason = "products may leave float32's whole numbers"
-        return step, _proven(layer, "sums float64", bits, reason), output
+    case = Case(
+        linear=linear,
+        input_shape=layer.input_shapes[0],
+        output_shape=layer.output_shape,
+        bound=bound,
+        input_range=(low, high),
+    )
+    finish = partial(forms.finish, layer)
+    if not backend.narrow(case):
+        step, reason = backend.sums(case, finish), "products may leave float32's whole numbers"
+        return step, _proven(layer, step.path, bits, reason), output
     if (pool := forms.global_sum(layer, bound)) is not None:
-        step = PooledSums(linear, layer.input_shapes[0], pool)
-        return step, _proven(layer, "sums pooled", bits, "a global sum follows"), output
+        step = backend.pooled(case, pool)
+        return step, _proven(layer, step.path, bits, "a global sum follows"), output
     stairs = forms.staircase(layer, bound)
     if isinstance(stairs, str):
-        return _sums(layer, linear, forms), _proven(layer, "sums float32", bits, stairs), output
-    for dtype in (np.float32, np.float64):
-        floats = stairs.floats(bound, dtype)
-        if floats is not None:
-            reason = f"{int((stairs.first < NEVER).sum())} steps of {linear.filters} channels"
-            step = make(layer, linear, stairs, floats, (low, high))
-            proof = _proven(layer, f"{step.name} {np.dtype(dtype).name}", bits, reason)
-            return step, proof, (stairs.low, int(stairs.high.max()))
-    reason = "no float type computes its staircase"
-    return _sums(layer, linear, forms), _proven(layer, "sums float32", bits, reason), output
+        step = backend.sums(case, finish)
+        return step, _proven(layer, step.path, bits, stairs), output
+    if (step := backend.step(case, stairs)) is not None:
+        reason = f"{int((stairs.first < NEVER).sum())} steps of {linear.filters} channels"
+        proof = _proven(layer, step.path, bits, reason)
+        return step, proof, (stairs.low, int(stairs.high.max()))
+    step, reason = backend.sums(case, finish), "no number type computes its staircase"
+    return step, _proven(layer, step.path, bits, reason), output
 
 
-def _sums(layer, linear, forms) -> NumpySums:
-    return NumpySums(linear, layer.input_shapes[0], partial(forms.finish, layer))
+def _backend(name: str):
+    if name == "fast":
+        from simulator.plan.fast.backend import FastBackend
 
-
-def _numpy_step(layer, linear, stairs, floats, input_range) -> NumpyStep:
-    return NumpyStep(linear, layer.input_shapes[0], layer.output_shape, stairs, floats)
-
-
-def _fast_step(layer, linear, stairs, floats, input_range):
-    """Return a step on bytes where inputs and outputs fit them."""
-    from simulator.plan.fast_step import FastStep
-
-    output_range = (stairs.low, int(stairs.high.max()))
-    wide = linear.kind == "separable" or (linear.kind == "depthwise" and linear.pool_size)
-    if wide or not (_is_byte(*input_range) and _is_byte(*output_range)):
-        return _numpy_step(layer, linear, stairs, floats, input_range)
-    shapes = (layer.input_shapes[0], layer.output_shape)
-    return FastStep(linear, stairs, floats, input_range[0] < 0, *shapes)
-
-
-def _is_byte(low: int, high: int) -> bool:
-    """Say whether a range fits uint8 or int8."""
-    return high <= (255 if low >= 0 else 127) and low >= -128
-
-
-MAKERS = {"numpy": _numpy_step, "fast": _fast_step}
-"""Backend to function that makes the step of a proven staircase."""
+        return FastBackend()
+    return NumpyBackend()
 
 
 def fast_is_available() -> bool:
-    """Say whether the ``fast`` backend is installed, and its products exact on this processor."""
+    """Say whether the ``fast`` backend is installed, and exact on this processor."""
     try:
-        from simulator.plan import fast_gemm, fast_kernels  # noqa: F401
+        from simulator.plan.fast import selftest
     except ImportError:
         return False
-    return fast_gemm.works()
+    return selftest.works()
 
 
 def _proven(layer, path: str, bits: int, reason: str) -> Proof:

@@ -101,6 +101,42 @@ class Staircase:
         c = middle.astype(dtype)
         return (m, c) if self._computed_by(m, c, bound) else None
 
+    def integers(self, bound: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return (scale, offset) with ``clip((p * scale + offset) >> 32)`` the staircase, or None.
+
+        Parameters
+        ----------
+        bound : int
+            Largest magnitude of an accumulator p; below 2**31.
+
+        Returns
+        -------
+        int64 (channels,), int64 (channels,)
+            ``scale`` has 31 bits and a sign, and ``p * scale + offset`` stays below 2**62.
+
+        Whole numbers are not rounded, so that each step bounds the offset on both sides; any
+        offset within all bounds gives every step at its place.
+        """
+        if bound >= 1 << 31 or float(self.slope.max()) >= 0.5:
+            return None
+        levels, table = self._levels()
+        scale = np.rint(self.slope * 2.0**32).astype(np.int64)
+        low = np.where(self.under > -NEVER, self.low, self.low + 1)
+        high = np.where(self.over < NEVER, self.low + len(self.first) + 1, self.high)
+        # Levels beyond these are cut off by the bounds of the output, wherever they begin.
+        told = (levels >= low) & (levels <= high)
+        starts = levels.astype(np.int64) << 32
+        reached = told & (table <= bound)
+        passed = told & (table > -bound)
+        first = np.clip(table, -bound, bound)
+        before = np.clip(table - 1, -bound, bound)
+        lowest, highest = -(1 << 61), (1 << 61)
+        least = np.where(reached, starts - first * scale, lowest).max(axis=0, initial=lowest)
+        most = np.where(passed, starts - before * scale, highest).min(axis=0, initial=highest) - 1
+        if np.any(least > most) or bound * int(scale.max()) >= 1 << 61:
+            return None
+        return scale, least + (most - least) // 2
+
     def _computed_by(self, m: np.ndarray, c: np.ndarray, bound: int) -> bool:
         """Check that floats reach every level at its first accumulator and not one earlier.
 

@@ -45,16 +45,27 @@ class Window:
 
     def padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return inputs (n, h, w, c) inside their border, as scratch of `work`."""
-        (top, bottom), (left, right) = self.pads
-        if not (top or bottom or left or right):
+        if not any(map(any, self.pads)):
             return x
+        padded = work.scratch("padded", (len(x), *self.padded_shape), x.dtype)
+        self.fill(x, padded)
+        return padded
+
+    @property
+    def padded_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an input inside its border."""
+        (top, bottom), (left, right) = self.pads
         height, width, channels = self.input_shape
+        return height + top + bottom, width + left + right, channels
+
+    def fill(self, x: np.ndarray, padded: np.ndarray) -> None:
+        """Write inputs (n, h, w, c) and their border to `padded`, of any shape with its size."""
+        (top, _), (left, _) = self.pads
+        height, width, _ = self.input_shape
         value = 0 if self.linear.padding_value is None else self.linear.padding_value
-        shape = (len(x), height + top + bottom, width + left + right, channels)
-        padded = work.scratch("padded", shape, x.dtype)
+        padded = padded.reshape(len(x), *self.padded_shape)
         padded[:, :top] = value
         padded[:, top + height :] = value
         padded[:, top : top + height, :left] = value
         padded[:, top : top + height, left + width :] = value
         padded[:, top : top + height, left : left + width] = x
-        return padded

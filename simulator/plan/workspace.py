@@ -6,6 +6,17 @@ import math
 
 import numpy as np
 
+LINE = 64
+"""Bytes of a cache line; vectors that cross one are read twice."""
+
+
+def aligned(size: int, dtype) -> np.ndarray:
+    """Return an array (size,), its content undefined, that begins with a cache line."""
+    nbytes = size * np.dtype(dtype).itemsize
+    raw = np.empty(nbytes + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + nbytes].view(dtype)
+
 
 class Workspace:
     """Buffers that are handed out and taken back, so that no batch allocates anew."""
@@ -29,7 +40,7 @@ class Workspace:
             if self._free:
                 largest = max(self._free, key=lambda found: found.size)
                 self._free = [found for found in self._free if found is not largest]
-            buffer = np.empty(size, np.uint8)
+            buffer = aligned(size, np.uint8)
         array = buffer[:size].view(dtype).reshape(shape)
         self._taken[id(array)] = (array, buffer)
         return array
@@ -45,7 +56,7 @@ class Workspace:
         size, key = math.prod(shape), (name, np.dtype(dtype))
         found = self._scratch.get(key)
         if found is None or found.size < size:
-            found = self._scratch[key] = np.empty(size, dtype)
+            found = self._scratch[key] = aligned(size, dtype)
         return found[:size].reshape(shape)
 
     @property

@@ -1,0 +1,42 @@
+"""The ``fast`` backend: which of its steps computes a layer; NumPy's where none does."""
+
+from __future__ import annotations
+
+from simulator.plan.fast.step import FastPooledSums, FastStep, FastSums, fits
+from simulator.plan.global_pool import GlobalSum
+from simulator.plan.numpy_backend import Case, Finish, NumpyBackend, Step
+from simulator.plan.proofs import Staircase
+
+
+class FastBackend(NumpyBackend):
+    """16-bit factors, 32-bit sums, compiled loops."""
+
+    def step(self, case: Case, stairs: Staircase) -> Step | None:
+        """Return a step that ends in a proven staircase, or None."""
+        # One level beyond either end tells saturated values apart.
+        levels_fit = stairs.low > -(1 << 15) and stairs.low + len(stairs.first) + 1 < 1 << 15
+        apart = case.linear.kind == "depthwise" and case.linear.pool_size is not None
+        if apart or not levels_fit or not self._fits(case):
+            return super().step(case, stairs)
+        integers = stairs.integers(case.bound)
+        if integers is None:
+            return super().step(case, stairs)
+        return FastStep(case.linear, stairs, integers, case.input_shape, case.output_shape)
+
+    def sums(self, case: Case, finish: Finish) -> Step:
+        """Return a step whose sums the layer's own arithmetic finishes."""
+        if not self._multiplies(case):
+            return super().sums(case, finish)
+        return FastSums(case.linear, case.input_shape, finish)
+
+    def pooled(self, case: Case, pool: GlobalSum) -> Step:
+        """Return a step that sums over the map before it rounds."""
+        if not self._multiplies(case):
+            return super().pooled(case, pool)
+        return FastPooledSums(case.linear, case.input_shape, pool)
+
+    def _multiplies(self, case: Case) -> bool:
+        return case.linear.kind in ("conv", "dense") and self._fits(case)
+
+    def _fits(self, case: Case) -> bool:
+        return fits(case.linear, case.bound, case.input_range)

@@ -1,0 +1,50 @@
+"""A test of the ``fast`` backend on the processor it runs on, before it is used."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from simulator.plan.fast.step import FastStep, FastSums
+from simulator.plan.linear import Linear
+from simulator.plan.proofs import NEVER, Staircase
+from simulator.plan.workspace import Workspace
+
+
+@cache
+def works() -> bool:
+    """Say whether sums and levels of random and extreme values are exact here."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-255, 256, (2, 7, 9, 19)).astype(np.int16)
+    x[0, :3] = 255
+    for kind, filters in (("conv", 21), ("depthwise", 19)):
+        weights = rng.integers(-127, 128, (3, 3, 19, filters if kind == "conv" else 1))
+        weights[..., 0] = np.where(weights[..., 0] < 0, -127, 127)
+        linear = Linear(kind=kind, weights=weights)
+        sums = _sums(x, weights, kind)
+        if kind == "conv":
+            found = FastSums(linear, x.shape[1:], lambda sums, tally: sums).run(x, Workspace())
+            if not np.array_equal(found, sums):
+                return False
+        if not np.array_equal(_levels(linear, x, filters), np.clip(sums // 512, -100, 99)):
+            return False
+    return True
+
+
+def _levels(linear: Linear, x, filters: int) -> np.ndarray:
+    """Return ``floor(sum / 512)`` within -100 and 99, as a step computes it."""
+    never = np.full(filters, NEVER)
+    first = np.repeat(np.arange(-99, 100)[:, None] * 512, filters, axis=1)
+    high, slope = np.full(filters, 99), np.full(filters, 1 / 512)
+    stairs = Staircase(low=-100, high=high, first=first, slope=slope, under=-never, over=never)
+    step = FastStep(linear, stairs, stairs.integers(1 << 23), x.shape[1:], (5, 7, filters))
+    return step.run(x, Workspace())
+
+
+def _sums(x, weights, kind: str) -> np.ndarray:
+    """Return sums int64 (n, 5, 7, filters), by definition."""
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.int64), (3, 3), axis=(1, 2))
+    if kind == "conv":
+        return np.einsum("nhwcij,ijcf->nhwf", windows, weights)
+    return np.einsum("nhwcij,ijc->nhwc", windows, weights[..., 0])
