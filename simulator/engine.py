@@ -160,7 +160,7 @@ class _Run:
         for position, layer in enumerate(self.program.layers):
             sources = [values[name] for name in layer.inputs] or [images]
             shaped = [
-                value.reshape(len(images), *shape)
+                value if value.shape[1:] == shape else value.reshape(len(images), *shape)
                 for value, shape in zip(sources, layer.input_shapes, strict=True)
             ]
             value = values[layer.name] = self._layer(layer, shaped)

@@ -42,9 +42,11 @@ LATE = {
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.
 OPTIONAL = {
+    "simulator/plan/fast/border.py": {"numba"},
     "simulator/plan/fast/depthwise.py": {"numba"},
     "simulator/plan/fast/pooling.py": {"numba"},
     "simulator/plan/fast/products.py": {"numba"},
+    "simulator/plan/fast/tiles.py": {"numba"},
     "simulator/plan/fast/vectors.py": {"llvmlite", "numba"},
 }
 FORBIDDEN = {

@@ -81,3 +81,6 @@ class NumpyBackend:
     def pooled(self, case: Case, pool: GlobalSum) -> Step:
         """Return a step that sums over the map before it rounds."""
         return PooledSums(case.linear, case.input_shape, pool)
+
+    def link(self, layers, steps) -> None:
+        """Let steps know of their neighbours; nothing to tell here."""

@@ -95,6 +95,7 @@ def compile_program(program: Program, backend: str = "numpy") -> Plan:
         proofs.append(proof)
         if step is not None:
             steps[layer.name] = step
+    made_by.link(program.layers, steps)
     return Plan(program=program, steps=steps, proofs=tuple(proofs))
 
 

@@ -26,6 +26,7 @@ class Workspace:
         self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
         # The arrays are kept with their buffers: an identity is theirs while they live.
         self._taken: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._whole: dict[int, np.ndarray] = {}
 
     def take(self, shape, dtype=np.float32) -> np.ndarray:
         """Return an array of `shape`, its content undefined, until it is given back."""
@@ -45,9 +46,20 @@ class Workspace:
         self._taken[id(array)] = (array, buffer)
         return array
 
+    def lend(self, part: np.ndarray, whole: np.ndarray) -> None:
+        """Let a view of `whole`, which was taken here, be given back in its place."""
+        _, buffer = self._taken.pop(id(whole))
+        self._taken[id(part)] = (part, buffer)
+        self._whole[id(part)] = whole
+
+    def whole(self, part: np.ndarray) -> np.ndarray | None:
+        """Return the array that `part` was lent from, if it was."""
+        return self._whole.get(id(part))
+
     def give(self, array: np.ndarray) -> None:
         """Take back an array; one that was not handed out here is ignored."""
         taken = self._taken.pop(id(array), None)
+        self._whole.pop(id(array), None)
         if taken is not None:
             self._free.append(taken[1])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from simulator.plan.fast.step import FastPooledSums, FastStep, FastSums, fits
+from simulator.plan.fast.border import Border
+from simulator.plan.fast.factors import fits
+from simulator.plan.fast.step import FastPooledSums, FastStep, FastSums
 from simulator.plan.global_pool import GlobalSum
 from simulator.plan.numpy_backend import Case, Finish, NumpyBackend, Step
 from simulator.plan.proofs import Staircase
@@ -40,3 +42,31 @@ class FastBackend(NumpyBackend):
 
     def _fits(self, case: Case) -> bool:
         return fits(case.linear, case.bound, case.input_range)
+
+    def link(self, layers, steps) -> None:
+        """Let steps write their outputs inside the border that the next ones read.
+
+        Parameters
+        ----------
+        layers : sequence of Layer
+        steps : dict of str to Step
+        """
+        fast = (FastStep, FastSums, FastPooledSums)
+        for layer in layers:
+            step = steps.get(layer.name)
+            if not isinstance(step, FastStep):
+                continue
+            readers = [
+                steps[reader.name].factors
+                for reader in layers
+                if layer.name in reader.inputs
+                and isinstance(steps.get(reader.name), fast)
+                and reader.input_shapes == (layer.output_shape,)
+            ]
+            pads = {tuple(factors.window.pads) for factors in readers}
+            plain = all(factors.linear.padding_value is None for factors in readers)
+            if len(pads) == 1 and plain:
+                slack = max(factors.slack for factors in readers)
+                step.border = Border(layer.output_shape, *pads, slack)
+                for factors in readers:
+                    factors.bordered = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.plan.fast.depthwise import CHANNELS, channel_order
-from simulator.plan.fast.products import FILTERS
+from simulator.plan.fast.tiles import FILTERS
 from simulator.plan.fast.vectors import LANES
 from simulator.plan.workspace import aligned
 

@@ -1,128 +1,11 @@
-"""Convolutions and dense layers of the ``fast`` backend: sums of products, register by register.
-
-Windows are read where they lie: a window is ``kh`` runs of ``kw * channels`` neighbours, and no
-columns are copied. All arithmetic is 16-bit products in 32-bit sums, exact while the sum of all
-magnitudes is below 2**31; a plan's bound of 2**24 is stricter.
-"""
+"""Convolutions and dense layers of the ``fast`` backend: loops over the tiles of all windows."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
-from simulator.plan.fast.vectors import (
-    LANES,
-    PAIRS,
-    ZEROS,
-    Arguments,
-    Stairs,
-    load,
-    loop,
-    number,
-    repeated_pair,
-    store,
-    sum_of_pairs,
-)
-
-POSITIONS, VECTORS = {4: (6, 4), 8: (6, 2), 16: (12, 2)}[LANES]
-"""Windows and vectors of filters in a tile: its sums, a row of weights and two temporaries fill
-the registers (16 where they have 256 bits, 32 otherwise)."""
-FILTERS = LANES * VECTORS
-"""Filters of a tile."""
-
-WINDOWS = ("x", "windows", "window", "weights", "start", "runs", "run_step", "pairs")
-"""Arguments that say what is summed.
-
-x : int16 array; windows : int64 array, where each window begins in x; window : int64, the tile's
-first entry of it; weights : int16 array, from `start`: for each run and pair of depths two weights
-of each filter; a window is `runs` pieces of ``2 * pairs`` values, `run_step` apart.
-"""
-
-
-@intrinsic
-def tile_steps(
-    typing, x, windows, window, weights, start, runs, run_step, pairs,
-    scale, offset, low, high, over, under, filter_, rows, out, places, place, column,
-):  # fmt: skip
-    """Write the levels of one tile to `out` at ``places[place + row] + column``.
-
-    Returns how many values of the first `rows` windows saturated, int64; see `WINDOWS` and
-    `convolve`.
-    """
-    names = (
-        *WINDOWS, "scale", "offset", "low", "high", "over", "under", "filter_", "rows",
-        "out", "places", "place", "column",
-    )  # fmt: skip
-    index = types.int64
-    arguments = (
-        x, windows, index, weights, *[index] * 4,
-        scale, offset, index, high, over, under, index, index, out, places, index, index,
-    )  # fmt: skip
-
-    def generate(context, builder, signature, values):
-        use = Arguments(context, builder, signature, values, names)
-        stairs = Stairs(builder, use)
-        for row, sums in enumerate(_products(builder, use)):
-            spot = builder.add(use.entry("places", builder.add(use.place, number(row))), use.column)
-            counted = builder.icmp_signed("<", number(row), use.rows)
-            for first, total in zip(range(0, FILTERS, LANES), sums, strict=True):
-                levels = stairs(total, builder.add(use.filter_, number(first)), counted)
-                store(builder, levels, use.at("out", builder.add(spot, number(first))))
-        return stairs.saturated()
-
-    return types.int64(*arguments), generate
-
-
-@intrinsic
-def tile_sums(
-    typing, x, windows, window, weights, start, runs, run_step, pairs, out, places, place, column
-):
-    """Write the sums of one tile to `out`, int32, at ``places[place + row] + column``."""
-    index = types.int64
-    arguments = (x, windows, index, weights, *[index] * 4, out, places, index, index)
-    names = (*WINDOWS, "out", "places", "place", "column")
-
-    def generate(context, builder, signature, values):
-        use = Arguments(context, builder, signature, values, names)
-        for row, sums in enumerate(_products(builder, use)):
-            spot = builder.add(use.entry("places", builder.add(use.place, number(row))), use.column)
-            for first, total in zip(range(0, FILTERS, LANES), sums, strict=True):
-                store(builder, total, use.at("out", builder.add(spot, number(first))))
-        return context.get_dummy_value()
-
-    return types.void(*arguments), generate
-
-
-def _products(builder, use):
-    """Return the sums of a tile: `POSITIONS` lists of `VECTORS` vectors."""
-    rows = [
-        use.at("x", use.entry("windows", builder.add(use.window, number(row))))
-        for row in range(POSITIONS)
-    ]
-    weights = use.at("weights", use.start)
-
-    def run(piece, state):
-        base = builder.mul(piece, use.run_step)
-
-        def pair(position, state):
-            offset, *sums = state
-            columns = [
-                load(builder, builder.gep(weights, [builder.add(offset, number(first))]), PAIRS)
-                for first in range(0, 2 * FILTERS, 2 * LANES)
-            ]
-            depth = builder.add(base, builder.shl(position, number(1)))
-            for row, pointer in enumerate(rows):
-                values = repeated_pair(builder, builder.gep(pointer, [depth]))
-                for place, column in enumerate(columns, row * VECTORS):
-                    sums[place] = builder.add(sums[place], sum_of_pairs(builder, values, column))
-            return [builder.add(offset, number(2 * FILTERS)), *sums]
-
-        return loop(builder, use.pairs, state, pair)
-
-    _, *sums = loop(builder, use.runs, [number(0), *[ZEROS] * (POSITIONS * VECTORS)], run)
-    return [sums[row * VECTORS : (row + 1) * VECTORS] for row in range(POSITIONS)]
+from simulator.plan.fast.tiles import FILTERS, POSITIONS, tile_steps, tile_sums, tile_totals
 
 
 @numba.njit(cache=True, nogil=True)
@@ -258,8 +141,7 @@ def total_products(
     runs, run_step, pairs = piece
     depth = runs * pairs * 2 * FILTERS
     positions = shape[0] * shape[1]
-    windows, inside = np.empty(block + POSITIONS, np.int64), np.arange(POSITIONS) * FILTERS
-    sums, part = np.empty(POSITIONS * FILTERS, np.int32), np.empty(FILTERS, np.int32)
+    windows, part = np.empty(block + POSITIONS, np.int64), np.empty(FILTERS, np.int32)
     for first in range(0, images * positions, block):
         count = min(block, images * positions - first)
         find_windows(first, count, shape, steps, windows)
@@ -267,19 +149,15 @@ def total_products(
         for filter_ in range(0, filters, FILTERS):
             start = filter_ // FILTERS * depth
             for window in range(0, count, POSITIONS):
-                tile_sums(
-                    x, windows, window, weights, start, runs, run_step, pairs, sums, inside, 0, 0
-                )
                 row, rows = 0, min(POSITIONS, count - window)
                 while row < rows:
+                    # A tile at the border of two images is computed for each of them.
                     image = (first + window + row) // positions
                     end = min(rows, (image + 1) * positions - first - window)
-                    part[:] = 0
-                    for member in range(row, end):
-                        for column in range(FILTERS):
-                            value = sums[member * FILTERS + column] + bias[filter_ + column]
-                            value = max(value, low[filter_ + column])
-                            part[column] += min(value, high[filter_ + column])
+                    tile_totals(
+                        x, windows, window, weights, start, runs, run_step, pairs,
+                        bias, low, high, filter_, row, end, part,
+                    )  # fmt: skip
                     for column in range(min(FILTERS, filters - filter_)):
                         totals[image, filter_ + column] += part[column]
                     row = end
