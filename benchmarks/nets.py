@@ -40,7 +40,9 @@ def prepare(name: str, *, oracle: bool) -> Path:
     if not (folder / "program.npz").exists():
         _program(graph, images, folder)
     if not (folder / "model.tflite").exists():
-        _tflite(graph, images, folder)
+        _tflite(_with_relu6(graph), images, folder)
+    if not (folder / "qdq.onnx").exists():
+        _qdq(_with_relu6(graph), images, folder)
     if oracle and not (folder / "quantizeml.h5").exists():
         _quantizeml(graph, images, folder)
     return folder
@@ -70,6 +72,17 @@ def _program(graph, images, folder):
     convert(quantized, "akida_v2").save(folder / "program.npz")
 
 
+def _with_relu6(graph):
+    """Return a graph with bounds of 6, which other tools fuse into the layer before."""
+    bounded = [
+        node.with_attrs(max_value=6.0)
+        if node.op == "ReLU" and node.attrs["max_value"] is not None
+        else node
+        for node in graph.nodes
+    ]
+    return graph.with_nodes(bounded)
+
+
 def _tflite(graph, images, folder):
     import tensorflow as tf
 
@@ -87,6 +100,36 @@ def _tflite(graph, images, folder):
     converter.representative_dataset = samples
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     (folder / "model.tflite").write_bytes(converter.convert())
+
+
+def _qdq(graph, images, folder):
+    """Write onnxruntime's quantized model: uint8 activations, int8 weights by channel."""
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.preprocess import quant_pre_process
+
+    from benchmarks.onnx_model import save_onnx
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            # NHWC in every other tool; the transposition is not part of what is measured.
+            batch = images[:SAMPLES].transpose(0, 3, 1, 2).astype(np.float32)
+            self.batches = iter([{"images": batch}])
+
+        def get_next(self):
+            return next(self.batches, None)
+
+    source = folder / "float.onnx"
+    save_onnx(source, graph)
+    quant_pre_process(source, source, skip_symbolic_shape=True)
+    quantize_static(
+        source, folder / "qdq.onnx", Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+    )  # fmt: skip
 
 
 def _quantizeml(graph, images, folder):

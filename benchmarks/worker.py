@@ -27,15 +27,9 @@ def crossgrade(backend):
 
         program = Program.load(folder / "program.npz")
         plan = backend if backend == "reference" else compile_program(program, backend)
-        return lambda: simulate(program, images, backend=plan, batch_size=_micro(program, images))
+        return lambda: simulate(program, images, backend=plan)
 
     return prepare
-
-
-def _micro(program, images):
-    from simulator.engine import default_batch_size
-
-    return min(len(images), default_batch_size(program))
 
 
 def keras_float32(folder, images):
@@ -84,6 +78,19 @@ def tflite_int8(folder, images):
     return run
 
 
+def onnxruntime_qdq(folder, images):
+    """Return a runner of onnxruntime's quantized model."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        folder / "qdq.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2).astype(np.float32))
+    return lambda: session.run(None, {"images": batch})
+
+
 def _one_thread(tf):
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -95,6 +102,7 @@ TOOLS = {
     "crossgrade fast": crossgrade("fast"),
     "QuantizeML call": quantizeml,
     "TFLite int8": tflite_int8,
+    "ORT int8": onnxruntime_qdq,
     "Keras float32": keras_float32,
 }
 
