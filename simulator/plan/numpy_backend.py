@@ -11,6 +11,7 @@ import numpy as np
 from simulator.integer import Tally
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.linear import Linear
+from simulator.plan.numpy_levels import FloatLevels, RecheckedLevels
 from simulator.plan.numpy_step import NumpyStep, NumpySums
 from simulator.plan.proofs import LIMITS, Staircase
 from simulator.plan.workspace import Workspace
@@ -67,11 +68,10 @@ class NumpyBackend:
 
     def step(self, case: Case, stairs: Staircase) -> Step | None:
         """Return a step that ends in a proven staircase, or None."""
-        for dtype in (np.float32, np.float64):
-            floats = stairs.floats(case.bound, dtype)
-            if floats is not None:
-                return NumpyStep(case.linear, case.input_shape, case.output_shape, stairs, floats)
-        return None
+        levels = _levels(stairs, case.bound)
+        if levels is None:
+            return None
+        return NumpyStep(case.linear, case.input_shape, case.output_shape, levels)
 
     def sums(self, case: Case, finish: Finish) -> Step:
         """Return a step whose sums the layer's own arithmetic finishes."""
@@ -84,3 +84,15 @@ class NumpyBackend:
 
     def link(self, layers, steps) -> None:
         """Let steps know of their neighbours; nothing to tell here."""
+
+
+def _levels(stairs: Staircase, bound: int):
+    """Return the fastest exact form of a staircase, or None."""
+    if (floats := stairs.floats(bound, np.float32)) is not None:
+        return FloatLevels(stairs, floats)
+    if (integers := stairs.integers(bound)) is not None:
+        rechecked = RecheckedLevels(stairs, integers)
+        if rechecked.usable:
+            return rechecked
+    floats = stairs.floats(bound, np.float64)
+    return None if floats is None else FloatLevels(stairs, floats)

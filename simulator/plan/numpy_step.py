@@ -6,7 +6,6 @@ import numpy as np
 
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
-from simulator.plan.proofs import NEVER, Staircase
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.windows import output_length
@@ -14,6 +13,10 @@ from simulator.windows import output_length
 BLOCK_BYTES = 768 << 10
 """Size of a block of columns: larger ones leave the second-level cache, smaller ones leave BLAS
 waiting."""
+
+
+TILE_VALUES = 8192
+"""Values over which a loop inside NumPy runs: shorter ones are mostly overhead."""
 
 
 class NumpySums:
@@ -39,7 +42,7 @@ class NumpySums:
         self._weights = _weights(linear, input_shape).astype(dtype)
         if linear.pointwise is not None:
             self._pointwise = linear.pointwise.astype(dtype)
-        self._pooled = False
+        self._pooled, self._rows = False, 1
         self.window = Window(linear, input_shape)
         self.sums_shape = self.window.sums_shape
 
@@ -81,6 +84,7 @@ class NumpySums:
             for start in range(0, n, images):
                 yield slice(start, min(start + images, n)), slice(0, height)
             return
+        rows = max(1, rows // self._rows) * self._rows
         for image in range(n):
             for start in range(0, height, rows):
                 yield slice(image, image + 1), slice(start, min(start + rows, height))
@@ -134,33 +138,18 @@ class NumpyStep(NumpySums):
     ----------
     linear, input_shape : as in `NumpySums`
     output_shape : (height, width, channels)
-    stairs : Staircase
-    floats : (m, c)
-        Of `Staircase.floats`, float32 or float64.
+    levels : FloatLevels or RecheckedLevels
     """
 
     whole = True
 
-    def __init__(self, linear: Linear, input_shape, output_shape, stairs: Staircase, floats):
+    def __init__(self, linear: Linear, input_shape, output_shape, levels):
         super().__init__(linear, input_shape)
+        self.output_shape, self.path = output_shape, f"numpy {levels.name}"
         self._pooled = linear.pool_size is not None
-        self.output_shape = output_shape
-        self.dtype = floats[0].dtype
-        self.path = f"numpy {self.dtype.name}"
-        self.low = self.dtype.type(stairs.low)
-        self.highest = self.dtype.type(stairs.high.max())
-        self.filters = len(stairs.high)
-        # Vectors are repeated over a row of the output: long inner loops, not one a pixel.
-        self._tile = output_shape[1]
-        self.multiplier, self.offset, high = (
-            np.tile(vector, self._tile).astype(self.dtype) for vector in (*floats, stairs.high)
-        )
-        self.high = None if (stairs.high == stairs.high.max()).all() else high
-        # The level above the last one is proven too, so that saturations are counted exactly.
-        level = np.where(stairs.over < NEVER, float(stairs.low + len(stairs.first) + 1), np.inf)
-        self.over = np.tile(level, self._tile).astype(self.dtype)
-        self.saturates_over = bool((stairs.over < NEVER).any())
-        self.saturates_under = bool((stairs.under > -NEVER).any())
+        # Vectors are repeated over rows of the output: long inner loops, not one a pixel.
+        self._rows = _rows_of(output_shape)
+        self.levels = levels.tiled(self._rows * output_shape[1])
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the layer's output for whole numbers (n, h, w, c), taken from `work`."""
@@ -169,7 +158,7 @@ class NumpyStep(NumpySums):
             target = out[images, rows]
             if self._pooled:
                 sums, target = self._pool(sums, work), out[images]
-            self._requantize(sums, target, work, tally)
+            self.levels.write(sums, target, work, tally)
         return out
 
     def _pool(self, sums: np.ndarray, work: Workspace) -> np.ndarray:
@@ -199,31 +188,12 @@ class NumpyStep(NumpySums):
                     np.copyto(best, part)
         return best
 
-    def _requantize(self, sums, out, work: Workspace, tally: Tally | None) -> None:
-        """Write the staircase of `sums` to `out`."""
-        width = self._tile * self.filters
-        flat = sums.reshape(-1, width)
-        steps = flat
-        if self.dtype != np.float32:
-            steps = work.scratch("wide", flat.shape, self.dtype)
-        np.multiply(flat, self.multiplier, out=steps)
-        np.add(steps, self.offset, out=steps)
-        if tally is not None and (beyond := self._beyond(steps)):
-            tally("output", beyond)
-        # For whole bounds, floor and clip commute; clipping to numbers first is the faster order.
-        np.clip(steps, self.low, self.highest, out=steps)
-        if self.high is not None:
-            np.minimum(steps, self.high, out=steps)
-        np.floor(steps, out=out.reshape(-1, width), casting="same_kind")
 
-    def _beyond(self, steps: np.ndarray) -> int:
-        """Count outputs that saturate; a ReLU's own bounds are no saturation."""
-        count = 0
-        if self.saturates_over:
-            count += np.count_nonzero(steps >= self.over)
-        if self.saturates_under:
-            count += np.count_nonzero(steps < self.low)
-        return int(count)
+def _rows_of(shape) -> int:
+    """Return a divisor of the height: rows of an output that have about `TILE_VALUES` together."""
+    height, width, filters = shape
+    most = max(1, TILE_VALUES // (width * filters))
+    return max(rows for rows in range(1, min(most, height) + 1) if height % rows == 0)
 
 
 def _weights(linear: Linear, input_shape) -> np.ndarray:

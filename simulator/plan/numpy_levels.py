@@ -1,0 +1,157 @@
+"""Staircases on NumPy: sums in float32 to levels in float32, exactly."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+
+from simulator.integer import Tally
+from simulator.plan.proofs import NEVER, Staircase
+from simulator.plan.workspace import Workspace
+
+MOST_DOUBT = 2.0**-8
+"""Share of a level in which float32 may be wrong, above which too many values would be looked at
+again."""
+
+
+class FloatLevels:
+    """Levels by floats that are proven to compute the staircase.
+
+    Parameters
+    ----------
+    stairs : Staircase
+    floats : (m, c)
+        Of `Staircase.floats`, float32 or float64.
+    """
+
+    def __init__(self, stairs: Staircase, floats):
+        self.dtype = floats[0].dtype
+        self.name = self.dtype.name
+        self.multiplier, self.offset = floats
+        self.low, self.highest = self.dtype.type(stairs.low), self.dtype.type(stairs.high.max())
+        uniform = (stairs.high == stairs.high.max()).all()
+        self.high = None if uniform else stairs.high.astype(self.dtype)
+        # The level above the last one is proven too, so that saturations are counted exactly.
+        level = np.where(stairs.over < NEVER, float(_last(stairs)), np.inf).astype(self.dtype)
+        self.over = level if (stairs.over < NEVER).any() else None
+        self.saturates_under = bool((stairs.under > -NEVER).any())
+
+    def tiled(self, positions: int) -> FloatLevels:
+        """Return the same for rows of some positions at a time."""
+        return _repeated(self, ("multiplier", "offset", "high", "over"), positions)
+
+    def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
+        """Write the levels of `sums` to `out`; both float32, of one size, and contiguous."""
+        width = len(self.multiplier)
+        flat = steps = sums.reshape(-1, width)
+        if self.dtype != np.float32:
+            steps = work.scratch("steps", flat.shape, self.dtype)
+        np.multiply(flat, self.multiplier, out=steps)
+        np.add(steps, self.offset, out=steps)
+        if tally is not None and (beyond := self._beyond(steps)):
+            tally("output", beyond)
+        # For whole bounds, floor and clip commute; clipping to numbers first is the faster order.
+        np.clip(steps, self.low, self.highest, out=steps)
+        if self.high is not None:
+            np.minimum(steps, self.high, out=steps)
+        np.floor(steps, out=out.reshape(-1, width), casting="same_kind")
+
+    def _beyond(self, steps: np.ndarray) -> int:
+        """Count outputs that saturate; a ReLU's own bounds are no saturation."""
+        count = 0
+        if self.over is not None:
+            count += np.count_nonzero(steps >= self.over)
+        if self.saturates_under:
+            count += np.count_nonzero(steps < self.low)
+        return int(count)
+
+
+class RecheckedLevels:
+    """Levels by float32, and by whole numbers wherever float32 might round to a neighbour.
+
+    Let ``y = (p * scale + offset) / 2**32 - 1/2``, so that the level is y rounded. Its float32 form
+    ``p * m + c`` has a product and a sum, each rounded by at most 2**-24 of itself, as m and c are:
+    where y is within reach of a level, it is off by less than ``2**-22 * (reach + |c|)``. A value
+    further than that from the middle between two levels is therefore right, and all others are
+    computed again. Beyond the reach, both forms are beyond it, for both are monotone.
+
+    Parameters
+    ----------
+    stairs : Staircase
+    integers : (scale, offset)
+        Of `Staircase.integers`.
+    """
+
+    name = "float32 rechecked"
+
+    def __init__(self, stairs: Staircase, integers):
+        self.integers, self.filters = integers, len(stairs.high)
+        scale, offset = integers
+        self.multiplier = (scale / 2.0**32).astype(np.float32)
+        self.offset = (offset / 2.0**32 - 0.5).astype(np.float32)
+        reach = max(abs(stairs.low - 1), abs(_last(stairs))) + 2
+        self.doubt = 2.0**-22 * (reach + float(np.abs(self.offset).max()))
+        self.low, self.high = np.float32(stairs.low), stairs.high.astype(np.float32)
+        over, under = stairs.over < NEVER, bool((stairs.under > -NEVER).any())
+        # Saturated values get a level of their own, to be counted.
+        self.saturates = bool(over.any()) or under
+        self.wide_low = np.float32(stairs.low - under)
+        self.wide_high = np.where(over, np.float32(_last(stairs)), self.high)
+
+    @property
+    def usable(self) -> bool:
+        """Whether few enough values have to be looked at again."""
+        return self.doubt <= MOST_DOUBT
+
+    def tiled(self, positions: int) -> RecheckedLevels:
+        """Return the same for rows of some positions at a time."""
+        return _repeated(self, ("multiplier", "offset", "high", "wide_high"), positions)
+
+    def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
+        """Write the levels of `sums` to `out`; both float32, of one size, and contiguous."""
+        width = len(self.multiplier)
+        flat, levels = sums.reshape(-1, width), out.reshape(-1, width)
+        counting = tally is not None and self.saturates
+        low, high = (self.wide_low, self.wide_high) if counting else (self.low, self.high)
+        steps = work.scratch("steps", flat.shape)
+        np.multiply(flat, self.multiplier, out=steps)
+        np.add(steps, self.offset, out=steps)
+        _clip(steps, low, high)
+        np.rint(steps, out=levels)
+        np.subtract(steps, levels, out=steps)
+        np.abs(steps, out=steps)
+        doubtful = work.scratch("doubtful", flat.shape, np.bool_)
+        np.greater(steps, np.float32(0.5 - self.doubt), out=doubtful)
+        again = np.flatnonzero(doubtful)
+        if len(again):
+            scale, offset = (values[again % self.filters] for values in self.integers)
+            sums = flat.reshape(-1)[again].astype(np.int64)
+            exact = np.maximum((sums * scale + offset) >> 32, int(low))
+            levels.reshape(-1)[again] = np.minimum(exact, high[again % width])
+        if counting:
+            beyond = np.count_nonzero(levels > self.high) + np.count_nonzero(levels < self.low)
+            if beyond:
+                tally("output", int(beyond))
+            _clip(levels, self.low, self.high)
+
+
+def _last(stairs: Staircase) -> int:
+    """Return the level above the last one."""
+    return stairs.low + len(stairs.first) + 1
+
+
+def _clip(values: np.ndarray, low, high: np.ndarray) -> None:
+    """Keep rows of values within a number and a vector, in place."""
+    np.clip(values, low, high.max(), out=values)
+    if (high != high[0]).any():
+        np.minimum(values, high, out=values)
+
+
+def _repeated(levels, names, positions: int):
+    """Return a copy with some vectors repeated over positions."""
+    tiled = copy(levels)
+    for name in names:
+        if (vector := getattr(levels, name)) is not None:
+            setattr(tiled, name, np.tile(vector, positions))
+    return tiled
