@@ -130,7 +130,7 @@ def _totals(program: Program, rows: list[dict]) -> dict[str, Any]:
 def _run(program, images, labels, totals, rows) -> np.ndarray:
     """Add to totals and rows what only a run shows; return the class of each image."""
     statistics = Statistics(program)
-    outputs = simulate(program, images, probe=statistics.probe, tally=statistics.tally)
+    outputs = simulate(program, images, statistics=statistics)
     for row, figures in zip(rows, statistics.layers(), strict=True):
         row["output_sparsity"] = figures.output_sparsity
         row["effective_macs"] = figures.effective_macs

@@ -109,8 +109,7 @@ class Runner:
             work.program,
             images.astype(work.program.input_dtype, copy=False),
             batch_size=work.batch_size,
-            probe=self.statistics.probe,
-            tally=self.statistics.tally,
+            statistics=self.statistics,
             memory=self.memory,
             backend=self.plan or "reference",
         )

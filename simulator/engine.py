@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 
 from simulator.errors import ProgramError
 from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.program import Program
+from simulator.statistics import Statistics, measure
 
 Probe = Callable[[object, np.ndarray], None]
 LayerTally = Callable[[object, str, int], None]
@@ -29,6 +31,7 @@ def simulate(
     batch_size: int | None = None,
     probe: Probe | None = None,
     tally: LayerTally | None = None,
+    statistics: Statistics | None = None,
     memory: Memory | None = None,
     progress: Callable[[int], None] | None = None,
     backend: str | Plan = "auto",
@@ -47,6 +50,8 @@ def simulate(
         Sees the integers that each layer puts out, batch by batch.
     tally : function (layer, stage, count), optional
         Told how many values saturated.
+    statistics : Statistics, optional
+        Collects both kinds of figures: zeros and extremes of outputs, and saturated values.
     memory : dict, optional
         State of buffered layers, read and updated; an empty dict starts from a reset, and the
         same dict continues the stream in the next call. None: start from a reset, keep nothing.
@@ -75,7 +80,7 @@ def simulate(
     plan = make_plan(program, backend, len(images))
     outputs = []
     with plan.workspace() if plan is not None else nullcontext() as work:
-        run = _Run(program, plan, work, probe, tally, memory)
+        run = _Run(program, plan, work, _Observers(probe, tally, statistics), memory)
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             outputs.append(run.batch(batch))
@@ -143,12 +148,43 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
     return images
 
 
+@dataclass(frozen=True, eq=False)
+class _Observers:
+    """Who is told what happens while a program runs."""
+
+    probe: Probe | None
+    tally: LayerTally | None
+    statistics: Statistics | None
+
+    def saw(self, layer, step, value: np.ndarray, work) -> None:
+        """Tell of the output of a layer; `step` has computed it, or None."""
+        whole = step is not None and step.whole
+        if self.probe is not None:
+            self.probe(layer, _integers(value) if whole else value)
+        if self.statistics is not None:
+            figures = step.measure(value, work) if whole else measure(value)
+            self.statistics.output(layer, value.size, *figures)
+
+    def counter(self, layer):
+        """Return what counts the saturated values of a layer, or None."""
+        told = [self.tally] if self.tally is not None else []
+        if self.statistics is not None:
+            told.append(self.statistics.tally)
+        if not told:
+            return None
+
+        def count(stage: str, number: int) -> None:
+            for tell in told:
+                tell(layer, stage, number)
+
+        return count
+
+
 class _Run:
     """One program on one plan: what stays the same from batch to batch."""
 
-    def __init__(self, program: Program, plan: Plan | None, work, probe, tally, memory: Memory):
-        self.work = work
-        self.program, self.probe, self.tally, self.memory = program, probe, tally, memory
+    def __init__(self, program: Program, plan: Plan | None, work, observers, memory: Memory):
+        self.program, self.work, self.observers, self.memory = program, work, observers, memory
         self.steps = plan.steps if plan is not None else {}
         self.last_use = {
             name: position for position, layer in enumerate(program.layers) for name in layer.inputs
@@ -164,8 +200,7 @@ class _Run:
                 for value, shape in zip(sources, layer.input_shapes, strict=True)
             ]
             value = values[layer.name] = self._layer(layer, shaped)
-            if self.probe is not None:
-                self.probe(layer, _integers(value) if self._is_whole(layer) else value)
+            self.observers.saw(layer, self.steps.get(layer.name), value, self.work)
             for name in set(layer.inputs):
                 if self.last_use[name] == position:
                     value = values.pop(name)
@@ -183,12 +218,7 @@ class _Run:
 
     def _layer(self, layer, sources: list[np.ndarray]) -> np.ndarray:
         """Return a layer's output: float32 whole numbers of a fast step, or its own integers."""
-        count = None
-        if self.tally is not None:
-
-            def count(stage: str, number: int) -> None:
-                self.tally(layer, stage, number)
-
+        count = self.observers.counter(layer)
         step = self.steps.get(layer.name)
         if step is None and not layer.reads_floats:
             sources = [_integers(source) for source in sources]

@@ -43,7 +43,7 @@ class LayerStatistics:
 
 
 class Statistics:
-    """Collects figures while a program runs: pass `probe` and `tally` to `simulate`."""
+    """Collects figures while a program runs: ``simulate(..., statistics=Statistics(program))``."""
 
     def __init__(self, program: Program):
         self.program = program
@@ -53,11 +53,10 @@ class Statistics:
         self._high: dict[str, float] = {}
         self._saturated: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
-    def probe(self, layer, output: np.ndarray) -> None:
-        """Count zeros and extremes of one batch of a layer's output."""
-        self._zeros[layer.name] += output.size - int(np.count_nonzero(output))
-        self._sizes[layer.name] += output.size
-        low, high = output.min().item(), output.max().item()
+    def output(self, layer, size: int, zeros: int, low, high) -> None:
+        """Add one batch of a layer's output: its values, how many are 0, and the extremes."""
+        self._zeros[layer.name] += zeros
+        self._sizes[layer.name] += size
         self._low[layer.name] = min(low, self._low.get(layer.name, low))
         self._high[layer.name] = max(high, self._high.get(layer.name, high))
 
@@ -111,3 +110,10 @@ class Statistics:
                 )
             )
         return tuple(figures)
+
+
+def measure(output: np.ndarray) -> tuple[int, float, float]:
+    """Return how many values are 0, the smallest and the largest."""
+    # Floats are told from 0 much faster than they are counted.
+    values = output != 0 if output.dtype.kind == "f" else output
+    return output.size - int(np.count_nonzero(values)), output.min().item(), output.max().item()

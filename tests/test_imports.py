@@ -44,6 +44,7 @@ LATE = {
 OPTIONAL = {
     "simulator/plan/fast/border.py": {"numba"},
     "simulator/plan/fast/depthwise.py": {"numba"},
+    "simulator/plan/fast/measuring.py": {"llvmlite", "numba"},
     "simulator/plan/fast/pooling.py": {"numba"},
     "simulator/plan/fast/products.py": {"numba"},
     "simulator/plan/fast/tiles.py": {"numba"},

@@ -58,6 +58,9 @@ class Step(Protocol):
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the output for whole numbers (n, h, w, c) of any type."""
 
+    def measure(self, output: np.ndarray, work: Workspace) -> tuple[int, int, int]:
+        """Return how many values of a whole output are 0, the smallest and the largest."""
+
 
 class NumpyBackend:
     """Floats that hold whole numbers, and BLAS."""

@@ -36,6 +36,7 @@ class FloatLevels:
         level = np.where(stairs.over < NEVER, float(_last(stairs)), np.inf).astype(self.dtype)
         self.over = level if (stairs.over < NEVER).any() else None
         self.saturates_under = bool((stairs.under > -NEVER).any())
+        self.dtype_of_levels = _narrowest(stairs)
 
     def tiled(self, positions: int) -> FloatLevels:
         """Return the same for rows of some positions at a time."""
@@ -98,6 +99,7 @@ class RecheckedLevels:
         self.saturates = bool(over.any()) or under
         self.wide_low = np.float32(stairs.low - under)
         self.wide_high = np.where(over, np.float32(_last(stairs)), self.high)
+        self.dtype_of_levels = _narrowest(stairs)
 
     @property
     def usable(self) -> bool:
@@ -130,15 +132,21 @@ class RecheckedLevels:
             exact = np.maximum((sums * scale + offset) >> 32, int(low))
             levels.reshape(-1)[again] = np.minimum(exact, high[again % width])
         if counting:
-            beyond = np.count_nonzero(levels > self.high) + np.count_nonzero(levels < self.low)
+            beyond = np.count_nonzero(np.greater(levels, self.high, out=doubtful))
+            beyond += np.count_nonzero(np.less(levels, self.low, out=doubtful))
             if beyond:
                 tally("output", int(beyond))
-            _clip(levels, self.low, self.high)
+                _clip(levels, self.low, self.high)
 
 
 def _last(stairs: Staircase) -> int:
     """Return the level above the last one."""
     return stairs.low + len(stairs.first) + 1
+
+
+def _narrowest(stairs: Staircase) -> np.dtype:
+    """Return the smallest type that holds all levels: bytes are counted fastest."""
+    return np.result_type(np.min_scalar_type(stairs.low), np.min_scalar_type(stairs.high.max()))
 
 
 def _clip(values: np.ndarray, low, high: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from simulator.integer import Tally
 from simulator.plan.linear import Linear
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
+from simulator.statistics import measure
 from simulator.windows import output_length
 
 BLOCK_BYTES = 768 << 10
@@ -160,6 +161,12 @@ class NumpyStep(NumpySums):
                 sums, target = self._pool(sums, work), out[images]
             self.levels.write(sums, target, work, tally)
         return out
+
+    def measure(self, output: np.ndarray, work: Workspace) -> tuple[int, int, int]:
+        """Return how many values of an output are 0, the smallest and the largest."""
+        narrow = work.scratch("narrow", output.shape, self.levels.dtype_of_levels)
+        np.copyto(narrow, output, casting="unsafe")
+        return measure(narrow)
 
     def _pool(self, sums: np.ndarray, work: Workspace) -> np.ndarray:
         """Take the largest sum of each window; padding is never chosen."""

@@ -27,15 +27,7 @@ def test_results_do_not_depend_on_the_batch_size(target, make):
     runs, figures = [], []
     for size in (None, 1, 2, 3, 7, 100):
         statistics = Statistics(program)
-        runs.append(
-            simulate(
-                program,
-                images,
-                batch_size=size,
-                probe=statistics.probe,
-                tally=statistics.tally,
-            )
-        )
+        runs.append(simulate(program, images, batch_size=size, statistics=statistics))
         figures.append(statistics.layers())
     for run in runs:
         assert run.dtype == runs[0].dtype

@@ -45,7 +45,7 @@ IMAGES = np.array([[0, 1, 2, -3, 0, 20], [0, 0, 0, 0, 0, 1]], np.int8).reshape(2
 
 def collect(program, images, **options):
     statistics = Statistics(program)
-    simulate(program, images, probe=statistics.probe, tally=statistics.tally, **options)
+    simulate(program, images, statistics=statistics, **options)
     return {figure.name: figure for figure in statistics.layers()}
 
 

@@ -160,7 +160,7 @@ def test_summaries_statistics_and_limits_cover_every_layer(case):
     program, images = case
     text = summary(program)
     statistics = Statistics(program)
-    simulate(program, images, probe=statistics.probe, tally=statistics.tally)
+    simulate(program, images, statistics=statistics)
     figures = statistics.layers()
     for layer, figure in zip(program.layers, figures, strict=True):
         assert f"{layer.name} ({layer.type_label})" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from simulator.plan.fast.measuring import measure
 from simulator.plan.workspace import Workspace
 
 NO_PADS = ((0, 0), (0, 0))
@@ -46,6 +47,11 @@ class Border:
             array = array[:, top : top + height, left : left + width]
         work.lend(array, flat)
         return flat[self.first :], array
+
+    def measure(self, flat: np.ndarray, images: int) -> tuple[int, int, int]:
+        """Return how many values inside the borders are 0, the smallest and the largest."""
+        height, width, channels = self.shape
+        return measure(flat[self.first :], images, height, width * channels, self.steps)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -41,21 +41,22 @@ def channel_order() -> list[int]:
 @intrinsic
 def depthwise_steps(
     typing, x, windows, window, taps, pairs, weights, start,
-    scale, offset, low, high, over, under, channel, rows, out, places, place, column,
+    scale, offset, low, high, over, under, channel, rows, out, places, place, column, saturated,
 ):  # fmt: skip
     """Write the levels of one tile to `out` at ``places[place + row] + column``.
 
-    Returns how many values of the first `rows` windows saturated, int64; see `convolve_channels`.
+    Counts which values of the first `rows` windows saturate in `saturated`, int32 (LANES,); see
+    `convolve_channels`.
     """
     names = (
         "x", "windows", "window", "taps", "pairs", "weights", "start",
         "scale", "offset", "low", "high", "over", "under", "channel", "rows",
-        "out", "places", "place", "column",
+        "out", "places", "place", "column", "saturated",
     )  # fmt: skip
     index = types.int64
     arguments = (
         x, windows, index, taps, index, weights, index,
-        scale, offset, index, high, over, under, index, index, out, places, index, index,
+        scale, offset, index, high, over, under, index, index, out, places, index, index, saturated,
     )  # fmt: skip
 
     def generate(context, builder, signature, values):
@@ -71,9 +72,10 @@ def depthwise_steps(
             ]
             spot = builder.add(use.entry("places", builder.add(use.place, number(row))), use.column)
             store(builder, builder.shuffle_vector(*levels, natural), use.at("out", spot))
-        return stairs.saturated()
+        stairs.keep_count()
+        return context.get_dummy_value()
 
-    return types.int64(*arguments), generate
+    return types.void(*arguments), generate
 
 
 def _sums(builder, use):
@@ -140,7 +142,7 @@ def convolve_channels(
     total = images * shape[0] * shape[1]
     windows, places = np.empty(block + PIXELS, np.int64), np.empty(block, np.int64)
     scratch, inside = np.empty(PIXELS * CHANNELS, np.int16), np.arange(PIXELS) * CHANNELS
-    saturated = 0
+    saturated = np.zeros(LANES, np.int32)
     for first in range(0, total, block):
         count = min(block, total - first)
         find_windows(first, count, shape, steps, windows)
@@ -152,19 +154,19 @@ def convolve_channels(
             for window in range(0, count, PIXELS):
                 rows = min(PIXELS, count - window)
                 if rows == PIXELS and columns == CHANNELS:
-                    saturated += depthwise_steps(
+                    depthwise_steps(
                         x, windows, window, taps, pairs, weights, start,
                         scale, offset, low, high, over, under, channel, rows,
-                        out, places, window, channel,
+                        out, places, window, channel, saturated,
                     )  # fmt: skip
                     continue
-                saturated += depthwise_steps(
+                depthwise_steps(
                     x, windows, window, taps, pairs, weights, start,
                     scale, offset, low, high, over, under, channel, rows,
-                    scratch, inside, 0, 0,
+                    scratch, inside, 0, 0, saturated,
                 )  # fmt: skip
                 for row in range(rows):
                     place = places[window + row] + channel
                     for column in range(columns):
                         out[place + column] = scratch[row * CHANNELS + column]
-    return saturated
+    return saturated.sum()

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from simulator.plan.fast.tiles import FILTERS, POSITIONS, tile_steps, tile_sums, tile_totals
+from simulator.plan.fast.vectors import LANES
 
 
 @numba.njit(cache=True, nogil=True)
@@ -68,7 +69,7 @@ def convolve(
     windows = np.empty(block + POSITIONS, np.int64)
     places = np.empty(block + POSITIONS, np.int64)
     scratch, inside = np.empty(POSITIONS * FILTERS, np.int16), np.arange(POSITIONS) * FILTERS
-    saturated = 0
+    saturated = np.zeros(LANES, np.int32)
     for first in range(0, total, block):
         count = min(block, total - first)
         find_windows(first, count, shape, steps, windows)
@@ -81,22 +82,22 @@ def convolve(
             for window in range(0, count, POSITIONS):
                 rows = min(POSITIONS, count - window)
                 if rows == POSITIONS and columns == FILTERS:
-                    saturated += tile_steps(
+                    tile_steps(
                         x, windows, window, weights, start, runs, run_step, pairs,
                         scale, offset, low, high, over, under, filter_, rows,
-                        out, places, window, filter_,
+                        out, places, window, filter_, saturated,
                     )  # fmt: skip
                     continue
-                saturated += tile_steps(
+                tile_steps(
                     x, windows, window, weights, start, runs, run_step, pairs,
                     scale, offset, low, high, over, under, filter_, rows,
-                    scratch, inside, 0, 0,
+                    scratch, inside, 0, 0, saturated,
                 )  # fmt: skip
                 for row in range(rows):
                     place = places[window + row] + filter_
                     for column in range(columns):
                         out[place + column] = scratch[row * FILTERS + column]
-    return saturated
+    return saturated.sum()
 
 
 @numba.njit(cache=True, nogil=True)

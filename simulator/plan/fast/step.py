@@ -76,6 +76,10 @@ class FastStep:
             tally("output", int(saturated))
         return out
 
+    def measure(self, output: np.ndarray, work: Workspace) -> tuple[int, int, int]:
+        """Return how many values of an output are 0, the smallest and the largest."""
+        return self.border.measure(work.whole(output), len(output))
+
     def _levels(self, x, work: Workspace, registers, counted, out, steps) -> int:
         """Write the levels of all windows to `out`; return how many saturate."""
         factors = self.factors

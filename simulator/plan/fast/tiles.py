@@ -43,21 +43,21 @@ of each filter; a window is `runs` pieces of ``2 * pairs`` values, `run_step` ap
 @intrinsic
 def tile_steps(
     typing, x, windows, window, weights, start, runs, run_step, pairs,
-    scale, offset, low, high, over, under, filter_, rows, out, places, place, column,
+    scale, offset, low, high, over, under, filter_, rows, out, places, place, column, saturated,
 ):  # fmt: skip
     """Write the levels of one tile to `out` at ``places[place + row] + column``.
 
-    Returns how many values of the first `rows` windows saturated, int64; see `WINDOWS` and
-    `convolve`.
+    Counts which values of the first `rows` windows saturate in `saturated`, int32 (LANES,); see
+    `WINDOWS` and `simulator.plan.fast.products.convolve`.
     """
     names = (
         *WINDOWS, "scale", "offset", "low", "high", "over", "under", "filter_", "rows",
-        "out", "places", "place", "column",
+        "out", "places", "place", "column", "saturated",
     )  # fmt: skip
     index = types.int64
     arguments = (
         x, windows, index, weights, *[index] * 4,
-        scale, offset, index, high, over, under, index, index, out, places, index, index,
+        scale, offset, index, high, over, under, index, index, out, places, index, index, saturated,
     )  # fmt: skip
 
     def generate(context, builder, signature, values):
@@ -69,9 +69,10 @@ def tile_steps(
             for first, total in zip(range(0, FILTERS, LANES), sums, strict=True):
                 levels = stairs(total, builder.add(use.filter_, number(first)), counted)
                 store(builder, levels, use.at("out", builder.add(spot, number(first))))
-        return stairs.saturated()
+        stairs.keep_count()
+        return context.get_dummy_value()
 
-    return types.int64(*arguments), generate
+    return types.void(*arguments), generate
 
 
 @intrinsic

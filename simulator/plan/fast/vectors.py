@@ -84,14 +84,11 @@ class Stairs:
         level = builder.select(builder.icmp_signed("<", level, high), level, high)
         return builder.trunc(level, HALF)
 
-    def saturated(self):
-        """Return how many values saturated, int64."""
-        total = number(0)
+    def keep_count(self):
+        """Add what saturated to the argument ``saturated``, int32 (LANES,), lane by lane."""
         if self.count is not ZEROS:
-            for lane in range(LANES):
-                value = self.builder.extract_element(self.count, ir.Constant(I32, lane))
-                total = self.builder.add(total, self.builder.zext(value, I64))
-        return total
+            before = load(self.builder, self.use.saturated, SUMS)
+            store(self.builder, self.builder.add(before, self.count), self.use.saturated)
 
     def _scaled(self, total, first):
         """Return ``(total * scale + offset) >> 32``: the upper halves of 64-bit sums."""
