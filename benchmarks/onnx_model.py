@@ -1,4 +1,4 @@
-"""A float graph as an ONNX model, for the comparison with onnxruntime: the layers of `NETS` only."""
+"""A float graph as an ONNX model, to compare with onnxruntime: the layers of `NETS` only."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from simulator.plan.fast.factors import fits
 from simulator.plan.fast.step import FastPooledSums, FastStep, FastSums
 from simulator.plan.global_pool import GlobalSum
 from simulator.plan.numpy_backend import Case, Finish, NumpyBackend, Step
-from simulator.plan.proofs import Staircase
+from simulator.plan.proofs import NEVER, Staircase
 
 
 class FastBackend(NumpyBackend):
@@ -18,7 +18,10 @@ class FastBackend(NumpyBackend):
         # One level beyond either end tells saturated values apart.
         levels_fit = stairs.low > -(1 << 15) and stairs.low + len(stairs.first) + 1 < 1 << 15
         apart = case.linear.kind == "depthwise" and case.linear.pool_size is not None
-        if apart or not levels_fit or not self._fits(case):
+        below, above = stairs.under > -NEVER, stairs.over < NEVER
+        # Values that saturate are counted as what is cut off at either end, or at the upper one.
+        counted = above.all() and below.all() if below.any() else True
+        if apart or not levels_fit or not counted or not self._fits(case):
             return super().step(case, stairs)
         integers = stairs.integers(case.bound)
         if integers is None:

@@ -41,7 +41,7 @@ def channel_order() -> list[int]:
 @intrinsic
 def depthwise_steps(
     typing, x, windows, window, taps, pairs, weights, start,
-    scale, offset, low, high, over, under, channel, rows, out, places, place, column, saturated,
+    scale, offset, low, high, over, cut, channel, rows, out, places, place, column, saturated,
 ):  # fmt: skip
     """Write the levels of one tile to `out` at ``places[place + row] + column``.
 
@@ -50,13 +50,13 @@ def depthwise_steps(
     """
     names = (
         "x", "windows", "window", "taps", "pairs", "weights", "start",
-        "scale", "offset", "low", "high", "over", "under", "channel", "rows",
+        "scale", "offset", "low", "high", "over", "cut", "channel", "rows",
         "out", "places", "place", "column", "saturated",
     )  # fmt: skip
     index = types.int64
     arguments = (
         x, windows, index, taps, index, weights, index,
-        scale, offset, index, high, over, under, index, index, out, places, index, index, saturated,
+        scale, offset, index, high, over, cut, index, index, out, places, index, index, saturated,
     )  # fmt: skip
 
     def generate(context, builder, signature, values):
@@ -118,7 +118,7 @@ def _sums(builder, use):
 @numba.njit(cache=True, nogil=True)
 def convolve_channels(
     x, shape, steps, images, taps, weights, channels, block,
-    scale, offset, low, high, over, under, out, out_steps,
+    scale, offset, low, high, over, cut, out, out_steps,
 ):  # fmt: skip
     """Write the levels of all windows, each channel by itself; return how many values saturate.
 
@@ -134,7 +134,7 @@ def convolve_channels(
     channels : int
     block : int
         Windows whose values stay in the cache while all channels are computed.
-    scale, offset, low, high, over, under : as in `convolve`, in `channel_order` first
+    scale, offset, low, high, over, cut : as in `convolve`, in `channel_order` first
     out, out_steps : as in `convolve`
     """
     pairs = len(taps) // 2
@@ -156,13 +156,13 @@ def convolve_channels(
                 if rows == PIXELS and columns == CHANNELS:
                     depthwise_steps(
                         x, windows, window, taps, pairs, weights, start,
-                        scale, offset, low, high, over, under, channel, rows,
+                        scale, offset, low, high, over, cut, channel, rows,
                         out, places, window, channel, saturated,
                     )  # fmt: skip
                     continue
                 depthwise_steps(
                     x, windows, window, taps, pairs, weights, start,
-                    scale, offset, low, high, over, under, channel, rows,
+                    scale, offset, low, high, over, cut, channel, rows,
                     scratch, inside, 0, 0, saturated,
                 )  # fmt: skip
                 for row in range(rows):

@@ -30,14 +30,13 @@ class Levels:
         last = stairs.low + len(stairs.first) + 1
         over, under = stairs.over < NEVER, bool((stairs.under > -NEVER).any())
         self.registers = (*scaled, low, fill(high))
-        self.counted = (None, 0 if under else None)
-        if over.any():
+        self.counted = (None, None)
+        if under:
+            self.counted = (None, 0)
+        elif over.any():
             # What fills up a tile never saturates, nor do channels that stop before.
             never = np.int32((1 << 31) - 1)
-            self.counted = (
-                fill(np.where(over, np.int32(last), never), never),
-                self.counted[1],
-            )
+            self.counted = (fill(np.where(over, np.int32(last), never), never), None)
         if beyond:
             high = np.where(over, np.int32(last), high)
             self.widened = (*scaled, low - under, fill(high))

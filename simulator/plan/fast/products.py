@@ -29,7 +29,7 @@ def find_windows(first, count, shape, steps, table):
 @numba.njit(cache=True, nogil=True)
 def convolve(
     x, shape, steps, images, weights, piece, filters, block,
-    scale, offset, low, high, over, under, out, out_steps,
+    scale, offset, low, high, over, cut, out, out_steps,
 ):  # fmt: skip
     """Write the levels of all windows; return how many values saturate.
 
@@ -57,8 +57,8 @@ def convolve(
         Bounds of the levels. All vectors are filled up to whole tiles.
     over : int32 (filters,) or None
         Levels from which values count as saturated.
-    under : int or None
-        Whether values below `low` do; any number says yes.
+    cut : int or None
+        Whether all values beyond the bounds do; any number says yes.
     out : int16 (size,)
     out_steps : (image, row, column)
         How far outputs begin apart in `out`.
@@ -84,13 +84,13 @@ def convolve(
                 if rows == POSITIONS and columns == FILTERS:
                     tile_steps(
                         x, windows, window, weights, start, runs, run_step, pairs,
-                        scale, offset, low, high, over, under, filter_, rows,
+                        scale, offset, low, high, over, cut, filter_, rows,
                         out, places, window, filter_, saturated,
                     )  # fmt: skip
                     continue
                 tile_steps(
                     x, windows, window, weights, start, runs, run_step, pairs,
-                    scale, offset, low, high, over, under, filter_, rows,
+                    scale, offset, low, high, over, cut, filter_, rows,
                     scratch, inside, 0, 0, saturated,
                 )  # fmt: skip
                 for row in range(rows):

@@ -43,7 +43,7 @@ of each filter; a window is `runs` pieces of ``2 * pairs`` values, `run_step` ap
 @intrinsic
 def tile_steps(
     typing, x, windows, window, weights, start, runs, run_step, pairs,
-    scale, offset, low, high, over, under, filter_, rows, out, places, place, column, saturated,
+    scale, offset, low, high, over, cut, filter_, rows, out, places, place, column, saturated,
 ):  # fmt: skip
     """Write the levels of one tile to `out` at ``places[place + row] + column``.
 
@@ -51,13 +51,13 @@ def tile_steps(
     `WINDOWS` and `simulator.plan.fast.products.convolve`.
     """
     names = (
-        *WINDOWS, "scale", "offset", "low", "high", "over", "under", "filter_", "rows",
+        *WINDOWS, "scale", "offset", "low", "high", "over", "cut", "filter_", "rows",
         "out", "places", "place", "column", "saturated",
     )  # fmt: skip
     index = types.int64
     arguments = (
         x, windows, index, weights, *[index] * 4,
-        scale, offset, index, high, over, under, index, index, out, places, index, index, saturated,
+        scale, offset, index, high, over, cut, index, index, out, places, index, index, saturated,
     )  # fmt: skip
 
     def generate(context, builder, signature, values):

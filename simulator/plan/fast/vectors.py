@@ -55,7 +55,7 @@ class Arguments:
 
 
 class Stairs:
-    """Turns vectors of sums into levels: arguments ``scale, offset, low, high, over, under``."""
+    """Turns vectors of sums into levels: arguments ``scale, offset, low, high, over, cut``."""
 
     def __init__(self, builder, use: Arguments):
         self.builder, self.use, self.count = builder, use, ZEROS
@@ -77,12 +77,12 @@ class Stairs:
             over = load(builder, use.at("over", first), SUMS)
             self._count(builder.icmp_signed(">=", level, over), counted)
         low = repeated(builder, builder.trunc(use.low, I32))
-        if use.under is not None:
-            self._count(builder.icmp_signed("<", level, low), counted)
         high = load(builder, use.at("high", first), SUMS)
-        level = builder.select(builder.icmp_signed(">", level, low), level, low)
-        level = builder.select(builder.icmp_signed("<", level, high), level, high)
-        return builder.trunc(level, HALF)
+        inside = builder.select(builder.icmp_signed(">", level, low), level, low)
+        inside = builder.select(builder.icmp_signed("<", inside, high), inside, high)
+        if use.cut is not None:
+            self._count(builder.icmp_signed("!=", level, inside), counted)
+        return builder.trunc(inside, HALF)
 
     def keep_count(self):
         """Add what saturated to the argument ``saturated``, int32 (LANES,), lane by lane."""
@@ -110,8 +110,10 @@ class Stairs:
         return builder.bitcast(joined, SUMS)
 
     def _count(self, beyond, counted):
-        ones = self.builder.select(counted, self.builder.zext(beyond, SUMS), ZEROS)
-        self.count = self.builder.add(self.count, ones)
+        # A comparison is -1 where it holds.
+        row = repeated(self.builder, self.builder.sext(counted, I32))
+        found = self.builder.and_(self.builder.sext(beyond, SUMS), row)
+        self.count = self.builder.sub(self.count, found)
 
 
 def loop(builder, count, state, body):
