@@ -11,8 +11,8 @@ from numpy.lib.stride_tricks import as_strided
 
 Pair = tuple[int, int]
 
-_CHUNK_VALUES = 1 << 24
-"""Values of one patch matrix: 64 MiB of float32."""
+_CHUNK_VALUES = 1 << 21
+"""Values of one patch matrix: 8 MiB of float32, which memory keeps for the next one."""
 
 
 def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0) -> np.ndarray:
