@@ -66,17 +66,35 @@ def depthwise_conv2d(
     Output channel ``i * multiplier + j`` is input channel i under its j-th kernel.
     """
     kh, kw, channels, multiplier = kernel.shape
-    # One inner loop over all outputs of a pixel; a last axis of length 1 would be slow.
     matrix = kernel.reshape(kh, kw, channels * multiplier)
     x = x.repeat(multiplier, -1) if multiplier > 1 else x
     view = windows(x, (kh, kw), strides, dilation)
-    out = view[:, :, :, 0, 0] * matrix[0, 0]
-    term = np.empty_like(out)
-    for tap in range(1, kh * kw):
-        row, column = divmod(tap, kw)
-        np.multiply(view[:, :, :, row, column], matrix[row, column], out=term)
-        out += term
+    out = np.empty((*view.shape[:3], channels * multiplier), np.float32)
+    if strides[1] != 1 or not x.flags.c_contiguous:
+        return np.einsum("nhwijc,ijc->nhwc", view, matrix, out=out)
+    # Neighbouring windows are neighbours in memory: one inner loop over a whole row of outputs.
+    n, rows, columns = view.shape[:3]
+    length = columns * channels * multiplier
+    lines = as_strided(x, (n, rows, kh, kw, length), (*view.strides[:2], *view.strides[3:]))
+    weights = np.tile(matrix, columns)
+    np.einsum("nhijq,ijq->nhq", lines, weights, out=out.reshape(n, rows, length))
     return out
+
+
+def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) -> np.ndarray:
+    """Return ``x * scale + shift`` by channel, the last axis; without a scale ``x + shift``.
+
+    A vector is repeated over a row of the image, since loops over channels alone are mostly
+    overhead; the values are those of plain broadcasting.
+    """
+    repeats = x.shape[2] if x.ndim == 4 else 1
+    lines = x.reshape(-1, repeats * x.shape[-1])
+    if scale is None:
+        y = lines + np.tile(shift, repeats)
+    else:
+        y = lines * np.tile(scale, repeats)
+        y += np.tile(shift, repeats)
+    return y.reshape(x.shape)
 
 
 def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str) -> np.ndarray:
