@@ -62,14 +62,28 @@ def _graph(name, folder):
     return graph
 
 
-def _program(graph, images, folder):
+def sized_program(size: int):
+    """Return akidanet 0.5 for images of some size, calibrated on random ones, for Akida 2.0."""
+    from pipeline.config.compose import compose
+    from pipeline.graph.architecture import build_graph
+
+    overrides = [*NETS["akidanet05_224"], f"model.input.shape=[{size},{size},3]"]
+    graph = build_graph(compose(overrides)["model"], seed=0)
+    images = np.random.default_rng(0).integers(0, 256, (SAMPLES, size, size, 3), dtype=np.uint8)
+    return _converted(graph, images)
+
+
+def _converted(graph, images):
     from pipeline.config import Calibration, Quantization
     from pipeline.quantization.quantize import quantize
     from pipeline.targets import convert
 
     options = Quantization(calibration=Calibration(samples=SAMPLES, batch_size=SAMPLES))
-    quantized = quantize(graph, images[:SAMPLES], options)
-    convert(quantized, "akida_v2").save(folder / "program.npz")
+    return convert(quantize(graph, images[:SAMPLES], options), "akida_v2")
+
+
+def _program(graph, images, folder):
+    _converted(graph, images).save(folder / "program.npz")
 
 
 def _with_relu6(graph):

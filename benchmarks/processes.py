@@ -1,0 +1,169 @@
+"""Whole processes beside each other: ``python -m benchmarks.processes`` (part of `make bench`).
+
+What is compared runs in turn, in one run: quantizing with QuantizeML, one worker with two, a run
+with statistics and one without, and what starting costs. Figures are medians; ratios are taken
+pair by pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.nets import prepare
+
+OUTPUT = Path("docs/speed_processes.json")
+QUANTIZEML = """\
+import os, sys
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+import numpy as np, tf_keras
+from quantizeml.models import QuantizationParams, quantize
+model = tf_keras.models.load_model(sys.argv[1], compile=False)
+samples = np.load(sys.argv[2])
+quantized = quantize(model, qparams=QuantizationParams(), samples=samples, batch_size=100)
+quantized.save(sys.argv[3], include_optimizer=False)
+"""
+STARTS = {
+    "crossgrade --help": ["--help"],
+    "crossgrade check": ["check", "{folder}/float.h5", "--target", "akida_v2"],
+    "crossgrade summary": ["summary", "{folder}/program.npz"],
+}
+
+
+def run(command) -> dict[str, float]:
+    """Run a command and return its CPU and wall seconds."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu": cpu, "wall": wall}
+
+
+def in_turn(cases: dict, rounds: int) -> dict:
+    """Return the figures of every case, one list entry a round."""
+    figures = {name: {"cpu": [], "wall": []} for name in cases}
+    for number in range(rounds):
+        for name, measure in cases.items():
+            print(f"  {name}, round {number + 1} of {rounds}", flush=True)
+            for key, value in measure().items():
+                figures[name].setdefault(key, []).append(value)
+    return figures
+
+
+def quantizing(folder: Path, scratch: Path, rounds: int) -> dict:
+    """Quantize with 256 calibration images, from process start to file written."""
+    images = np.load(folder / "images.npy")
+    np.save(scratch / "samples.npy", np.concatenate([images, images[::-1]])[:256])
+    script = scratch / "quantizeml_job.py"
+    script.write_text(QUANTIZEML, encoding="utf-8")
+    model, samples = str(folder / "float.h5"), str(scratch / "samples.npy")
+    ours = [*CROSSGRADE, "quantize", model, "--samples", samples, "--num-samples", "256"]
+    theirs = [sys.executable, str(script), model, samples, str(scratch / "theirs.h5")]
+    cases = {
+        "crossgrade quantize": lambda: run([*ours, "-o", str(scratch / "ours.npz")]),
+        "QuantizeML quantize": lambda: run(theirs),
+    }
+    return in_turn(cases, rounds)
+
+
+def workers(folder: Path, rounds: int, images: int) -> dict:
+    """Run the emulator and the float model over many images, with one worker process and two."""
+    cases = {}
+    for backend in ("numpy", "fast"):
+        for count in (1, 2):
+            command = [sys.executable, "-m", "benchmarks.shards", str(folder), backend]
+            command += [str(count), str(images)]
+            cases[f"{backend}, {count} worker{'s' * (count > 1)}"] = lambda c=command: run(c)
+    return in_turn(cases, rounds)
+
+
+def collecting(folder: Path, rounds: int) -> dict:
+    """Run the emulator with and without statistics, in this process."""
+    from simulator import Program, simulate
+    from simulator.plan import compile_program
+    from simulator.statistics import Statistics
+
+    program, images = Program.load(folder / "program.npz"), np.load(folder / "images.npy")[:32]
+    cases = {}
+    for backend in ("numpy", "fast"):
+        plan = compile_program(program, backend)
+
+        def plain(plan=plan):
+            return simulate(program, images, backend=plan)
+
+        def counted(plan=plan):
+            return simulate(program, images, backend=plan, statistics=Statistics(program))
+
+        counted()
+        for name, call in (("plain", plain), ("with statistics", counted)):
+            cases[f"{backend}, {name}"] = lambda call=call: _timed(call)
+    return in_turn(cases, rounds)
+
+
+def starting(folder: Path, rounds: int) -> dict:
+    """Start commands that only read."""
+    cases = {
+        name: lambda arguments=arguments: run(
+            [*CROSSGRADE, *(part.format(folder=folder) for part in arguments)]
+        )
+        for name, arguments in STARTS.items()
+    }
+    return in_turn(cases, rounds)
+
+
+def _timed(call, seconds: float = 0.2) -> dict[str, float]:
+    """Return the CPU and wall seconds of one call, of as many as take some time."""
+    cpu, wall, calls = time.process_time(), time.perf_counter(), 0
+    while time.process_time() - cpu < seconds:
+        call()
+        calls += 1
+    return {
+        "cpu": (time.process_time() - cpu) / calls,
+        "wall": (time.perf_counter() - wall) / calls,
+    }
+
+
+CROSSGRADE = [sys.executable, "-m", "pipeline.cli"]
+
+
+def ratio(figures: dict, one: str, other: str, kind: str) -> float:
+    """Return the median of the pairwise ratios of two cases."""
+    pairs = zip(figures[one][kind], figures[other][kind], strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def main() -> None:
+    """Measure everything and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=10_000, help="for the workers")
+    options = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    results = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        print("quantizing akidanet 0.5 at 160, 256 images", flush=True)
+        folder = prepare("akidanet05_160", oracle=True)
+        results["quantize"] = quantizing(folder, Path(scratch), min(options.rounds, 3))
+    small = prepare("ds_cnn", oracle=True)
+    print(f"{options.images} images of ds_cnn", flush=True)
+    results["workers"] = workers(small, min(options.rounds, 3), options.images)
+    for net in ("ds_cnn", "akidanet05_160", "mobilenet05_224"):
+        print(f"statistics of {net}", flush=True)
+        results[f"statistics {net}"] = collecting(prepare(net, oracle=True), options.rounds)
+    print("starting", flush=True)
+    results["start"] = starting(small, options.rounds)
+    OUTPUT.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
