@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.record import Record
 
 EXPERIMENT = "crossgrade"
+SQLITE = "sqlite:///"
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -52,7 +53,7 @@ class Tracked:
 
 def local_store(root) -> str:
     """Return the address of the store in `root`, absolute since stages may run elsewhere."""
-    return f"sqlite:///{(Path(root).resolve() / 'mlflow.db').as_posix()}"
+    return f"{SQLITE}{(Path(root).resolve() / 'mlflow.db').as_posix()}"
 
 
 def track(record: Record, store: str, root, *, parent: str | None = None) -> Tracked:
@@ -168,7 +169,7 @@ def _answers(store: str) -> None:
 
 def _experiment(client, store: str, root) -> str:
     """Return the id of our experiment; one process at a time makes the tables of a new store."""
-    if not store.startswith("sqlite:"):
+    if not store.startswith(SQLITE):
         return _find_or_create(client, None)
     with FileLock(Path(root).resolve() / "mlflow.db.lock"):
         return _find_or_create(client, (Path(root).resolve() / "mlruns").as_uri())
