@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.config.overrides import read_overrides
+from pipeline.config.overrides import one_line, read_overrides
 from pipeline.errors import ConfigError
 from simulator.whole_file import write_whole
 
@@ -49,12 +49,6 @@ def plain(composed) -> dict:
 
     values = OmegaConf.to_container(composed, resolve=True)
     return {key: value for key, value in values.items() if key not in ("hydra", "experiment")}
-
-
-def one_line(error: Exception) -> str:
-    """Return the message of a Hydra or OmegaConf error in one line, the known choices included."""
-    lines = (line.strip() for line in str(error).partition("Config search path")[0].splitlines())
-    return "; ".join(line for line in lines if line)
 
 
 def write_params(values, path="params.yaml") -> None:

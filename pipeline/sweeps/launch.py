@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.config import check
 from pipeline.config.compose import compose, plain
-from pipeline.config.overrides import read_overrides
+from pipeline.config.overrides import check_front, read_overrides
 from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
@@ -56,6 +56,7 @@ def launch(arguments: Sequence[str]) -> None:
     objectives, overrides = _objectives(arguments)
     root = Path.cwd()
     read_overrides(overrides, root / "conf")
+    check_front(overrides, root / "conf")
     _check_names(overrides)
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
@@ -115,8 +116,9 @@ def _application(sweep: Sweep):
 def _close(sweep: Sweep) -> None:
     """Record what is left, and show what the sweep has found."""
     comparison = write_comparison(sweep)
-    print(f"\n{terminal_table(comparison)}\n")
-    print(f"picture: {Path(sweep.folder) / PICTURE}")
+    if comparison.outcomes:
+        print(f"\n{terminal_table(comparison)}\n")
+        print(f"picture: {Path(sweep.folder) / PICTURE}")
     try:
         print(f"sweep: MLflow run {record_sweep(sweep)} in {sweep.store}")
     except StoreUnavailable as error:
