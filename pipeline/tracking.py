@@ -139,6 +139,10 @@ def _open(store: str, root) -> Iterator[tuple]:
         # Its own retries would keep a stage waiting for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         _answers(store)
+    elif store.startswith(SQLITE):
+        folder = Path(store.removeprefix(SQLITE)).parent
+        if not folder.is_dir():  # MLflow would try again for minutes
+            raise ConfigError(f"MLflow store {store}: there is no folder {folder}")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -151,6 +155,8 @@ def _open(store: str, root) -> Iterator[tuple]:
         reason = " ".join(str(error).split())
         kind = StoreUnavailable if remote else ConfigError
         raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
+    except ImportError as error:
+        raise ConfigError(f"MLflow store {store}: needs a package ({error})") from error
     except OSError as error:  # those of the HTTP client among them
         if not remote:
             raise

@@ -75,6 +75,14 @@ def test_the_terminal_table_fits(width):
     assert "0.9500" in table
 
 
+def test_figures_are_seen_beside_many_values():
+    values = {f"long_name_{number}": "long value" for number in range(9)}
+    for points in ([outcome(0, 0.9512, **values)], [outcome(0, 0.9512, **values), *POINTS]):
+        table = terminal_table(compare(points))
+        assert max(map(len, table.splitlines())) <= 100
+        assert "0.9512" in table and "long_name_0" in table
+
+
 def test_markdown_has_one_line_per_point_and_the_reasons():
     lines = markdown(compare(POINTS)).splitlines()
     assert lines[0].startswith("| # | weight_bits | accuracy |")

@@ -1,11 +1,13 @@
-"""A look into a local store without MLflow finds what MLflow would, or leaves it to MLflow."""
+"""Stores: what is refused at once, and a look into a local one without MLflow."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.record import Record
 from pipeline.tracked_before import tracked_before
 from pipeline.tracking import begin_sweep, local_store, track
@@ -49,3 +51,9 @@ def test_it_finds_complete_runs_of_their_own_only(tmp_path):
     MlflowClient(tracking_uri=store).delete_run(first.run_id)
     assert tracked_before(RECORD, store) is None
     assert track(RECORD, store, root).run_id != first.run_id
+
+
+def test_a_store_that_can_never_be_used_is_refused_at_once(tmp_path):
+    for store in (f"sqlite:///{tmp_path}/none/mlflow.db", "htp://x"):
+        with pytest.raises(ConfigError, match=f"MLflow store {re.escape(store)}: "):
+            begin_sweep(store, tmp_path, key="k", name="sweep", params={})
