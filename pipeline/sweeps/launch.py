@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config import check
-from pipeline.config.compose import compose, plain
-from pipeline.config.overrides import check_front, read_overrides
+from pipeline.config.compose import check_front, compose, plain
+from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
