@@ -1,7 +1,8 @@
-"""Measure and torment sweeps: ``python -m benchmarks.sweeps time | kill [tries] [seed]``.
+"""Measure and torment sweeps: ``python -m benchmarks.sweeps time``, ``overhead``, ``kill``.
 
-``time`` runs six points on digits one after the other and with two processes. ``kill`` kills
-sweeps at random moments, starts them again, and looks for lost, doubled or torn results.
+``time`` runs six points on digits one after the other and with two processes. ``overhead`` tells
+what a point costs beyond its stages. ``kill [tries] [seed]`` kills sweeps at random moments,
+starts them again, and looks for lost, doubled or torn results.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +23,9 @@ from pipeline.tracking import EXPERIMENT, PARENT, SWEEP, local_store
 from pipeline.workspace import copy_code
 
 GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
+SIX = (*GRID, "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")
+OWN_STAGES = ("quantize", "convert", "evaluate")
+"""Stages that each point of `SIX` has for itself."""
 TINY = (
     "training.epochs=0",
     "data.train_samples=40",
@@ -33,18 +38,18 @@ TINY = (
 def main() -> None:
     """Choose what to do."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("task", nargs="?", choices=("time", "kill"), default="time")
+    parser.add_argument("task", nargs="?", choices=("time", "overhead", "kill"), default="time")
     parser.add_argument("numbers", nargs="*", type=int, help="of kill: tries, seed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sweeps ") as folder:
         root = Path(folder) / "repository"
         copy_code(Path.cwd(), root)
-        {"time": measure, "kill": torment}[options.task](root, *options.numbers)
+        tasks = {"time": measure, "overhead": weigh, "kill": torment}
+        tasks[options.task](root, *options.numbers)
 
 
 def measure(root: Path) -> None:
     """Compare one process with two, each from an empty cache."""
-    six = (*GRID[:2], "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")
     times = {}
     for seed, (name, more) in enumerate(
         {
@@ -53,11 +58,52 @@ def measure(root: Path) -> None:
         }.items()
     ):
         start = time.monotonic()
-        run(root, *six, "target=akida_v1", f"seed={seed}", *more)
+        run(root, *SIX, f"seed={seed}", *more)
         times[name] = time.monotonic() - start
         seconds = [point["seconds"] for point in outcomes(newest(root)).values()]
         print(f"{name}: {times[name]:.1f} s; points {' '.join(f'{s:.1f}' for s in seconds)}")
     print(f"ratio {times['joblib, 2 jobs'] / times['one process']:.2f}")
+
+
+def weigh(root: Path) -> None:
+    """Measure what a point costs beyond its own stages, run and from the cache.
+
+    Run: from taking up the point to its end, less the same commands in its workspace without DVC.
+    From the cache: what a sweep of six points takes more than one of a single point.
+    """
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    run(root, *SIX)
+    more = []
+    for key, point in outcomes(newest(root)).items():
+        if point["number"] == 0:  # it trains
+            continue
+        workspace = newest(root) / "points" / key / "workspace"
+        start = time.monotonic()
+        for stage in OWN_STAGES:
+            command = [sys.executable, "-m", f"stages.{stage}"]
+            subprocess.run(command, cwd=workspace, check=True, stdout=subprocess.DEVNULL)
+        more.append(point["seconds"] - (time.monotonic() - start))
+    print(f"run: {' '.join(f'{seconds:.1f}' for seconds in more)} s above the stages")
+    spent = {}
+    for points, arguments in ((1, GRID), (6, SIX)):
+        run(root, *arguments)
+        spent[points] = [], []
+        for _ in range(2):
+            before, start = processor_seconds(), time.monotonic()
+            run(root, *arguments)
+            spent[points][0].append(time.monotonic() - start)
+            spent[points][1].append(processor_seconds() - before)
+    wall, cpu = ((min(six) - min(one)) / 5 for six, one in zip(spent[6], spent[1], strict=True))
+    print(f"from the cache: {wall:.2f} s, of which the processor works {cpu:.2f} s")
+    print(
+        f"a sweep of one point from the cache: {min(spent[1][0]):.1f} s, {min(spent[1][1]):.1f} s"
+    )
+
+
+def processor_seconds() -> float:
+    """Return what all processes that have ended here used of the processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def torment(root: Path, tries: int = 20, seed: int = 0) -> None:

@@ -96,11 +96,18 @@ class Answers:
 
 
 class Runner:
-    """Runs chunks one after the other, and counts."""
+    """Runs chunks one after the other, and counts.
 
-    def __init__(self, work: Work):
+    Parameters
+    ----------
+    work : Work
+    images : int
+        How many there are in all chunks together.
+    """
+
+    def __init__(self, work: Work, images: int):
         self.work, self.statistics, self.memory = work, Statistics(work.program), {}
-        self.plan = make_plan(work.program, work.backend)
+        self.plan = make_plan(work.program, work.backend, images)
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the answers of the emulator and of the float model for one chunk."""
@@ -167,7 +174,7 @@ def run_shards(
 
 def _run_here(work: Work, images: np.ndarray) -> Iterator[tuple]:
     """Yield what every engine yields: the answers of each chunk, then each worker's counts."""
-    runner = Runner(work)
+    runner = Runner(work, len(images))
     for index, (start, stop) in enumerate(work.chunks(len(images))):
         yield "chunk", index, runner.run(images[start:stop])
     yield "counts", 0, runner.statistics.counts()

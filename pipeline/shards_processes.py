@@ -76,7 +76,8 @@ def _results(processes: dict) -> Iterator[tuple]:
 def _serve(pipe, folder: str, chunks) -> None:
     """Run a worker's share of the chunks."""
     images = np.load(Path(folder) / IMAGES, mmap_mode="r")
-    runner = Runner(Work.load(folder))
+    share = sum(stop - start for _, (start, stop) in chunks)
+    runner = Runner(Work.load(folder), share)
     try:
         for index, (start, stop) in chunks:
             pipe.send(("chunk", index, runner.run(images[start:stop])))

@@ -37,7 +37,8 @@ def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
         work.save(folder)
         shared = ray.put({path.name: path.read_bytes() for path in Path(folder).iterdir()})
     kind = ray.remote(num_cpus=1)(_Worker)
-    actors = [kind.remote(shared) for _ in range(min(workers, len(waiting)))]
+    count = min(workers, len(waiting))
+    actors = [kind.remote(shared, len(images) // count) for _ in range(count)]
     running = {}
     for actor in actors:
         _give(actor, waiting, images, running)
@@ -61,11 +62,11 @@ def _give(actor, waiting: list, images: np.ndarray, running: dict) -> None:
 class _Worker:
     """A runner behind Ray's calls."""
 
-    def __init__(self, files: dict[str, bytes]):
+    def __init__(self, files: dict[str, bytes], images: int):
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            self.runner = Runner(Work.load(folder))
+            self.runner = Runner(Work.load(folder), images)
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.runner.run(images)

@@ -33,6 +33,6 @@ def run(name: str, function: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"{name}: {where}{error.strerror or error}\n")
         sys.exit(REFUSED)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{name}: interrupted; nothing was written\n")
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"{name}: interrupted; {str(stop) or 'nothing was written'}\n")
         sys.exit(INTERRUPTED)

@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.record import Record
 
 EXPERIMENT = "crossgrade"
+SQLITE = "sqlite:///"
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -52,7 +53,7 @@ class Tracked:
 
 def local_store(root) -> str:
     """Return the address of the store in `root`, absolute since stages may run elsewhere."""
-    return f"sqlite:///{(Path(root).resolve() / 'mlflow.db').as_posix()}"
+    return f"{SQLITE}{(Path(root).resolve() / 'mlflow.db').as_posix()}"
 
 
 def track(record: Record, store: str, root, *, parent: str | None = None) -> Tracked:
@@ -138,6 +139,10 @@ def _open(store: str, root) -> Iterator[tuple]:
         # Its own retries would keep a stage waiting for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         _answers(store)
+    elif store.startswith(SQLITE):
+        folder = Path(store.removeprefix(SQLITE)).parent
+        if not folder.is_dir():  # MLflow would try again for minutes
+            raise ConfigError(f"MLflow store {store}: there is no folder {folder}")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -150,6 +155,8 @@ def _open(store: str, root) -> Iterator[tuple]:
         reason = " ".join(str(error).split())
         kind = StoreUnavailable if remote else ConfigError
         raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
+    except ImportError as error:
+        raise ConfigError(f"MLflow store {store}: needs a package ({error})") from error
     except OSError as error:  # those of the HTTP client among them
         if not remote:
             raise
@@ -168,7 +175,7 @@ def _answers(store: str) -> None:
 
 def _experiment(client, store: str, root) -> str:
     """Return the id of our experiment; one process at a time makes the tables of a new store."""
-    if not store.startswith("sqlite:"):
+    if not store.startswith(SQLITE):
         return _find_or_create(client, None)
     with FileLock(Path(root).resolve() / "mlflow.db.lock"):
         return _find_or_create(client, (Path(root).resolve() / "mlruns").as_uri())

@@ -14,13 +14,15 @@ from pathlib import Path
 import yaml
 
 from pipeline.config.compose import write_params
+from pipeline.dvc_server import DvcServer
 from pipeline.errors import CrossgradeError
 from pipeline.files import PARAMS
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
 STAGES = ("compose", "build", "transform", "quantize", "convert", "evaluate", "track")
 ENDS = ("compose", "track")
-WATCH_SECONDS = 0.1
+ERRORS = Path("errors.log")
+SERVER = DvcServer()
 KEEP_PARAMS = "CROSSGRADE_KEEP_PARAMS"
 
 
@@ -42,7 +44,7 @@ def reproduce(
     quiet : bool
         Show nothing; the error holds what a stage said.
     watch : function, optional
-        Called again and again while the stages run.
+        Called again and again while the stages run; needs `quiet`.
 
     Raises
     ------
@@ -53,35 +55,26 @@ def reproduce(
     """
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
-    command = [sys.executable, "-m", "dvc", "repro", *(["--quiet"] if quiet else []), *stages]
-    pipe = subprocess.PIPE if quiet else None
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "PATH": path, KEEP_PARAMS: "1"},
-        stdout=subprocess.DEVNULL if quiet else None,
-        stderr=pipe,
-        text=True,
-    ) as process:
-        said = _wait(process, watch)
-    if process.returncode:
+    environment = {**os.environ, "PATH": path, KEEP_PARAMS: "1"}
+    if quiet:
+        status, said = _reproduce_quietly(Path(folder).resolve(), stages, environment, watch)
+    else:
+        command = [sys.executable, "-m", "dvc", "repro", *stages]
+        said, status = "", subprocess.run(command, cwd=folder, env=environment).returncode
+    if status:
         if refusal := _refusal(said):
             raise StageRefused(refusal)
         said = f" ({'; '.join(said.splitlines()[-20:])})" if said else ""
-        raise StageFailed(f"dvc repro stopped with status {process.returncode}{said}")
+        raise StageFailed(f"dvc repro stopped with status {status}{said}")
 
 
-def _wait(process: subprocess.Popen, watch: Callable[[], None] | None) -> str:
-    """Wait for a process; return what it wrote to its error stream, when that is captured."""
-    while True:
-        try:
-            said = process.communicate(timeout=None if watch is None else WATCH_SECONDS)[1]
-        except subprocess.TimeoutExpired:
-            watch()
-            continue
-        if watch is not None:
-            watch()
-        return (said or "").strip()
+def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:
+    """Return the exit status, and what DVC and the stages wrote to their error stream."""
+    arguments, errors = ["repro", "--quiet", *stages], folder / ERRORS
+    status = SERVER.run(
+        arguments, folder=folder, environment=environment, errors=errors, watch=watch
+    )
+    return status, errors.read_text("utf-8", "replace").strip() if errors.is_file() else ""
 
 
 def stages_done(folder) -> set[str]:

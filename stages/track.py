@@ -13,6 +13,7 @@ from pipeline.outbox import keep
 from pipeline.record import gather
 from pipeline.results import results_table
 from pipeline.stage import run
+from pipeline.tracked_before import tracked_before
 from pipeline.tracking import StoreUnavailable, local_store, track
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     record = gather(root)
     try:
-        tracked = track(record, store, root)
+        tracked = tracked_before(record, store) or track(record, store, root)
         where, message = f"{tracked.run_id} in {store}", tracked.message
     except StoreUnavailable as error:
         logging.warning("%s", error)

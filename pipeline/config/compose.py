@@ -11,6 +11,8 @@ from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError
 from simulator.whole_file import write_whole
 
+EXTRAS = "; launchers and sweepers other than basic are extras to install, see docs/sweeps.md"
+
 
 def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
     """Return the composed configuration as plain mappings and lists.
@@ -51,10 +53,51 @@ def plain(composed) -> dict:
     return {key: value for key, value in values.items() if key not in ("hydra", "experiment")}
 
 
+def check_front(overrides: Sequence[str], folder) -> None:
+    """Refuse what Hydra cannot read, and options of its launchers and sweepers that do not exist.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        Those of a sweep.
+    folder : path-like
+        Configuration folder.
+
+    Raises
+    ------
+    ConfigError
+        With what Hydra says.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    parser, mine = OverridesParser.create(), []
+    for override in overrides:
+        try:
+            parser.parse_override(override)
+        except HydraException as error:
+            raise ConfigError(
+                f"'{override}': Hydra cannot read it ({one_line(error)}); write name=value,value"
+            ) from error
+        if override.lstrip("+~").startswith("hydra"):
+            mine.append(override)
+    try:
+        with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
+            compose("config", overrides=mine, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        extra = EXTRAS if "Could not find 'hydra/" in str(error) else ""
+        raise ConfigError(f"{one_line(error)}{extra}") from error
+
+
 def one_line(error: Exception) -> str:
     """Return the message of a Hydra or OmegaConf error in one line, the known choices included."""
-    lines = (line.strip() for line in str(error).partition("Config search path")[0].splitlines())
-    return "; ".join(line for line in lines if line)
+    texts = [str(error).partition("Config search path")[0]]
+    if error.__cause__ is not None and str(error).startswith("Error merging"):
+        texts.append(str(error.__cause__))
+    lines = (line.strip() for text in texts for line in text.splitlines())
+    return "; ".join(line for line in lines if line).replace(":;", ":")
 
 
 def write_params(values, path="params.yaml") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config import check
-from pipeline.config.compose import compose, plain
+from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
@@ -21,6 +22,8 @@ from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_swe
 from pipeline.tracking import StoreUnavailable, local_store
 
 OBJECTIVES = "--objectives"
+GOES_ON = "the same command goes on with the sweep"
+RAY_INIT = "hydra.launcher.ray.init."
 DEFAULT_OBJECTIVES = ("accuracy", "weight_bytes")
 ALLOWED_OBJECTIVES = (
     "accuracy",
@@ -52,10 +55,13 @@ def launch(arguments: Sequence[str]) -> None:
         For unknown names, before anything runs. Impossible points do not raise.
     CrossgradeError
         When points failed or were not reached; the same command tries those again.
+    KeyboardInterrupt
+        Saying that the same command goes on.
     """
     objectives, overrides = _objectives(arguments)
     root = Path.cwd()
     read_overrides(overrides, root / "conf")
+    check_front(overrides, root / "conf")
     _check_names(overrides)
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
@@ -63,10 +69,15 @@ def launch(arguments: Sequence[str]) -> None:
         if begun:
             logging.info("going on with %s: %d points done", sweep.folder, len(sweep.outcomes()))
         rest = [o for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
+        rest += cluster_options(overrides)
         folder = os.path.relpath(sweep.folder, root)
-        stopped = True
+        recorder, stopped = Recorder(sweep, partial(_announce, sweep)), True
         try:
-            with Recorder(sweep, partial(_announce, sweep)):
+            recorder.begin()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(GOES_ON) from None
+        try:
+            with recorder:
                 stopped = _run_hydra(sweep, [f'{FOLDER_OVERRIDE}"{folder}"', *rest])
         finally:
             failed = any(outcome.state == FAILED for _, outcome in sweep.outcomes())
@@ -78,15 +89,37 @@ def launch(arguments: Sequence[str]) -> None:
             raise CrossgradeError(f"{sweep.name}: {what}; the same command goes on with it")
 
 
+def cluster_options(overrides: Sequence[str]) -> list[str]:
+    """Return what Hydra's launcher for Ray needs besides a cluster's address.
+
+    It sets a size for Ray's memory, which Ray refuses for a cluster that runs already.
+    """
+    names = {override.partition("=")[0].lstrip("+") for override in overrides}
+    if RAY_INIT + "address" not in names or RAY_INIT + "object_store_memory" in names:
+        return []
+    return [f"+{RAY_INIT}object_store_memory=null"]
+
+
 def _run_hydra(sweep: Sweep, overrides: Sequence[str]) -> bool:
     """Let Hydra run all points; return whether it stopped before the last one."""
     for name in ("hydra", "hydra_plugins"):  # they announce what has not begun
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.argv[1:] = ["--multirun", *overrides]
+    interrupts = []
+
+    def interrupt(number, frame):
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         _application(sweep)()
-    except SystemExit as stop:  # Hydra has said why
-        return bool(stop.code)
+    except (SystemExit, KeyboardInterrupt) as stop:  # Hydra has said why
+        if interrupts:  # some libraries turn it into errors of their own
+            raise KeyboardInterrupt(GOES_ON) from None
+        return not isinstance(stop, SystemExit) or bool(stop.code)
+    finally:
+        signal.signal(signal.SIGINT, before)
     return False
 
 
@@ -115,8 +148,9 @@ def _application(sweep: Sweep):
 def _close(sweep: Sweep) -> None:
     """Record what is left, and show what the sweep has found."""
     comparison = write_comparison(sweep)
-    print(f"\n{terminal_table(comparison)}\n")
-    print(f"picture: {Path(sweep.folder) / PICTURE}")
+    if comparison.outcomes:
+        print(f"\n{terminal_table(comparison)}\n")
+        print(f"picture: {Path(sweep.folder) / PICTURE}")
     try:
         print(f"sweep: MLflow run {record_sweep(sweep)} in {sweep.store}")
     except StoreUnavailable as error:

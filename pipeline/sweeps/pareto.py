@@ -110,13 +110,18 @@ def markdown(comparison: Comparison) -> str:
 
 
 def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
-    """Return the table in at most `width` columns; columns that do not fit are left out."""
+    """Return the table in at most `width` columns.
+
+    Figures that do not fit are left out; then what was varied comes last, and is cut.
+    """
     kept = _measured(comparison)
     table = align(_cells(comparison, kept))
     for name in DROPPED_FIRST:
         if _width(table) > width and name in kept:
             kept.remove(name)
             table = align(_cells(comparison, kept))
+    if _width(table) > width:
+        table = align(_cells(comparison, kept, varied_last=True))
     lines = [line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n")]
     for reason in _reasons(comparison):
         lines += textwrap.wrap(reason, width, subsequent_indent="  ")
@@ -129,16 +134,21 @@ def _measured(comparison: Comparison) -> list[str]:
     return [n for n in COLUMNS if f"evaluate.{n}" in names] or ["accuracy", "weight_bytes"]
 
 
-def _cells(comparison: Comparison, names: Sequence[str]) -> list[list[str]]:
-    header = ["#", *short_names(comparison.varied), *(COLUMNS[n][0] for n in names), "front"]
-    rows = [header]
+def _cells(
+    comparison: Comparison, names: Sequence[str], *, varied_last: bool = False
+) -> list[list[str]]:
+    rows = [(short_names(comparison.varied), [*(COLUMNS[n][0] for n in names), "front"])]
     for index, outcome in enumerate(comparison.outcomes):
         figures = [_format(outcome.metrics, name) for name in names]
         if outcome.state != FINISHED:
             figures[0] = outcome.state
         varied = [outcome.changed.get(name, "") for name in comparison.varied]
-        rows.append([str(outcome.number), *varied, *figures, comparison.front_names(index)])
-    return rows
+        rows.append((varied, [*figures, comparison.front_names(index)]))
+    numbers = ["#", *(str(outcome.number) for outcome in comparison.outcomes)]
+    return [
+        [number, *figures, *varied] if varied_last else [number, *varied, *figures]
+        for number, (varied, figures) in zip(numbers, rows, strict=True)
+    ]
 
 
 def _reasons(comparison: Comparison) -> list[str]:

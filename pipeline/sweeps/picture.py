@@ -8,6 +8,8 @@ from pipeline.sweeps.names import short_names
 from pipeline.sweeps.pareto import COSTS, Comparison
 
 TITLES = {"weight_bytes": "weight memory (bytes)", "effective_macs": "effective MACs per image"}
+CLOSE = 0.06
+"""Share of an axis within which labels would cover each other."""
 LABELLED = 24
 """More points than this are drawn without words."""
 
@@ -50,13 +52,39 @@ def _panel(panel, comparison: Comparison, cost: str) -> None:
 
 
 def _label(panel, comparison: Comparison, points) -> None:
-    """Write what was varied beside the points; those at one place share a label."""
-    places: dict[tuple, list[str]] = {}
-    for index, x, y in points:
-        changed = comparison.outcomes[index].changed
-        values = [changed.get(name, "") for name in comparison.varied]
-        places.setdefault((x, y), []).append(" ".join(values))
-    for place, texts in places.items():
-        panel.annotate("\n".join(texts), place, (4, 4), textcoords="offset points", fontsize=7)
+    """Write what was varied beside the points; those close together share a label, best first."""
+    for group in neighbours(points):
+        changed = [comparison.outcomes[index].changed for index, _, _ in group]
+        lines = [" ".join(one.get(name, "") for name in comparison.varied) for one in changed]
+        right = group[0][1] > max(x for _, x, _ in points) - CLOSE * _extent(points, 1)
+        panel.annotate(
+            "\n".join(lines),
+            group[0][1:],
+            (-7 if right else 7, -4),
+            textcoords="offset points",
+            fontsize=7,
+            ha="right" if right else "left",
+            va="top",
+        )
     names = ", ".join(short_names(comparison.varied))
     panel.set_title(f"beside the points: {names}", fontsize=8, loc="right")
+
+
+def neighbours(points) -> list[list[tuple[int, float, float]]]:
+    """Return points (index, x, y) in groups too close for a label each, the highest one first."""
+    wide, high = CLOSE * _extent(points, 1), CLOSE * _extent(points, 2)
+    groups: list[list[tuple[int, float, float]]] = []
+    for point in sorted(points, key=lambda point: (-point[2], point[1])):
+        for group in groups:
+            _, x, y = group[0]
+            if abs(point[1] - x) <= wide and abs(point[2] - y) <= high:
+                group.append(point)
+                break
+        else:
+            groups.append([point])
+    return groups
+
+
+def _extent(points, axis: int) -> float:
+    values = [point[axis] for point in points]
+    return max(values) - min(values)

@@ -39,8 +39,8 @@ class Recorder:
         self._thread = threading.Thread(target=self._watch, name="recorder")
         self._parent: str | None = None
 
-    def __enter__(self):
-        """Make the store and the sweep's run before any point needs them; begin to watch.
+    def begin(self) -> None:
+        """Make the store and the sweep's run before any point needs them.
 
         Raises
         ------
@@ -51,6 +51,9 @@ class Recorder:
             self._parent = begin(self.sweep)
         except StoreUnavailable as error:
             logging.warning("%s; results are kept in %s meanwhile", error, self.sweep.folder)
+
+    def __enter__(self):
+        """Begin to watch."""
         self._thread.start()
         return self
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def test_digits():
     again = load_data(Data(name="digits"))
     np.testing.assert_array_equal(data.x_test, again.x_test)
     assert (load_data(Data(name="digits", seed=1)).y_test != data.y_test).any()
+
+
+def test_digits_are_those_of_scikit_learn_without_importing_it(monkeypatch):
+    code = (
+        "import sys; from pipeline.config import Data; from pipeline.data import load_data; "
+        "load_data(Data(name='digits')); assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    direct = load_data(Data(name="digits"))
+    monkeypatch.setattr("pipeline.data.digits.FILE", "moved")
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        found = getattr(load_data(Data(name="digits")), name)
+        np.testing.assert_array_equal(found, getattr(direct, name))
+        assert found.dtype == getattr(direct, name).dtype
 
 
 def test_digits32_repeats_pixels():

@@ -9,7 +9,7 @@ from pipeline import files
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import compare, front, markdown, table_rows, terminal_table
-from pipeline.sweeps.picture import draw_fronts
+from pipeline.sweeps.picture import draw_fronts, neighbours
 
 
 def outcome(number, accuracy=None, weight_bytes=100, macs=1000, **changed):
@@ -75,6 +75,14 @@ def test_the_terminal_table_fits(width):
     assert "0.9500" in table
 
 
+def test_figures_are_seen_beside_many_values():
+    values = {f"long_name_{number}": "long value" for number in range(9)}
+    for points in ([outcome(0, 0.9512, **values)], [outcome(0, 0.9512, **values), *POINTS]):
+        table = terminal_table(compare(points))
+        assert max(map(len, table.splitlines())) <= 100
+        assert "0.9512" in table and "long_name_0" in table
+
+
 def test_markdown_has_one_line_per_point_and_the_reasons():
     lines = markdown(compare(POINTS)).splitlines()
     assert lines[0].startswith("| # | weight_bits | accuracy |")
@@ -109,3 +117,10 @@ def test_the_picture_is_the_same_each_time_and_needs_no_points():
 def test_short_names_stay_unique():
     assert short_names(["a.bits", "b.bits", "target"]) == ["a.bits", "b.bits", "target"]
     assert short_names(["a.weight_bits", "a.bits"]) == ["weight_bits", "bits"]
+
+
+def test_points_close_together_share_a_label():
+    points = [(0, 0.0, 0.2), (1, 100.0, 0.90), (2, 101.0, 0.91), (3, 50.0, 0.91)]
+    assert [[p[0] for p in group] for group in neighbours(points)] == [[3], [2, 1], [0]]
+    assert neighbours([(0, 5.0, 0.5), (1, 5.0, 0.5)]) == [[(0, 5.0, 0.5), (1, 5.0, 0.5)]]
+    assert neighbours([(0, 1.0, 1.0)]) == [[(0, 1.0, 1.0)]]

@@ -95,9 +95,19 @@ def test_the_same_command_once_more_is_a_sweep_from_the_cache(repository):
 
 def test_an_unknown_name_is_refused_before_anything_runs(repository):
     before = len(list((repository.root / "multirun").iterdir()))
-    for wrong in ("quantization.weight_bitz=4,8", "target=akida_v9,akida_v1", "sed=1,2"):
+    for wrong, reason in {
+        "quantization.weight_bitz=4,8": "quantization.weight_bitz: no such name",
+        "target=akida_v9,akida_v1": "target: found 'akida_v9'; allowed: akida_v1, akida_v2",
+        "sed=1,2": "sed: unknown name; did you mean seed?",
+        "hydra/launcher=jobib": "Could not find 'hydra/launcher/jobib'; Available options",
+        "hydra.launcher.n_job=2": "Could not override 'hydra.launcher.n_job'",
+        "hydra.sweep.dirr=x": "Could not override 'hydra.sweep.dirr'",
+        "quantization.weight_bits=[2,4": "'quantization.weight_bits=[2,4': Hydra cannot read it",
+        "seed=1,": "'seed=1,': Hydra cannot read it",
+    }.items():
         output = repository.run(*SWEEP, wrong, fails=True)
         assert output.startswith("pipeline: ") and output.count("\n") == 1, output
+        assert reason in output
     output = repository.run(*SWEEP, "seed=1,2", "--objectives", "speed", fails=True)
     assert output.startswith("pipeline: --objectives: found 'speed'; allowed: accuracy")
     assert len(list((repository.root / "multirun").iterdir())) == before

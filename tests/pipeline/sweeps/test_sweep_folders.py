@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.config.compose import compose
 from pipeline.errors import ConfigError
+from pipeline.sweeps.launch import cluster_options
 from pipeline.sweeps.outcome import REFUSED, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import stage_keys, tree_hash
 from pipeline.sweeps.sweep import is_running, load_sweep, open_sweep, sweeps
@@ -128,3 +129,11 @@ def test_the_hash_of_a_folder_is_that_of_its_files(tmp_path):
     assert tree_hash(tmp_path / "a") == first
     (tmp_path / "a" / "x.py").rename(tmp_path / "a" / "y.py")
     assert tree_hash(tmp_path / "a") != first
+
+
+def test_a_clusters_address_goes_without_a_size_of_its_memory():
+    address = "+hydra.launcher.ray.init.address=auto"
+    size = "hydra.launcher.ray.init.object_store_memory"
+    assert cluster_options(["seed=1,2", "hydra/launcher=ray"]) == []
+    assert cluster_options(["hydra/launcher=ray", address]) == [f"+{size}=null"]
+    assert cluster_options([address, f"+{size}=1"]) == []

@@ -1,0 +1,44 @@
+"""Ask a local store for an equal run, without MLflow: importing that takes several seconds."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from pipeline.record import Record
+from pipeline.tracking import EXPERIMENT, FINGERPRINT, PARENT, SQLITE, Tracked
+
+EQUAL = """
+SELECT runs.run_uuid FROM runs
+JOIN experiments USING (experiment_id)
+JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = :tag AND tags.value = :fingerprint
+WHERE experiments.name = :experiment AND experiments.lifecycle_stage = 'active'
+AND runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
+AND NOT EXISTS (
+  SELECT 1 FROM tags WHERE tags.run_uuid = runs.run_uuid AND tags.key = :parent
+)
+"""
+
+
+def tracked_before(record: Record, store: str) -> Tracked | None:
+    """Return the complete run that equals `record` and is no point of a sweep, if there is one.
+
+    None as well where that cannot be told: from another kind of store, or one with other tables.
+    `track` then asks MLflow.
+    """
+    path = Path(store.removeprefix(SQLITE))
+    if not store.startswith(SQLITE) or not path.is_file():
+        return None
+    values = {
+        "tag": FINGERPRINT,
+        "fingerprint": record.fingerprint,
+        "experiment": EXPERIMENT,
+        "parent": PARENT,
+    }
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute(EQUAL, values).fetchone()
+    except sqlite3.Error:
+        return None
+    return found and Tracked(found[0], store, True)
