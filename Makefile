@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs conformance results
+.PHONY: help setup repro test test-fast lint ui lock docs conformance results bench
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -63,5 +63,8 @@ conformance: $(READY) ## compare N random networks with QuantizeML, integer by i
 results: $(READY) ## train, carry and quantize several models; writes docs/results.md (minutes)
 	@python -m benchmarks.results
 
-bench: $(READY) ## compare the emulator's speed with other tools; writes docs/speed.md
+bench: $(READY) ## compare the speed with other tools (needs .[bench]; an hour); writes docs/speed.md
 	@python -m benchmarks.speed
+	@python -m benchmarks.processes
+	@python -m benchmarks.growth
+	@python -m benchmarks.speed_page

@@ -86,6 +86,7 @@ def draw(figures: dict) -> None:
         count.plot(COUNTS, found["count"], marker="o", label=backend)
     batch.set(xscale="log", xlabel="images in a call (akidanet 0.5, 160)", ylabel="CPU ms an image")
     batch.set_xticks(BATCHES, BATCHES)
+    batch.minorticks_off()
     size.set(xlabel="million MACs (akidanet 0.5, 64 to 224)", ylabel="CPU ms an image")
     count.set(xlabel="images altogether (ds_cnn)", ylabel="CPU s")
     for axes in (batch, size, count):

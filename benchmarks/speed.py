@@ -2,7 +2,8 @@
 
 Tools take turns, process by process, in one run; figures are CPU milliseconds per image on one
 thread, medians over rounds with their spread. Networks have the seeded initial weights and random
-images: what is compared is speed, not accuracy. Writes ``docs/speed.md`` and ``docs/speed.json``.
+images: what is compared is speed, not accuracy. Writes ``docs/speed.json``, which
+`benchmarks.speed_page` makes a page of.
 """
 
 from __future__ import annotations
@@ -11,19 +12,13 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.nets import NETS, prepare
+from benchmarks.speed_page import BASE, table
 from benchmarks.worker import TOOLS
-
-BASE = "QuantizeML call"
-REMARKS = """\
-QuantizeML emulates the same integers in float32 TensorFlow. TFLite (XNNPACK) computes other
-integers; it keeps the ReLU7.5 of these networks as operations of their own, which costs it most of
-its usual lead. Keras computes floats."""
 
 
 def measure(folder: Path, tools, batch: int, rounds: int, seconds: float) -> dict:
@@ -65,29 +60,6 @@ def _ask(worker, repeats: int) -> tuple[float, float]:
     return float(cpu), float(wall)
 
 
-def table(results: dict) -> str:
-    """Return the results as markdown, one row per network and batch."""
-    tools = list(dict.fromkeys(tool for figures in results.values() for tool in figures))
-    lines = [
-        "| network, batch | " + " | ".join(tools) + " |",
-        "|---|" + "---:|" * len(tools),
-    ]
-    for case, figures in results.items():
-        cells = []
-        for tool in tools:
-            if tool not in figures:
-                cells.append("-")
-                continue
-            cpu = figures[tool]["cpu"]
-            cell = f"{statistics.median(cpu):.3g} ({min(cpu):.3g}-{max(cpu):.3g})"
-            if BASE in figures and tool.startswith("crossgrade"):
-                base = statistics.median(figures[BASE]["cpu"])
-                cell += f" **{base / statistics.median(cpu):.2g}x**"
-            cells.append(cell)
-        lines.append(f"| {case} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def machine() -> str:
     """Return what the figures depend on, in one line."""
     name = platform.processor() or platform.machine()
@@ -108,7 +80,7 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU time of a turn")
-    parser.add_argument("--output", type=Path, default=Path("docs/speed.md"))
+    parser.add_argument("--output", type=Path, default=Path("docs/speed.json"))
     options = parser.parse_args()
     results, start = {}, machine()
     for net in options.nets:
@@ -119,15 +91,8 @@ def main() -> None:
             case = f"{net}, {batch}"
             results[case] = measure(folder, options.tools, batch, options.rounds, options.seconds)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    text = (
-        "# Speed\n\nCPU milliseconds per image on one thread, median (smallest-largest) of "
-        f"{options.rounds} rounds in which the tools take turns; **bold**: times faster than "
-        f"QuantizeML's compiled call. Made by `make bench`.\n\n{table(results)}\n\n{REMARKS}\n\n"
-        f"Machine: {start}.\n"
-    )
-    options.output.write_text(text, encoding="utf-8")
-    report = {"machine": start, "results": results}
-    options.output.with_suffix(".json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    report = {"machine": start, "rounds": options.rounds, "results": results}
+    options.output.write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(table(results))
 
 
