@@ -137,9 +137,13 @@ Sparsity, extremes and saturated values of every layer, as `evaluate` collects t
 ## What limits the rest
 
 The `fast` backend multiplies 16-bit numbers in pairs (`vpmaddwd`), which is exact whatever the
-bytes; products of bytes (`vpmaddubsw`) would saturate. Without VNNI that is 32 products a cycle and
-core, twice what float32 has: a network of plain and pointwise convolutions cannot be four times as
-fast as a float emulation that keeps its units busy, and akidanet comes close to that ceiling.
+bytes; products of bytes (`vpmaddubsw`) would saturate. On a processor without VNNI that is 32
+products a cycle and core, twice what float32 has, and the tiles reach three quarters of it: a
+pointwise convolution cannot be four times as fast as a float emulation that keeps its units busy.
+Convolutions of 3 by 3 with whole tiles go below that bound by Winograd's F(2x2, 3x3), in whole
+numbers. On NumPy, the product is BLAS's float32, and what remains are passes over memory that
+cannot be joined.
+
 `crossgrade summary --plan` shows each layer's path and proof.
 """
 

@@ -49,6 +49,7 @@ OPTIONAL = {
     "simulator/plan/fast/pooling.py": {"numba"},
     "simulator/plan/fast/products.py": {"numba"},
     "simulator/plan/fast/tiles.py": {"numba"},
+    "simulator/plan/fast/winograd.py": {"llvmlite", "numba"},
     "simulator/plan/fast/vectors.py": {"llvmlite", "numba"},
 }
 FORBIDDEN = {

@@ -26,7 +26,8 @@ class FastBackend(NumpyBackend):
         integers = stairs.integers(case.bound)
         if integers is None:
             return super().step(case, stairs)
-        return FastStep(case.linear, stairs, integers, case.input_shape, case.output_shape)
+        shapes = case.input_shape, case.output_shape
+        return FastStep(case.linear, stairs, integers, *shapes, case.input_range)
 
     def sums(self, case: Case, finish: Finish) -> Step:
         """Return a step whose sums the layer's own arithmetic finishes."""

@@ -31,6 +31,20 @@ def panels(weights: np.ndarray) -> tuple[np.ndarray, int]:
     return _lined_up(ordered), pairs
 
 
+def winograd_panels(weights: np.ndarray) -> np.ndarray:
+    """Return transformed weights (4, 4, channels, filters) as `convolve_tiles` takes them.
+
+    Returns
+    -------
+    int16 (size,)
+        By panel of `FILTERS` filters and point, as `panels` lays out one run.
+    """
+    points = weights.reshape(-1, *weights.shape[2:])
+    laid = np.stack([panels(point[None])[0] for point in points])
+    count = weights.shape[3] // FILTERS
+    return _lined_up(laid.reshape(len(points), count, -1).transpose(1, 0, 2))
+
+
 def tap_pairs(weights: np.ndarray, row_step: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (taps, weights) as `convolve_channels` takes them.
 

@@ -16,10 +16,12 @@ from simulator.plan.workspace import Workspace
 def works() -> bool:
     """Say whether sums and levels of random and extreme values are exact here."""
     rng = np.random.default_rng(0)
-    x = rng.integers(-255, 256, (2, 7, 9, 19)).astype(np.int16)
-    x[0, :3] = 255
-    for kind, filters in (("conv", 21), ("depthwise", 19)):
-        weights = rng.integers(-127, 128, (3, 3, 19, filters if kind == "conv" else 1))
+    for kind, channels, filters in (("conv", 19, 21), ("depthwise", 19, 19), ("conv", 64, 64)):
+        # The last one has whole tiles, for Winograd's way.
+        shape = (2, 8, 10, channels) if filters == 64 else (2, 7, 9, channels)
+        x = rng.integers(-255, 256, shape).astype(np.int16)
+        x[0, :3] = 255
+        weights = rng.integers(-127, 128, (3, 3, channels, filters if kind == "conv" else 1))
         weights[..., 0] = np.where(weights[..., 0] < 0, -127, 127)
         linear = Linear(kind=kind, weights=weights)
         sums = _sums(x, weights, kind)
@@ -38,12 +40,14 @@ def _levels(linear: Linear, x, filters: int) -> np.ndarray:
     first = np.repeat(np.arange(-99, 100)[:, None] * 512, filters, axis=1)
     high, slope = np.full(filters, 99), np.full(filters, 1 / 512)
     stairs = Staircase(low=-100, high=high, first=first, slope=slope, under=-never, over=never)
-    step = FastStep(linear, stairs, stairs.integers(1 << 23), x.shape[1:], (5, 7, filters))
+    height, width = x.shape[1] - 2, x.shape[2] - 2
+    shapes = x.shape[1:], (height, width, filters)
+    step = FastStep(linear, stairs, stairs.integers(1 << 23), *shapes, (-255, 255))
     return step.run(x, Workspace())
 
 
 def _sums(x, weights, kind: str) -> np.ndarray:
-    """Return sums int64 (n, 5, 7, filters), by definition."""
+    """Return sums int64 (n, h - 2, w - 2, filters), by definition."""
     windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.int64), (3, 3), axis=(1, 2))
     if kind == "conv":
         return np.einsum("nhwcij,ijcf->nhwf", windows, weights)

@@ -12,6 +12,7 @@ from simulator.plan.fast.factors import INT16, Factors
 from simulator.plan.fast.levels import Levels
 from simulator.plan.fast.pooling import max_pool
 from simulator.plan.fast.products import convolve, total_products
+from simulator.plan.fast.winograd import convolve_tiles, suits, transformed
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import Staircase
 from simulator.plan.workspace import Workspace
@@ -29,14 +30,23 @@ class FastStep:
     integers : (scale, offset)
         Of `Staircase.integers`.
     input_shape, output_shape : (height, width, channels)
+    input_range : (low, high)
+        Of the inputs and the padding.
     """
 
     path = "fast int32"
     whole = True
 
-    def __init__(self, linear: Linear, stairs: Staircase, integers, input_shape, output_shape):
+    def __init__(
+        self, linear: Linear, stairs: Staircase, integers, input_shape, output_shape, input_range
+    ):
         self.linear, self.border = linear, Border(output_shape)
         self.factors = Factors(linear, input_shape)
+        self.loops = convolve_channels if self.factors.by_channel else convolve
+        if suits(linear, self.factors.shape, input_range):
+            self.path, self.loops = f"{self.path} winograd", convolve_tiles
+            self.factors.weights = layout.winograd_panels(transformed(linear.weights))
+            self.factors.piece = input_shape[2] // 2
         self.pool = linear.pool_size is not None
         self.low, self.high = stairs.low, stairs.high.astype(np.int16)
         self.mixing = None
@@ -91,8 +101,7 @@ class FastStep:
             saturated = convolve(*arguments, *registers, *counted, out, steps)
             work.give(mixed)
             return saturated
-        loops = convolve_channels if factors.by_channel else convolve
-        return loops(*factors.arguments(x, work), *registers, *counted, out, steps)
+        return self.loops(*factors.arguments(x, work), *registers, *counted, out, steps)
 
 
 class FastSums:

@@ -1,5 +1,7 @@
 """Compiled plans against the layers' own arithmetic: equal integers, equal saturation counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 
 from simulator import ProgramError, simulate
 from simulator.plan import compile_program, fast_is_available
+from simulator.plan.numpy_levels import RecheckedLevels
 from simulator.plan.proofs import NEVER, Staircase, staircase
+from simulator.plan.workspace import Workspace
 from tests import builders
 
 BACKENDS = ("numpy", "fast") if fast_is_available() else ("numpy",)
@@ -45,7 +49,7 @@ def layers(draw):
     shape = (
         draw(st.integers(3, 9)),
         draw(st.integers(3, 9)),
-        draw(st.sampled_from([1, 2, 3, 8])),
+        draw(st.sampled_from([1, 2, 3, 8, 16, 35])),
     )
     kernel = draw(st.sampled_from([(1, 1), (2, 2), (3, 3), (3, 1), (3, 2)]))
     signed = draw(st.booleans())
@@ -71,7 +75,7 @@ def layers(draw):
         name="layer",
         inputs=("data",),
         input_shape=shape,
-        filters=draw(st.sampled_from([1, 3, 8])),
+        filters=draw(st.sampled_from([1, 3, 8, 16, 40])),
         kernel=kernel,
         stride=draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])),
         padding=padding,
@@ -119,6 +123,27 @@ def test_most_layers_of_a_plain_network_are_fast():
     assert [proof.path.startswith("numpy float") for proof in plan.proofs] == [True, True]
     assert all(proof.accumulator_bits <= 24 for proof in plan.proofs)
     assert "a" in plan.describe() and "b" in plan.describe()
+
+
+@pytest.mark.skipif("fast" not in BACKENDS, reason="the extra 'fast' is not installed")
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("pool", [None, (2, 2)])
+def test_winograd_gives_the_same_integers(padding, pool):
+    """Weights and images at their extremes, so that transformed ones are as large as can be."""
+    rng = np.random.default_rng(0)
+    data = builders.input_data(input_shape=(8, 10, 32), bits=8)
+    stage = {} if pool is None else {"pool": pool, "pool_stride": (2, 2), "pool_padding": "same"}
+    layer = builders.neural_layer(
+        "Conv2D", rng, name="conv", inputs=("data",), input_shape=(8, 10, 32), filters=32,
+        padding=padding, shifts=(-18, -10), input_shift=False, **stage,
+    )  # fmt: skip
+    extreme = np.where(layer.weights < 0, -127, 127).astype(layer.weights.dtype)
+    layer = replace(layer, weights=extreme)
+    program = builders.program([data, layer], input_dtype="uint8")
+    assert "winograd" in compile_program(program, "fast").describe()
+    images = rng.choice(np.array([0, 1, 254, 255], np.uint8), (4, 8, 10, 32))
+    images[0], images[1] = 255, 0
+    assert_same(program, images, "fast")
 
 
 def test_accumulators_beyond_float32_are_summed_in_float64():
@@ -173,6 +198,36 @@ def test_proven_floats_equal_the_staircase_everywhere(data):
             continue
         fast = staircase(everywhere.astype(dtype), *floats, dtype(low), high.astype(dtype))
         np.testing.assert_array_equal(fast, stairs.at(everywhere))
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_whole_numbers_and_rechecked_floats_equal_the_staircase_everywhere(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    bound = data.draw(st.integers(1, 3000))
+    centre = data.draw(st.sampled_from([0, 1 << 16, -(1 << 23)]))
+    levels = data.draw(st.sampled_from([1, 3, 15, 127, 255]))
+    slope = np.exp2(rng.uniform(-22, -1.1, 6))
+    low = data.draw(st.sampled_from([0, -8, -128]))
+    offset = rng.uniform(-2000, 2000, 6) - centre
+    rows = np.arange(1, levels + 1)[:, None]
+    first = np.ceil((low + rows - 0.5) / slope - offset).astype(np.int64)
+    stairs = unsaturated(low, np.full(6, low + levels), first, slope)
+    reach = abs(centre) + bound
+    integers = stairs.integers(reach)
+    if integers is None:
+        return
+    everywhere = np.arange(centre - bound, centre + bound + 1)[:, None].repeat(6, axis=1)
+    expected = stairs.at(everywhere)
+    scale, shift = integers
+    found = np.clip((everywhere * scale + shift) >> 32, low, low + levels)
+    np.testing.assert_array_equal(found, expected)
+    rechecked = RecheckedLevels(stairs, integers)
+    if rechecked.usable and reach < 1 << 24:
+        sums = everywhere.astype(np.float32)
+        out = np.empty_like(sums)
+        rechecked.tiled(1).write(sums, out, Workspace(), None)
+        np.testing.assert_array_equal(out, expected)
 
 
 def test_float32_is_refused_where_it_cannot_tell_neighbours_apart():
