@@ -18,7 +18,7 @@ LayerTally = Callable[[object, str, int], None]
 Memory = dict[str, np.ndarray]
 
 BACKENDS = ("auto", "fast", "numpy", "reference")
-FAST_MACS = 5e9
+FAST_MACS = 2e10
 """Work below which importing the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Values of the largest layer output that one batch may hold; bounds memory."""
