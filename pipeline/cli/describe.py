@@ -6,8 +6,6 @@ import json
 
 import click
 
-from pipeline.cli.parameters import load_any
-
 
 @click.command()
 @click.argument("model")
@@ -28,7 +26,7 @@ def command(model: str, parameters: tuple[str, ...], as_json: bool) -> None:
     from pipeline.graph.architecture import build_graph
     from pipeline.graph.architecture_file import is_architecture, read_architecture
     from pipeline.graph.describe import describe, layer_table
-    from pipeline.graph.graph import Graph
+    from pipeline.migration.model_file import read_float
 
     if is_architecture(model):
         graph = build_graph(read_architecture(model, parameters))
@@ -38,7 +36,5 @@ def command(model: str, parameters: tuple[str, ...], as_json: bool) -> None:
             " architectures (a name or a .yaml file) do"
         )
     else:
-        graph = load_any(model)
-    if not isinstance(graph, Graph):
-        raise ModelError(f"{model}: is quantized; 'describe' shows float models")
+        graph = read_float(model)
     click.echo(json.dumps(layer_table(graph), indent=2) if as_json else describe(graph))

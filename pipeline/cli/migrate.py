@@ -10,6 +10,10 @@ from pipeline.cli.parameters import PATH, target_option
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
+RECOVERED = {
+    "cnn2snn": "kernels are taken as it rounded them, activations become ReLUs",
+    "QuantizeML": "its float kernels are taken, ranges and widths are left behind",
+}
 
 
 @click.command()
@@ -59,7 +63,7 @@ def command(
     clip,
     max_accuracy_drop,
 ) -> None:
-    """Make OUTPUT from MODEL, a float Keras model, so that the target chip can run it.
+    """Make OUTPUT from MODEL, a Keras model, so that the target chip can run it.
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
     only then writes: the model, and a certificate (JSON and a page to read). What cannot be
@@ -70,7 +74,7 @@ def command(
     from pipeline.files import write_bytes, write_json
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
-    from pipeline.migration.model_file import check_suffix, read_float, write_float
+    from pipeline.migration.model_file import check_suffix, origin, read_float, write_float
     from pipeline.migration.page import page
     from pipeline.migration.read_back import read_back
     from pipeline.transforms import Images
@@ -85,6 +89,8 @@ def command(
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
     graph = read_float(source)
+    if (tool := origin(source)) is not None:
+        click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
     options = Transforms(

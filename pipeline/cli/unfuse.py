@@ -29,6 +29,11 @@ def command(model: str, output: str | None) -> None:
     target = Path(output) if output else source.with_name(f"{source.stem}_unfused.h5")
     check_suffix(target)
     graph = read_float(source)
+    if any(node.op == "QuantizedReLU" for node in graph.nodes):
+        raise ModelError(
+            f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which makes a float"
+            " model of it and splits its separable convolutions"
+        )
     if target.resolve() == source.resolve():
         raise ModelError(f"{target}: is the model itself; give another file with -o")
     rewrite = unfuse_separable(graph)

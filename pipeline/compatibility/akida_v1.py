@@ -230,6 +230,7 @@ CHIP = Chip(
         *LIMITS,
     ),
     transforms=(
+        "continuous_activations",
         "replace_average_pooling",
         "dense_on_map",
         "expand_dilation",

@@ -273,6 +273,7 @@ CHIP = Chip(
     normalise=normalise,
     rules=(*_RULES, Rule(quantizable, QUANTIZER), *LIMITS),
     transforms=(
+        "continuous_activations",
         "replace_average_pooling",
         "dense_on_map",
         "expand_dilation",

@@ -12,6 +12,7 @@ from pipeline.compatibility.rule import CONVERSION, Chip
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.transforms import TRANSFORMS
+from pipeline.transforms.continuous_activations import continuous_activations
 
 
 def known_chips() -> tuple[str, ...]:
@@ -103,7 +104,8 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[str]]:
 
 
 def _violations(graph, found: Chip) -> tuple[list[Violation], list[str]]:
-    changed, notes = found.normalise(graph)
+    # Steps of activations have a rule of their own; for the others they are ReLUs.
+    changed, notes = found.normalise(continuous_activations(graph).graph)
     view = View(graph, changed)
     violations = [
         Violation(

@@ -21,6 +21,20 @@ WINDOWED = (
 )
 
 
+def discrete_activation(view: View) -> Iterator[Finding]:
+    """Activations have no steps yet: a model that cnn2snn quantized becomes a float model first."""
+    for node in view.original.nodes:
+        if node.op == "QuantizedReLU":
+            bits = node.attrs["bits"]
+            yield Finding(
+                layer=node.name,
+                found=f"{bits}-bit activation up to {node.attrs['max_value']:g}",
+                allowed="ReLU",
+                fix="replace it by a steep ReLU" if bits == 1 else "replace it by a ReLU",
+                transform="continuous_activations",
+            )
+
+
 def dilation(view: View) -> Iterator[Finding]:
     """Convolutions have no dilation."""
     for node in view.nodes(*WINDOWED):
@@ -161,6 +175,7 @@ def relu_shape(view: View) -> Iterator[Finding]:
 
 
 SHARED = (
+    discrete_activation,
     neural_layer,
     dilation,
     groups,

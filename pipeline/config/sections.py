@@ -155,6 +155,7 @@ class Transforms:
         "batchnorm_to_depthwise",
         "identity_before_pooling",
         "power_of_two_clip",
+        "continuous_activations",
         "fuse_separable",
         "enlarge_even_kernels",
         "gap_before_activation",

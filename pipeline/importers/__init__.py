@@ -1,5 +1,5 @@
 """Read models of other tools without running any code from them."""
 
-from pipeline.importers.load import load_model
+from pipeline.importers.load import load_float, load_model, quantized_by
 
-__all__ = ["load_model"]
+__all__ = ["load_float", "load_model", "quantized_by"]

@@ -53,13 +53,21 @@ def is_cnn2snn(model: KerasModel) -> bool:
 
 
 def legacy_graph(model: KerasModel) -> LegacyGraph:
-    """Return a cnn2snn-quantized model.
+    """Return a cnn2snn-quantized model, its head cut off and its poolings in the chip's order.
 
     Raises
     ------
     IncompatibleModelError
         Listing every layer or setting that cannot be represented.
     """
+    whole = whole_graph(model)
+    graph, notes = cut_head(whole.graph)
+    graph = max_pool_before_activation(remove_dropout(graph))
+    return LegacyGraph(graph=graph, quantizers=whole.quantizers, notes=tuple(notes))
+
+
+def whole_graph(model: KerasModel) -> LegacyGraph:
+    """Return a cnn2snn-quantized model with every layer of the file, as `legacy_graph` raises."""
     nodes, quantizers, reasons = [], {}, []
     for layer in model.layers:
         try:
@@ -73,9 +81,7 @@ def legacy_graph(model: KerasModel) -> LegacyGraph:
         raise IncompatibleModelError(model.label, reasons, "read the quantized model")
     graph = Graph(model.name, tuple(nodes), model.output)
     check_weights(graph, model.label)
-    graph, notes = cut_head(graph)
-    graph = max_pool_before_activation(remove_dropout(graph))
-    return LegacyGraph(graph=graph, quantizers=quantizers, notes=tuple(notes))
+    return LegacyGraph(graph=graph, quantizers=quantizers)
 
 
 def _node(layer: KerasLayer, model: KerasModel):

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
+from pipeline.importers.float_recovery import recovered_graph
 from pipeline.importers.keras_float import float_graph
 from pipeline.importers.keras_h5 import open_keras_h5
 from pipeline.importers.keras_zip import open_keras_zip
@@ -44,6 +45,26 @@ def load_model(path: str | Path) -> Graph | CalibratedGraph | LegacyGraph:
         if is_cnn2snn(model):
             return legacy_graph(model)
         return float_graph(model)
+
+
+def load_float(path: str | Path) -> Graph:
+    """Read a Keras model, and recover the float one where it is quantized.
+
+    Parameters and errors are those of `load_model`; see
+    `pipeline.importers.float_recovery.recovered_graph` for what is recovered.
+    """
+    path = Path(path)
+    with _opener(path)(path) as model:
+        return recovered_graph(model)
+
+
+def quantized_by(path: str | Path) -> str | None:
+    """Return which tool quantized a Keras file: ``cnn2snn``, ``QuantizeML`` or None."""
+    path = Path(path)
+    with _opener(path)(path) as model:
+        if is_quantizeml(model):
+            return "QuantizeML"
+        return "cnn2snn" if is_cnn2snn(model) else None
 
 
 def _opener(path):

@@ -16,7 +16,7 @@ from pipeline.graph.operations import NEURAL_OPS
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import RULES, input_attrs, node_attrs, scalar
+from pipeline.importers.layer_table import RULES, activation, input_attrs, node_attrs, scalar
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
@@ -73,7 +73,17 @@ def calibrated_graph(model: KerasModel) -> CalibratedGraph:
         input=reader.input,
         flatten_saturates=True,
         notes=tuple(reader.notes),
+        head=_head(reader.head),
     )
+
+
+def _head(layer):
+    """Return (name, operation, attributes) of a last activation, or None."""
+    if layer is None:
+        return None
+    if layer.class_name == "Softmax":
+        return layer.name, "Softmax", node_attrs(RULES["Softmax"], layer.config)
+    return layer.name, *activation(layer.config["activation"])
 
 
 class _Reader:
@@ -89,6 +99,7 @@ class _Reader:
         # Layers that are no nodes pass on the name of their producer.
         self.feeds: dict[str, str] = {}
         self.floats: set[str] = set()
+        self.head: KerasLayer | None = None
 
     def add(self, layer: KerasLayer) -> None:
         """Add one layer."""
@@ -134,6 +145,7 @@ class _Reader:
                 f"{layer.name}: {layer.class_name} was left in float by the quantizer; only a"
                 " last softmax or activation may be: replace the layer and quantize again"
             )
+        self.head = layer
         what = layer.config.get("activation", "softmax")
         self.notes.append(
             f"{layer.name}: the last {what} is not part of the quantized model; apply it to the"

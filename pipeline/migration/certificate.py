@@ -17,7 +17,7 @@ from pipeline.files import read_json
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
-from pipeline.migration.model_file import sha256
+from pipeline.migration.model_file import origin, sha256
 
 KIND, FORMAT = "crossgrade certificate", 1
 NAME, PAGE = "certificate.json", "certificate.html"
@@ -55,7 +55,10 @@ def make_certificate(
             "equivalence": migration.equivalence,
             "sentence": SENTENCES[migration.equivalence],
         },
-        "input": _file(model, model, folder, migration.before),
+        "input": {
+            **_file(model, model, folder, migration.before),
+            "quantized_by": origin(model),
+        },
         "output": _file(output, written or output, folder, migration.after),
         "samples": samples,
         "outputs": migration.outputs,

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.accuracy import check_accuracy_drop
 from pipeline.compatibility import Report, check
-from pipeline.compatibility.check import chip
+from pipeline.compatibility.check import chip, repaired
 from pipeline.compatibility.report import COMPATIBLE, INCOMPATIBLE
 from pipeline.config.sections import Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
@@ -93,9 +93,7 @@ def migrate(
     images = calibration or Images(images=samples)
     first = check(graph, target)
     if first.verdict == INCOMPATIBLE and _hopeless(first, options):
-        raise IncompatibleModelError(
-            graph.name, first.reasons() or list(first.notes), f"migrate to {target}"
-        )
+        raise IncompatibleModelError(graph.name, _reasons(graph, first), f"migrate to {target}")
     new, steps = graph, []
     for name in (*chip(target).transforms, *options.names):
         if _changes(name, new):
@@ -135,6 +133,14 @@ def migrate(
         layers=compare_layers(graph, new, samples),
         equivalence=total,
     )
+
+
+def _reasons(graph, report) -> list[str]:
+    """Return why a model cannot be migrated; a repair's own refusal says more than the rule."""
+    _, refusals = repaired(graph, report.target)
+    refused = {refusal.partition(":")[0] for refusal in refusals}
+    rest = [reason for reason in report.reasons() if reason.partition(":")[0] not in refused]
+    return list(dict.fromkeys([*refusals, *rest])) or list(report.notes)
 
 
 def _hopeless(report, options):

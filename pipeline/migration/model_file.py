@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.graph import Graph
-from pipeline.importers import load_model
+from pipeline.importers import load_float, quantized_by
 from simulator.archive import archive_kind
 
 SUFFIXES = (".h5", ".keras", ".npz")
@@ -19,19 +19,24 @@ SUFFIXES = (".h5", ".keras", ".npz")
 def read_float(path) -> Graph:
     """Return the float model in a Keras file (``.h5``, ``.keras``) or a graph (``.npz``).
 
+    From a file that cnn2snn or QuantizeML quantized the float model is recovered, see
+    `pipeline.importers.float_recovery`.
+
     Raises
     ------
     ModelError
-        When the file is missing, damaged, quantized, or no model.
+        When the file is missing, damaged, integers already, or no model.
     """
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file; give a .h5, .keras or .npz model")
     if (kind := archive_kind(path)) is not None and kind != "graph":
         raise ModelError(f"{path}: holds a {kind}; give the float model it was made from")
-    graph = load_graph(path) if kind is not None else load_model(path)
-    if not isinstance(graph, Graph):
-        raise ModelError(f"{path}: is quantized; give the float model it was made from")
-    return graph
+    return load_graph(path) if kind is not None else load_float(path)
+
+
+def origin(path) -> str | None:
+    """Return which tool quantized the model in a file (``cnn2snn``, ``QuantizeML``), or None."""
+    return None if archive_kind(path) is not None else quantized_by(path)
 
 
 def check_suffix(path) -> None:

@@ -116,6 +116,19 @@ def _details(step) -> str:
             f"{name} and its activation differ in their order by {error['mean']:.2%} of the signal,"
             f" {error['max']:.2%} in the worst channel"
         )
+    for name, found in step.get("activations", {}).items():
+        text = f"{name}: {found['bits']} bits before"
+        if "mean_steps" in found:
+            text += f", moved by {found['mean_steps']:.2g} steps on average"
+        lines.append(text)
+    for name, found in step.get("matched", {}).items():
+        correlation = found["correlation"]
+        lines.append(
+            f"{name}: its averages correlate by {correlation['after']:.3f} with what it gave"
+            f" ({correlation['before']:.3f} with the trained batch norm)"
+        )
+    for name, found in step.get("refitted", {}).items():
+        lines.append(f"{name}: refitted, {found['residual']:.2%} of its variance is left over")
     for key, text in (("clipped_share", "before"), ("clipped_share_after", "after")):
         if shares := step.get(key):
             worst = max(shares, key=shares.get)
@@ -183,7 +196,7 @@ def _files(content) -> str:
     rows = [
         (
             f"<b>{key}</b>",
-            escape(content[key]["path"]),
+            escape(content[key]["path"]) + _origin(content[key].get("quantized_by")),
             f"{content[key]['bytes']:,}",
             f"<code>{content[key]['sha256']}</code>",
         )
@@ -198,6 +211,10 @@ def _files(content) -> str:
         + "<p>To recompute all of this: <code>crossgrade verify certificate.json</code></p>"
         "</section>"
     )
+
+
+def _origin(tool) -> str:
+    return f" <small>quantized by {escape(tool)}, float model recovered</small>" if tool else ""
 
 
 def _footer(content) -> str:

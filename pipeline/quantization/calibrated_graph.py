@@ -103,6 +103,8 @@ class CalibratedGraph:
         saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
     notes : tuple of str
         What a user should know (ignored layers, differences from hardware).
+    head : (str, str, mapping) or None
+        Name, operation and attributes of a last softmax or activation that is not in `graph`.
     """
 
     graph: Graph
@@ -110,3 +112,4 @@ class CalibratedGraph:
     input: InputQuantizer | None = None
     flatten_saturates: bool = False
     notes: tuple[str, ...] = ()
+    head: tuple[str, str, Mapping] | None = None

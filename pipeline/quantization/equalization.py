@@ -64,6 +64,35 @@ def equalize(
     return graph.with_nodes(nodes), ranges, rates
 
 
+def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Graph, list[str]]:
+    """Return the graph before it was equalized.
+
+    Parameters
+    ----------
+    graph : Graph
+        Equalized.
+    rates : mapping of str to (float32 array, bool)
+        By node: the factor on its output, and whether its scale is one for the tensor.
+
+    Returns
+    -------
+    Graph
+    reasons : list of str
+        One for each node behind which no kernel holds the factor.
+    """
+    reasons = []
+    for name, (rate, per_tensor) in rates.items():
+        if (rate == 1).all():
+            continue
+        found = next_layer(graph, name, per_tensor=per_tensor)
+        if found is None:
+            reasons.append(f"{name}: its equalization has no layer behind it that takes it back")
+            continue
+        node = _divide_kernel(found[0], 1 / rate, found[1])
+        graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
+    return graph, reasons
+
+
 def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:
     """Return the largest value of `bits` bits just below the power of two at or under a range.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.transforms.batchnorm_to_depthwise import batchnorm_to_depthwise
+from pipeline.transforms.continuous_activations import continuous_activations
 from pipeline.transforms.dense_on_map import dense_on_map
 from pipeline.transforms.enlarge_even_kernels import enlarge_even_kernels
 from pipeline.transforms.expand_dilation import expand_dilation
@@ -32,9 +33,10 @@ DIFFERENCES: dict[str, Callable[..., Rewrite]] = {
         batchnorm_to_depthwise,
         identity_before_pooling,
         power_of_two_clip,
+        continuous_activations,
         fuse_separable,
         enlarge_even_kernels,
         gap_before_activation,
     )
 }
-"""Name to function; the last three lead to Akida 1.0, `power_of_two_clip` is approximate."""
+"""Name to function; the last three lead to Akida 1.0, the two before these are approximate."""

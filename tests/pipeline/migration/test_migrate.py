@@ -4,6 +4,7 @@ import pytest
 from pipeline.compatibility import check
 from pipeline.config.sections import Gap, Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
 from pipeline.migration import migrate
 from pipeline.migration.compare import compare_layers, compare_outputs, equivalence, outputs_of
@@ -161,3 +162,15 @@ def test_removed_and_changed_layers_are_listed():
         ("n4", None)
     ]
     assert [e["after"]["name"] for e in entries if e["status"] == "changed"] == ["n6"]
+
+
+def test_a_repair_that_refuses_says_why():
+    body = [
+        {"Conv2D": {"name": "c", "filters": 4, "kernel_size": 1}},
+        {"GlobalAveragePooling2D": {"name": "gap"}},
+        {"ReLU": {"max_value": 6}},
+        {"Dense": {"units": 2}},
+    ]
+    graph = build_graph({"name": "net", "input": {"shape": [16, 16, 3]}, "layers": body})
+    with pytest.raises(IncompatibleModelError, match="gap: averages a map of 16x16 = 256 pixels"):
+        migrate(graph, "akida_v2", np.zeros((1, 16, 16, 3), np.uint8))
