@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from pipeline.config import load
 from pipeline.confusion import draw_confusion, draw_scatter
@@ -36,17 +37,18 @@ MANY = 2000
 
 
 class Tenths:
-    """Tells of each tenth of the images."""
+    """Tells of each tenth of the images, and how many pass in a second."""
 
     def __init__(self, total: int):
-        self.total, self.done = total, 0
+        self.total, self.done, self.start = total, 0, time.monotonic()
 
     def __call__(self, count: int) -> None:
         """Count images."""
         before = 10 * self.done // self.total
         self.done += count
         if 10 * self.done // self.total > before:
-            logging.info("%d of %d images", self.done, self.total)
+            rate = self.done / max(time.monotonic() - self.start, 1e-9)
+            logging.info("%d of %d images, %.0f images/s", self.done, self.total, rate)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 
 import click
@@ -48,14 +49,27 @@ def command(
         if stage in TOUCHED:
             touched[layer.name, stage] += count
 
-    with click.progressbar(length=len(batch), label="simulating", file=sys.stderr) as bar:
+    done, start = 0, time.monotonic()
+
+    def rate(images: int | None) -> str:
+        return f"{images / max(time.monotonic() - start, 1e-9):.0f} images/s" if images else ""
+
+    with click.progressbar(
+        length=len(batch), label="simulating", item_show_func=rate, file=sys.stderr
+    ) as bar:
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            bar.update(count, done)
+
         result = simulate(
             loaded,
             batch,
             batch_size=batch_size,
             probe=probe if trace else None,
             tally=tally,
-            progress=bar.update,
+            progress=progress,
             backend=backend,
         )
     warn(f"{name}: {count} {TOUCHED[stage]}" for (name, stage), count in touched.items())
