@@ -93,11 +93,11 @@ class RecheckedLevels:
         self.offset = (offset / 2.0**32 - 0.5).astype(np.float32)
         reach = max(abs(stairs.low - 1), abs(_last(stairs))) + 2
         self.doubt = 2.0**-22 * (reach + float(np.abs(self.offset).max()))
-        self.low, self.high = np.float32(stairs.low), stairs.high.astype(np.float32)
         over, under = stairs.over < NEVER, bool((stairs.under > -NEVER).any())
+        self.low, self.high = stairs.low, stairs.high.astype(np.float32)
         # Saturated values get a level of their own, to be counted.
         self.saturates = bool(over.any()) or under
-        self.wide_low = np.float32(stairs.low - under)
+        self.wide_low = stairs.low - under
         self.wide_high = np.where(over, np.float32(_last(stairs)), self.high)
         self.dtype_of_levels = _narrowest(stairs)
 
@@ -108,18 +108,21 @@ class RecheckedLevels:
 
     def tiled(self, positions: int) -> RecheckedLevels:
         """Return the same for rows of some positions at a time."""
-        return _repeated(self, ("multiplier", "offset", "high", "wide_high"), positions)
+        tiled = _repeated(self, ("multiplier", "offset", "high", "wide_high"), positions)
+        tiled.bounds = _Bounds(self.low, tiled.high)
+        tiled.wide_bounds = _Bounds(self.wide_low, tiled.wide_high)
+        return tiled
 
     def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
         """Write the levels of `sums` to `out`; both float32, of one size, and contiguous."""
         width = len(self.multiplier)
         flat, levels = sums.reshape(-1, width), out.reshape(-1, width)
         counting = tally is not None and self.saturates
-        low, high = (self.wide_low, self.wide_high) if counting else (self.low, self.high)
+        bounds = self.wide_bounds if counting else self.bounds
         steps = work.scratch("steps", flat.shape)
         np.multiply(flat, self.multiplier, out=steps)
         np.add(steps, self.offset, out=steps)
-        _clip(steps, low, high)
+        bounds.clip(steps)
         np.rint(steps, out=levels)
         np.subtract(steps, levels, out=steps)
         np.abs(steps, out=steps)
@@ -129,14 +132,14 @@ class RecheckedLevels:
         if len(again):
             scale, offset = (values[again % self.filters] for values in self.integers)
             sums = flat.reshape(-1)[again].astype(np.int64)
-            exact = np.maximum((sums * scale + offset) >> 32, int(low))
-            levels.reshape(-1)[again] = np.minimum(exact, high[again % width])
+            exact = np.maximum((sums * scale + offset) >> 32, int(bounds.low))
+            levels.reshape(-1)[again] = np.minimum(exact, bounds.high[again % width])
         if counting:
             beyond = np.count_nonzero(np.greater(levels, self.high, out=doubtful))
-            beyond += np.count_nonzero(np.less(levels, self.low, out=doubtful))
+            beyond += np.count_nonzero(np.less(levels, self.bounds.low, out=doubtful))
             if beyond:
                 tally("output", int(beyond))
-                _clip(levels, self.low, self.high)
+                self.bounds.clip(levels)
 
 
 def _last(stairs: Staircase) -> int:
@@ -149,11 +152,18 @@ def _narrowest(stairs: Staircase) -> np.dtype:
     return np.result_type(np.min_scalar_type(stairs.low), np.min_scalar_type(stairs.high.max()))
 
 
-def _clip(values: np.ndarray, low, high: np.ndarray) -> None:
-    """Keep rows of values within a number and a vector, in place."""
-    np.clip(values, low, high.max(), out=values)
-    if (high != high[0]).any():
-        np.minimum(values, high, out=values)
+class _Bounds:
+    """A lower bound, and an upper one for each channel, of values in rows."""
+
+    def __init__(self, low: float, high: np.ndarray):
+        self.low, self.high, self.top = np.float32(low), high.astype(np.float32), high.max()
+        self.uniform = bool((high == high[0]).all())
+
+    def clip(self, values: np.ndarray) -> None:
+        """Keep values within the bounds, in place."""
+        np.clip(values, self.low, self.top, out=values)
+        if not self.uniform:
+            np.minimum(values, self.high, out=values)
 
 
 def _repeated(levels, names, positions: int):
