@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.accuracy import mean_absolute_error
-from pipeline.data.dataset import Dataset
+from pipeline.data import Dataset, choose
 from pipeline.energy import energy_proxy
 from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.graph import Graph
@@ -70,7 +70,7 @@ def evaluate(
         raise ConfigError(
             f"evaluate.samples: found {count}; {data.name} has {len(data.x_test)} test images"
         )
-    images, labels = data.x_test[:count], data.y_test[:count]
+    images, labels = choose(data.x_test, slice(count)), data.y_test[:count]
     work = Work(
         program=program,
         graph=graph,

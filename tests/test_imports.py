@@ -31,6 +31,7 @@ LATE = {
     "keras": {
         "pipeline/data/keras_sets.py",
         "pipeline/graph/keras_io.py",
+        "pipeline/image_reader.py",
         "pipeline/training.py",
     },
     "matplotlib": {"pipeline/confusion.py", "pipeline/sweeps/picture.py"},
@@ -38,7 +39,11 @@ LATE = {
     "platformdirs": {"pipeline/data/cache.py"},
     "ray": {"pipeline/shards_ray.py"},
     "sklearn": {"pipeline/data/digits.py"},
-    "tensorflow": {"pipeline/graph/keras_io.py", "pipeline/training.py"},
+    "tensorflow": {
+        "pipeline/graph/keras_io.py",
+        "pipeline/image_reader.py",
+        "pipeline/training.py",
+    },
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.

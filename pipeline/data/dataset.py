@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.data.stored_images import Images, choose
 from pipeline.errors import DataError
 
 
@@ -20,7 +21,7 @@ class Dataset:
         What it is, where it comes from, under which terms.
     classes : tuple of str
         Name of each label; empty where a number is to be estimated (regression).
-    x_train, x_test : uint8 or int8 array of shape (n, height, width, channels)
+    x_train, x_test : uint8 or int8 array of shape (n, height, width, channels), or StoredImages
     y_train, y_test : int64 array of shape (n,)
         Index into `classes`; float32 numbers for a regression.
 
@@ -34,9 +35,9 @@ class Dataset:
     source: str
     licence: str
     classes: tuple[str, ...]
-    x_train: np.ndarray
+    x_train: Images
     y_train: np.ndarray
-    x_test: np.ndarray
+    x_test: Images
     y_test: np.ndarray
 
     def __post_init__(self):
@@ -103,9 +104,9 @@ class Dataset:
         test = _choose(f"{self.name}: data.test_samples", len(self.y_test), test_samples, rng)
         return replace(
             self,
-            x_train=self.x_train[train],
+            x_train=choose(self.x_train, train),
             y_train=self.y_train[train],
-            x_test=self.x_test[test],
+            x_test=choose(self.x_test, test),
             y_test=self.y_test[test],
         )
 

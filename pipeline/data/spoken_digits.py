@@ -98,14 +98,24 @@ def make_jobs(split: str, count: int) -> list[Job]:
     return jobs
 
 
-def speak_all(synthesizer: Synthesizer, jobs: list[Job]) -> np.ndarray:
+def speak_all(
+    synthesizer: Synthesizer, jobs: list[Job], *, noise: float = LOUDEST_NOISE
+) -> np.ndarray:
     """Return the clips as a uint8 array of shape (jobs, 49, 10, 1)."""
     with ThreadPoolExecutor(max_workers=2) as pool:
-        return np.stack(list(pool.map(lambda job: to_image(speak(synthesizer, job)), jobs)))
+        return np.stack(list(pool.map(lambda job: to_image(speak(synthesizer, job, noise)), jobs)))
 
 
-def speak(synthesizer: Synthesizer, job: Job) -> np.ndarray:
-    """Return the cepstral coefficients of one clip, float64 of shape (49, 10)."""
+def speak(synthesizer: Synthesizer, job: Job, noise: float = LOUDEST_NOISE) -> np.ndarray:
+    """Return the cepstral coefficients of one clip, float64 of shape (49, 10).
+
+    Parameters
+    ----------
+    synthesizer : Synthesizer
+    job : Job
+    noise : float
+        Standard deviation of the loudest white noise, in units of full scale.
+    """
     word = WORDS[job.word]
     sound, rate = synthesizer.say(word, voice=job.voice, speed=job.speed, pitch=job.pitch)
     rng = np.random.default_rng(job.seed)
@@ -113,7 +123,7 @@ def speak(synthesizer: Synthesizer, job: Job) -> np.ndarray:
     loud = np.concatenate([np.zeros(onset), sound]) * rng.uniform(QUIETEST, 1)
     clip = np.zeros(max(len(loud), rate))
     clip[: len(loud)] = loud
-    clip += rng.standard_normal(len(clip)) * rng.uniform(0, LOUDEST_NOISE)
+    clip += rng.standard_normal(len(clip)) * rng.uniform(0, noise)
     return cepstra(clip, rate)
 
 

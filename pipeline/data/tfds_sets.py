@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
 
@@ -39,12 +40,15 @@ def load(options) -> Dataset:
             " label, the splits train and test, and a network the first time"
         ) from error
     arrays = {}
-    for split, part in zip(SPLITS, parts, strict=True):
-        pairs = list(_examples(tfds.as_numpy(part), options.image_size))
-        if len({image.shape for image, _ in pairs}) > 1:
-            raise DataError(f"{options.name}: images of several sizes; set data.image_size")
-        arrays[f"x_{split}"] = np.stack([image for image, _ in pairs])
-        arrays[f"y_{split}"] = np.array([label for _, label in pairs], np.int64)
+    for part, split, text in zip(parts, SPLITS, slices, strict=True):
+        recipe = f"{info.full_name} {text} {options.image_size}"
+        images, labels = store.collect(
+            _examples(tfds.as_numpy(part), options.image_size),
+            len(part),
+            store.place(recipe, info.data_dir) / f"{split}.npy",
+            lambda recipe=recipe: recipe,
+        )
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
     return Dataset(
         name=options.name,
         source=f"TensorFlow Datasets, {info.full_name}",

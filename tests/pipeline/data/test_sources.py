@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Calibration, Data
-from pipeline.data import calibration_samples, check_unchanged, fashion_mnist, load_data
+from pipeline.data import calibration_samples, fashion_mnist, fingerprint, load_data
 from pipeline.data import debian as debian_module
 from pipeline.errors import DataError
 
@@ -122,13 +122,13 @@ def test_missing_arrays_and_unknown_sources_are_refused(tmp_path):
         load_data(Data(name="cifar10"))
 
 
-def test_a_replaced_file_is_noticed(tmp_path, arrays):
+def test_only_files_of_the_user_have_a_fingerprint(tmp_path, arrays):
     options = save(tmp_path, arrays)
     digest = hashlib.sha256((tmp_path / "images.npz").read_bytes()).hexdigest()
-    check_unchanged(options, {"data_sha256": digest})
-    check_unchanged(Data(name="digits"), {})
-    with pytest.raises(DataError, match="has changed since the model was built"):
-        check_unchanged(options, {"data_sha256": "0"})
+    assert fingerprint(options) == digest
+    assert fingerprint(Data(name="digits")) is None
+    with pytest.raises(DataError, match="no file or folder 'none"):
+        fingerprint(Data(name="arrays", path="none.npz"))
 
 
 def test_calibration_takes_training_images():
