@@ -170,6 +170,25 @@ def test_missing_and_damaged_artifacts(folder, capsys, stage, path):
     assert "cake" in refused(stage, capsys)
 
 
+MAPS = {"layers": [{"Conv2D": {"filters": 1, "kernel_size": 3, "padding": "same"}}]}
+
+
+def test_maps_of_numbers(folder, capsys):
+    """A number for every pixel goes through all stages; a map of another size is refused."""
+    rng = np.random.default_rng(0)
+    maps = {f"y_{split}": rng.random((n, 6, 6, 1)) for split, n in (("train", 12), ("test", 4))}
+    np.savez("images.npz", **images(**maps))
+    configure({"model": MAPS})
+    carry_to("evaluate")
+    run("evaluate", STAGES["evaluate"])
+    found = yaml.safe_load((ARTIFACTS / "metrics" / "evaluate.json").read_text())
+    assert 0 < found["mean_difference"] < found["mean_absolute_error"]
+    lines = (ARTIFACTS / "plots" / "predictions.csv").read_text().splitlines()
+    assert len(lines) == 1 + 4 * 36
+    np.savez("images.npz", **images(**{name: array[:, 1:] for name, array in maps.items()}))
+    assert "found shape (12, 5, 6, 1); the model gives (6, 6, 1)" in refused("build", capsys)
+
+
 def test_a_missing_configuration(folder, capsys):
     (folder / "params.yaml").unlink()
     assert "params.yaml: no such file" in refused("build", capsys)

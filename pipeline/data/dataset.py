@@ -23,7 +23,8 @@ class Dataset:
         Name of each label; empty where a number is to be estimated (regression).
     x_train, x_test : uint8 or int8 array of shape (n, height, width, channels), or StoredImages
     y_train, y_test : int64 array of shape (n,)
-        Index into `classes`; float32 numbers for a regression.
+        Index into `classes`. For a regression float32 numbers, or maps of shape (n, ...) as the
+        model gives them.
 
     Raises
     ------
@@ -79,10 +80,10 @@ class Dataset:
 
     def _number_problems(self, split: str) -> Iterator[str]:
         images, numbers = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
-        if numbers.dtype != np.float32 or numbers.shape != (len(images),):
+        if numbers.dtype != np.float32 or numbers.ndim == 0 or len(numbers) != len(images):
             yield (
                 f"y_{split} is {numbers.dtype} of shape {numbers.shape}; needed: float32 of shape "
-                f"({len(images)},), one number for each image"
+                f"({len(images)},), one number for each image, or ({len(images)}, ...), a map each"
             )
         elif not np.isfinite(numbers).all():
             yield f"y_{split} holds numbers that are not finite"

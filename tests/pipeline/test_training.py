@@ -137,3 +137,22 @@ def test_batchnorm_momentum_suits_the_length(momentum, steps, expected):
     assert found == pytest.approx([expected] * len(found))
     small = with_momentum(build_graph(SMALL), None, 100_000)
     assert small.node("batch_normalization").attrs["momentum"] == 0.9
+
+
+@pytest.mark.slow
+def test_a_segmentation_model_learns_masks():
+    """AkidaUNet, with its depthwise transposed convolutions, finds the bright half of images."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((24, 32, 32, 1), np.float32)
+    for mask, column in zip(masks, rng.integers(8, 25, len(masks)), strict=True):
+        mask[:, :column] = 1
+    images = np.where(masks > 0, rng.integers(150, 256, (24, 32, 32, 3)), 40).astype(np.uint8)
+    graph = build_graph(read_architecture("akida_unet", ["alpha=0.25", "input_shape=[32,32,3]"]))
+    options = Training(epochs=4, batch_size=8, learning_rate=0.003, regression_loss="mse")
+    trained, history = train(graph, images, masks, options=options)
+    assert history["loss"][-1] < history["loss"][0] / 2
+    up = [node.name for node in graph.nodes if node.op == "DepthwiseConv2DTranspose"]
+    assert len(up) == 5
+    for name in up:
+        for key, array in graph.node(name).weights.items():
+            assert np.any(array != trained.node(name).weights[key]), (name, key)

@@ -315,7 +315,7 @@ def test_numbers_instead_of_classes(tmp_path):
     data = load_data(options)
     assert data.is_regression and data.y_train.dtype == np.float32
     for wrong, message in [
-        (np.zeros((4, 2)), r"needed: float32 of shape \(4,\)"),
+        (np.zeros(3), r"needed: float32 of shape \(4,\)"),
         (np.array([1, np.nan, 1, 1]), "not finite"),
     ]:
         np.savez(options.path, **(arrays | {"y_train": wrong}))
