@@ -27,7 +27,7 @@ from pipeline.stage import run
 from pipeline.training import train
 
 CLIPS = 2500
-LEVELS = (0.0125, 0.025, 0.05, 0.1, 0.2)
+LEVELS = (0.0125, 0.025, 0.05)
 WANTED = 0.95
 SEEDS = (0, 1)
 HELD_BACK = SEEN[::5]

@@ -35,10 +35,12 @@ VOICES = (
 UNSEEN = VOICES[::5]
 SEEN = tuple(voice for voice in VOICES if voice not in UNSEEN)
 TRAIN, TEST = 8000, 2000
-RECIPE = 2
+RECIPE = 3
 """To be raised with every change of what the same jobs give."""
 SEED = 20
-LATEST_ONSET_S, QUIETEST, LOUDEST_NOISE = 0.2, 0.2, 0.05
+LATEST_ONSET_S, QUIETEST = 0.2, 0.2
+LOUDEST_NOISE = 0.025
+"""Chosen on training voices that were held back from training: `benchmarks.kws_noise`."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
+from pipeline.native_notices import notices_hidden
 
 SPLITS = ("train", "test")
 
@@ -19,7 +20,8 @@ def load(options) -> Dataset:
     ``data.image_size`` where that is given.
     """
     try:
-        import tensorflow_datasets as tfds
+        with notices_hidden():
+            import tensorflow_datasets as tfds
     except ImportError as error:
         raise DataError(
             f"data.name: '{options.name}' needs the package tensorflow-datasets (pip install"
@@ -31,7 +33,13 @@ def load(options) -> Dataset:
     try:
         # Unknown names and missing splits are ValueError, failed downloads OSError.
         parts, info = tfds.load(
-            name, split=slices, as_supervised=True, with_info=True, data_dir=options.path
+            name,
+            split=slices,
+            as_supervised=True,
+            with_info=True,
+            data_dir=options.path,
+            # Its own cache would hold small sets once more, and warns of sets not read whole.
+            read_config=tfds.ReadConfig(try_autocache=False),
         )
     except (ValueError, OSError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -52,7 +60,7 @@ def load(options) -> Dataset:
     return Dataset(
         name=options.name,
         source=f"TensorFlow Datasets, {info.full_name}",
-        licence=(getattr(info, "license", None) or "see the set's own page"),
+        licence=info.redistribution_info.license or "see the set's own page",
         classes=tuple(info.features["label"].names),
         **arrays,
     )

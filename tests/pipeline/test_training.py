@@ -140,19 +140,23 @@ def test_batchnorm_momentum_suits_the_length(momentum, steps, expected):
 
 
 @pytest.mark.slow
-def test_a_segmentation_model_learns_masks():
-    """AkidaUNet, with its depthwise transposed convolutions, finds the bright half of images."""
+def test_maps_are_learnt_through_transposed_convolutions():
+    """A mask for each image, from a model that halves its images and enlarges them again."""
     rng = np.random.default_rng(0)
-    masks = np.zeros((24, 32, 32, 1), np.float32)
-    for mask, column in zip(masks, rng.integers(8, 25, len(masks)), strict=True):
+    masks = np.zeros((48, 8, 8, 1), np.float32)
+    for mask, column in zip(masks, rng.integers(2, 7, len(masks)), strict=True):
         mask[:, :column] = 1
-    images = np.where(masks > 0, rng.integers(150, 256, (24, 32, 32, 3)), 40).astype(np.uint8)
-    graph = build_graph(read_architecture("akida_unet", ["alpha=0.25", "input_shape=[32,32,3]"]))
-    options = Training(epochs=4, batch_size=8, learning_rate=0.003, regression_loss="mse")
+    images = np.where(masks > 0, rng.integers(150, 256, masks.shape), 40).astype(np.uint8)
+    layers = [
+        {"Rescaling": {"scale": 1 / 255}},
+        {"Conv2D": {"filters": 8, "kernel_size": 3, "strides": 2, "padding": "same"}},
+        {"ReLU": {"max_value": 7.5}},
+        {"DepthwiseConv2DTranspose": {"name": "up", "kernel_size": 3, "strides": 2}},
+        {"Conv2D": {"filters": 1, "kernel_size": 1}},
+    ]
+    graph = build_graph({"name": "unet", "input": {"shape": [8, 8, 1]}, "layers": layers})
+    options = Training(epochs=20, batch_size=8, learning_rate=0.01, regression_loss="mse")
     trained, history = train(graph, images, masks, options=options)
     assert history["loss"][-1] < history["loss"][0] / 2
-    up = [node.name for node in graph.nodes if node.op == "DepthwiseConv2DTranspose"]
-    assert len(up) == 5
-    for name in up:
-        for key, array in graph.node(name).weights.items():
-            assert np.any(array != trained.node(name).weights[key]), (name, key)
+    for key, array in graph.node("up").weights.items():
+        assert np.any(array != trained.node("up").weights[key]), key
