@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from pipeline.data import store
@@ -27,6 +29,8 @@ def load(options) -> Dataset:
             f"data.name: '{options.name}' needs the package tensorflow-datasets (pip install"
             " tensorflow-datasets) and a network"
         ) from error
+    for chatty in ("absl", "urllib3"):  # they tell of each failed attempt to download
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     name = options.name.partition(":")[2]
     wanted = dict(zip(SPLITS, (options.train_samples, options.test_samples), strict=True))
     slices = [s if wanted[s] is None else f"{s}[:{wanted[s]}]" for s in SPLITS]
@@ -42,7 +46,8 @@ def load(options) -> Dataset:
             read_config=tfds.ReadConfig(try_autocache=False),
         )
     except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
+        # It goes on to list every set that it knows.
+        reason = " ".join(str(error).split()).partition(" Available datasets")[0][:300]
         raise DataError(
             f"data.name: '{options.name}' cannot be had ({reason}); it needs pairs of image and"
             " label, the splits train and test, and a network the first time"
