@@ -41,6 +41,7 @@ LATE = {
     "ray": {"pipeline/shards_ray.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
+        "pipeline/data/tfds_sets.py",
         "pipeline/graph/keras_io.py",
         "pipeline/graph/keras_transposed.py",
         "pipeline/image_reader.py",

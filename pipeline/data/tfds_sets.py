@@ -23,6 +23,7 @@ def load(options) -> Dataset:
     """
     try:
         with notices_hidden():
+            import tensorflow  # noqa: F401 - the other one imports it later, loudly
             import tensorflow_datasets as tfds
     except ImportError as error:
         raise DataError(
