@@ -224,3 +224,27 @@ def test_without_apt_the_cure_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(debian_module.shutil, "which", lambda name: None)
     with pytest.raises(DataError, match="no apt-get"):
         load_fashion(tmp_path)
+
+
+PLAN = """Reading package lists...
+Inst libpulse0 (16.1 Debian:12.15/oldstable [amd64])
+Inst espeak-ng (1.51 Debian:12.15/oldstable [amd64])
+Conf libpulse0 (16.1 Debian:12.15/oldstable [amd64])
+"""
+
+
+def test_a_package_comes_with_what_the_machine_lacks(monkeypatch):
+    """Libraries that every desktop has are lacking on servers: apt knows which."""
+
+    def plan(command, **options):
+        assert "--simulate" in command
+        return subprocess.CompletedProcess(command, 0, PLAN, "")
+
+    monkeypatch.setattr(debian_module.subprocess, "run", plan)
+    assert debian_module.with_missing("espeak-ng") == ("espeak-ng", "libpulse0")
+
+    def no_apt(command, **options):
+        raise FileNotFoundError(command[0])
+
+    monkeypatch.setattr(debian_module.subprocess, "run", no_apt)
+    assert debian_module.with_missing("espeak-ng") == ("espeak-ng",)
