@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ TRAIN, TEST = 8000, 2000
 RECIPE = 3
 """To be raised with every change of what the same jobs give."""
 SEED = 20
+TOLD = 500
+"""Clips after which it is told how many there are."""
 LATEST_ONSET_S, QUIETEST = 0.2, 0.2
 LOUDEST_NOISE = 0.025
 """Chosen on training voices that were held back from training: `benchmarks.kws_noise`."""
@@ -104,8 +107,13 @@ def speak_all(
     synthesizer: Synthesizer, jobs: list[Job], *, noise: float = LOUDEST_NOISE
 ) -> np.ndarray:
     """Return the clips as a uint8 array of shape (jobs, 49, 10, 1)."""
+    images = []
     with ThreadPoolExecutor(max_workers=2) as pool:
-        return np.stack(list(pool.map(lambda job: to_image(speak(synthesizer, job, noise)), jobs)))
+        for image in pool.map(lambda job: to_image(speak(synthesizer, job, noise)), jobs):
+            images.append(image)
+            if len(images) % TOLD == 0:
+                logging.info("spoken_digits: %d of %d clips spoken", len(images), len(jobs))
+    return np.stack(images)
 
 
 def speak(synthesizer: Synthesizer, job: Job, noise: float = LOUDEST_NOISE) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -115,6 +116,7 @@ def _kept(path: Path, recipe: str) -> np.ndarray | None:
 
 
 def _keep(path, recipe, write, labels) -> StoredImages:
+    logging.info("large set: its images are written to %s, once", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     record = path.with_suffix(".npz")
     record.unlink(missing_ok=True)  # of an older recipe
