@@ -81,7 +81,8 @@ def train(
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     steps = options.epochs * -(-len(x_train) // options.batch_size)
-    model = to_keras(with_momentum(graph, options.batchnorm_momentum, steps))
+    start = _centred(graph, y_train)
+    model = to_keras(with_momentum(start, options.batchnorm_momentum, steps))
     loss, metric = _loss(keras, graph, y_train, options.regression_loss)
     sets = [x_train] if x_val is None else [x_train, x_val]
     fed, (train_numbers, *val_numbers) = reading(model, sets), numbers(sets)
@@ -252,6 +253,20 @@ def _targets(graph, images, labels, role):
             f" needs one for each of {len(images)} images, 0 to {output[-1] - 1}"
         )
     return labels.astype(np.int64).reshape(-1, *output[:-1])
+
+
+def _centred(graph, targets):
+    """Return `graph` that starts from the middle of the numbers it is to estimate.
+
+    A fresh bias of zero would have to creep there, by a learning rate's length in each step.
+    """
+    last = graph.node(graph.output)
+    bias = last.weights.get("bias")
+    if not np.issubdtype(targets.dtype, np.floating) or bias is None or bias.any():
+        return graph
+    middle = np.median(targets.reshape(-1, targets.shape[-1]), axis=0).astype(np.float32)
+    centred = last.with_weights(bias=middle)
+    return graph.with_nodes(centred if node is last else node for node in graph.nodes)
 
 
 def _keep_back(images, labels, seed):

@@ -34,7 +34,7 @@ def calibration_samples(data: Dataset, options) -> Images | None:
     if options.samples > available:
         raise DataError(
             f"quantization.calibration.samples: found {options.samples}; {data.name} has "
-            f"{available} training images"
+            f"{available} training images; set it to {available} or less"
         )
     rng = np.random.default_rng(options.seed)
     return choose(data.x_train, rng.permutation(available)[: options.samples])

@@ -160,3 +160,12 @@ def test_maps_are_learnt_through_transposed_convolutions():
     assert history["loss"][-1] < history["loss"][0] / 2
     for key, array in graph.node("up").weights.items():
         assert np.any(array != trained.node("up").weights[key]), key
+
+
+@pytest.mark.slow
+def test_a_regression_starts_from_the_middle_of_its_numbers():
+    images, labels = data()
+    graph = build_graph({**SMALL, "layers": [*SMALL["layers"][:-1], {"Dense": {"units": 1}}]})
+    ages = (40 + 10 * labels).astype(np.float32)
+    _, history = train(graph, images, ages, options=replace(OPTIONS, learning_rate=0.001))
+    assert history["mean_absolute_error"][0] < 20
