@@ -221,8 +221,10 @@ calibration; 2.0 is calibrated on 1,024 training images. Neither is trained agai
 which is what 4-bit models usually need: losses of several points are what comes without it.
 
 These are single runs on small test splits: accuracies of 360 to 2,000 images have standard errors
-of half a point to a point, so differences of that size mean nothing. The spoken digits are
-synthetic, and the strength of their noise was chosen to make them neither trivial nor hopeless.
+of half a point to a point, so differences of that size mean nothing. On another kind of processor
+training rounds differently and ends in other weights: figures at 4 bits have moved by two points.
+The spoken digits are synthetic; how loud their noise is was chosen on training voices
+(`benchmarks.kws_noise`).
 
 - *carried to*: the transforms `unfuse_separable` and `gap_after_relu` (exact) have been applied;
 - *float*, *emulator*: accuracy on the test split; *lost*: the difference, in percentage points;

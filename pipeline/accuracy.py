@@ -20,8 +20,19 @@ def accuracy(graph: Graph, images: np.ndarray, labels: np.ndarray) -> float:
 
 
 def mean_absolute_error(outputs: np.ndarray, numbers: np.ndarray) -> float:
-    """Return the mean distance of outputs of shape (n, ...) from n numbers."""
-    return float(np.mean(np.abs(outputs.reshape(len(outputs)) - numbers)))
+    """Return the mean distance of outputs from as many numbers.
+
+    Raises
+    ------
+    ModelError
+        When there are more or fewer outputs than numbers.
+    """
+    if outputs.size != numbers.size:
+        raise ModelError(
+            f"the model gives {outputs[0].size} numbers for an image; the data has"
+            f" {numbers[0].size}"
+        )
+    return float(np.mean(np.abs(outputs.reshape(numbers.shape) - numbers)))
 
 
 def score(graph: Graph, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -55,7 +55,7 @@ def draw_scatter(numbers: np.ndarray, predictions: np.ndarray) -> bytes:
     axes.plot(ends, ends, color="lightgrey")
     axes.scatter(numbers, predictions, s=8)
     error = np.mean(np.abs(predictions - numbers))
-    axes.set_title(f"mean absolute error {error:.4g} on {len(numbers)} images")
+    axes.set_title(f"mean absolute error {error:.4g} of {len(numbers):,} numbers")
     return _png(figure)
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.accuracy import mean_absolute_error
-from pipeline.data.dataset import Dataset
+from pipeline.data import Dataset, choose
 from pipeline.energy import energy_proxy
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError
 from pipeline.graph.graph import Graph
 from pipeline.shards import Work, run_shards
 from simulator import Program
+
+POINTS = 10_000
+"""Points of maps that are listed."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,7 +30,7 @@ class Evaluation:
     layers : list of dict
         Figures of each layer, the same keys in each.
     labels, predictions : array of shape (images,)
-        int64 classes, or float numbers for a regression.
+        int64 classes, or float numbers for a regression; (images, ...) where those are maps.
     """
 
     metrics: dict
@@ -36,8 +39,10 @@ class Evaluation:
     predictions: np.ndarray
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Yield label and prediction of each image."""
-        return zip(self.labels.tolist(), self.predictions.tolist(), strict=True)
+        """Yield label and prediction of each image; for maps, of evenly spread points."""
+        labels, predictions = self.labels.ravel(), self.predictions.ravel()
+        step = -(-labels.size // POINTS) if self.labels.ndim > 1 else 1
+        return zip(labels[::step].tolist(), predictions[::step].tolist(), strict=True)
 
 
 def evaluate(
@@ -70,7 +75,7 @@ def evaluate(
         raise ConfigError(
             f"evaluate.samples: found {count}; {data.name} has {len(data.x_test)} test images"
         )
-    images, labels = data.x_test[:count], data.y_test[:count]
+    images, labels = choose(data.x_test, slice(count)), data.y_test[:count]
     work = Work(
         program=program,
         graph=graph,
@@ -108,16 +113,12 @@ def _classes(predictions, expected, labels):
 
 
 def _numbers(outputs, expected, labels):
-    if outputs.size != len(labels):
-        raise ModelError(
-            f"the model gives {outputs[0].size} numbers for an image; the data has one number each"
-        )
-    predictions = outputs.reshape(len(outputs)).astype(np.float64)
-    return predictions, {
+    metrics = {
         "float_mean_absolute_error": mean_absolute_error(expected, labels),
-        "mean_absolute_error": mean_absolute_error(predictions, labels),
-        "mean_difference": mean_absolute_error(expected, predictions),
+        "mean_absolute_error": mean_absolute_error(outputs.astype(np.float64), labels),
+        "mean_difference": mean_absolute_error(expected, outputs.astype(np.float64)),
     }
+    return outputs.reshape(labels.shape).astype(np.float64), metrics
 
 
 def _row(layer) -> dict:

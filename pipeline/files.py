@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ from simulator.whole_file import write_whole
 
 PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")
+INPUT_DATA = ARTIFACTS / "inputs" / "data.json"
+INPUT_MODEL = ARTIFACTS / "inputs" / "model.json"
 GRAPH = ARTIFACTS / "graph.npz"
 ARCHITECTURE = ARTIFACTS / "architecture.txt"
 TRANSFORMED = ARTIFACTS / "transformed.npz"
@@ -23,6 +26,7 @@ TABLE = ARTIFACTS / "table.txt"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 TRAINING_CURVE = PLOTS / "training.csv"
+TRAINING_PICTURE = PLOTS / "training.png"
 PREDICTIONS = PLOTS / "predictions.csv"
 LAYERS = PLOTS / "layers.csv"
 CONFUSION = PLOTS / "confusion.png"
@@ -31,6 +35,12 @@ CONFUSION = PLOTS / "confusion.png"
 def metrics_path(stage: str) -> Path:
     """Return the file that holds a stage's metrics."""
     return METRICS / f"{stage}.json"
+
+
+def file_sha256(path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal; the file is read piece by piece."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path, content: bytes) -> None:

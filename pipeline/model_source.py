@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +45,3 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[str]]:
             " the model set model.raw_images=true, otherwise put a Rescaling layer in front"
         )
     return replace(graph, name=str(model.get("name") or graph.name)), notes
-
-
-def model_sha256(model: Mapping) -> str | None:
-    """Return the hash of the model file that a run starts from; None for an architecture."""
-    if "path" not in model:
-        return None
-    return hashlib.sha256(Path(model["path"]).read_bytes()).hexdigest()

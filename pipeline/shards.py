@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.accuracy import classify
+from pipeline.data import Images
 from pipeline.errors import ConfigError
 from pipeline.files import read_json, write_json
 from pipeline.graph.archive import load_graph, save_graph
@@ -126,7 +127,7 @@ class Runner:
 
 def run_shards(
     work: Work,
-    images: np.ndarray,
+    images: Images,
     *,
     workers: int = 1,
     engine: str = "processes",
@@ -137,7 +138,7 @@ def run_shards(
     Parameters
     ----------
     work : Work
-    images : array of shape (n, height, width, channels)
+    images : array of shape (n, height, width, channels), or StoredImages
     workers : int
         1 runs here, unless the engine is a cluster.
     engine : {"processes", "ray"}
@@ -172,7 +173,7 @@ def run_shards(
     )
 
 
-def _run_here(work: Work, images: np.ndarray) -> Iterator[tuple]:
+def _run_here(work: Work, images: Images) -> Iterator[tuple]:
     """Yield what every engine yields: the answers of each chunk, then each worker's counts."""
     runner = Runner(work, len(images))
     for index, (start, stop) in enumerate(work.chunks(len(images))):

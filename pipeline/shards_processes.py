@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data import Images, StoredImages
 from pipeline.errors import CrossgradeError
 from pipeline.shards import ONE_THREAD, Runner, Work
 
@@ -22,10 +23,10 @@ class WorkerStopped(CrossgradeError):
     """A worker refused its images or was killed."""
 
 
-def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
+def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
     """Yield the answers of each chunk as they come, then the counts of each worker.
 
-    The images reach the workers through a file that they map, so that they share its memory.
+    The images reach the workers through a file that all of them read.
 
     Raises
     ------
@@ -37,12 +38,14 @@ def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
     processes = {}
     with tempfile.TemporaryDirectory() as folder:
         work.save(folder)
-        np.save(Path(folder) / IMAGES, images)
+        if not isinstance(images, StoredImages):
+            np.save(Path(folder) / IMAGES, images)
+            images = StoredImages(Path(folder) / IMAGES)
         try:
             with _environment(ONE_THREAD):
                 for first in range(min(workers, len(chunks))):
                     receive, send = context.Pipe(duplex=False)
-                    share = (send, folder, chunks[first::workers])
+                    share = (send, folder, images, chunks[first::workers])
                     process = context.Process(target=_serve, args=share, daemon=True)
                     process.start()
                     send.close()
@@ -73,9 +76,8 @@ def _results(processes: dict) -> Iterator[tuple]:
                 del processes[pipe]
 
 
-def _serve(pipe, folder: str, chunks) -> None:
+def _serve(pipe, folder: str, images: StoredImages, chunks) -> None:
     """Run a worker's share of the chunks."""
-    images = np.load(Path(folder) / IMAGES, mmap_mode="r")
     share = sum(stop - start for _, (start, stop) in chunks)
     runner = Runner(Work.load(folder), share)
     try:

@@ -20,6 +20,8 @@ from pipeline.record import Record
 
 EXPERIMENT = "crossgrade"
 SQLITE = "sqlite:///"
+FOLDERS = ("inputs", "metrics", "plots")
+"""Folders of artifacts that a run has as well."""
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -197,7 +199,7 @@ def _log(client, run_id: str, record: Record) -> None:
     for batch in _batches(record.metrics.items()):
         client.log_batch(run_id, metrics=[Metric(key, value, 0, 0) for key, value in batch])
     for path in record.artifacts:
-        folder = path.parent.name if path.parent.name in ("metrics", "plots") else None
+        folder = path.parent.name if path.parent.name in FOLDERS else None
         client.log_artifact(run_id, str(path), folder)
     if record.refusal:
         client.set_tag(run_id, OUTCOME, "refused")

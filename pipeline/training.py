@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data import Images, choose
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
+from pipeline.image_reader import numbers, reading
 from pipeline.native_notices import notices_hidden
 
 History = dict[str, list[float]]
@@ -22,9 +24,9 @@ MEMORY_SHARE = 50
 
 def train(
     graph: Graph,
-    x_train: np.ndarray,
+    x_train: Images,
     y_train: np.ndarray,
-    x_val: np.ndarray | None = None,
+    x_val: Images | None = None,
     y_val: np.ndarray | None = None,
     options: Any = None,
     *,
@@ -43,7 +45,8 @@ def train(
     graph : Graph
         Its weights are the starting point.
     x_train, x_val : array of shape (n, height, width, channels)
-        Images, in the dtype of the graph's input.
+        Images, in the dtype of the graph's input; read batch by batch where they are
+        `StoredImages`, with the same result.
     y_train, y_val : array of shape (n,), or of the model's output for a regression
     options : pipeline.config.Training
     seed : int
@@ -66,9 +69,8 @@ def train(
     y_train = _targets(graph, x_train, y_train, "training")
     if options.patience is not None:
         (x_train, y_train), (x_val, y_val) = _keep_back(x_train, y_train, seed)
-    validation = None
     if x_val is not None:
-        validation = (x_val, _targets(graph, x_val, y_val, "validation"))
+        y_val = _targets(graph, x_val, y_val, "validation")
     if options.epochs == 0:
         return graph, {}
 
@@ -79,10 +81,13 @@ def train(
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     steps = options.epochs * -(-len(x_train) // options.batch_size)
-    model = to_keras(with_momentum(graph, options.batchnorm_momentum, steps))
+    start = _centred(graph, y_train)
+    model = to_keras(with_momentum(start, options.batchnorm_momentum, steps))
     loss, metric = _loss(keras, graph, y_train, options.regression_loss)
+    sets = [x_train] if x_val is None else [x_train, x_val]
+    fed, (train_numbers, *val_numbers) = reading(model, sets), numbers(sets)
     # Compilation by XLA would cost more seconds than these small models train.
-    model.compile(_optimizer(keras, options, steps), loss, metrics=[metric], jit_compile=False)
+    fed.compile(_optimizer(keras, options, steps), loss, metrics=[metric], jit_compile=False)
     callbacks = []
     if options.patience is not None:
         watched = "val_accuracy" if metric.name == "accuracy" else f"val_{metric.name}"
@@ -99,12 +104,12 @@ def train(
             progress(epoch + 1, options.epochs, {k: float(v) for k, v in logs.items()})
 
         callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=report))
-    course = model.fit(
-        x_train,
+    course = fed.fit(
+        train_numbers,
         y_train,
         batch_size=options.batch_size,
         epochs=options.epochs,
-        validation_data=validation,
+        validation_data=(*val_numbers, y_val) if val_numbers else None,
         validation_batch_size=256,
         verbose=0,
         callbacks=callbacks,
@@ -116,7 +121,7 @@ def train(
 
 def tune(
     graph: Graph,
-    images: np.ndarray,
+    images: Images,
     targets: np.ndarray,
     options: Any,
     *,
@@ -250,13 +255,27 @@ def _targets(graph, images, labels, role):
     return labels.astype(np.int64).reshape(-1, *output[:-1])
 
 
+def _centred(graph, targets):
+    """Return `graph` that starts from the middle of the numbers it is to estimate.
+
+    A fresh bias of zero would have to creep there, by a learning rate's length in each step.
+    """
+    last = graph.node(graph.output)
+    bias = last.weights.get("bias")
+    if not np.issubdtype(targets.dtype, np.floating) or bias is None or bias.any():
+        return graph
+    middle = np.median(targets.reshape(-1, targets.shape[-1]), axis=0).astype(np.float32)
+    centred = last.with_weights(bias=middle)
+    return graph.with_nodes(centred if node is last else node for node in graph.nodes)
+
+
 def _keep_back(images, labels, seed):
     """Return two parts of the training images: to train on, and to decide when to stop."""
     count = max(round(KEPT_BACK * len(images)), 1)
     if count >= len(images):
         raise DataError(f"training.patience: {len(images)} images are too few to keep some back")
     order = np.random.default_rng(seed).permutation(len(images))
-    return tuple((images[part], labels[part]) for part in (order[count:], order[:count]))
+    return tuple((choose(images, part), labels[part]) for part in (order[count:], order[:count]))
 
 
 def _loss(keras, graph, labels, regression_loss):

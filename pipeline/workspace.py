@@ -19,7 +19,8 @@ from pipeline.errors import CrossgradeError
 from pipeline.files import PARAMS
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
-STAGES = ("compose", "build", "transform", "quantize", "convert", "evaluate", "track")
+STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")
+OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
 ENDS = ("compose", "track")
 ERRORS = Path("errors.log")
 SERVER = DvcServer()
@@ -126,7 +127,7 @@ def make_workspace(code, folder, values: Mapping, *, root) -> Path:
     folder : path-like
         Made new; needs no git.
     values : mapping
-        A composed configuration; a relative ``data.path`` is taken from `root`.
+        A composed configuration; relative paths of the user's files are taken from `root`.
     root : path-like
         The repository.
     """
@@ -140,11 +141,16 @@ def make_workspace(code, folder, values: Mapping, *, root) -> Path:
         f"[cache]\n    dir = {cache_folder(root)}\n    type = reflink,hardlink,copy\n",
         encoding="utf-8",
     )
-    data = dict(values["data"])
-    if data.get("path"):
-        data["path"] = str(root / data["path"])
-    write_params({**values, "data": data}, folder / PARAMS)
+    write_params(_with_whole_paths(values, root), folder / PARAMS)
     return folder
+
+
+def _with_whole_paths(values: Mapping, root: Path) -> dict:
+    whole = dict(values)
+    for section, key in OWN_FILES:
+        if values[section].get(key):
+            whole[section] = {**whole[section], key: str(root / values[section][key])}
+    return whole
 
 
 def _without_ends(path: Path) -> None:

@@ -7,15 +7,24 @@ import os
 
 from pipeline.accuracy import score
 from pipeline.config import load
-from pipeline.data import fingerprint, load_data
-from pipeline.files import ARCHITECTURE, GRAPH, TRAINING_CURVE, metrics_path, write_json, write_text
+from pipeline.data import load_data
+from pipeline.files import (
+    ARCHITECTURE,
+    GRAPH,
+    TRAINING_CURVE,
+    TRAINING_PICTURE,
+    metrics_path,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
-from pipeline.model_source import model_sha256, source_graph
+from pipeline.model_source import source_graph
 from pipeline.pretrained import take_weights
 from pipeline.stage import run
 from pipeline.training import train
-from pipeline.training_curve import write_curve
+from pipeline.training_curve import draw_curve, write_curve
 
 # Its start-up notices, and kernels whose results depend on the machine.
 QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
@@ -56,13 +65,10 @@ def main() -> None:
         "train_images": len(data.x_train),
         "test_images": len(data.x_test),
     }
-    if seen := model_sha256(config.model):
-        metrics["model_sha256"] = seen
-    if seen := fingerprint(config.data):
-        metrics["data_sha256"] = seen
     save_graph(GRAPH, graph)
     write_text(ARCHITECTURE, describe(graph))
     write_curve(TRAINING_CURVE, history)
+    write_bytes(TRAINING_PICTURE, draw_curve(history))
     write_json(metrics_path("build"), metrics)
     name = next(iter(metrics))
     logging.info("float %s %.4f", name.replace("_", " "), metrics[name])

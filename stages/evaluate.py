@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
+import numpy as np
+
 from pipeline.config import load
 from pipeline.confusion import draw_confusion, draw_scatter
 from pipeline.data import load_data
@@ -60,7 +62,8 @@ def main() -> None:
     program, graph = Program.load(PROGRAM), load_graph(GRAPH)
     result = evaluate(program, graph, data, config.evaluate, progress)
     if data.is_regression:
-        picture, names = draw_scatter(result.labels, result.predictions), list(result.pairs())
+        names = list(result.pairs())
+        picture = draw_scatter(*np.transpose(names))
     else:
         picture = draw_confusion(result.labels, result.predictions, data.classes)
         names = [[data.classes[label] for label in labels] for labels in result.pairs()]

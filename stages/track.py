@@ -6,9 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from pipeline.config import load
-from pipeline.data import check_unchanged
-from pipeline.files import TABLE, metrics_path, read_json, write_text
+from pipeline.files import TABLE, write_text
 from pipeline.outbox import keep
 from pipeline.record import gather
 from pipeline.results import results_table
@@ -19,7 +17,6 @@ from pipeline.tracking import StoreUnavailable, local_store, track
 
 def main() -> None:
     """Record parameters, metrics and files, unless an equal run is recorded already."""
-    check_unchanged(load().data, read_json(metrics_path("build")))
     root = Path.cwd()
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     record = gather(root)

@@ -12,7 +12,7 @@ def impossible(config: Config) -> Iterator[str]:
     """Yield one sentence for each impossible combination in `config`."""
     data, quantization = config.data, config.quantization
     if data.name == "arrays" and not data.path:
-        yield "data.path: found null; data.name=arrays needs the path of an .npz file"
+        yield "data.path: found null; data.name=arrays needs the path of an .npz file, or a folder"
     if data.name == "image_folder" and not data.path:
         yield "data.path: found null; data.name=image_folder needs a folder with one per class"
     if data.name in ("digits", "digits32") and data.path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.config.sections import Config
 from pipeline.errors import ConfigError
+from pipeline.graph.parameters import PARAMETERS
 
 OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<name>[\w./@-]+)(=(?P<value>.*))?", re.DOTALL)
 
@@ -65,7 +66,8 @@ def _problems(override: str, folder: Path) -> Iterator[str]:
     if match["sign"] or "." in name or "/" in name or "@" in name or name in values:
         return
     if name not in groups:
-        inside = [dotted for dotted in dotted_names(Config) if dotted.endswith(f".{name}")]
+        known = [*dotted_names(Config), *(f"model.{parameter}" for parameter in PARAMETERS)]
+        inside = [dotted for dotted in known if dotted.endswith(f".{name}")]
         near = inside or difflib.get_close_matches(name, [*groups, *values], 1)
         hint = f"did you mean {near[0]}? " if near else ""
         yield f"{name}: unknown name; {hint}allowed: {', '.join([*groups, *values])}"

@@ -2,12 +2,15 @@
 
 from pipeline.data.calibration import calibration_samples
 from pipeline.data.dataset import Dataset
-from pipeline.data.sources import check_unchanged, fingerprint, known_sources, load_data
+from pipeline.data.sources import fingerprint, known_sources, load_data
+from pipeline.data.stored_images import Images, StoredImages, choose
 
 __all__ = [
     "Dataset",
+    "Images",
+    "StoredImages",
     "calibration_samples",
-    "check_unchanged",
+    "choose",
     "fingerprint",
     "known_sources",
     "load_data",

@@ -1,45 +1,43 @@
-"""The user's own images, in one ``.npz`` file."""
+"""The user's own images, in one ``.npz`` file or in a folder of ``.npy`` files."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.data import store
 from pipeline.data.dataset import Dataset
+from pipeline.data.stored_images import Images, StoredImages
 from pipeline.errors import DataError
+from pipeline.files import file_sha256
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
-DAMAGED = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGED = (
+    *(ValueError, OSError, EOFError, RuntimeError, SyntaxError, KeyError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def load(options) -> Dataset:
     """Return the arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` of ``options.path``.
 
-    Nothing in the file is unpickled. Classes are the labels from 0 to the largest one; where both
+    Either a ``.npz`` file, or a folder with one ``.npy`` file for each. Large images stay on the
+    disk: those of a folder where they are, those of a ``.npz`` file unpacked in the user's cache.
+    Nothing in the files is unpickled. Classes are the labels from 0 to the largest one; where both
     ``y`` are floats, they are numbers to estimate.
     """
     path = Path(options.path or "")
-    if not path.is_file():
-        raise DataError(f"data.path: no file '{path}'; it must hold {', '.join(MEMBERS)}")
-    try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise ValueError("a single array")
-            names = set(file.files)
-            arrays = {name: file[name] for name in MEMBERS if name in names}
-    except DAMAGED as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
-    missing = [name for name in MEMBERS if name not in arrays]
-    if missing:
+    if not options.path or not path.exists():
         raise DataError(
-            f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(names)) or 'nothing'}"
+            f"data.path: no file or folder '{options.path or ''}'; it must hold"
+            f" {', '.join(MEMBERS)}"
         )
+    arrays = _folder(path) if path.is_dir() else _archive(path)
     labels = [arrays[name] for name in ("y_train", "y_test")]
     if all(y.dtype.kind == "f" for y in labels):
         arrays |= {name: arrays[name].astype(np.float32) for name in ("y_train", "y_test")}
@@ -53,11 +51,65 @@ def load(options) -> Dataset:
     return Dataset(classes=names, **_origin(path), **arrays)
 
 
+def fingerprint(path) -> str:
+    """Return the SHA-256 of the file, or of the folder's four files, in hexadecimal."""
+    if not Path(path).is_dir():
+        return file_sha256(path)
+    hashes = [file_sha256(Path(path) / f"{name}.npy") for name in MEMBERS]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _folder(path: Path) -> dict[str, Images]:
+    files = {name: path / f"{name}.npy" for name in MEMBERS}
+    _refuse_missing(path, {name for name, file in files.items() if file.is_file()})
+    arrays: dict[str, Images] = {}
+    for name, file in files.items():
+        try:
+            large = name.startswith("x") and file.stat().st_size > store.LARGE
+            arrays[name] = StoredImages(file) if large else np.load(file, allow_pickle=False)
+        except DAMAGED as error:
+            raise DataError(f"{file}: not a readable .npy array ({_one_line(error)})") from error
+    return arrays
+
+
+def _archive(path: Path) -> dict[str, Images]:
+    arrays: dict[str, Images] = {}
+    try:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ValueError("a single array")
+            _refuse_missing(path, set(file.files))
+            for name in MEMBERS:
+                size = file.zip.getinfo(f"{name}.npy").file_size
+                large = name.startswith("x") and size > store.LARGE
+                arrays[name] = _unpacked(path, file.zip, name) if large else file[name]
+    except DataError:
+        raise
+    except DAMAGED as error:
+        reason = _one_line(error)
+        raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
+    return arrays
+
+
+def _unpacked(path: Path, archive: zipfile.ZipFile, name: str) -> StoredImages:
+    def write(file) -> None:
+        with archive.open(f"{name}.npy") as member:
+            shutil.copyfileobj(member, file, 2**20)
+
+    return store.stored(write, store.place("arrays", path) / f"{name}.npy", file_sha256(path))
+
+
+def _refuse_missing(path: Path, names: set[str]) -> None:
+    missing = [name for name in MEMBERS if name not in names]
+    if missing:
+        held = ", ".join(sorted(names)) or "nothing"
+        raise DataError(f"{path}: lacks {', '.join(missing)}; it holds {held}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _origin(path) -> dict[str, str]:
     return {"name": str(path), "source": f"file {path.name}", "licence": "the user's own"}
-
-
-def fingerprint(path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

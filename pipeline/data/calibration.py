@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.data.dataset import Dataset
+from pipeline.data.stored_images import Images, choose
 from pipeline.errors import DataError
 
 
-def calibration_samples(data: Dataset, options) -> np.ndarray | None:
+def calibration_samples(data: Dataset, options) -> Images | None:
     """Return the training images that ``quantization.calibration`` asks for.
 
     Parameters
@@ -19,7 +20,7 @@ def calibration_samples(data: Dataset, options) -> np.ndarray | None:
 
     Returns
     -------
-    uint8 array of shape (samples, height, width, channels), or None
+    uint8 array of shape (samples, height, width, channels), or StoredImages, or None
         In shuffled order; None when ``source`` is ``random``: quantization draws its own noise.
 
     Raises
@@ -33,7 +34,7 @@ def calibration_samples(data: Dataset, options) -> np.ndarray | None:
     if options.samples > available:
         raise DataError(
             f"quantization.calibration.samples: found {options.samples}; {data.name} has "
-            f"{available} training images"
+            f"{available} training images; set it to {available} or less"
         )
     rng = np.random.default_rng(options.seed)
-    return data.x_train[rng.permutation(available)[: options.samples]]
+    return choose(data.x_train, rng.permutation(available)[: options.samples])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.data.stored_images import Images, choose
 from pipeline.errors import DataError
 
 
@@ -20,9 +21,10 @@ class Dataset:
         What it is, where it comes from, under which terms.
     classes : tuple of str
         Name of each label; empty where a number is to be estimated (regression).
-    x_train, x_test : uint8 or int8 array of shape (n, height, width, channels)
+    x_train, x_test : uint8 or int8 array of shape (n, height, width, channels), or StoredImages
     y_train, y_test : int64 array of shape (n,)
-        Index into `classes`; float32 numbers for a regression.
+        Index into `classes`. For a regression float32 numbers, or maps of shape (n, ...) as the
+        model gives them.
 
     Raises
     ------
@@ -34,9 +36,9 @@ class Dataset:
     source: str
     licence: str
     classes: tuple[str, ...]
-    x_train: np.ndarray
+    x_train: Images
     y_train: np.ndarray
-    x_test: np.ndarray
+    x_test: Images
     y_test: np.ndarray
 
     def __post_init__(self):
@@ -78,10 +80,10 @@ class Dataset:
 
     def _number_problems(self, split: str) -> Iterator[str]:
         images, numbers = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
-        if numbers.dtype != np.float32 or numbers.shape != (len(images),):
+        if numbers.dtype != np.float32 or numbers.ndim == 0 or len(numbers) != len(images):
             yield (
                 f"y_{split} is {numbers.dtype} of shape {numbers.shape}; needed: float32 of shape "
-                f"({len(images)},), one number for each image"
+                f"({len(images)},), one number for each image, or ({len(images)}, ...), a map each"
             )
         elif not np.isfinite(numbers).all():
             yield f"y_{split} holds numbers that are not finite"
@@ -103,9 +105,9 @@ class Dataset:
         test = _choose(f"{self.name}: data.test_samples", len(self.y_test), test_samples, rng)
         return replace(
             self,
-            x_train=self.x_train[train],
+            x_train=choose(self.x_train, train),
             y_train=self.y_train[train],
-            x_test=self.x_test[test],
+            x_test=choose(self.x_test, test),
             y_test=self.y_test[test],
         )
 

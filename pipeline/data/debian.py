@@ -60,6 +60,22 @@ def unpack_packages(packages: Sequence[str], destination: Path) -> None:
     _unpack(packages, destination, advice, _whole)
 
 
+def with_missing(package: str) -> tuple[str, ...]:
+    """Return `package`, then the packages that it needs and this machine lacks, as apt sees it.
+
+    Without an apt that can tell, `package` stands alone.
+    """
+    command = ["apt-get", "install", "--simulate", "--no-install-recommends", package]
+    try:
+        run = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
+    except OSError:
+        return (package,)
+    planned = [line.split()[1] for line in run.stdout.splitlines() if line.startswith("Inst ")]
+    return (package, *(name for name in planned if name != package))
+
+
 def _unpack(packages, destination, advice, place) -> None:
     names = ", ".join(packages)
     if shutil.which("apt-get") is None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
+from pipeline.files import file_sha256
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SPLITS = ("train", "test")
@@ -24,19 +27,26 @@ def load(options) -> Dataset:
     themselves; then a fifth of the pictures, chosen by a checksum of their names, is the test.
     Classes are numbered by name. ``data.image_size`` makes all pictures that many pixels high and
     wide; without it they have one size already. Grey pictures have one channel, unless there are
-    coloured ones among them.
+    coloured ones among them. Large sets are written to the user's cache as
+    one array for each split, and read from there.
     """
-    root = Path(options.path or "")
+    root, size = Path(options.path or ""), options.image_size
     if not options.path or not root.is_dir():
         raise DataError(f"data.path: no folder '{options.path}'; it must hold one folder per class")
     classes, splits = _find(root)
-    colour = any(_is_coloured(path) for pairs in splits.values() for path, _ in pairs)
+    found = {path: _look(path) for pairs in splits.values() for path, _ in pairs}
+    colour = any(coloured for _, coloured in found.values())
+    if size is None:
+        _check_sizes(root, {path: shape for path, (shape, _) in found.items()})
     arrays = {}
     for split, pairs in splits.items():
-        images = [read_picture(path, options.image_size, colour) for path, _ in pairs]
-        _check_shapes(root, [path for path, _ in pairs], images)
-        arrays[f"x_{split}"] = np.stack(images)
-        arrays[f"y_{split}"] = np.array([label for _, label in pairs], np.int64)
+        images, labels = store.collect(
+            _read(pairs, size, colour),
+            len(pairs),
+            store.place("image_folder", root) / f"{split}-{size or 'own'}.npy",
+            lambda: f"{fingerprint(root)} {size} {colour}",
+        )
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
     return Dataset(
         name=str(root),
         source=f"folder {root.name}",
@@ -51,7 +61,7 @@ def fingerprint(path) -> str:
     found, root = hashlib.sha256(), Path(path)
     for picture in _pictures(root):
         found.update(f"{picture.relative_to(root).as_posix()}\n".encode())
-        found.update(hashlib.sha256(picture.read_bytes()).digest())
+        found.update(bytes.fromhex(file_sha256(picture)))
     return found.hexdigest()
 
 
@@ -112,24 +122,30 @@ def _drawn(name: str, picture: Path) -> str:
     return "test" if share < TEST_SHARE else "train"
 
 
-def _is_coloured(path: Path) -> bool:
+def _read(pairs, size, colour) -> Iterator[tuple[np.ndarray, int]]:
+    for path, label in pairs:
+        yield read_picture(path, size, colour), label
+
+
+def _look(path: Path) -> tuple[tuple[int, int], bool]:
+    """Return width and height of a picture, and whether it is coloured; pixels are not read."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
-            return picture.mode not in ("1", "L", "LA", "I", "I;16", "F")
+            return picture.size, picture.mode not in ("1", "L", "LA", "I", "I;16", "F")
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(
             f"{path}: not a readable picture ({error}); remove or replace it"
         ) from error
 
 
-def _check_shapes(root, paths, images) -> None:
-    shapes = Counter(image.shape for image in images)
-    if len(shapes) > 1:
-        usual = shapes.most_common(1)[0][0]
-        odd = next(p for p, image in zip(paths, images, strict=True) if image.shape != usual)
+def _check_sizes(root, sizes) -> None:
+    counts = Counter(sizes.values())
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        odd = next(path for path, size in sizes.items() if size != usual)
         raise DataError(
-            f"{root}: pictures of {len(shapes)} sizes, such as {odd.name}; set data.image_size to"
+            f"{root}: pictures of {len(counts)} sizes, such as {odd.name}; set data.image_size to"
             " make them all that many pixels high and wide"
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+
 import numpy as np
 
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
+from pipeline.native_notices import notices_hidden
 
 LICENCES = {
     "mnist": "CC BY-SA 3.0",
@@ -13,6 +17,8 @@ LICENCES = {
     "cifar10": "none stated by its authors",
     "cifar100": "none stated by its authors",
 }
+
+DAMAGED = (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 def load(options) -> Dataset:
@@ -23,18 +29,20 @@ def load(options) -> Dataset:
     name = options.name.partition(":")[2]
     if name not in LICENCES:
         raise DataError(f"data.name: found 'keras:{name}'; allowed: {_names()}")
-    import keras
+    with notices_hidden():
+        import keras
 
     try:
         train, test = getattr(keras.datasets, name).load_data()
     except Exception as error:
-        # Keras reports a failed download by a bare Exception; anything else is a fault of ours.
-        if type(error) is not Exception and not isinstance(error, OSError):
+        # Keras reports a failed download by a bare Exception; what else is not of a damaged file
+        # is a fault of ours.
+        if type(error) is not Exception and not isinstance(error, DAMAGED):
             raise
         reason = " ".join(str(error).split())
         raise DataError(
-            f"keras:{name}: Keras could not fetch it ({reason}); it needs a network the first"
-            " time; choose data=digits or data=fashion_mnist without one"
+            f"keras:{name}: Keras could not fetch or read it ({reason}); it needs a network the"
+            " first time; choose data=digits or data=fashion_mnist without one"
         ) from error
     (x_train, y_train), (x_test, y_test) = (_split(*part) for part in (train, test))
     return Dataset(

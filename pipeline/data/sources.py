@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 
 from pipeline.data import arrays, image_folder
 from pipeline.data.dataset import Dataset
@@ -52,26 +52,15 @@ def load_data(options) -> Dataset:
 
 
 def fingerprint(options) -> str | None:
-    """Return the SHA-256 of the user's files; None for a source whose content never changes."""
-    return OWN[options.name](options.path) if options.name in OWN else None
-
-
-def check_unchanged(options, built: Mapping) -> None:
-    """Refuse results whose images have been replaced since the model was built.
-
-    Parameters
-    ----------
-    options : pipeline.config.Data
-    built : mapping
-        Metrics of the ``build`` stage; ``data_sha256`` is the fingerprint it saw.
+    """Return the SHA-256 of the user's files; None for a source whose content never changes.
 
     Raises
     ------
     DataError
-        DVC sees the path of the user's file, not its content; this tells the user.
+        When they are not there.
     """
-    if fingerprint(options) != built.get("data_sha256"):
-        raise DataError(
-            f"data.path: '{options.path}' has changed since the model was built; run "
-            "'dvc repro --force build' and then 'dvc repro'"
-        )
+    if options.name not in OWN:
+        return None
+    if not Path(options.path or "").exists():
+        raise DataError(f"data.path: no file or folder '{options.path}'")
+    return OWN[options.name](options.path)

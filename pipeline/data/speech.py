@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.debian import unpack_packages
+from pipeline.data.debian import unpack_packages, with_missing
 from pipeline.errors import DataError
 
-PACKAGES = ("espeak-ng", "espeak-ng-data", "libespeak-ng1", "libpcaudio0", "libsonic0")
+PACKAGE = "espeak-ng"
 ADVICE = "install the Debian package espeak-ng, or choose data=digits"
 
 
@@ -27,7 +27,7 @@ class Synthesizer:
     command : tuple of str
         The program, and where its data is.
     libraries : str or None
-        Folder of its libraries, when it is not installed.
+        Folders of its libraries, with colons between them, when it is not installed.
     version : str
     """
 
@@ -64,13 +64,17 @@ def find_synthesizer(cache: Path) -> Synthesizer:
     if installed:
         return _checked((installed,), None)
     folder = cache / "espeak-ng"
-    if not (folder / "usr" / "bin" / "espeak-ng").is_file():
-        unpack_packages(PACKAGES, folder)
+    program = folder / "usr" / "bin" / "espeak-ng"
+    if not program.is_file():
+        unpack_packages(with_missing(PACKAGE), folder)
     data = next(iter(sorted(folder.glob("usr/lib/*/espeak-ng-data"))), None)
     if data is None:
         raise DataError(f"{folder}: no espeak-ng-data in it; delete it and try again, or {ADVICE}")
-    program = folder / "usr" / "bin" / "espeak-ng"
-    return _checked((str(program), f"--path={data.parent}"), str(data.parent))
+    libraries = sorted({str(library.parent) for library in folder.glob("**/lib*.so*")})
+    try:
+        return _checked((str(program), f"--path={data.parent}"), ":".join(libraries))
+    except DataError as error:
+        raise DataError(f"{error}; what was unpacked lies in {folder}: delete it first") from error
 
 
 def _checked(command, libraries) -> Synthesizer:

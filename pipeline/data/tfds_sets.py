@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
+from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
+from pipeline.native_notices import notices_hidden
 
 SPLITS = ("train", "test")
 
@@ -18,37 +22,51 @@ def load(options) -> Dataset:
     ``data.image_size`` where that is given.
     """
     try:
-        import tensorflow_datasets as tfds
+        with notices_hidden():
+            import tensorflow  # noqa: F401 - the other one imports it later, loudly
+            import tensorflow_datasets as tfds
     except ImportError as error:
         raise DataError(
             f"data.name: '{options.name}' needs the package tensorflow-datasets (pip install"
             " tensorflow-datasets) and a network"
         ) from error
+    for chatty in ("absl", "urllib3"):  # they tell of each failed attempt to download
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     name = options.name.partition(":")[2]
     wanted = dict(zip(SPLITS, (options.train_samples, options.test_samples), strict=True))
     slices = [s if wanted[s] is None else f"{s}[:{wanted[s]}]" for s in SPLITS]
     try:
         # Unknown names and missing splits are ValueError, failed downloads OSError.
         parts, info = tfds.load(
-            name, split=slices, as_supervised=True, with_info=True, data_dir=options.path
+            name,
+            split=slices,
+            as_supervised=True,
+            with_info=True,
+            data_dir=options.path,
+            # Its own cache would hold small sets once more, and warns of sets not read whole.
+            read_config=tfds.ReadConfig(try_autocache=False),
         )
     except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
+        # It goes on to list every set that it knows.
+        reason = " ".join(str(error).split()).partition(" Available datasets")[0][:300]
         raise DataError(
             f"data.name: '{options.name}' cannot be had ({reason}); it needs pairs of image and"
             " label, the splits train and test, and a network the first time"
         ) from error
     arrays = {}
-    for split, part in zip(SPLITS, parts, strict=True):
-        pairs = list(_examples(tfds.as_numpy(part), options.image_size))
-        if len({image.shape for image, _ in pairs}) > 1:
-            raise DataError(f"{options.name}: images of several sizes; set data.image_size")
-        arrays[f"x_{split}"] = np.stack([image for image, _ in pairs])
-        arrays[f"y_{split}"] = np.array([label for _, label in pairs], np.int64)
+    for part, split, text in zip(parts, SPLITS, slices, strict=True):
+        recipe = f"{info.full_name} {text} {options.image_size}"
+        images, labels = store.collect(
+            _examples(tfds.as_numpy(part), options.image_size),
+            len(part),
+            store.place(recipe, info.data_dir) / f"{split}.npy",
+            lambda recipe=recipe: recipe,
+        )
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
     return Dataset(
         name=options.name,
         source=f"TensorFlow Datasets, {info.full_name}",
-        licence=(getattr(info, "license", None) or "see the set's own page"),
+        licence=info.redistribution_info.license or "see the set's own page",
         classes=tuple(info.features["label"].names),
         **arrays,
     )

@@ -39,7 +39,7 @@ def forward(
     ----------
     graph : Graph
     images : array of shape (n, *graph.input.attrs["shape"])
-        uint8, or any real type.
+        uint8, or any real type; what has a shape and reads its slices from a file will do.
     batch_size : int
         Images computed at once.
     probe : function of (node name, float32 array), optional
@@ -59,7 +59,7 @@ def forward(
     ModelError
         When a layer has no float meaning here (a batch norm over a spatial axis).
     """
-    images = np.asarray(images)
+    images = images if hasattr(images, "shape") else np.asarray(images)
     wanted = graph.shapes[graph.input.name]
     if images.shape[1:] != wanted or images.ndim != len(wanted) + 1:
         raise DataError(

@@ -8,8 +8,9 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_transposed import depthwise_conv2d_transpose, is_buildable
 
-MISSING = ("DepthwiseConv2DTranspose", "BufferTempConv", "DepthwiseBufferTempConv")
+MISSING = ("BufferTempConv", "DepthwiseBufferTempConv")
 CHANNELS_LAST = (
     "Conv2D",
     "DepthwiseConv2D",
@@ -92,6 +93,8 @@ def from_keras_weights(graph: Graph, model) -> Graph:
 
 
 def _exists(node):
+    if node.op == "DepthwiseConv2DTranspose" and not is_buildable(node.attrs):
+        return False
     return node.op not in MISSING and node.attrs.get("padding_value") is None
 
 
@@ -99,6 +102,8 @@ def _layer(keras, node, name):
     options: dict[str, Any] = {"name": name, "dtype": "float32", **node.attrs}
     options.pop("padding_value", None)
     op = node.op
+    if op == "DepthwiseConv2DTranspose":
+        return depthwise_conv2d_transpose(node.attrs, name)
     if op in CHANNELS_LAST:
         options["data_format"] = "channels_last"
     if op == "Add" and options.pop("average"):

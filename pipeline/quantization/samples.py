@@ -23,7 +23,7 @@ def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
         When there are none, or they have the wrong shape or dtype, or hold NaN or infinity.
     """
     shape, dtype = tuple(graph.input.attrs["shape"]), np.dtype(graph.input.attrs["dtype"])
-    samples = np.asarray(samples)
+    samples = samples if hasattr(samples, "shape") else np.asarray(samples)
     what = f"calibration samples of {graph.name}"
     if samples.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
@@ -42,7 +42,7 @@ def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         count = int((~np.isfinite(samples)).sum())
         raise DataError(f"{what}: found {count} NaN or infinite values; remove these images")
-    return samples.astype(dtype, copy=False)
+    return samples if samples.dtype == dtype else samples.astype(dtype)
 
 
 def random_samples(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarray:

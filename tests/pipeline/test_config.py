@@ -116,6 +116,7 @@ def test_all_mistakes_are_told_at_once():
         ("quantisation=w4a4", "did you mean quantization?"),
         ("quantization=w3", "quantization: found 'w3'; allowed: "),
         ("weight_bits=4", "did you mean quantization.weight_bits?"),
+        ("alpha=0.5", "did you mean model.alpha?"),
         ("quantization.weight_bitz=4", "did you mean quantization.weight_bits?"),
         ("quantization", "not an override"),
         ("seed=[1", "'[1'"),

@@ -1,7 +1,5 @@
 """Runs that start from a model file instead of an architecture."""
 
-import hashlib
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.exporters import save_keras2_h5
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
-from pipeline.model_source import model_sha256, source_graph
+from pipeline.model_source import source_graph
 
 
 def architecture(dtype="uint8"):
@@ -47,13 +45,6 @@ def test_float_inputs_are_raw_images_only_when_said_so(tmp_path):
     graph, notes = source_graph({"path": str(path), "raw_images": True}, seed=0)
     assert graph.input.attrs["dtype"] == "uint8"
     assert any("raw images" in note for note in notes)
-
-
-def test_the_hash_is_of_the_file(tmp_path):
-    path = tmp_path / "old.h5"
-    path.write_bytes(b"model")
-    assert model_sha256({"path": str(path)}) == hashlib.sha256(b"model").hexdigest()
-    assert model_sha256(architecture()) is None
 
 
 def test_a_missing_file(tmp_path):

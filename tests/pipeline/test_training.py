@@ -137,3 +137,35 @@ def test_batchnorm_momentum_suits_the_length(momentum, steps, expected):
     assert found == pytest.approx([expected] * len(found))
     small = with_momentum(build_graph(SMALL), None, 100_000)
     assert small.node("batch_normalization").attrs["momentum"] == 0.9
+
+
+@pytest.mark.slow
+def test_maps_are_learnt_through_transposed_convolutions():
+    """A mask for each image, from a model that halves its images and enlarges them again."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((48, 8, 8, 1), np.float32)
+    for mask, column in zip(masks, rng.integers(2, 7, len(masks)), strict=True):
+        mask[:, :column] = 1
+    images = np.where(masks > 0, rng.integers(150, 256, masks.shape), 40).astype(np.uint8)
+    layers = [
+        {"Rescaling": {"scale": 1 / 255}},
+        {"Conv2D": {"filters": 8, "kernel_size": 3, "strides": 2, "padding": "same"}},
+        {"ReLU": {"max_value": 7.5}},
+        {"DepthwiseConv2DTranspose": {"name": "up", "kernel_size": 3, "strides": 2}},
+        {"Conv2D": {"filters": 1, "kernel_size": 1}},
+    ]
+    graph = build_graph({"name": "unet", "input": {"shape": [8, 8, 1]}, "layers": layers})
+    options = Training(epochs=20, batch_size=8, learning_rate=0.01, regression_loss="mse")
+    trained, history = train(graph, images, masks, options=options)
+    assert history["loss"][-1] < history["loss"][0] / 2
+    for key, array in graph.node("up").weights.items():
+        assert np.any(array != trained.node("up").weights[key]), key
+
+
+@pytest.mark.slow
+def test_a_regression_starts_from_the_middle_of_its_numbers():
+    images, labels = data()
+    graph = build_graph({**SMALL, "layers": [*SMALL["layers"][:-1], {"Dense": {"units": 1}}]})
+    ages = (40 + 10 * labels).astype(np.float32)
+    _, history = train(graph, images, ages, options=replace(OPTIONS, learning_rate=0.001))
+    assert history["mean_absolute_error"][0] < 20

@@ -3,9 +3,13 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.architecture_file import read_architecture
+from pipeline.graph.archive import save_graph
 from pipeline.record import gather
 from pipeline.tracking import PARENT
 from pipeline.workspace import STAGES
@@ -24,7 +28,7 @@ def repository(tmp_path_factory):
 
 
 def test_a_second_repro_runs_only_track_and_makes_no_second_run(repository):
-    assert repository.touched("dvc", "repro") == ["track"]
+    assert repository.touched("dvc", "repro") == ["inputs", "track"]
     client, (run,) = repository.runs()
     record = gather(repository.root)
     assert run.data.params == record.params
@@ -46,7 +50,7 @@ def test_metrics_and_plots_can_be_shown(repository):
 def test_the_front_with_other_bits_runs_quantize_and_later(repository):
     front = (sys.executable, "-m", "pipeline")
     touched = repository.touched(*front, "quantization.weight_bits=4")
-    assert touched == ["compose", "quantize", "convert", "evaluate", "track"]
+    assert touched == ["compose", "inputs", "quantize", "convert", "evaluate", "track"]
     assert repository.param("quantization.weight_bits") == "4"
     assert repository.touched(*front)[0] == "compose"
     assert repository.param("quantization.weight_bits") == "8"
@@ -61,14 +65,14 @@ def test_another_target_option_runs_convert_and_later(repository):
 def test_an_experiment_takes_effect(repository):
     change = ("-S", "quantization.weight_bits=4", "-S", "seed=0")
     touched = repository.touched("dvc", "exp", "run", *change, "evaluate")
-    assert touched == ["compose", "quantize", "convert", "evaluate"]
+    assert touched == ["compose", "inputs", "quantize", "convert", "evaluate"]
     assert repository.param("quantization.weight_bits") == "4"
 
 
 def test_an_edited_configuration_is_composed(repository):
     repository.edit("conf/quantization/w8a8.yaml", "activation_bits: 8", "activation_bits: 4")
     touched = repository.touched("dvc", "repro", "evaluate")
-    assert touched == ["compose", "quantize", "convert", "evaluate"]
+    assert touched == ["compose", "inputs", "quantize", "convert", "evaluate"]
     assert repository.param("quantization.activation_bits") == "4"
     repository.edit("conf/quantization/w8a8.yaml", "activation_bits: 4", "activation_bits: 8")
 
@@ -110,3 +114,42 @@ def test_artifacts_are_the_same_bytes_when_made_again(repository):
         assert lock["stages"][stage]["outs"] == outs, stage
     metrics = json.loads((repository.root / "artifacts/metrics/evaluate.json").read_text())
     assert metrics["images"] == 20
+
+
+def test_what_the_users_files_hold_counts_not_when_they_were_written(repository):
+    """Images, weights and the model: other content runs build, the same content does not."""
+
+    def images(seed):
+        rng = np.random.default_rng(seed)
+        arrays = {
+            f"{kind}_{split}": made
+            for split in ("train", "test")
+            for kind, made in (
+                ("x", rng.integers(0, 256, (40, 8, 8, 1), np.uint8)),
+                ("y", rng.integers(0, 2, 40)),
+            )
+        }
+        np.savez(repository.root / "mine.npz", **arrays)
+
+    def weights(seed):
+        graph = build_graph(read_architecture("mlp", ["classes=2"]), seed=seed)
+        save_graph(repository.root / "mine_weights.npz", graph)
+
+    images(1)
+    weights(1)
+    front = (sys.executable, "-m", "pipeline", "model=mlp", "model.classes=2", "data=arrays")
+    front += ("data.path=mine.npz", "training.weights=mine_weights.npz")
+    assert "build" in repository.touched(*front)
+    images(1)
+    weights(1)
+    assert repository.touched(*front) == ["inputs", "track"]
+    weights(2)
+    assert "build" in repository.touched(*front)
+    images(2)
+    touched = repository.touched(*front)
+    assert touched == ["inputs", "build", "transform", "quantize", "convert", "evaluate", "track"]
+    found = json.loads((repository.root / "artifacts/inputs/model.json").read_text())
+    assert list(found) == ["training.weights"]
+    # A sweep runs elsewhere, and finds the same files.
+    output = repository.run(*front[:3], "-m", *front[3:], "quantization.weight_bits=4,8")
+    assert "weight_bits=4: accuracy" in output

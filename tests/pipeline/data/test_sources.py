@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Calibration, Data
-from pipeline.data import calibration_samples, check_unchanged, fashion_mnist, load_data
+from pipeline.data import calibration_samples, fashion_mnist, fingerprint, load_data
 from pipeline.data import debian as debian_module
 from pipeline.errors import DataError
 
@@ -122,13 +122,13 @@ def test_missing_arrays_and_unknown_sources_are_refused(tmp_path):
         load_data(Data(name="cifar10"))
 
 
-def test_a_replaced_file_is_noticed(tmp_path, arrays):
+def test_only_files_of_the_user_have_a_fingerprint(tmp_path, arrays):
     options = save(tmp_path, arrays)
     digest = hashlib.sha256((tmp_path / "images.npz").read_bytes()).hexdigest()
-    check_unchanged(options, {"data_sha256": digest})
-    check_unchanged(Data(name="digits"), {})
-    with pytest.raises(DataError, match="has changed since the model was built"):
-        check_unchanged(options, {"data_sha256": "0"})
+    assert fingerprint(options) == digest
+    assert fingerprint(Data(name="digits")) is None
+    with pytest.raises(DataError, match="no file or folder 'none"):
+        fingerprint(Data(name="arrays", path="none.npz"))
 
 
 def test_calibration_takes_training_images():
@@ -224,3 +224,27 @@ def test_without_apt_the_cure_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(debian_module.shutil, "which", lambda name: None)
     with pytest.raises(DataError, match="no apt-get"):
         load_fashion(tmp_path)
+
+
+PLAN = """Reading package lists...
+Inst libpulse0 (16.1 Debian:12.15/oldstable [amd64])
+Inst espeak-ng (1.51 Debian:12.15/oldstable [amd64])
+Conf libpulse0 (16.1 Debian:12.15/oldstable [amd64])
+"""
+
+
+def test_a_package_comes_with_what_the_machine_lacks(monkeypatch):
+    """Libraries that every desktop has are lacking on servers: apt knows which."""
+
+    def plan(command, **options):
+        assert "--simulate" in command
+        return subprocess.CompletedProcess(command, 0, PLAN, "")
+
+    monkeypatch.setattr(debian_module.subprocess, "run", plan)
+    assert debian_module.with_missing("espeak-ng") == ("espeak-ng", "libpulse0")
+
+    def no_apt(command, **options):
+        raise FileNotFoundError(command[0])
+
+    monkeypatch.setattr(debian_module.subprocess, "run", no_apt)
+    assert debian_module.with_missing("espeak-ng") == ("espeak-ng",)

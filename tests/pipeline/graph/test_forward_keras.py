@@ -22,6 +22,10 @@ LAYERS = [
         ("Conv2DTranspose", {"filters": 3, "kernel_size": k, "strides": s, "padding": p})
         for k, s, p in ((3, 2, "same"), (4, 2, "same"), (2, 3, "valid"), (3, 2, "valid"))
     ),
+    *(
+        ("DepthwiseConv2DTranspose", {"kernel_size": k, "strides": s, "padding": p})
+        for k, s, p in ((3, 2, "same"), (4, 2, "same"), (2, 3, "valid"), ((3, 5), 2, "valid"))
+    ),
     ("Dense", {"units": 6}),
     ("BatchNormalization", {}),
     ("BatchNormalization", {"center": False, "scale": False, "epsilon": 0.01}),

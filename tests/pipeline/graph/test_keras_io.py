@@ -27,6 +27,7 @@ MODEL = {
                 "add_batchnorm": True,
             }
         },
+        {"DepthwiseConv2DTranspose": {"kernel_size": 3}},
         {"Conv2DTranspose": {"filters": 8, "kernel_size": 3, "strides": 2, "padding": "same"}},
         {"PReLU": {"name": "p", "shared_axes": [1, 2]}},
         {"Activation": {"name": "t", "activation": "tanh", "input": "p"}},
@@ -73,7 +74,9 @@ def test_names_are_accepted_by_keras_and_distinct():
 def test_layers_that_keras_lacks_are_refused():
     nodes = (
         make_node("input", "Input", (), {"shape": (4, 4, 2)}),
-        make_node("up", "DepthwiseConv2DTranspose", ("input",), {"kernel_size": 3}),
+        make_node(
+            "up", "DepthwiseConv2DTranspose", ("input",), {"kernel_size": 3, "strides": (1, 2)}
+        ),
     )
     with pytest.raises(ModelError, match=r"no such layer: up \(DepthwiseConv2DTranspose\)"):
         to_keras(Graph("g", nodes, "up"))
