@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import time
@@ -21,6 +22,8 @@ from pipeline.sweeps.stage_keys import stage_keys
 from pipeline.sweeps.sweep import Sweep
 from pipeline.workspace import StageFailed, StageRefused, make_workspace, reproduce, stages_done
 
+FRONT = os.getppid()
+"""Who started this process, as long as it lives."""
 SHARED = ("build", "transform", "quantize")
 """Stages that several points may need; the later ones are each point's own."""
 
@@ -49,7 +52,18 @@ def run_point(sweep: Sweep, values: Mapping, *, number: int, changed: Sequence[s
         if outcome is None or outcome.state == FAILED:
             outcome = _run(sweep, values, folder, number, changed)
             outcome.save(folder)
+    _end_with_front()
     return outcome
+
+
+def _end_with_front() -> None:
+    """End a worker whose front was ended by force: nobody takes its answers any more.
+
+    Left alone, it would wait for a place in the pipe to the front for ever.
+    """
+    is_worker = multiprocessing.current_process().name != "MainProcess"
+    if is_worker and os.getppid() != FRONT:
+        os._exit(1)
 
 
 def _run(sweep, values, folder, number, changed) -> Outcome:
