@@ -116,7 +116,10 @@ def test_a_server_that_is_killed_is_replaced(server, folder):
 def test_what_ends_the_front_ends_the_stage(tmp_path, kind):
     folder = make_folder(tmp_path / "folder", SLEEPER)
     code = (
-        "import os, sys; from pathlib import Path; from pipeline.dvc_server import DvcServer; "
+        "import os, signal, sys; from pathlib import Path; "
+        "from pipeline.dvc_server import DvcServer; "
+        # Tests that run in the background are deaf to it, and what they start as well.
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "DvcServer().run(['repro', '--quiet'], folder=sys.argv[1], environment=dict(os.environ), "
         "errors=Path(sys.argv[1]) / 'errors.log', watch=lambda: None)"
     )
@@ -128,5 +131,5 @@ def test_what_ends_the_front_ends_the_stage(tmp_path, kind):
     wait_for(lambda: (folder / "pid").is_file() and (folder / "pid").read_text())
     stage = int((folder / "pid").read_text())
     front.send_signal(kind)
-    front.wait()
+    front.wait(PATIENCE_SECONDS)
     wait_for(lambda: has_ended(stage))
