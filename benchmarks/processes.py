@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.nets import prepare
 
 OUTPUT = Path("docs/speed_processes.json")
+PARTS = ("quantize", "workers", "statistics", "start")
 QUANTIZEML = """\
 import os, sys
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -42,10 +43,16 @@ STARTS = {
 def run(command) -> dict[str, float]:
     """Run a command and return its CPU and wall seconds."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(command, check=True, env=_environment(), **silent)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"cpu": cpu, "wall": wall}
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a user: compiled modules are kept from start to start."""
+    return {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def in_turn(cases: dict, rounds: int) -> dict:
@@ -87,7 +94,9 @@ def workers(folder: Path, rounds: int, images: int) -> dict:
 
 
 def collecting(folder: Path, rounds: int) -> dict:
-    """Run the emulator with and without statistics, in this process."""
+    """Run the emulator with and without statistics, in this process, on one thread."""
+    from threadpoolctl import threadpool_limits
+
     from simulator import Program, simulate
     from simulator.plan import compile_program
     from simulator.statistics import Statistics
@@ -106,7 +115,8 @@ def collecting(folder: Path, rounds: int) -> dict:
         counted()
         for name, call in (("plain", plain), ("with statistics", counted)):
             cases[f"{backend}, {name}"] = lambda call=call: _timed(call)
-    return in_turn(cases, rounds)
+    with threadpool_limits(1):
+        return in_turn(cases, rounds)
 
 
 def starting(folder: Path, rounds: int) -> dict:
@@ -136,25 +146,32 @@ CROSSGRADE = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
 def main() -> None:
-    """Measure everything and write the figures."""
+    """Measure some parts, or all, and write the figures beside those of the other parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=10_000, help="for the workers")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    results = {}
-    with tempfile.TemporaryDirectory() as scratch:
+    few, rounds = min(options.rounds, 3), options.rounds
+    results = json.loads(OUTPUT.read_text(encoding="utf-8")) if OUTPUT.exists() else {}
+    small = prepare("ds_cnn", oracle=True)
+    if "quantize" in options.parts:
         print("quantizing akidanet 0.5 at 160, 256 images", flush=True)
         folder = prepare("akidanet05_160", oracle=True)
-        results["quantize"] = quantizing(folder, Path(scratch), min(options.rounds, 3))
-    small = prepare("ds_cnn", oracle=True)
-    print(f"{options.images} images of ds_cnn", flush=True)
-    results["workers"] = workers(small, min(options.rounds, 3), options.images)
-    for net in ("ds_cnn", "akidanet05_160", "mobilenet05_224"):
-        print(f"statistics of {net}", flush=True)
-        results[f"statistics {net}"] = collecting(prepare(net, oracle=True), options.rounds)
-    print("starting", flush=True)
-    results["start"] = starting(small, options.rounds)
+        with tempfile.TemporaryDirectory() as scratch:
+            results["quantize"] = quantizing(folder, Path(scratch), few)
+    if "workers" in options.parts:
+        print(f"{options.images} images of ds_cnn", flush=True)
+        results["workers"] = workers(small, few, options.images)
+    if "statistics" in options.parts:
+        for net in ("ds_cnn", "akidanet05_160", "mobilenet05_224"):
+            print(f"statistics of {net}", flush=True)
+            folder = prepare(net, oracle=True)
+            results[f"statistics {net}"] = collecting(folder, rounds)
+    if "start" in options.parts:
+        print("starting", flush=True)
+        results["start"] = starting(small, rounds)
     OUTPUT.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 

@@ -74,9 +74,9 @@ def command(
     from pipeline.files import write_bytes, write_json
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
-    from pipeline.migration.model_file import check_suffix, origin, read_float, write_float
     from pipeline.migration.page import page
     from pipeline.migration.read_back import read_back
+    from pipeline.model_file import check_suffix, origin, read_float, write_float
     from pipeline.transforms import Images
 
     source, out = Path(model), Path(output)

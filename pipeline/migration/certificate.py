@@ -17,7 +17,7 @@ from pipeline.files import read_json
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
-from pipeline.migration.model_file import origin, sha256
+from pipeline.model_file import origin, sha256
 
 KIND, FORMAT = "crossgrade certificate", 1
 NAME, PAGE = "certificate.json", "certificate.html"

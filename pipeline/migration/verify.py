@@ -12,7 +12,7 @@ from pipeline.data.array_file import load_array
 from pipeline.errors import CrossgradeError, DataError
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CLASSES, compare_outputs, equivalence, outputs_of
-from pipeline.migration.model_file import read_float, sha256
+from pipeline.model_file import read_float, sha256
 from pipeline.preparation.verification import random_images
 from pipeline.transforms.sequence import TOLERANCE
 
