@@ -37,7 +37,7 @@ def make_folder(folder, code):
     (folder / ".dvc").mkdir(parents=True)
     (folder / ".dvc/config").write_text("[core]\n no_scm = true\n analytics = false\n")
     (folder / "stage.py").write_text(code)
-    (folder / "dvc.yaml").write_text("stages: {only: {cmd: '"$INTERPRETER" stage.py'}}")
+    (folder / "dvc.yaml").write_text("stages: {only: {cmd: '\"$INTERPRETER\" stage.py'}}")
     return folder
 
 
@@ -96,7 +96,7 @@ def test_a_system_that_cannot_fork_runs_the_same(server, folder, monkeypatch):
 @needs_fork
 def test_a_call_that_is_killed_has_the_status_of_its_signal(server, tmp_path):
     folder = make_folder(tmp_path / "folder", "import os; os.kill(os.getppid(), 9)")
-    (folder / "dvc.yaml").write_text("stages: {only: {cmd: 'exec "$INTERPRETER" stage.py'}}")
+    (folder / "dvc.yaml").write_text("stages: {only: {cmd: 'exec \"$INTERPRETER\" stage.py'}}")
     assert call(server, folder)[0] == -signal.SIGKILL
     (folder / "stage.py").write_text("")
     assert call(server, folder) == (0, "")
