@@ -7,7 +7,6 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.transforms.activation_match import match_activation, matchable
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
 from pipeline.transforms.images import Images
@@ -24,9 +23,8 @@ def make_up(
     First comes the recalibration, without labels and in closed form: ``bn`` measures the moved
     batch norms and those behind them anew; ``ridge`` refits the linear layers behind, one after
     the other, to the outputs that they gave in `original`; ``bn_ridge`` measures the moved batch
-    norms, chooses their scales and shifts so that averages of activations go with the
-    activations of averages, then refits. The strategies ``distill`` and ``finetune`` train from
-    there, batch norms in inference mode.
+    norms, then refits. The strategies ``distill`` and ``finetune`` train from there, batch norms
+    in inference mode.
 
     Parameters
     ----------
@@ -51,12 +49,6 @@ def make_up(
         names = _batchnorms(graph, runs, behind=options.recalibrate == "bn")
         graph = measure_batchnorms(graph, names, samples)
         report["measured"] = names
-    if options.recalibrate == "bn_ridge":
-        report["matched"] = {}
-        for run in runs:
-            if matchable(original, run):
-                found = match_activation(graph, original, run, samples)
-                graph, report["matched"][run.activation] = found
     if options.recalibrate in ("ridge", "bn_ridge"):
         graph, report["refitted"] = _refit_all(graph, original, runs, samples)
     if options.strategy == "distill":

@@ -74,12 +74,10 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     inputs = _outputs(graph, node.inputs[0], images)
     wanted = _outputs(reference, name, images)
     rows = _features(node, inputs)
-    before = _features(node, _outputs(reference, reference.node(name).inputs[0], images))
     wanted = wanted.reshape(len(rows), -1)
     key = POINTWISE.get(node.op, "kernel")
     kernel = node.weights[key]
-    prior = _slopes(rows, before)[:, None] * kernel.reshape(-1, kernel.shape[-1])
-    weights, bias, penalty = fit_ridge(rows, wanted, prior)
+    weights, bias, penalty = fit_ridge(rows, wanted, kernel.reshape(-1, kernel.shape[-1]))
     if _gives_classes(graph, node) and wanted.shape[1] > 1:
         weights, bias = fit_classes(rows, wanted, weights, bias)
     residual = np.square(rows @ weights + bias - wanted).sum()
@@ -88,14 +86,6 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     node = node.with_weights(**{key: weights.reshape(kernel.shape).astype(np.float32)})
     new = _with_bias(graph, node, bias.astype(np.float32))
     return new, {"penalty": penalty, "residual": share}
-
-
-def _slopes(rows, before) -> np.ndarray:
-    """Return for each input what one unit of it stands for in units that it had before."""
-    rows = rows - rows.mean(0, dtype=np.float64)
-    products = (rows * (before - before.mean(0, dtype=np.float64))).sum(0)
-    squares = np.square(rows).sum(0)
-    return np.divide(products, squares, out=np.ones_like(products), where=squares > 0)
 
 
 def _gives_classes(graph, node):
