@@ -121,12 +121,6 @@ def _details(step) -> str:
         if "mean_steps" in found:
             text += f", moved by {found['mean_steps']:.2g} steps on average"
         lines.append(text)
-    for name, found in step.get("matched", {}).items():
-        correlation = found["correlation"]
-        lines.append(
-            f"{name}: its averages correlate by {correlation['after']:.3f} with what it gave"
-            f" ({correlation['before']:.3f} with the trained batch norm)"
-        )
     for name, found in step.get("refitted", {}).items():
         lines.append(f"{name}: refitted, {found['residual']:.2%} of its variance is left over")
     for key, text in (("clipped_share", "before"), ("clipped_share_after", "after")):
