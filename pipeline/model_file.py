@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -79,12 +78,3 @@ def _writer(suffix):
     from pipeline.exporters import save_keras2_h5, save_keras3
 
     return {".h5": save_keras2_h5, ".keras": save_keras3}[suffix]
-
-
-def sha256(path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

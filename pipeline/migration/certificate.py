@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.files import read_json
+from pipeline.files import file_sha256, read_json
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
-from pipeline.model_file import origin, sha256
+from pipeline.model_file import origin
 
 KIND, FORMAT = "crossgrade certificate", 1
 NAME, PAGE = "certificate.json", "certificate.html"
@@ -141,7 +141,7 @@ def array_sha256(array: np.ndarray) -> str:
 def _file(path, content, folder, graph: Graph) -> dict:
     return {
         "path": os.path.relpath(path, folder),
-        "sha256": sha256(content),
+        "sha256": file_sha256(content),
         "bytes": Path(content).stat().st_size,
         "model": graph.name,
         "layers": len(graph.nodes) - 1,

@@ -10,9 +10,10 @@ from pipeline.compatibility import check
 from pipeline.compatibility.report import COMPATIBLE
 from pipeline.data.array_file import load_array
 from pipeline.errors import CrossgradeError, DataError
+from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CLASSES, compare_outputs, equivalence, outputs_of
-from pipeline.model_file import read_float, sha256
+from pipeline.model_file import read_float
 from pipeline.preparation.verification import random_images
 from pipeline.transforms.sequence import TOLERANCE
 
@@ -91,7 +92,7 @@ def _file(key, path, wanted):
     what = f"{key} file {path}"
     if not path.is_file():
         return Finding(what=what, good=False, detail="no such file"), None
-    found = sha256(path)
+    found = file_sha256(path)
     detail = f"sha256 {found[:12]}..."
     if found != wanted:
         detail = f"sha256 {found[:12]}..., certified {wanted[:12]}...: another file"
