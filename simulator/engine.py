@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator.errors import ProgramError
 from simulator.plan import Plan, compile_program, fast_is_available
+from simulator.plan.workspace import Workspace
 from simulator.program import Program
 from simulator.statistics import Statistics, measure
 
@@ -79,7 +80,7 @@ def simulate(
     batch_size = batch_size or default_batch_size(program)
     plan = make_plan(program, backend, len(images))
     outputs = []
-    with plan.workspace() if plan is not None else nullcontext() as work:
+    with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
         run = _Run(program, plan, work, _Observers(probe, tally, statistics), memory)
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
@@ -203,9 +204,7 @@ class _Run:
             self.observers.saw(layer, self.steps.get(layer.name), value, self.work)
             for name in set(layer.inputs):
                 if self.last_use[name] == position:
-                    value = values.pop(name)
-                    if self.work is not None:
-                        self.work.give(value)
+                    self.work.give(values.pop(name))
         result = values[self.program.layers[-1].name]
         if self._is_whole(self.program.layers[-1]):
             self.work.give(result)
