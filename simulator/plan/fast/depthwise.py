@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from simulator.plan.fast.products import find_windows
+from simulator.plan.fast.products import copy_part, find_windows
 from simulator.plan.fast.vectors import (
     LANES,
     PAIRS,
@@ -147,7 +147,6 @@ def convolve_channels(
         count = min(block, total - first)
         find_windows(first, count, shape, steps, windows)
         find_windows(first, count, shape, out_steps, places)
-        windows[count : count + PIXELS] = windows[count - 1]
         for channel in range(0, channels, CHANNELS):
             start = channel // CHANNELS * depth
             columns = min(CHANNELS, channels - channel)
@@ -165,8 +164,5 @@ def convolve_channels(
                     scale, offset, low, high, over, cut, channel, rows,
                     scratch, inside, 0, 0, saturated,
                 )  # fmt: skip
-                for row in range(rows):
-                    place = places[window + row] + channel
-                    for column in range(columns):
-                        out[place + column] = scratch[row * CHANNELS + column]
+                copy_part(scratch, CHANNELS, rows, columns, out, places, window, channel)
     return saturated.sum()

@@ -11,7 +11,10 @@ from simulator.plan.fast.vectors import LANES
 
 @numba.njit(cache=True, nogil=True)
 def find_windows(first, count, shape, steps, table):
-    """Write where `count` windows from number `first` begin, in steps of image, row, column."""
+    """Write where `count` windows from number `first` begin, in steps of image, row, column.
+
+    The rest of the table repeats the last one: a tile reads whole rows, and drops what they give.
+    """
     height, width = shape
     image, rest = divmod(first, height * width)
     row, column = divmod(rest, width)
@@ -24,6 +27,16 @@ def find_windows(first, count, shape, steps, table):
             if row == height:
                 row = 0
                 image += 1
+    table[count:] = table[count - 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def copy_part(tile, width, rows, columns, out, places, place, first):
+    """Copy `rows` by `columns` of a tile `width` wide to ``places[place + row] + first``."""
+    for row in range(rows):
+        start = places[place + row] + first
+        for column in range(columns):
+            out[start + column] = tile[row * width + column]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -74,8 +87,6 @@ def convolve(
         count = min(block, total - first)
         find_windows(first, count, shape, steps, windows)
         find_windows(first, count, shape, out_steps, places)
-        # A tile's last rows repeat the last window; what they give is dropped.
-        windows[count : count + POSITIONS] = windows[count - 1]
         for filter_ in range(0, filters, FILTERS):
             start = filter_ // FILTERS * depth
             columns = min(FILTERS, filters - filter_)
@@ -93,10 +104,7 @@ def convolve(
                     scale, offset, low, high, over, cut, filter_, rows,
                     scratch, inside, 0, 0, saturated,
                 )  # fmt: skip
-                for row in range(rows):
-                    place = places[window + row] + filter_
-                    for column in range(columns):
-                        out[place + column] = scratch[row * FILTERS + column]
+                copy_part(scratch, FILTERS, rows, columns, out, places, window, filter_)
     return saturated.sum()
 
 
@@ -111,17 +119,16 @@ def sum_products(x, shape, steps, images, weights, piece, filters, block, out):
     for first in range(0, total, block):
         count = min(block, total - first)
         find_windows(first, count, shape, steps, windows)
-        windows[count : count + POSITIONS] = windows[count - 1]
+        places = np.arange(first, first + count) * filters
         for filter_ in range(0, filters, FILTERS):
             start = filter_ // FILTERS * depth
+            columns = min(FILTERS, filters - filter_)
             for window in range(0, count, POSITIONS):
                 tile_sums(
                     x, windows, window, weights, start, runs, run_step, pairs, sums, inside, 0, 0
                 )
-                for row in range(min(POSITIONS, count - window)):
-                    place = (first + window + row) * filters + filter_
-                    for column in range(min(FILTERS, filters - filter_)):
-                        out[place + column] = sums[row * FILTERS + column]
+                rows = min(POSITIONS, count - window)
+                copy_part(sums, FILTERS, rows, columns, out, places, window, filter_)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -146,7 +153,6 @@ def total_products(
     for first in range(0, images * positions, block):
         count = min(block, images * positions - first)
         find_windows(first, count, shape, steps, windows)
-        windows[count : count + POSITIONS] = windows[count - 1]
         for filter_ in range(0, filters, FILTERS):
             start = filter_ // FILTERS * depth
             for window in range(0, count, POSITIONS):
