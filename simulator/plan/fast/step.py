@@ -12,7 +12,7 @@ from simulator.plan.fast.factors import INT16, Factors
 from simulator.plan.fast.levels import Levels
 from simulator.plan.fast.pooling import max_pool
 from simulator.plan.fast.products import convolve, total_products
-from simulator.plan.fast.winograd import convolve_tiles, suits, transformed
+from simulator.plan.fast.winograd import convolve_tiles, transformed
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import Staircase
 from simulator.plan.workspace import Workspace
@@ -43,9 +43,10 @@ class FastStep:
         self.linear, self.border = linear, Border(output_shape)
         self.factors = Factors(linear, input_shape)
         self.loops = convolve_channels if self.factors.by_channel else convolve
-        if suits(linear, self.factors.shape, input_range):
+        points = transformed(linear, self.factors.shape, input_range)
+        if points is not None:
             self.path, self.loops = f"{self.path} winograd", convolve_tiles
-            self.factors.weights = layout.winograd_panels(transformed(linear.weights))
+            self.factors.weights = layout.winograd_panels(points)
             self.factors.piece = input_shape[2] // 2
         self.pool = linear.pool_size is not None
         self.low, self.high = stairs.low, stairs.high.astype(np.int16)

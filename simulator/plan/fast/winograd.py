@@ -3,9 +3,9 @@
 A tile of 4 by 4 inputs d and a kernel g give 2 by 2 outputs ``A' [(G g G') * (B' d B)] A`` (Lavin
 and Gray, 2016), summed over the channels before A is applied. G has halves, so here both its sides
 are doubled and the outputs are divided by 4: whole numbers throughout, and exact. Transformed
-inputs are below 4 * max|d| and transformed kernels at most 9 * max|g|, which `suits` checks against
-16 bits; sums may wrap around 2**32 on the way, since four times a sum, which is what comes out, is
-below 2**31.
+inputs are below 4 * max|d| and transformed kernels at most 9 * max|g|, which `transformed` checks
+against 16 bits; sums may wrap around 2**32 on the way, since four times a sum, which is what comes
+out, is below 2**31.
 """
 
 from __future__ import annotations
@@ -39,20 +39,19 @@ KERNEL = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
 """Twice G."""
 
 
-def transformed(weights: np.ndarray) -> np.ndarray:
-    """Return four times ``G g G'`` of integers (3, 3, channels, filters): (4, 4, ...)."""
-    return np.einsum("ia,abcf,jb->ijcf", KERNEL, weights, KERNEL)
+def transformed(linear, sums_shape, input_range) -> np.ndarray | None:
+    """Return four times ``G g G'`` of a layer's weights, integers (4, 4, channels, filters).
 
-
-def suits(linear, sums_shape, input_range) -> bool:
-    """Say whether a layer can be computed so: whole tiles, and factors of 16 bits."""
+    None where the layer cannot be computed so: it needs whole tiles, and factors of 16 bits.
+    """
     kh, kw, channels, filters = linear.weights.shape
     plain = linear.kind == "conv" and (kh, kw) == (3, 3) and linear.strides == (1, 1)
     whole = not (sums_shape[0] % 2 or sums_shape[1] % 2 or channels % CHUNK or filters % FILTERS)
     if not (plain and whole):
-        return False
-    largest = max(4 * max(map(abs, input_range)), int(np.abs(transformed(linear.weights)).max()))
-    return largest < 1 << 15
+        return None
+    points = np.einsum("ia,abcf,jb->ijcf", KERNEL, linear.weights, KERNEL)
+    largest = max(4 * max(map(abs, input_range)), int(np.abs(points).max()))
+    return points if largest < 1 << 15 else None
 
 
 @intrinsic
