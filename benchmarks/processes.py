@@ -83,14 +83,43 @@ def quantizing(folder: Path, scratch: Path, rounds: int) -> dict:
 
 
 def workers(folder: Path, rounds: int, images: int) -> dict:
-    """Run the emulator and the float model over many images, with one worker process and two."""
+    """Run the emulator and the float model over many images, with one worker and with two.
+
+    Two runs of half of the images, each for itself at the same time, show what two processes can
+    reach on this machine at all.
+    """
     cases = {}
     for backend in ("numpy", "fast"):
-        for count in (1, 2):
-            command = [sys.executable, "-m", "benchmarks.shards", str(folder), backend]
-            command += [str(count), str(images)]
-            cases[f"{backend}, {count} worker{'s' * (count > 1)}"] = lambda c=command: run(c)
+        kinds = {"1 worker": [1], "2 workers": [2], "2 runs of half of them": [1, 1]}
+        for name, runs in kinds.items():
+            share = images // len(runs)
+            commands = [
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.shards",
+                    str(folder),
+                    backend,
+                    str(n),
+                    str(share),
+                ]
+                for n in runs
+            ]
+            cases[f"{backend}, {name}"] = lambda commands=commands: _together(commands)
     return in_turn(cases, rounds)
+
+
+def _together(commands) -> dict[str, float]:
+    """Return the CPU seconds of all commands and the wall seconds of the slowest, as they print."""
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=_environment())
+        for command in commands
+    ]
+    figures = [json.loads(process.communicate()[0]) for process in started]
+    return {
+        "cpu": sum(figure["cpu"] for figure in figures),
+        "wall": max(figure["wall"] for figure in figures),
+    }
 
 
 def collecting(folder: Path, rounds: int) -> dict:

@@ -1,9 +1,14 @@
-"""Run a network over many images: ``python -m benchmarks.shards FOLDER BACKEND WORKERS IMAGES``."""
+"""Run a network over many images: ``python -m benchmarks.shards FOLDER BACKEND WORKERS IMAGES``.
+
+Prints the CPU and wall seconds of the run, the start of further workers included.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
 from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -27,7 +32,10 @@ def main() -> None:
         backend=backend,
     )
     images = np.resize(np.load(folder / "images.npy"), (count, *program.input_shape))
+    wall, cpu = time.perf_counter(), sum(os.times()[:4])
     run_shards(work, images, workers=workers)
+    wall, cpu = time.perf_counter() - wall, sum(os.times()[:4]) - cpu
+    print(json.dumps({"cpu": cpu, "wall": wall}))
 
 
 if __name__ == "__main__":

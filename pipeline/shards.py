@@ -26,7 +26,7 @@ from simulator.statistics import Statistics
 
 ENGINES = {"processes": "pipeline.shards_processes", "ray": "pipeline.shards_ray"}
 """Engine to its module, which has ``run(work, images, workers, progress)``."""
-CHUNK_BATCHES = 4
+CHUNK_BATCHES = 2
 SETTINGS = ("batch_size", "classes", "backend")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 """Environment of a worker: the workers are the parallelism."""

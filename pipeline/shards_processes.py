@@ -26,44 +26,68 @@ class WorkerStopped(CrossgradeError):
 def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
     """Yield the answers of each chunk as they come, then the counts of each worker.
 
-    The images reach the workers through a file that all of them read.
+    This process is one of the workers. The images reach the others through a file that all of
+    them read; each takes the next chunk when it is done with one.
 
     Raises
     ------
     WorkerStopped
         Saying which worker, and why as far as it is known.
     """
-    chunks = list(enumerate(work.chunks(len(images))))
+    from threadpoolctl import threadpool_limits
+
+    chunks = work.chunks(len(images))
     context = multiprocessing.get_context("spawn")
-    processes = {}
-    with tempfile.TemporaryDirectory() as folder:
+    taken, processes = context.Value("q", 0), {}
+    share = len(images) // workers
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         work.save(folder)
+        stored = images
         if not isinstance(images, StoredImages):
             np.save(Path(folder) / IMAGES, images)
-            images = StoredImages(Path(folder) / IMAGES)
+            stored = StoredImages(Path(folder) / IMAGES)
         try:
             with _environment(ONE_THREAD):
-                for first in range(min(workers, len(chunks))):
+                for _ in range(min(workers, len(chunks)) - 1):
                     receive, send = context.Pipe(duplex=False)
-                    share = (send, folder, images, chunks[first::workers])
-                    process = context.Process(target=_serve, args=share, daemon=True)
+                    target = (send, folder, stored, share, chunks, taken)
+                    process = context.Process(target=_serve, args=target, daemon=True)
                     process.start()
                     send.close()
                     processes[receive] = process
-            yield from _results(dict(processes))
+            waiting = dict(processes)
+            runner = Runner(work, share)
+            for index in _take(taken, len(chunks)):
+                start, stop = chunks[index]
+                yield "chunk", index, runner.run(images[start:stop])
+                yield from _results(waiting, timeout=0)
+            yield "counts", 0, runner.statistics.counts()
+            yield from _results(waiting, timeout=None)
         finally:
             for process in processes.values():
                 process.terminate()
                 process.join()
 
 
-def _results(processes: dict) -> Iterator[tuple]:
-    while processes:
-        for pipe in wait(list(processes)):
+def _take(taken, count: int) -> Iterator[int]:
+    """Yield the numbers that no other worker has taken."""
+    while True:
+        with taken.get_lock():
+            index = taken.value
+            taken.value += 1
+        if index >= count:
+            return
+        yield index
+
+
+def _results(waiting: dict, timeout: float | None) -> Iterator[tuple]:
+    """Yield what other workers have sent, until the next takes longer; forget those done."""
+    while waiting and (ready := wait(list(waiting), timeout)):
+        for pipe in ready:
             try:
                 result = pipe.recv()
             except EOFError:
-                process = processes[pipe]
+                process = waiting[pipe]
                 process.join()
                 raise WorkerStopped(
                     f"evaluate.workers: a worker ended with status {process.exitcode}; if memory "
@@ -71,17 +95,17 @@ def _results(processes: dict) -> Iterator[tuple]:
                 ) from None
             if result[0] == "refused":
                 raise WorkerStopped(result[2])
-            yield result
             if result[0] == "counts":
-                del processes[pipe]
+                del waiting[pipe]
+            yield result
 
 
-def _serve(pipe, folder: str, images: StoredImages, chunks) -> None:
-    """Run a worker's share of the chunks."""
-    share = sum(stop - start for _, (start, stop) in chunks)
-    runner = Runner(Work.load(folder), share)
+def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -> None:
+    """Be one more worker."""
     try:
-        for index, (start, stop) in chunks:
+        runner = Runner(Work.load(folder), share)
+        for index in _take(taken, len(chunks)):
+            start, stop = chunks[index]
             pipe.send(("chunk", index, runner.run(images[start:stop])))
         pipe.send(("counts", 0, runner.statistics.counts()))
     except ValueError as error:  # the base of this package's errors and the simulator's

@@ -51,6 +51,7 @@ LATE = {
         "pipeline/image_reader.py",
         "pipeline/training.py",
     },
+    "threadpoolctl": {"pipeline/shards_processes.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.

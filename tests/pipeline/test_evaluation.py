@@ -1,11 +1,14 @@
 """Evaluation: the figures, checked by hand on a tiny program."""
 
+import os
+import signal
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pipeline import shards_processes
 from pipeline.accuracy import accuracy, check_accuracy_drop, classify
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.confusion import confusion_matrix, draw_confusion
@@ -19,7 +22,7 @@ from pipeline.quantization.quantize import quantize
 from pipeline.shards import Work, run_shards
 from pipeline.shards_processes import WorkerStopped
 from pipeline.targets import convert
-from simulator import simulate
+from simulator import ProgramError, simulate
 
 MODEL = {
     "name": "tiny",
@@ -80,7 +83,7 @@ def test_workers_change_nothing(case, workers):
     many = evaluate(program, graph, data, Evaluate(batch_size=1, workers=workers), seen.append)
     assert many.metrics == one.metrics and many.layers == one.layers
     np.testing.assert_array_equal(many.predictions, one.predictions)
-    assert sum(seen) == 20 and len(seen) == 5
+    assert sum(seen) == 20 and len(seen) == 10
 
 
 def test_energy_is_counted_in_operations_of_eight_bits(case):
@@ -100,11 +103,29 @@ def test_energy_is_counted_in_operations_of_eight_bits(case):
 
 
 @pytest.mark.slow
-def test_a_refusal_in_a_worker_is_told(case):
+def test_a_refusal_in_a_worker_is_told(case, monkeypatch):
     program, graph, data = case
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
+    images = data.x_test[:, :5]
+    with pytest.raises(ProgramError, match="images have shape"):
+        run_shards(work, images, workers=2)
+    # The process that was started finds out when this one takes no image.
+    monkeypatch.setattr(shards_processes, "_take", lambda taken, count: iter(()))
     with pytest.raises(WorkerStopped, match="images have shape"):
-        run_shards(work, data.x_test[:, :5], workers=2)
+        run_shards(work, images, workers=2)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_told(case, monkeypatch):
+    program, graph, data = case
+    work = Work(program=program, graph=graph, batch_size=1, classes=True)
+    monkeypatch.setattr(shards_processes, "_serve", _die)
+    with pytest.raises(WorkerStopped, match="a worker ended with status -9; if memory"):
+        run_shards(work, data.x_test, workers=2)
+
+
+def _die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_programs_with_state_are_not_shared(case, monkeypatch):
