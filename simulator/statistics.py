@@ -116,4 +116,6 @@ def measure(output: np.ndarray) -> tuple[int, float, float]:
     """Return how many values are 0, the smallest and the largest."""
     # Floats are told from 0 much faster than they are counted.
     values = output != 0 if output.dtype.kind == "f" else output
-    return output.size - int(np.count_nonzero(values)), output.min().item(), output.max().item()
+    # The ufuncs themselves: most outputs measured here are small, and min() takes twice as long.
+    low, high = (ufunc.reduce(output, axis=None) for ufunc in (np.minimum, np.maximum))
+    return output.size - int(np.count_nonzero(values)), low.item(), high.item()

@@ -17,40 +17,47 @@ MOST = 30_000
 
 
 @intrinsic
-def look(typing, flat, start, vectors, zeros, low, high):
+def look(typing, flat, start, rows, step, vectors, zeros, low, high):
     """Count the zeros and follow the extremes of some vectors, lane by lane.
 
     Parameters
     ----------
     flat : int16 (size,)
-    start, vectors : int64
-        From where, and how many vectors of `VALUES`; at least one.
+    start, rows, step, vectors : int64
+        From where, in how many rows that begin `step` values apart, and how many vectors of
+        `VALUES` in each; at least one. All together at most `MOST`.
     zeros, low, high : int16 (VALUES,)
         Updated.
     """
-    arguments = (flat, types.int64, types.int64, zeros, low, high)
-    names = ("flat", "start", "vectors", "zeros", "low", "high")
+    index = types.int64
+    arguments = (flat, index, index, index, index, zeros, low, high)
+    names = ("flat", "start", "rows", "step", "vectors", "zeros", "low", "high")
 
     def generate(context, builder, signature, values):
         use = Arguments(context, builder, signature, values, names)
-        first = use.at("flat", use.start)
         none = ir.Constant(PAIRS, [0] * VALUES)
 
-        def vector(position, state):
-            zeros, low, high = state
-            place = builder.gep(first, [builder.mul(position, number(VALUES))])
-            value = load(builder, place, PAIRS)
-            # A comparison is -1 where it holds.
-            zero = builder.sext(builder.icmp_signed("==", value, none), PAIRS)
-            return [
-                builder.sub(zeros, zero),
-                builder.select(builder.icmp_signed("<", value, low), value, low),
-                builder.select(builder.icmp_signed(">", value, high), value, high),
-            ]
+        def row(position, state):
+            offset = builder.mul(position, use.step)
+            first = use.at("flat", builder.add(use.start, offset))
+
+            def vector(position, state):
+                zeros, low, high = state
+                place = builder.gep(first, [builder.mul(position, number(VALUES))])
+                value = load(builder, place, PAIRS)
+                # A comparison is -1 where it holds.
+                zero = builder.sext(builder.icmp_signed("==", value, none), PAIRS)
+                return [
+                    builder.sub(zeros, zero),
+                    builder.select(builder.icmp_signed("<", value, low), value, low),
+                    builder.select(builder.icmp_signed(">", value, high), value, high),
+                ]
+
+            return loop(builder, use.vectors, state, vector)
 
         kept = ("zeros", "low", "high")
         state = [load(builder, getattr(use, name), PAIRS) for name in kept]
-        for name, value in zip(kept, loop(builder, use.vectors, state, vector), strict=True):
+        for name, value in zip(kept, loop(builder, use.rows, state, row), strict=True):
             store(builder, value, getattr(use, name))
         return context.get_dummy_value()
 
@@ -74,17 +81,22 @@ def measure(flat, images, rows, length, steps):
     low, high, looked = 32767, -32768, 0
     vectors = length // VALUES
     for image in range(images):
-        for row in range(rows):
-            start = image * steps[0] + row * steps[1]
-            for first in range(0, vectors, MOST):
-                count = min(MOST, vectors - first)
-                if looked + count > MOST:
+        start = image * steps[0]
+        for first in range(0, vectors, MOST):
+            count = min(MOST, vectors - first)
+            for row in range(0, rows, MOST // count):
+                lines = min(MOST // count, rows - row)
+                if looked + lines * count > MOST:
                     zeros, looked = zeros + lane_zeros.sum(), 0
                     lane_zeros[:] = 0
-                look(flat, start + first * VALUES, count, lane_zeros, lane_low, lane_high)
-                looked += count
-            for place in range(start + vectors * VALUES, start + length):
-                value = flat[place]
+                place = start + row * steps[1] + first * VALUES
+                look(flat, place, lines, steps[1], count, lane_zeros, lane_low, lane_high)
+                looked += lines * count
+        if vectors * VALUES == length:
+            continue
+        for row in range(rows):
+            for place in range(vectors * VALUES, length):
+                value = flat[start + row * steps[1] + place]
                 zeros += value == 0
                 low, high = min(low, value), max(high, value)
     zeros += lane_zeros.sum()
