@@ -132,11 +132,12 @@ def test_a_batchnorm_behind_takes_the_bias_and_otherwise_the_layer_gets_one():
     assert new.parameters == graph.parameters + 4
 
 
-def test_a_refit_to_the_layer_itself_changes_nothing():
+def test_a_refit_to_the_layer_itself_changes_next_to_nothing():
     graph = model(*HEADS["convolution"])
     new, report = refit(graph, graph, "head", images())
-    assert report["residual"] < 1e-9
-    assert distance(new, graph) < 1e-4
+    # For the rounding to come, weights are a little smaller than the least squares.
+    assert report["residual"] < 1e-5
+    assert distance(new, graph) < 1e-2 * forward(graph, images()).std()
 
 
 def test_every_branch_is_refitted_or_none():
