@@ -63,7 +63,7 @@ def make_up(
     if options.recalibrate in ("ridge", "bn_ridge"):
         graph, report["refitted"] = _refit_all(graph, original, runs, more)
     if options.strategy == "distill":
-        graph, report["loss"] = _distill(graph, original, options, samples)
+        graph, report["loss"] = _distill(graph, original, options, samples, images.progress)
     if options.strategy == "finetune":
         graph, report["loss"] = _finetune(graph, options, images)
     return graph, report
@@ -102,12 +102,12 @@ def _linear_behind(graph, poolings) -> list[str]:
     return [node.name for node in graph.nodes if node.name in reached and is_linear(node)]
 
 
-def _distill(graph, original, options, samples):
+def _distill(graph, original, options, samples, progress):
     """Train towards the outputs of the original model."""
     from pipeline.training import before_softmax, tune
 
     targets = forward(before_softmax(original), samples)
-    tuned, history = tune(graph, samples, targets, options, seed=options.seed)
+    tuned, history = tune(graph, samples, targets, options, seed=options.seed, progress=progress)
     return tuned, history["loss"]
 
 
@@ -121,5 +121,7 @@ def _finetune(graph, options, images):
             " or recalibrate=bn_ridge, which need none"
         )
     labels = np.asarray(images.labels)
-    tuned, history = tune(graph, images.images, labels, options, seed=options.seed)
+    tuned, history = tune(
+        graph, images.images, labels, options, seed=options.seed, progress=images.progress
+    )
     return tuned, history["loss"]

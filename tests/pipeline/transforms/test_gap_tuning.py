@@ -188,5 +188,9 @@ def test_distillation_and_finetuning_come_nearer():
         for key in old.weights:
             np.testing.assert_array_equal(old.weights[key], new.weights[key])
     settings = options("finetune", "bn", learning_rate=0.003)
-    result = gap_after_relu(graph, settings, Images(images=images(), labels=labels))
+    told = []
+    known = Images(images=images(), labels=labels, progress=lambda *epoch: told.append(epoch))
+    result = gap_after_relu(graph, settings, known)
     assert result.details["loss"][-1] < result.details["loss"][0]
+    assert [(epoch, epochs) for epoch, epochs, _ in told] == [(n, 8) for n in range(1, 9)]
+    assert [metrics["loss"] for *_, metrics in told] == result.details["loss"]
