@@ -26,7 +26,7 @@ def make_up(
     batch norms and those behind them anew; ``ridge`` refits the linear layers behind, one after
     the other, to the outputs that they gave in `original`; ``bn_ridge`` measures the moved batch
     norms, chooses their scales and shifts so that averages of activations go with the
-    activations of averages, then refits. Both see every image moved by a pixel as well, and count
+    activations of averages, then refits. Refits see every image moved by a pixel as well, and count
     on 8 bits. The strategies ``distill`` and ``finetune`` train from there, batch norms in
     inference mode.
 
@@ -63,7 +63,7 @@ def make_up(
     if options.recalibrate in ("ridge", "bn_ridge"):
         graph, report["refitted"] = _refit_all(graph, original, runs, more)
     if options.strategy == "distill":
-        graph, report["loss"] = _distill(graph, original, options, samples, images.progress)
+        graph, report["loss"] = _distill(graph, original, options, more, images.progress)
     if options.strategy == "finetune":
         graph, report["loss"] = _finetune(graph, options, images)
     return graph, report

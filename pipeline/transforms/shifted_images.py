@@ -37,19 +37,17 @@ class ShiftedImages:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, key: slice) -> np.ndarray:
-        """Return some neighbours as an array."""
-        start, stop, _ = key.indices(len(self))
-        copies = len(self._moves)
-        first = start // copies
-        originals = np.asarray(self._images[first : -(-stop // copies)])
-        moved = np.stack([self._moved(originals, move) for move in self._moves], 1)
-        moved = moved.reshape(-1, *self.shape[1:])
-        return moved[start - first * copies : stop - first * copies]
+    def __getitem__(self, key) -> np.ndarray:
+        """Return some as an array: ``images[10:20]`` or ``images[[3, 1, 4]]``."""
+        places = np.arange(len(self))[key]
+        found = np.array(self._images[places // len(self._moves)])
+        for number, move in enumerate(self._moves):
+            if move is not None:
+                chosen = places % len(self._moves) == number
+                found[chosen] = self._moved(found[chosen], *move)
+        return found
 
-    def _moved(self, images, move):
-        if move is None:
-            return images
-        axis, way = move
+    @staticmethod
+    def _moved(images, axis, way):
         places = np.clip(np.arange(images.shape[axis]) + way, 0, images.shape[axis] - 1)
         return images.take(places, axis)

@@ -22,6 +22,7 @@ def test_each_image_is_followed_by_its_copies():
 def test_slices_are_those_of_the_whole(start, stop):
     more = ShiftedImages(np.arange(2 * 3 * 3 * 1).reshape(2, 3, 3, 1))
     np.testing.assert_array_equal(more[start:stop], more[:][start:stop])
+    np.testing.assert_array_equal(more[[7, 0, 3, 7]], more[:][[7, 0, 3, 7]])
 
 
 def test_axes_of_one_pixel_stay():
