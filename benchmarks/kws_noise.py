@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 
 import numpy as np
 
@@ -32,7 +31,6 @@ WANTED = 0.95
 SEEDS = (0, 1)
 HELD_BACK = SEEN[::5]
 TRAINING = Training(epochs=12, batch_size=50)
-QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 class Remembering:
@@ -44,8 +42,6 @@ class Remembering:
 
 def main() -> None:
     """Print the accuracies, and what follows from them."""
-    for name, value in QUIET_TENSORFLOW.items():
-        os.environ.setdefault(name, value)
     synthesizer = Remembering(find_synthesizer(cache_folder()))
     training, validation = split(make_jobs("train", CLIPS))
     logging.info("%d clips to train on, %d of voices held back", len(training), len(validation))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +29,6 @@ from pipeline.training import train
 from pipeline.transforms import apply
 
 UPGRADE = ("unfuse_separable", "gap_after_relu")
-QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +127,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    for name, value in QUIET_TENSORFLOW.items():
-        os.environ.setdefault(name, value)
     rows = []
     for case in CASES:
         if options.only in case.name:

@@ -1,4 +1,4 @@
-"""Keep what native libraries print while they are loaded off the user's screen."""
+"""Load TensorFlow without what it prints, and with results that other machines give as well."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDERR = 2
+SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+"""Its notices at run time, and kernels whose results depend on the machine; a user's own hold."""
 
 
 @contextmanager
 def notices_hidden() -> Iterator[None]:
     """Discard what is written to the error output, unless the block fails.
 
-    TensorFlow's libraries print before their log level can be set; Python cannot see it, so the
+    TensorFlow's libraries print before their log level is read; Python cannot see it, so the
     file descriptor itself is turned aside.
     """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     sys.stderr.flush()
     screen = os.dup(STDERR)
     with tempfile.TemporaryFile() as aside:

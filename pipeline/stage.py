@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from pipeline.epochs import epoch_line
 from pipeline.errors import CrossgradeError
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
@@ -36,3 +37,8 @@ def run(name: str, function: Callable[[], None]) -> None:
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"{name}: interrupted; {str(stop) or 'nothing was written'}\n")
         sys.exit(INTERRUPTED)
+
+
+def log_epoch(epoch: int, epochs: int, metrics) -> None:
+    """Tell of one epoch of a training, as a `pipeline.epochs.Progress`."""
+    logging.info(epoch_line(epoch, epochs, metrics))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pipeline.data import Images, choose
+from pipeline.epochs import Progress
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
@@ -31,7 +31,7 @@ def train(
     options: Any = None,
     *,
     seed: int = 0,
-    progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Graph, History]:
     """Return `graph` with trained weights, and the course of the training.
 
@@ -51,8 +51,7 @@ def train(
     options : pipeline.config.Training
     seed : int
         Of the order of images, of dropout, and of the images kept back.
-    progress : function of (epoch, epochs, metrics)
-        Called after each epoch; epochs count from 1.
+    progress : Progress, optional
 
     Returns
     -------
@@ -126,6 +125,7 @@ def tune(
     options: Any,
     *,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[Graph, History]:
     """Return `graph` trained further with its batch norms and dropouts in inference mode.
 
@@ -140,6 +140,7 @@ def tune(
     options : object with ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
     seed : int
         Of the order of images.
+    progress : Progress, optional
 
     Returns
     -------
@@ -155,8 +156,9 @@ def tune(
     targets = _targets(graph, images, targets, "tuning")
     if options.epochs == 0:
         return graph, {"loss": []}
-    import keras
-    import tensorflow as tf
+    with notices_hidden():
+        import keras
+        import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -182,6 +184,8 @@ def tune(
         ]
         losses = [float(step(images[part], targets[part])) * len(part) for part in parts]
         history.append(sum(losses) / len(images))
+        if progress:
+            progress(len(history), options.epochs, {"loss": history[-1]})
     tuned = from_keras_weights(trunk, model)
     weights = {node.name: node for node in tuned.nodes}
     keras.backend.clear_session()

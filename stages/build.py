@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 from pipeline.accuracy import score
 from pipeline.config import load
@@ -22,18 +21,13 @@ from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
 from pipeline.model_source import source_graph
 from pipeline.pretrained import take_weights
-from pipeline.stage import run
+from pipeline.stage import log_epoch, run
 from pipeline.training import train
 from pipeline.training_curve import draw_curve, write_curve
-
-# Its start-up notices, and kernels whose results depend on the machine.
-QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 def main() -> None:
     """Build, train, measure."""
-    for name, value in QUIET_TENSORFLOW.items():
-        os.environ.setdefault(name, value)
     config = load()
     graph, notes = source_graph(config.model, seed=config.seed)
     for note in notes:
@@ -44,10 +38,6 @@ def main() -> None:
             logging.info(line)
     data = load_data(config.data)
     logging.info("%s: %s parameters", graph.name, f"{graph.parameters:,}")
-
-    def progress(epoch, epochs, metrics):
-        logging.info("epoch %d/%d %s", epoch, epochs, _format(metrics))
-
     graph, history = train(
         graph,
         data.x_train,
@@ -56,7 +46,7 @@ def main() -> None:
         data.y_test,
         config.training,
         seed=config.seed,
-        progress=progress,
+        progress=log_epoch,
     )
     metrics = {
         **score(graph, data.x_test, data.y_test),
@@ -72,10 +62,6 @@ def main() -> None:
     write_json(metrics_path("build"), metrics)
     name = next(iter(metrics))
     logging.info("float %s %.4f", name.replace("_", " "), metrics[name])
-
-
-def _format(metrics):
-    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pipeline.config import load
 from pipeline.data import load_data
 from pipeline.files import GRAPH, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph, save_graph
-from pipeline.stage import run
+from pipeline.stage import log_epoch, run
 from pipeline.transforms import Images, apply
 
 
@@ -24,6 +24,7 @@ def main() -> None:
         labels=data.y_train,
         test_images=None if data.is_regression else data.x_test,
         test_labels=None if data.is_regression else data.y_test,
+        progress=log_epoch,
     )
     transformed, report = apply(graph, config.transforms, samples, images)
     scored = [change for change in report.values() if "accuracy_after" in change]

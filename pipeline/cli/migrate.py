@@ -70,6 +70,7 @@ def command(
     carried over is refused, all of it at once, and nothing is written.
     """
     from pipeline.config.sections import Gap, Transforms
+    from pipeline.epochs import epoch_line
     from pipeline.errors import ConfigError
     from pipeline.files import write_bytes, write_json
     from pipeline.migration import make_certificate, migrate
@@ -103,6 +104,7 @@ def command(
         labels=chosen[1],
         test_images=images if classes is not None else None,
         test_labels=classes,
+        progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
     )
     migration = migrate(graph, target, images, options, labels=classes, calibration=known)
 

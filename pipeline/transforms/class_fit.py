@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import numpy as np
 
-TEMPERATURE = 2.0
-PENALTY = 3e-4
-"""Of leaving the starting weights, in units of each input's variance, per image."""
-STEPS = 100
+PENALTY = 0.2
+"""Of leaving the starting weights, in units of each input's variance: as much as a fifth of
+an image says, so that few images change little."""
+STEPS = 500
 
 
 def fit_classes(
-    inputs: np.ndarray, logits: np.ndarray, weights: np.ndarray, bias: np.ndarray
+    inputs: np.ndarray,
+    logits: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    noise: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weights and bias nearer to the classes of `logits`.
 
-    Minimises the Kullback-Leibler divergence of the softened probabilities, plus a penalty for
-    leaving the given weights. Each step minimises a quadratic bound of this convex function
-    (Boehning 1992), so that none makes it worse; the bound's matrix is the same for all steps.
+    Minimises the Kullback-Leibler divergence of the probabilities, plus what noise on the inputs
+    adds to it in second order, plus a penalty for leaving the given weights: a convex function.
 
     Parameters
     ----------
@@ -29,22 +32,45 @@ def fit_classes(
         Wanted, before softmax.
     weights : array of shape (inputs, classes)
     bias : array of shape (classes,)
+    noise : array of shape (inputs,), optional
+        Variance that each input will have besides its own.
     """
-    x = np.concatenate([inputs, np.ones((len(inputs), 1))], 1, dtype=np.float64)
-    start = np.concatenate([weights, bias[None]], dtype=np.float64)
-    scale = x.var(0)
-    scale[-1] = 1
-    penalty = PENALTY * len(x) * scale
-    bound = x.T @ x / (2 * TEMPERATURE**2) + np.diag(penalty + 1e-9 * len(x))
-    step = np.linalg.inv(bound)
-    wanted, fitted = _softened(np.asarray(logits, np.float64)), start
-    for _ in range(STEPS):
-        slope = x.T @ (_softened(x @ fitted) - wanted) / TEMPERATURE
-        fitted = fitted - step @ (slope + penalty[:, None] * (fitted - start))
-    return fitted[:-1], fitted[-1]
+    from scipy.optimize import minimize
+
+    mean, spread = inputs.mean(0, dtype=np.float64), inputs.std(0, dtype=np.float64)
+    # An input that never varies keeps its weights.
+    varies = spread > 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    units = np.where(varies, (inputs - mean) / np.where(varies, spread, 1), 0)
+    x = np.concatenate([units, np.ones((len(units), 1))], 1, dtype=np.float64)
+    scale = np.where(varies, spread, 1)[:, None]
+    start = np.concatenate([weights * scale, (bias + mean @ weights)[None]], dtype=np.float64)
+    wanted = _probabilities(np.asarray(logits, np.float64))
+    spared = np.zeros(len(weights)) if noise is None else noise * varies / scale[:, 0] ** 2
+    # The curvature of the divergence along a logit is p (1 - p).
+    curvature = np.sum(wanted * (1 - wanted), axis=0)
+    damping = np.append(spared, 0)[:, None] * curvature
+
+    def divergence(flat):
+        fitted = flat.reshape(start.shape)
+        outputs = x @ fitted
+        outputs -= outputs.max(1, keepdims=True)
+        powers = np.exp(outputs)
+        totals = powers.sum(1, keepdims=True)
+        moved = fitted - start
+        # The entropy of what is wanted is left out: it is constant.
+        loss = np.sum(wanted * (np.log(totals) - outputs))
+        loss += np.sum(damping * fitted**2 + PENALTY * moved**2) / 2
+        slope = x.T @ (powers / totals - wanted) + damping * fitted + PENALTY * moved
+        return loss, slope.ravel()
+
+    found = minimize(
+        divergence, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}
+    )
+    fitted = found.x.reshape(start.shape)
+    fitted[:-1] /= scale
+    return fitted[:-1], fitted[-1] - mean @ fitted[:-1]
 
 
-def _softened(logits):
-    logits = (logits - logits.max(1, keepdims=True)) / TEMPERATURE
-    powers = np.exp(logits)
+def _probabilities(logits):
+    powers = np.exp(logits - logits.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)

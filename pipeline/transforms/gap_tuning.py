@@ -7,10 +7,12 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.transforms.activation_match import match_activation, matchable
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
 from pipeline.transforms.images import Images
 from pipeline.transforms.refit import is_linear, linear_layers, refit
+from pipeline.transforms.shifted_images import ShiftedImages
 
 RECALIBRATIONS = ("none", "bn", "ridge", "bn_ridge")
 
@@ -20,11 +22,13 @@ def make_up(
 ) -> tuple[Graph, dict]:
     """Return the relocated `graph` brought back towards `original`, and a report.
 
-    First comes the recalibration, without labels and in closed form: ``bn`` measures the moved
+    First comes the recalibration, without labels and without training: ``bn`` measures the moved
     batch norms and those behind them anew; ``ridge`` refits the linear layers behind, one after
     the other, to the outputs that they gave in `original`; ``bn_ridge`` measures the moved batch
-    norms, then refits. The strategies ``distill`` and ``finetune`` train from there, batch norms
-    in inference mode.
+    norms, chooses their scales and shifts so that averages of activations go with the
+    activations of averages, then refits. Refits see every image moved by a pixel as well, and count
+    on 8 bits. The strategies ``distill`` and ``finetune`` train from there, batch norms in
+    inference mode.
 
     Parameters
     ----------
@@ -49,10 +53,17 @@ def make_up(
         names = _batchnorms(graph, runs, behind=options.recalibrate == "bn")
         graph = measure_batchnorms(graph, names, samples)
         report["measured"] = names
+    more = ShiftedImages(samples)
+    if options.recalibrate == "bn_ridge":
+        report["matched"] = {}
+        for run in runs:
+            if matchable(original, run):
+                found = match_activation(graph, original, run, more)
+                graph, report["matched"][run.activation] = found
     if options.recalibrate in ("ridge", "bn_ridge"):
-        graph, report["refitted"] = _refit_all(graph, original, runs, samples)
+        graph, report["refitted"] = _refit_all(graph, original, runs, more)
     if options.strategy == "distill":
-        graph, report["loss"] = _distill(graph, original, options, samples)
+        graph, report["loss"] = _distill(graph, original, options, more, images.progress)
     if options.strategy == "finetune":
         graph, report["loss"] = _finetune(graph, options, images)
     return graph, report
@@ -91,12 +102,12 @@ def _linear_behind(graph, poolings) -> list[str]:
     return [node.name for node in graph.nodes if node.name in reached and is_linear(node)]
 
 
-def _distill(graph, original, options, samples):
+def _distill(graph, original, options, samples, progress):
     """Train towards the outputs of the original model."""
     from pipeline.training import before_softmax, tune
 
     targets = forward(before_softmax(original), samples)
-    tuned, history = tune(graph, samples, targets, options, seed=options.seed)
+    tuned, history = tune(graph, samples, targets, options, seed=options.seed, progress=progress)
     return tuned, history["loss"]
 
 
@@ -110,5 +121,7 @@ def _finetune(graph, options, images):
             " or recalibrate=bn_ridge, which need none"
         )
     labels = np.asarray(images.labels)
-    tuned, history = tune(graph, images.images, labels, options, seed=options.seed)
+    tuned, history = tune(
+        graph, images.images, labels, options, seed=options.seed, progress=images.progress
+    )
     return tuned, history["loss"]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.epochs import Progress
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Images:
@@ -20,12 +22,15 @@ class Images:
     test_images : array of shape (m, height, width, channels), or None
     test_labels : int64 array of shape (m,), or None
         Together they make the accuracies of the report.
+    progress : Progress, optional
+        Where a model is trained on the images.
     """
 
     images: np.ndarray
     labels: np.ndarray | None = None
     test_images: np.ndarray | None = None
     test_labels: np.ndarray | None = None
+    progress: Progress | None = None
 
     @property
     def has_test(self) -> bool:

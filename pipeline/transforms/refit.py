@@ -6,12 +6,14 @@ import numpy as np
 
 from pipeline.graph.build import make_node
 from pipeline.graph.float_kernels import pad, windows
-from pipeline.graph.forward import forward, run_node
+from pipeline.graph.forward import run_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.shapes import same_padding
 from pipeline.transforms.class_fit import fit_classes
+from pipeline.transforms.outputs import outputs
 from pipeline.transforms.ridge import fit_ridge
+from pipeline.transforms.rounding_noise import rounding_noise
 
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
 PASSED = ("Dropout", "Flatten", "Reshape", "DepthwiseConv2D", "BatchNormalization")
@@ -51,6 +53,9 @@ def linear_layers(graph: Graph, name: str) -> list[str]:
 def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tuple[Graph, dict]:
     """Return `graph` with the layer `name` fitted to its outputs in `reference`.
 
+    The fit counts on 8 bits: weights that only float inputs or float weights could bear cost more
+    than they gain.
+
     A separable layer keeps its depthwise kernel, its pointwise one is fitted. A layer without a
     bias gets one, unless the batch norm behind it can take it. A last Dense layer is fitted
     further, to the class probabilities.
@@ -71,15 +76,18 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
         ``penalty``, and ``residual``: the share of the outputs' variance that is left over.
     """
     node = graph.node(name)
-    inputs = _outputs(graph, node.inputs[0], images)
-    wanted = _outputs(reference, name, images)
-    rows = _features(node, inputs)
+    (inputs,) = outputs(graph, [node.inputs[0]], images)
+    before, wanted = outputs(reference, [reference.node(name).inputs[0], name], images)
+    rows, before = _features(node, inputs), _features(node, before)
     wanted = wanted.reshape(len(rows), -1)
     key = POINTWISE.get(node.op, "kernel")
     kernel = node.weights[key]
-    weights, bias, penalty = fit_ridge(rows, wanted, kernel.reshape(-1, kernel.shape[-1]))
+    prior = _slopes(rows, before)[:, None] * kernel.reshape(-1, kernel.shape[-1])
+    largest = np.abs(rows).max()
+    noise = rounding_noise(largest, rows.mean(0, dtype=np.float64), rows.var(0, dtype=np.float64))
+    weights, bias, penalty = fit_ridge(rows, wanted, prior, noise)
     if _gives_classes(graph, node) and wanted.shape[1] > 1:
-        weights, bias = fit_classes(rows, wanted, weights, bias)
+        weights, bias = fit_classes(rows, wanted, weights, bias, noise)
     residual = np.square(rows @ weights + bias - wanted).sum()
     spread = np.square(wanted - wanted.mean(0)).sum()
     share = float(residual / spread) if spread else 0.0
@@ -88,22 +96,19 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     return new, {"penalty": penalty, "residual": share}
 
 
+def _slopes(rows, before) -> np.ndarray:
+    """Return for each input what one unit of it stands for in units that it had before."""
+    rows = rows - rows.mean(0, dtype=np.float64)
+    products = (rows * (before - before.mean(0, dtype=np.float64))).sum(0)
+    squares = np.square(rows).sum(0)
+    return np.divide(products, squares, out=np.ones_like(products), where=squares > 0)
+
+
 def _gives_classes(graph, node):
     """Return whether a Dense layer's outputs are the model's, up to a softmax."""
     readers = graph.consumers(node)
     softmax = len(readers) == 1 and readers[0].op == "Softmax" and readers[0].name == graph.output
     return node.op == "Dense" and (node.name == graph.output or softmax)
-
-
-def _outputs(graph, name, images):
-    parts = []
-
-    def probe(node, values):
-        if node == name:
-            parts.append(values)
-
-    forward(graph, images, probe=probe)
-    return np.concatenate(parts)
 
 
 def _features(node: Node, x: np.ndarray) -> np.ndarray:

@@ -9,19 +9,22 @@ PENALTIES = np.logspace(-8, 2, 41)
 
 
 def fit_ridge(
-    inputs: np.ndarray, wanted: np.ndarray, prior: np.ndarray
+    inputs: np.ndarray, wanted: np.ndarray, prior: np.ndarray, noise: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return (weights, bias, penalty) of the best linear map from `inputs` to `wanted`.
 
-    The weights W minimise ``|X W + b - Y|^2 + penalty |W - prior|^2``. The penalty is the one of
-    `PENALTIES` with the least generalised cross-validation error, so that few samples keep the
-    weights near the prior and inputs that never vary keep it exactly.
+    The weights W minimise ``|X W + b - Y|^2 + penalty |W - prior|^2``, the first term as expected
+    where noise will be added to the inputs. The penalty is the one of `PENALTIES` with the least
+    generalised cross-validation error, so that few samples keep the weights near the prior and
+    inputs that never vary keep it exactly.
 
     Parameters
     ----------
     inputs : array of shape (n, inputs)
     wanted : array of shape (n, outputs)
     prior : array of shape (inputs, outputs)
+    noise : array of shape (inputs,), optional
+        Variance that each input will have besides its own.
 
     Returns
     -------
@@ -31,8 +34,12 @@ def fit_ridge(
     """
     x, y = np.asarray(inputs, np.float64), np.asarray(wanted, np.float64)
     prior = np.asarray(prior, np.float64)
-    x_mean, y_mean = x.mean(0), y.mean(0)
+    count, x_mean, y_mean = len(x), x.mean(0), y.mean(0)
     x, y = x - x_mean, y - y_mean
+    if noise is not None and x.any():
+        # Noise is what rows that want nothing of one input each would add.
+        x = np.concatenate([x, np.diag(np.sqrt(count * noise))])
+        y = np.concatenate([y, np.zeros_like(prior)])
     left = y - x @ prior
     # Variances of the principal axes and, along them, what the prior leaves to be explained.
     variances, axes = np.linalg.eigh(x.T @ x)
@@ -47,7 +54,7 @@ def fit_ridge(
         damped = variances + penalty
         residual = total - np.sum(energy * (variances + 2 * penalty) / damped**2)
         # One degree of freedom is the mean's.
-        freedom = len(x) - 1 - np.sum(variances / damped)
+        freedom = count - 1 - np.sum(variances / damped)
         errors.append(max(residual, 0) / freedom**2 if freedom > 1 else np.inf)
     penalty = PENALTIES[int(np.argmin(errors))] * scale
     weights = prior + axes @ (along / (variances + penalty)[:, None])

@@ -132,11 +132,12 @@ def test_a_batchnorm_behind_takes_the_bias_and_otherwise_the_layer_gets_one():
     assert new.parameters == graph.parameters + 4
 
 
-def test_a_refit_to_the_layer_itself_changes_nothing():
+def test_a_refit_to_the_layer_itself_changes_next_to_nothing():
     graph = model(*HEADS["convolution"])
     new, report = refit(graph, graph, "head", images())
-    assert report["residual"] < 1e-9
-    assert distance(new, graph) < 1e-4
+    # For the rounding to come, weights are a little smaller than the least squares.
+    assert report["residual"] < 1e-5
+    assert distance(new, graph) < 1e-2 * forward(graph, images()).std()
 
 
 def test_every_branch_is_refitted_or_none():
@@ -187,5 +188,9 @@ def test_distillation_and_finetuning_come_nearer():
         for key in old.weights:
             np.testing.assert_array_equal(old.weights[key], new.weights[key])
     settings = options("finetune", "bn", learning_rate=0.003)
-    result = gap_after_relu(graph, settings, Images(images=images(), labels=labels))
+    told = []
+    known = Images(images=images(), labels=labels, progress=lambda *epoch: told.append(epoch))
+    result = gap_after_relu(graph, settings, known)
     assert result.details["loss"][-1] < result.details["loss"][0]
+    assert [(epoch, epochs) for epoch, epochs, _ in told] == [(n, 8) for n in range(1, 9)]
+    assert [metrics["loss"] for *_, metrics in told] == result.details["loss"]

@@ -45,3 +45,24 @@ def test_fewer_samples_than_inputs_do_not_memorise_noise():
     least, *_ = np.linalg.lstsq(x, wanted, rcond=None)
     fitted = np.square(test @ weights + bias - test @ prior).mean()
     assert fitted < 0.3 * np.square(test @ least - test @ prior).mean()
+
+
+def test_noise_to_come_is_fitted_for():
+    rng = np.random.default_rng(0)
+    common, detail = rng.normal(size=(2, 500, 1))
+    # A small difference tells the detail exactly, a third input tells it about.
+    x = np.concatenate([common, common + 0.05 * detail, detail + 0.3 * draw(5, 500, 1)], 1)
+    noise = np.array([0.01, 0.01, 0])
+    noisy = x + rng.normal(size=x.shape) * np.sqrt(noise)
+    zero = np.zeros((3, 1))
+    plain, bias, _ = fit_ridge(x, detail, zero)
+    kept, kept_bias, _ = fit_ridge(x, detail, zero, noise)
+    lost = np.square(noisy @ plain + bias - detail).mean()
+    assert np.square(noisy @ kept + kept_bias - detail).mean() < 0.1 * lost
+    # What is minimised is the expected error: least squares over many noisy copies come close.
+    many = np.concatenate([x + draw(seed, 500, 3) * np.sqrt(noise) for seed in range(200)])
+    many -= many.mean(0)
+    wanted = np.tile(detail - detail.mean(), (200, 1))
+    least, *_ = np.linalg.lstsq(many, wanted, rcond=None)
+    best, found = (np.square(many @ weights - wanted).mean() for weights in (least, kept))
+    assert best <= found < 1.02 * best
