@@ -218,7 +218,7 @@ which is what 4-bit models usually need: losses of several points are what comes
 
 These are single runs on small test splits: accuracies of 360 to 2,000 images have standard errors
 of half a point to a point, so differences of that size mean nothing. On another kind of processor
-training rounds differently and ends in other weights: figures at 4 bits have moved by two points.
+training rounds differently and ends in other weights: figures at 4 bits have moved by three points.
 The spoken digits are synthetic; how loud their noise is was chosen on training voices
 (`benchmarks.kws_noise`).
 

@@ -1,6 +1,11 @@
 """The errors that a user's input can cause; commands and stages print them in one line."""
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error of another library says, in one line."""
+    return " ".join(str(error).split())
+
+
 class CrossgradeError(ValueError):
     """Base class: the message names the object, what was found, what is allowed, what to do."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.errors import ConfigError, CrossgradeError
+from pipeline.errors import ConfigError, CrossgradeError, one_line
 from pipeline.record import Record
 
 EXPERIMENT = "crossgrade"
@@ -154,7 +154,7 @@ def _open(store: str, root) -> Iterator[tuple]:
         client = MlflowClient(tracking_uri=store)
         yield client, _experiment(client, store, root)
     except MlflowException as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         kind = StoreUnavailable if remote else ConfigError
         raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
     except ImportError as error:

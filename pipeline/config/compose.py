@@ -42,7 +42,7 @@ def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
         with initialize_config_dir(str(folder), version_base="1.3"):
             return plain(hydra_compose("config", overrides=overrides))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(_message(error)) from error
 
 
 def plain(composed) -> dict:
@@ -79,7 +79,7 @@ def check_front(overrides: Sequence[str], folder) -> None:
             parser.parse_override(override)
         except HydraException as error:
             raise ConfigError(
-                f"'{override}': Hydra cannot read it ({one_line(error)}); write name=value,value"
+                f"'{override}': Hydra cannot read it ({_message(error)}); write name=value,value"
             ) from error
         if override.lstrip("+~").startswith("hydra"):
             mine.append(override)
@@ -88,10 +88,10 @@ def check_front(overrides: Sequence[str], folder) -> None:
             compose("config", overrides=mine, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         extra = EXTRAS if "Could not find 'hydra/" in str(error) else ""
-        raise ConfigError(f"{one_line(error)}{extra}") from error
+        raise ConfigError(f"{_message(error)}{extra}") from error
 
 
-def one_line(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """Return the message of a Hydra or OmegaConf error in one line, the known choices included."""
     texts = [str(error).partition("Config search path")[0]]
     if error.__cause__ is not None and str(error).startswith("Error merging"):

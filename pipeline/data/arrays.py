@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.data.stored_images import Images, StoredImages
-from pipeline.errors import DataError
+from pipeline.errors import DataError, one_line
 from pipeline.files import file_sha256
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
@@ -68,7 +68,7 @@ def _folder(path: Path) -> dict[str, Images]:
             large = name.startswith("x") and file.stat().st_size > store.LARGE
             arrays[name] = StoredImages(file) if large else np.load(file, allow_pickle=False)
         except DAMAGED as error:
-            raise DataError(f"{file}: not a readable .npy array ({_one_line(error)})") from error
+            raise DataError(f"{file}: not a readable .npy array ({one_line(error)})") from error
     return arrays
 
 
@@ -87,7 +87,7 @@ def _archive(path: Path) -> dict[str, Images]:
     except DataError:
         raise
     except DAMAGED as error:
-        reason = _one_line(error)
+        reason = one_line(error)
         raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
     return arrays
 
@@ -105,10 +105,6 @@ def _refuse_missing(path: Path, names: set[str]) -> None:
     if missing:
         held = ", ".join(sorted(names)) or "nothing"
         raise DataError(f"{path}: lacks {', '.join(missing)}; it holds {held}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _origin(path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from pipeline.data.dataset import Dataset
-from pipeline.errors import DataError
+from pipeline.errors import DataError, one_line
 from pipeline.native_notices import notices_hidden
 
 LICENCES = {
@@ -39,7 +39,7 @@ def load(options) -> Dataset:
         # is a fault of ours.
         if type(error) is not Exception and not isinstance(error, DAMAGED):
             raise
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DataError(
             f"keras:{name}: Keras could not fetch or read it ({reason}); it needs a network the"
             " first time; choose data=digits or data=fashion_mnist without one"

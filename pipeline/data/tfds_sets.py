@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
-from pipeline.errors import DataError
+from pipeline.errors import DataError, one_line
 from pipeline.native_notices import notices_hidden
 
 SPLITS = ("train", "test")
@@ -48,7 +48,7 @@ def load(options) -> Dataset:
         )
     except (ValueError, OSError, KeyError) as error:
         # It goes on to list every set that it knows.
-        reason = " ".join(str(error).split()).partition(" Available datasets")[0][:300]
+        reason = one_line(error).partition(" Available datasets")[0][:300]
         raise DataError(
             f"data.name: '{options.name}' cannot be had ({reason}); it needs pairs of image and"
             " label, the splits train and test, and a network the first time"

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, one_line
 from pipeline.graph.parameters import PARAMETERS
 
 ZOO = Path("conf") / "model"
@@ -54,7 +54,7 @@ def read_architecture(model: str, parameters: Sequence[str] = ()) -> dict[str, A
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ModelError(f"{path}: not readable as YAML: {reason}") from error
     if isinstance(values, dict) and isinstance(values.get("model"), dict):
         values = values["model"]

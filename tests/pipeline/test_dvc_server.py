@@ -4,15 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from pipeline.dvc_server import AVAILABLE, DvcServer
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 needs_fork = pytest.mark.skipif(not AVAILABLE, reason="this system cannot fork")
-PATIENCE_SECONDS = 60
 SLEEPER = """
 import os, pathlib, time
 pathlib.Path("pid").write_text(str(os.getpid()))
@@ -54,13 +53,6 @@ def call(server, folder, *arguments, **options):
         **options,
     )
     return status, (folder / "errors.log").read_text()
-
-
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.05)
 
 
 def has_ended(pid):

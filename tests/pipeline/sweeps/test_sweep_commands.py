@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
@@ -16,13 +15,13 @@ from pipeline.files import PROGRAM
 from pipeline.tracking import EXPERIMENT, OUTCOME
 from pipeline.workspace import KEEP_PARAMS
 from tests.repository import FRONT, Repository
+from tests.waiting import wait_for
 
 # MLflow's database layer uses what the next version deprecates.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 SWEEP = (*FRONT, "-m", "transforms=none", "quantization=both_w4a4")
 CROSSGRADE = (sys.executable, "-c", "from pipeline.cli import main; main()")
-DEADLINE = 240
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +34,6 @@ def table(repository, sweep=-1):
     folder = sorted((repository.root / "multirun").iterdir())[sweep]
     with (folder / "pareto.csv").open(newline="") as file:
         return folder, list(csv.DictReader(file))
-
-
-def wait_for(condition):
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.2)
 
 
 def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository):
