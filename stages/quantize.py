@@ -17,12 +17,20 @@ def main() -> None:
     """Calibrate and quantize."""
     config = load()
     graph = load_graph(TRANSFORMED)
-    samples = calibration_samples(load_data(config.data), config.quantization.calibration)
+    options = config.quantization.calibration
+    samples = calibration_samples(load_data(config.data), options)
+    count = options.samples if samples is None else len(samples)
+    if count < options.samples:
+        logging.info(
+            "calibrating on all %d training images; quantization.calibration.samples is %d",
+            count,
+            options.samples,
+        )
     quantized = quantize(graph, samples, config.quantization)
     for note in quantized.notes:
         logging.warning(note)
     metrics = {
-        "calibration_images": config.quantization.calibration.samples,
+        "calibration_images": count,
         "nodes": len(quantized.nodes),
         "notes": list(quantized.notes),
     }

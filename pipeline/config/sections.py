@@ -173,7 +173,9 @@ class Calibration:
     ----------
     source : {"data", "random"}
         Training images, or uniform noise.
-    samples, batch_size, epochs : int
+    samples : int
+        At most; a set of fewer training images gives all of them.
+    batch_size, epochs : int
     seed : int
         Chooses the training images, or the noise.
     """

@@ -138,8 +138,7 @@ def test_calibration_takes_training_images():
     known = {image.tobytes() for image in data.x_train}
     assert all(image.tobytes() in known for image in samples)
     assert calibration_samples(data, Calibration(source="random")) is None
-    with pytest.raises(DataError, match="found 21; digits has 20 training images"):
-        calibration_samples(data, Calibration(samples=21))
+    assert len(calibration_samples(data, Calibration(samples=21))) == 20
 
 
 def package(files):
