@@ -52,6 +52,8 @@ class Factors:
     linear : Linear
         Of kind "conv" or "dense", or the first part of "depthwise" and "separable".
     input_shape : (height, width, channels)
+    points : array, optional
+        Kernels in Winograd's form, of a layer that `simulator.plan.fast.winograd` computes.
 
     Attributes
     ----------
@@ -61,7 +63,7 @@ class Factors:
 
     bordered = False
 
-    def __init__(self, linear: Linear, input_shape):
+    def __init__(self, linear: Linear, input_shape, points: np.ndarray | None = None):
         self.linear, self.window = linear, Window(linear, input_shape)
         self.shape, self.channels = self.window.sums_shape, input_shape[2]
         self.filters = linear.weights.shape[3]
@@ -76,6 +78,9 @@ class Factors:
             self.piece, flat = (1, 0), linear.weights.reshape(1, -1, linear.weights.shape[3])
             self.image = math.prod(input_shape)
             self.steps = (self.image, 0, 0)
+        elif points is not None:
+            self.piece, self.slack = channels // 2, 0
+            self.weights = layout.winograd_panels(points)
         elif self.by_channel:
             self.taps, self.weights = layout.tap_pairs(linear.weights[..., 0], row)
             self.slack = CHANNELS if channels % CHANNELS else 0
@@ -84,7 +89,7 @@ class Factors:
             # Rows of a 1-wide kernel over a 1-wide input are neighbours: one run.
             if kw * channels == row:
                 self.piece, flat = (1, 0), flat.reshape(1, -1, flat.shape[2])
-        if not self.by_channel:
+        if points is None and not self.by_channel:
             self.weights, pairs = layout.panels(flat)
             self.piece, self.slack = (*self.piece, pairs), flat.shape[1] % 2
         fresh = max(1, 2 * min(math.prod(linear.strides) * channels, self.image))

@@ -15,6 +15,7 @@ from simulator.plan.fast.products import convolve, total_products
 from simulator.plan.fast.winograd import convolve_tiles, transformed
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import Staircase
+from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 
 
@@ -41,13 +42,11 @@ class FastStep:
         self, linear: Linear, stairs: Staircase, integers, input_shape, output_shape, input_range
     ):
         self.linear, self.border = linear, Border(output_shape)
-        self.factors = Factors(linear, input_shape)
+        points = transformed(linear, Window(linear, input_shape).sums_shape, input_range)
+        self.factors = Factors(linear, input_shape, points)
         self.loops = convolve_channels if self.factors.by_channel else convolve
-        points = transformed(linear, self.factors.shape, input_range)
         if points is not None:
             self.path, self.loops = f"{self.path} winograd", convolve_tiles
-            self.factors.weights = layout.winograd_panels(points)
-            self.factors.piece = input_shape[2] // 2
         self.pool = linear.pool_size is not None
         self.low, self.high = stairs.low, stairs.high.astype(np.int16)
         self.mixing = None
