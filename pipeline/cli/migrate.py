@@ -77,6 +77,7 @@ def command(
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
     from pipeline.migration.read_back import read_back
+    from pipeline.migration.recovery import compare_recovery, recovery_sentence
     from pipeline.model_file import check_suffix, origin, read_float, write_float
     from pipeline.transforms import Images
 
@@ -106,6 +107,10 @@ def command(
         test_labels=classes,
         progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
     )
+    recovery = None
+    if tool is not None:
+        recovery = compare_recovery(source, graph, images)
+        click.echo(f"recovered model: {recovery_sentence(recovery)}")
     migration = migrate(graph, target, images, options, labels=classes, calibration=known)
 
     def accept(path) -> None:
@@ -114,7 +119,13 @@ def command(
             images, source=calibration, seed=SEED, labels=classes, folder=folder
         )
         certificate = make_certificate(
-            migration, model=source, output=out, written=path, folder=folder, samples=known
+            migration,
+            model=source,
+            output=out,
+            written=path,
+            folder=folder,
+            samples=known,
+            recovery=recovery,
         )
         # The model takes its name last, so that there never is one without a certificate.
         write_json(folder / NAME, certificate)

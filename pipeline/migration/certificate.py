@@ -29,7 +29,14 @@ SENTENCES = {
 
 
 def make_certificate(
-    migration: Migration, *, model, output, folder, samples: dict, written=None
+    migration: Migration,
+    *,
+    model,
+    output,
+    folder,
+    samples: dict,
+    recovery: dict | None = None,
+    written=None,
 ) -> dict:
     """Return the certificate as JSON values.
 
@@ -42,6 +49,8 @@ def make_certificate(
         Where the certificate will lie; file names are kept relative to it.
     samples : dict
         What the models were compared on, see `describe_samples`.
+    recovery : dict, optional
+        What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
     written : path-like, optional
         Where the output's content lies while it is not yet called `output`.
     """
@@ -58,6 +67,7 @@ def make_certificate(
         "input": {
             **_file(model, model, folder, migration.before),
             "quantized_by": origin(model),
+            "recovery": recovery,
         },
         "output": _file(output, written or output, folder, migration.after),
         "samples": samples,

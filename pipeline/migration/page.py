@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from pipeline.migration.page_style import STYLE
+from pipeline.migration.recovery import recovery_sentence
 
 CLASS_NAMES = {"exact": "good", "float noise": "good", "approximate": "warn"}
 VERDICTS = {"compatible": "good", "compatible after migrate": "warn", "incompatible": "bad"}
@@ -190,7 +191,7 @@ def _files(content) -> str:
     rows = [
         (
             f"<b>{key}</b>",
-            escape(content[key]["path"]) + _origin(content[key].get("quantized_by")),
+            escape(content[key]["path"]) + _origin(content[key]),
             f"{content[key]['bytes']:,}",
             f"<code>{content[key]['sha256']}</code>",
         )
@@ -207,8 +208,12 @@ def _files(content) -> str:
     )
 
 
-def _origin(tool) -> str:
-    return f" <small>quantized by {escape(tool)}, float model recovered</small>" if tool else ""
+def _origin(file: dict) -> str:
+    if not file.get("quantized_by"):
+        return ""
+    told = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""
+    text = f"quantized by {file['quantized_by']}, float model recovered{told}"
+    return f" <small>{escape(text)}</small>"
 
 
 def _footer(content) -> str:
