@@ -66,5 +66,6 @@ results: $(READY) ## train, carry and quantize several models; writes docs/resul
 bench: $(READY) ## compare the speed with other tools (needs .[bench]; an hour); writes docs/speed.md
 	@python -m benchmarks.speed
 	@python -m benchmarks.processes
+	@python -m benchmarks.layers
 	@python -m benchmarks.growth
 	@python -m benchmarks.speed_page

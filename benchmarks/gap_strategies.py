@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.accuracy import classify
+from pipeline.accuracy import accuracy, classify
 from pipeline.config import Data, Gap, Quantization, Training, Transforms
 from pipeline.data import load_data
 from pipeline.graph.architecture import build_graph
@@ -194,14 +194,16 @@ def main() -> None:
         start = next(iter(found.values()))[1]["accuracy_before"]
         rows.append([case.name, *(f"{score:.3f}" for score in (start, *scores))])
         if arguments.emulate:
-            chip = [emulate(new, data, arguments.emulate) for new, _ in found.values()]
-            emulated.append([case.name, "", *(f"{score:.3f}" for score in chip)])
+            few = slice(arguments.emulate)
+            chip = [accuracy(graph, data.x_test[few], data.y_test[few])]
+            chip += [emulate(new, data, arguments.emulate) for new, _ in found.values()]
+            emulated.append([case.name, *(f"{score:.3f}" for score in chip)])
     rows.append(["**mean**", *_means(rows)])
     print(f"Accuracy in float on {len(data.x_test)} test images of {data.name}:\n")
     print(table(["model (head, activation)", "1.0", *arguments.strategies], rows))
     if emulated:
         print(f"\nThe same at 8/8/8 on the emulator of Akida 2.0, {arguments.emulate} images:\n")
-        print(table(["model (head, activation)", "1.0", *arguments.strategies], emulated))
+        print(table(["model (head, activation)", "1.0, float", *arguments.strategies], emulated))
     print("\nAccuracy lost in points, and what it costs:\n")
     print(summary(results))
 

@@ -192,12 +192,12 @@ def main() -> None:
             results["quantize"] = quantizing(folder, Path(scratch), few)
     if "workers" in options.parts:
         print(f"{options.images} images of ds_cnn", flush=True)
-        results["workers"] = workers(small, few, options.images)
+        results["workers"] = workers(small, rounds, options.images)
     if "statistics" in options.parts:
         for net in ("ds_cnn", "akidanet05_160", "mobilenet05_224"):
             print(f"statistics of {net}", flush=True)
             folder = prepare(net, oracle=True)
-            results[f"statistics {net}"] = collecting(folder, rounds)
+            results[f"statistics {net}"] = collecting(folder, 3 * rounds)
     if "start" in options.parts:
         print("starting", flush=True)
         results["start"] = starting(small, rounds)
