@@ -171,8 +171,8 @@ bytes; products of bytes (`vpmaddubsw`) would saturate. On a processor without V
 32 products a cycle and core (100 GMAC/s at 3.1 GHz), twice what float32 has; pointwise convolutions
 reach about two thirds of it here. One cannot be four times as fast as a float emulation that keeps
 its units busy. Convolutions of 3 by 3 with whole tiles go below that bound by Winograd's
-F(2x2, 3x3), in whole numbers. On NumPy, the product is BLAS's float32, and what remains are passes over memory that
-cannot be joined.
+F(2x2, 3x3), in whole numbers. On NumPy, the product is BLAS's float32, and what remains are passes
+over memory that cannot be joined.
 
 `crossgrade summary --plan` shows each layer's path and proof.
 """

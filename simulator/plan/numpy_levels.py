@@ -136,7 +136,8 @@ class RecheckedLevels:
             levels.reshape(-1)[again] = np.minimum(exact, bounds.high[again % width])
         if counting:
             beyond = np.count_nonzero(np.greater(levels, self.high, out=doubtful))
-            beyond += np.count_nonzero(np.less(levels, self.bounds.low, out=doubtful))
+            if self.wide_low < self.low:
+                beyond += np.count_nonzero(np.less(levels, self.bounds.low, out=doubtful))
             if beyond:
                 tally("output", int(beyond))
                 self.bounds.clip(levels)
