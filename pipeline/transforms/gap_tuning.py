@@ -13,8 +13,10 @@ from pipeline.transforms.gap_runs import Run
 from pipeline.transforms.images import Images
 from pipeline.transforms.refit import is_linear, linear_layers, refit
 from pipeline.transforms.shifted_images import ShiftedImages
+from pipeline.transforms.tail import tails, with_tail
 
 RECALIBRATIONS = ("none", "bn", "ridge", "bn_ridge")
+REFITTED = ("ridge", "bn_ridge")
 
 
 def make_up(
@@ -49,23 +51,35 @@ def make_up(
     """
     samples = images.drawn(options.samples, options.seed)
     report: dict = {"recalibrate": options.recalibrate, "samples": len(samples)}
-    if options.recalibrate in ("bn", "bn_ridge"):
-        names = _batchnorms(graph, runs, behind=options.recalibrate == "bn")
-        graph = measure_batchnorms(graph, names, samples)
-        report["measured"] = names
     more = ShiftedImages(samples)
-    if options.recalibrate == "bn_ridge":
-        report["matched"] = {}
-        for run in runs:
-            if matchable(original, run):
-                found = match_activation(graph, original, run, more)
-                graph, report["matched"][run.activation] = found
-    if options.recalibrate in ("ridge", "bn_ridge"):
-        graph, report["refitted"] = _refit_all(graph, original, runs, more)
+    if options.recalibrate != "none":
+        source = original.node(runs[0].pooling).inputs[0]
+        wanted = more if options.recalibrate in REFITTED else samples
+        with tails((graph, original), source, wanted) as ((part, reference), seen):
+            plain = seen[:: len(seen) // len(samples)]
+            part, found = _recalibrate(part, reference, runs, options.recalibrate, plain, seen)
+            graph, report = with_tail(graph, part), report | found
     if options.strategy == "distill":
         graph, report["loss"] = _distill(graph, original, options, more, images.progress)
     if options.strategy == "finetune":
         graph, report["loss"] = _finetune(graph, options, images)
+    return graph, report
+
+
+def _recalibrate(graph, original, runs, kind, images, more) -> tuple[Graph, dict]:
+    """Return `graph` recalibrated on images, refitted on more of them, and a report."""
+    report: dict = {}
+    if kind in ("bn", "bn_ridge"):
+        report["measured"] = _batchnorms(graph, runs, behind=kind == "bn")
+        graph = measure_batchnorms(graph, report["measured"], images)
+    if kind == "bn_ridge":
+        report["matched"] = {}
+        for run in runs:
+            if matchable(original, run):
+                graph, found = match_activation(graph, original, run, images)
+                report["matched"][run.activation] = found
+    if kind in REFITTED:
+        graph, report["refitted"] = _refit_all(graph, original, runs, more)
     return graph, report
 
 

@@ -1,0 +1,66 @@
+"""The end of a model by itself: what comes before need not be computed again and again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.graph.build import make_node
+from pipeline.graph.forward import forward
+from pipeline.graph.graph import Graph
+
+BATCH = 256
+
+
+def tail(graph: Graph, name: str) -> Graph | None:
+    """Return what follows the node `name`, which becomes the input.
+
+    None where something behind it reads an earlier layer as well, or it has no influence on the
+    output.
+    """
+    reached, kept = {name}, []
+    for node in graph.nodes:
+        if reached.intersection(node.inputs):
+            if not reached.issuperset(node.inputs):
+                return None
+            reached.add(node.name)
+            kept.append(node)
+    if graph.output not in reached:
+        return None
+    attrs = {"shape": graph.shapes[name], "dtype": "float32"}
+    return graph.with_nodes([make_node(name, "Input", (), attrs), *kept])
+
+
+def with_tail(graph: Graph, part: Graph) -> Graph:
+    """Return `graph` with the layers that a changed tail of it has in their place."""
+    changed = {node.name: node for node in part.nodes if node.op != "Input"}
+    return graph.with_nodes(changed.get(node.name, node) for node in graph.nodes)
+
+
+@contextmanager
+def tails(
+    graphs: Sequence[Graph], name: str, images: np.ndarray
+) -> Iterator[tuple[list[Graph], np.ndarray]]:
+    """Give tails of models that are the same up to the node `name`, and images for them.
+
+    What the node puts out lies in a temporary file meanwhile. Where a model has no tail there,
+    the models themselves are given, and `images`.
+    """
+    found = [tail(graph, name) for graph in graphs]
+    if any(part is None for part in found):
+        yield list(graphs), images
+        return
+    order = [node.name for node in graphs[0].nodes]
+    head = graphs[0].with_nodes(graphs[0].nodes[: order.index(name) + 1], name)
+    with tempfile.TemporaryDirectory() as folder:
+        shape = len(images), *head.shapes[name]
+        stored = np.lib.format.open_memmap(
+            Path(folder, "outputs.npy"), mode="w+", dtype=np.float32, shape=shape
+        )
+        for start in range(0, len(images), BATCH):
+            stored[start : start + BATCH] = forward(head, images[start : start + BATCH])
+        yield found, stored
