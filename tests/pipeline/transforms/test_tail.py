@@ -44,6 +44,6 @@ def test_a_changed_tail_takes_its_place():
 def test_where_something_passes_by_the_whole_model_is_given():
     graph = model(ADDED)
     assert tail(graph, "c") is None
-    assert tail(model([*LAYERS, {"Dense": {"name": "f", "units": 2, "input": "d"}}]), "e") is None
+    assert tail(graph.with_nodes(graph.nodes, "d"), "e") is None
     with tails((graph,), "c", IMAGES) as ((whole,), images):
         assert whole is graph and images is IMAGES
