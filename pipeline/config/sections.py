@@ -103,7 +103,7 @@ class Gap:
         pooling, which changes what the model computes: ``relocate`` recalibrates, ``distill``
         goes on to train towards the old model's outputs, ``finetune`` towards the labels.
     recalibrate : {"none", "bn", "ridge", "bn_ridge"}
-        Without labels, in closed form: batch norm statistics, a refit of the next linear layer.
+        Without labels or training: batch norms measured and chosen, the next linear layer refitted.
     samples : int
         Unlabelled training images for recalibration and distillation.
     epochs, batch_size, optimizer, learning_rate, schedule

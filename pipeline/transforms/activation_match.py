@@ -93,7 +93,7 @@ def match_activation(
     return graph.with_nodes(nodes), {"correlation": report}
 
 
-def _correlations(graph, source, images, wanted, mean, spread, maximum, choices) -> np.ndarray:
+def _correlations(graph, source, images, wanted, mean, spread, maximum, choices) -> tuple:
     """Return how averages go with `wanted`, twice (choices, channels): as they are, and rounded."""
     centred = wanted - wanted.mean(0, dtype=np.float64)
     sums = np.zeros((3, len(choices), len(mean)))

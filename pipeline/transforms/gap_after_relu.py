@@ -41,7 +41,7 @@ def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> 
     follow a neural layer directly, the BN stays behind the identity.
 
     The other strategies move the pooling: ``layer > BN > activation > pooling``. That is not
-    equivalent. ``relocate`` recalibrates the layers around it in closed form
+    equivalent. ``relocate`` recalibrates the layers around it without training
     (``gap.recalibrate``), ``distill`` goes on to train towards the original model's outputs,
     ``finetune`` towards labels; see `pipeline.transforms.gap_tuning`.
 

@@ -1,4 +1,4 @@
-"""Make up for a moved pooling: measured statistics, a closed-form refit, or further training."""
+"""Make up for a moved pooling: measured statistics, refits, or further training."""
 
 from __future__ import annotations
 
