@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
             np.save(Path(folder) / IMAGES, images)
             stored = StoredImages(Path(folder) / IMAGES)
         try:
-            with _environment(ONE_THREAD):
+            with _environment(ONE_THREAD), _no_interrupts():
                 for _ in range(min(workers, len(chunks)) - 1):
                     receive, send = context.Pipe(duplex=False)
                     target = (send, folder, stored, share, chunks, taken)
@@ -110,6 +111,19 @@ def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -
         pipe.send(("counts", 0, runner.statistics.counts()))
     except ValueError as error:  # the base of this package's errors and the simulator's
         pipe.send(("refused", 0, str(error)))
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C, which goes to the whole group, from processes that start meanwhile.
+
+    They inherit what is blocked; this process hears of it afterwards, and ends them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

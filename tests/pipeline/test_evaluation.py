@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -126,6 +127,41 @@ def test_a_killed_worker_is_told(case, monkeypatch):
 
 def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+SHARED = """
+import signal, sys
+import numpy as np
+from pipeline.shards import Work, run_shards
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    images = np.zeros((10**6, 6, 6, 1), np.uint8)
+    try:
+        work = Work.load(sys.argv[1])
+        run_shards(work, images, workers=3, progress=lambda n: print("chunk", flush=True))
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_all_workers_without_their_tracebacks(case, tmp_path):
+    program, graph, _ = case
+    Work(program=program, graph=graph, batch_size=1, classes=True).save(tmp_path)
+    (tmp_path / "shared.py").write_text(SHARED)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "shared.py", tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(20):
+        assert process.stdout.readline() == "chunk\n"
+    os.killpg(process.pid, signal.SIGINT)
+    told, _ = process.communicate(timeout=60)
+    assert told.replace("chunk\n", "") == "interrupted\n"
+    assert process.returncode == 0
 
 
 def test_programs_with_state_are_not_shared(case, monkeypatch):
