@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.compatibility.check import chip
 from pipeline.config import Config, check, load
 from pipeline.config.compose import compose, write_params
 from pipeline.data import known_sources
@@ -19,6 +20,7 @@ MODEL = {"name": "m", "input": {"shape": [8, 8, 1]}, "layers": [{"Flatten": {}}]
 NEEDED = {
     "data=arrays": ["data.path=images.npz"],
     "data=image_folder": ["data.path=images"],
+    "experiment=before_migration": ["model.path=old.h5"],
     "experiment=face_age": ["data.path=ages.npz"],
     "experiment=migrate": ["model.path=old.h5"],
     "model=import": ["model.path=old.h5"],
@@ -33,6 +35,12 @@ def choices():
 def test_every_choice_composes(choice):
     config = check(compose([choice, *NEEDED.get(choice, ())], folder=CONF))
     assert isinstance(config, Config)
+
+
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+def test_repairs_are_those_of_migrate(generation):
+    config = check(compose([f"transforms=repair_{generation}"], folder=CONF))
+    assert sorted(config.transforms.names) == sorted(chip(f"akida_{generation}").transforms)
 
 
 def test_committed_params_are_the_composed_default():
