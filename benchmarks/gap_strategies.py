@@ -155,7 +155,7 @@ def summary(results) -> str:
         rows.append(
             [
                 name,
-                f"{np.mean(losses):.2f}",
+                f"{round(np.mean(losses), 2) + 0.0:.2f}",
                 f"{max(losses):.2f}",
                 f"{np.mean([r['agreement'] for r in reports]):.4f}",
                 f"{max(r['max_abs_difference'] for r in reports):.2g}",
