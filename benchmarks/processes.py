@@ -92,19 +92,8 @@ def workers(folder: Path, rounds: int, images: int) -> dict:
     for backend in ("numpy", "fast"):
         kinds = {"1 worker": [1], "2 workers": [2], "2 runs of half of them": [1, 1]}
         for name, runs in kinds.items():
-            share = images // len(runs)
-            commands = [
-                [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.shards",
-                    str(folder),
-                    backend,
-                    str(n),
-                    str(share),
-                ]
-                for n in runs
-            ]
+            command = [sys.executable, "-m", "benchmarks.shards", str(folder), backend]
+            commands = [[*command, str(count), str(images // len(runs))] for count in runs]
             cases[f"{backend}, {name}"] = lambda commands=commands: _together(commands)
     return in_turn(cases, rounds)
 

@@ -71,8 +71,8 @@ def processes(results: dict) -> str:
     wall, cpu = (_ratio(quantize, theirs, ours, kind) for kind in ("wall", "cpu"))
     row(quantize, ours, f"{wall:.1f} times as fast, with {cpu:.1f} times less CPU")
     workers = results["workers"]
-    for number, name in enumerate(workers):
-        one = list(workers)[number - number % 3]
+    for name in workers:
+        one = f"{name.partition(',')[0]}, 1 worker"
         faster = f"{_ratio(workers, one, name, 'wall'):.2f} times as fast"
         row(workers, name, faster if name != one else "")
     for name in results["start"]:

@@ -7,7 +7,7 @@ results do not depend on the workers, and memory does not grow with what a model
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from simulator.engine import make_plan
 from simulator.statistics import Statistics
 
 ENGINES = {"processes": "pipeline.shards_processes", "ray": "pipeline.shards_ray"}
-"""Engine to its module, which has ``run(work, images, workers, progress)``."""
+"""Engine to its module, which has ``run(work, images, workers)``."""
 CHUNK_BATCHES = 2
 SETTINGS = ("batch_size", "classes", "backend")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -124,6 +124,13 @@ class Runner:
         expected = forward(work.graph, images, batch_size=work.batch_size)
         return (classify(outputs), classify(expected)) if work.classes else (outputs, expected)
 
+    def results(self, images: Images, chunks, numbers: Iterable[int]) -> Iterator[tuple]:
+        """Yield what every engine yields: the answers of some chunks, then the counts."""
+        for number in numbers:
+            start, stop = chunks[number]
+            yield "chunk", number, self.run(images[start:stop])
+        yield "counts", 0, self.statistics.counts()
+
 
 def run_shards(
     work: Work,
@@ -156,26 +163,19 @@ def run_shards(
             "frame, which needs evaluate.workers=1"
         )
     if workers == 1 and engine == "processes":
-        results = _run_here(work, images)
+        chunks = work.chunks(len(images))
+        results = Runner(work, len(images)).results(images, chunks, range(len(chunks)))
     else:
         results = importlib.import_module(ENGINES[engine]).run(work, images, workers)
-    chunks, statistics = {}, Statistics(work.program)
+    answers, statistics = {}, Statistics(work.program)
     for kind, index, content in results:
         if kind == "counts":
             statistics.add(content)
             continue
-        chunks[index] = content
+        answers[index] = content
         if progress is not None:
             progress(len(content[0]))
-    program, graph = zip(*(chunks[index] for index in sorted(chunks)), strict=True)
+    program, graph = zip(*(answers[index] for index in sorted(answers)), strict=True)
     return Answers(
         program=np.concatenate(program), graph=np.concatenate(graph), statistics=statistics
     )
-
-
-def _run_here(work: Work, images: Images) -> Iterator[tuple]:
-    """Yield what every engine yields: the answers of each chunk, then each worker's counts."""
-    runner = Runner(work, len(images))
-    for index, (start, stop) in enumerate(work.chunks(len(images))):
-        yield "chunk", index, runner.run(images[start:stop])
-    yield "counts", 0, runner.statistics.counts()

@@ -57,12 +57,9 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
                     send.close()
                     processes[receive] = process
             waiting = dict(processes)
-            runner = Runner(work, share)
-            for index in _take(taken, len(chunks)):
-                start, stop = chunks[index]
-                yield "chunk", index, runner.run(images[start:stop])
+            for result in Runner(work, share).results(images, chunks, _take(taken, len(chunks))):
+                yield result
                 yield from _results(waiting, timeout=0)
-            yield "counts", 0, runner.statistics.counts()
             yield from _results(waiting, timeout=None)
         finally:
             for process in processes.values():
@@ -105,10 +102,8 @@ def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -
     """Be one more worker."""
     try:
         runner = Runner(Work.load(folder), share)
-        for index in _take(taken, len(chunks)):
-            start, stop = chunks[index]
-            pipe.send(("chunk", index, runner.run(images[start:stop])))
-        pipe.send(("counts", 0, runner.statistics.counts()))
+        for result in runner.results(images, chunks, _take(taken, len(chunks))):
+            pipe.send(result)
     except ValueError as error:  # the base of this package's errors and the simulator's
         pipe.send(("refused", 0, str(error)))
 

@@ -12,6 +12,7 @@ from pipeline.epochs import Progress
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
+from pipeline.graph.logits import before_softmax
 from pipeline.image_reader import numbers, reading
 from pipeline.native_notices import notices_hidden
 
@@ -73,12 +74,7 @@ def train(
     if options.epochs == 0:
         return graph, {}
 
-    with notices_hidden():
-        import keras
-        import tensorflow as tf
-
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    keras, _ = _seeded(seed)
     steps = options.epochs * -(-len(x_train) // options.batch_size)
     start = _centred(graph, y_train)
     model = to_keras(with_momentum(start, options.batchnorm_momentum, steps))
@@ -156,12 +152,7 @@ def tune(
     targets = _targets(graph, images, targets, "tuning")
     if options.epochs == 0:
         return graph, {"loss": []}
-    with notices_hidden():
-        import keras
-        import tensorflow as tf
-
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    keras, tf = _seeded(seed)
     trunk = before_softmax(graph)
     model = to_keras(trunk)
     batches = -(-len(images) // options.batch_size)
@@ -214,15 +205,6 @@ def with_momentum(graph: Graph, momentum: float | None, steps: int) -> Graph:
     return graph.with_nodes(nodes)
 
 
-def before_softmax(graph: Graph) -> Graph:
-    """Return `graph` without the softmax it ends in, if it does."""
-    last = graph.node(graph.output)
-    is_softmax = last.op == "Softmax" or last.attrs.get("activation") == "softmax"
-    if not is_softmax or graph.consumers(last):
-        return graph
-    return graph.with_nodes((n for n in graph.nodes if n is not last), last.inputs[0])
-
-
 def _tuning_loss(keras, tf, wanted, found, options):
     if not np.issubdtype(wanted.dtype.as_numpy_dtype, np.floating):
         losses = keras.losses.sparse_categorical_crossentropy(wanted, found, from_logits=True)
@@ -233,6 +215,17 @@ def _tuning_loss(keras, tf, wanted, found, options):
     target, student = tf.nn.softmax(wanted / t), tf.nn.log_softmax(found / t)
     divergence = tf.reduce_sum(target * (tf.nn.log_softmax(wanted / t) - student), -1)
     return tf.reduce_mean(divergence) * t**2
+
+
+def _seeded(seed):
+    """Return Keras and TensorFlow, whose next training is decided by `seed`."""
+    with notices_hidden():
+        import keras
+        import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    return keras, tf
 
 
 def _targets(graph, images, labels, role):

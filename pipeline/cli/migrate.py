@@ -107,11 +107,11 @@ def command(
         test_labels=classes,
         progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
     )
+    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
     recovery = None
     if tool is not None:
         recovery = compare_recovery(source, graph, images)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
-    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
 
     def accept(path) -> None:
         read_back(path, migration.after, images)

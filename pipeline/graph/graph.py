@@ -106,6 +106,14 @@ class Graph:
         readers = self._consumers[name]
         return readers[0] if len(readers) == 1 and name != self.output else None
 
+    def behind(self, names: Iterable[str]) -> set[str]:
+        """Return `names`, and the names of all nodes that they lead to."""
+        reached = set(names)
+        for node in self.nodes:
+            if reached.intersection(node.inputs):
+                reached.add(node.name)
+        return reached
+
     def fresh_name(self, wanted: str) -> str:
         """Return `wanted`, or `wanted` with the first free number appended."""
         name, number = wanted, 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.graph.activations import softmax
+
 PENALTY = 0.2
 """Of leaving the starting weights, in units of each input's variance: as much as a fifth of
 an image says, so that few images change little."""
@@ -44,7 +46,7 @@ def fit_classes(
     x = np.concatenate([units, np.ones((len(units), 1))], 1, dtype=np.float64)
     scale = np.where(varies, spread, 1)[:, None]
     start = np.concatenate([weights * scale, (bias + mean @ weights)[None]], dtype=np.float64)
-    wanted = _probabilities(np.asarray(logits, np.float64))
+    wanted = softmax(np.asarray(logits, np.float64))
     spared = np.zeros(len(weights)) if noise is None else noise * varies / scale[:, 0] ** 2
     # The curvature of the divergence along a logit is p (1 - p).
     curvature = np.sum(wanted * (1 - wanted), axis=0)
@@ -69,8 +71,3 @@ def fit_classes(
     fitted = found.x.reshape(start.shape)
     fitted[:-1] /= scale
     return fitted[:-1], fitted[-1] - mean @ fitted[:-1]
-
-
-def _probabilities(logits):
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.graph.logits import before_softmax
 from pipeline.transforms.activation_match import match_activation, matchable
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
@@ -85,10 +86,8 @@ def _recalibrate(graph, original, runs, kind, images, more) -> tuple[Graph, dict
 
 def _batchnorms(graph, runs, *, behind):
     """Return the batch norms in `runs`, and those behind them if asked for."""
-    reached = {name for run in runs for name in run.between}
-    for node in graph.nodes:
-        if behind and reached.intersection(node.inputs):
-            reached.add(node.name)
+    names = {name for run in runs for name in run.between}
+    reached = graph.behind(names) if behind else names
     return [n.name for n in graph.nodes if n.op == "BatchNormalization" and n.name in reached]
 
 
@@ -109,16 +108,13 @@ def _refit_all(graph, original, runs, samples):
 
 
 def _linear_behind(graph, poolings) -> list[str]:
-    reached = set(poolings)
-    for node in graph.nodes:
-        if reached.intersection(node.inputs):
-            reached.add(node.name)
+    reached = graph.behind(poolings)
     return [node.name for node in graph.nodes if node.name in reached and is_linear(node)]
 
 
 def _distill(graph, original, options, samples, progress):
     """Train towards the outputs of the original model."""
-    from pipeline.training import before_softmax, tune
+    from pipeline.training import tune
 
     targets = forward(before_softmax(original), samples)
     tuned, history = tune(graph, samples, targets, options, seed=options.seed, progress=progress)

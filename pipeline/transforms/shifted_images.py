@@ -20,15 +20,13 @@ class ShiftedImages:
     shape : tuple of int
         ``(n * copies, ..., channels)``; an image is followed by its copies.
     dtype : numpy.dtype
-    copies : int
-        Of each image, itself included.
     """
 
     def __init__(self, images: np.ndarray):
         axes = [axis for axis in range(1, images.ndim - 1) if images.shape[axis] > 1]
         self._moves = [None, *((axis, way) for axis in axes for way in (-1, 1))]
-        self._images, self.copies = images, len(self._moves)
-        self.shape = (len(images) * self.copies, *images.shape[1:])
+        self._images, self._copies = images, len(self._moves)
+        self.shape = (len(images) * self._copies, *images.shape[1:])
         self.dtype = images.dtype
 
     @property
@@ -42,10 +40,10 @@ class ShiftedImages:
     def __getitem__(self, key) -> np.ndarray:
         """Return some as an array: ``images[10:20]`` or ``images[[3, 1, 4]]``."""
         places = np.arange(len(self))[key]
-        found = np.array(self._images[places // self.copies])
+        found = np.array(self._images[places // self._copies])
         for number, move in enumerate(self._moves):
             if move is not None:
-                chosen = places % self.copies == number
+                chosen = places % self._copies == number
                 found[chosen] = self._moved(found[chosen], *move)
         return found
 

@@ -22,14 +22,10 @@ def tail(graph: Graph, name: str) -> Graph | None:
     None where something behind it reads an earlier layer as well, or it has no influence on the
     output.
     """
-    reached, kept = {name}, []
-    for node in graph.nodes:
-        if reached.intersection(node.inputs):
-            if not reached.issuperset(node.inputs):
-                return None
-            reached.add(node.name)
-            kept.append(node)
-    if graph.output not in reached:
+    reached = graph.behind([name])
+    kept = [node for node in graph.nodes if node.name in reached and node.name != name]
+    passed_by = any(not reached.issuperset(node.inputs) for node in kept)
+    if passed_by or graph.output not in reached:
         return None
     attrs = {"shape": graph.shapes[name], "dtype": "float32"}
     return graph.with_nodes([make_node(name, "Input", (), attrs), *kept])

@@ -73,7 +73,7 @@ class Factors:
         self.image = (height + top + bottom) * row
         self.steps = (self.image, linear.strides[0] * row, linear.strides[1] * channels)
         kh, kw = linear.weights.shape[:2]
-        self.by_channel = linear.kind in ("depthwise", "separable")
+        self.by_channel, flat = linear.kind in ("depthwise", "separable"), None
         if linear.kind == "dense":
             self.piece, flat = (1, 0), linear.weights.reshape(1, -1, linear.weights.shape[3])
             self.image = math.prod(input_shape)
@@ -89,7 +89,7 @@ class Factors:
             # Rows of a 1-wide kernel over a 1-wide input are neighbours: one run.
             if kw * channels == row:
                 self.piece, flat = (1, 0), flat.reshape(1, -1, flat.shape[2])
-        if points is None and not self.by_channel:
+        if flat is not None:
             self.weights, pairs = layout.panels(flat)
             self.piece, self.slack = (*self.piece, pairs), flat.shape[1] % 2
         fresh = max(1, 2 * min(math.prod(linear.strides) * channels, self.image))
