@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from simulator import Program, ProgramError, akida_v1, simulate
@@ -56,6 +58,7 @@ APART = (
 """States that no layer has at once."""
 
 
+@cache
 def states_of(kind: str) -> dict[str, tuple[str, ...]]:
     """Return every trait of a layer class with its states."""
     found = covering.states(getattr(akida_v1, kind), VALUES)
@@ -207,7 +210,7 @@ def traits(case: Case) -> dict[str, str]:
     height, width, channels = layer.input_shapes[0]
     readers = sum(layer.name in other.inputs for other in program.layers)
     sizes = {size: name for name, size in MAPS.items()}
-    found = covering.registers(layer, VALUES)
+    found = covering.registers(layer, states_of(type(layer).__name__))
     found |= {"map": sizes[height, width], "channels": str(channels), "consumers": str(readers)}
     if isinstance(layer, akida_v1.InputData):
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from simulator import akida_v2
@@ -96,6 +98,7 @@ KERNELS = {"1x1": (1, 1), "2x2": (2, 2), "3x3": (3, 3), "5x4": (5, 4)}
 STAIRS = {
     "output_shift": "nonzero", "activation": "none", "global_pool": "False", "buffer_bits": "32",
     "post_op_buffer_bits": "32", "weight_bits": "8", "output_bits": "4",
+    "output_scales": "nonzero", "extremes": "none",
 }  # fmt: skip
 RELU = STAIRS | {"activation": "relu", "max_value": "nonzero", "pool_size": "None"}
 WHOLE_TILES = STAIRS | {
@@ -116,6 +119,7 @@ FOCUS = {
 """States of layers that are drawn on top, by kind: those that most programs have."""
 
 
+@cache
 def states_of(kind: str) -> dict[str, tuple[str, ...]]:
     """Return every trait of a layer class with its states."""
     found = covering.states(getattr(akida_v2, kind), VALUES)
@@ -167,13 +171,13 @@ def build(kind: str, drawn: dict[str, str], rng) -> Case | None:
 def traits(case: Case) -> dict[str, str]:
     """Return the states of everything that is drawn about a layer."""
     layer, program = case.subject, case.program
-    kind = type(layer).__name__
+    kind, known = type(layer).__name__, states_of(type(layer).__name__)
     height, width, channels = layer.input_shapes[0]
     readers = sum(layer.name in other.inputs for other in program.layers)
     sizes = {size: name for name, size in MAPS.items()}
-    found = covering.registers(layer, VALUES)
+    found = covering.registers(layer, known)
     found |= {"map": sizes[height, width], "channels": str(channels), "consumers": str(readers)}
-    if "input" in (known := states_of(kind)):
+    if "input" in known:
         found["input"] = _input(program, layer)
     if kind in builders.NEURAL:
         weights = layer.weights.reshape(-1, layer.filters)

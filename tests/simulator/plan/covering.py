@@ -70,10 +70,10 @@ def state(value) -> str:
     return str(value)
 
 
-def registers(layer: Layer, values) -> dict[str, str]:
-    """Return the states of a layer's registers."""
-    known = states(type(layer), values)
-    found = {name: state(getattr(layer, name)) for name in known}
+def registers(layer: Layer, known: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return the states of a layer's registers, those of `known` that it has."""
+    names = [field.name for field in dataclasses.fields(layer) if field.name in known]
+    found = {name: state(getattr(layer, name)) for name in names}
     return {
         name: "absent" if now == "None" and "absent" in known[name] else now
         for name, now in found.items()
