@@ -85,7 +85,9 @@ def whole_graph(model: KerasModel) -> LegacyGraph:
         raise IncompatibleModelError(model.label, reasons, "read the quantized model")
     graph = Graph(model.name, tuple(nodes), model.output)
     check_weights(graph, model.label)
-    return LegacyGraph(graph=graph, quantizers=quantizers, input_bits=_input_bits(graph, quantizers))
+    return LegacyGraph(
+        graph=graph, quantizers=quantizers, input_bits=_input_bits(graph, quantizers)
+    )
 
 
 def _input_bits(graph: Graph, quantizers) -> int:

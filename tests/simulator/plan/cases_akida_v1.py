@@ -115,7 +115,7 @@ def build(kind: str, drawn: dict[str, str], rng) -> Case | None:
     )  # fmt: skip
     low, high = layers[0].input_range or (0, 255)
     images = rng.integers(low, high, (3, *shape), dtype=np.uint8, endpoint=True)
-    images[0] = np.where(rng.random(shape) < 0.5, high, low)
+    images[0], images[1] = np.where(rng.random(shape) < 0.5, high, low), high
     try:
         simulate(program, images, backend="reference")
     except ProgramError:
@@ -141,9 +141,7 @@ def _before(form: str, shape, rng):
     if origin == "data":
         return [first], bits
     drawn = PLAIN | {"act_bits": str(bits), "filters": str(shape[2])}
-    step = _neural(
-        "Convolutional", drawn, rng, name="step", inputs=("first",), shape=shape, bits=4
-    )
+    step = _neural("Convolutional", drawn, rng, name="step", inputs=("first",), shape=shape, bits=4)
     return [first, step], bits
 
 

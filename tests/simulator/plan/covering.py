@@ -142,9 +142,7 @@ class Cover:
         self.random.shuffle(rest)
         for name in rest:
             items = drawn.items()
-            allowed = [
-                now for now in self.states[name] if self.banned[name, now].isdisjoint(items)
-            ]
+            allowed = [now for now in self.states[name] if self.banned[name, now].isdisjoint(items)]
             usual = [now for now in self.chip.USUAL.get(name, ()) if now in allowed]
             if not allowed:
                 return None

@@ -112,7 +112,9 @@ class Draft:
             rows = weights.reshape(-1, self.filters)
             weights = rows * np.tile(shift, len(rows) // len(shift))[:, None]
         noise = np.sqrt((weights**2).sum(axis=0)) * spread
-        bias = np.asarray(self.get("bias", 0), np.float64) * 2.0 ** np.asarray(self.get("bias_shift"))
+        bias = np.asarray(self.get("bias", 0), np.float64) * 2.0 ** np.asarray(
+            self.get("bias_shift")
+        )
         self.typical = noise + np.abs(weights.sum(axis=0)) * middle + np.abs(bias) / 2 + 1
 
     def activated(self) -> None:

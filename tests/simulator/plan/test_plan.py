@@ -16,6 +16,7 @@ from simulator.plan.workspace import Workspace
 from tests import builders
 from tests.simulator.plan.comparison import BACKENDS, assert_same
 
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
@@ -86,7 +87,9 @@ def shifted_border(shift, value, **registers):
         shifts=(-18, -10), weight_bits=4, activation="relu", bounded=False,
     )  # fmt: skip
     border = {"input_shift": np.array(shift, np.uint8), "padding_value": np.array(value, np.int32)}
-    program = builders.program([first, replace(layer, **border, **registers)], input_dtype="float32")
+    program = builders.program(
+        [first, replace(layer, **border, **registers)], input_dtype="float32"
+    )
     return program, rng.uniform(-30, 30, (4, 5, 6, 3)).astype(np.float32)
 
 
