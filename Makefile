@@ -63,6 +63,9 @@ JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
 
+mutations: $(READY) ## plant faults in the compiled plans, and see which test finds each (minutes)
+	@python -m tests.simulator.plan.mutations
+
 results: $(READY) ## train, carry and quantize several models; writes docs/results.md (minutes)
 	@python -m benchmarks.results
 
