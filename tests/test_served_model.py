@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.chips import convert
 from pipeline.config import Calibration, Quantization
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
 from pipeline.served_model import save_served_model
-from pipeline.targets import convert
 from simulator import simulate
 from simulator.serving import _load_pyfunc
 

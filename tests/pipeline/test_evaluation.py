@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import shards_processes
 from pipeline.accuracy import accuracy, check_accuracy_drop, classify
+from pipeline.chips import convert
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.confusion import confusion_matrix, draw_confusion
 from pipeline.data import Dataset
@@ -22,7 +23,6 @@ from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
 from pipeline.shards import Work, run_shards
 from pipeline.shards_processes import WorkerStopped
-from pipeline.targets import convert
 from simulator import ProgramError, simulate
 
 MODEL = {
