@@ -109,7 +109,7 @@ def compare(model: LegacyGraph, images: np.ndarray) -> tuple[list[Row], Outputs]
     for block, neuron in zip(
         View(quantized, quantized).blocks, chain_neurons(quantized), strict=True
     ):
-        relu, layer = block.tail_node("ReLU"), program.by_name[block.head.name]
+        relu, layer = block.member("ReLU"), program.by_name[block.head.name]
         fed = fed.reshape(len(images), *layer.input_shapes[0])
         alone, exact = layer.run(fed), exact_outputs(layer, neuron, fed)
         if relu is None:
