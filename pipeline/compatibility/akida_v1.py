@@ -12,22 +12,9 @@ from pipeline.compatibility.limits_v1 import LIMITS
 from pipeline.compatibility.rule import Chip, Finding, Rule
 from pipeline.compatibility.shared_rules import CONVERTER, SHARED
 from pipeline.graph.graph import Graph
-from pipeline.preparation.activations import split_activations
-from pipeline.preparation.batchnorm import fold_batchnorm
-from pipeline.preparation.dropout import remove_dropout
+from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.pooling_order import batchnorm_before_pool, max_pool_before_activation
-from pipeline.preparation.reshapes import remove_reshapes
 
-PASSES = (
-    split_activations,
-    remove_dropout,
-    remove_reshapes,
-    max_pool_before_activation,
-    batchnorm_before_pool,
-    fold_batchnorm,
-)
-"""What the converter does by itself before it cuts a model into layers."""
 NEURAL = ("Conv2D", "SeparableConv2D", "Dense")
 KNOWN = (
     *NEURAL,
@@ -196,7 +183,7 @@ def reshape(view: View) -> Iterator[Finding]:
 def normalise(graph: Graph) -> tuple[Graph, list[str]]:
     """Return the graph as the converter reorders it, with notes on what is left out."""
     cut, notes = cut_head(graph)
-    return reduce(lambda before, change: change(before), PASSES, cut), notes
+    return reduce(lambda before, change: change(before), PASSES_V1, cut), notes
 
 
 def notes(view: View) -> Iterator[str]:
