@@ -10,7 +10,8 @@ from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.operations import NEURAL_OPS
-from pipeline.preparation.batchnorm import LARGEST_DEAD_OUTPUT, dead_channels
+from pipeline.preparation import zero_padding
+from pipeline.preparation.constant_channels import LARGEST_CONSTANT, constant_channels, obstacle
 from pipeline.preparation.rescaling import TARGETS as RESCALED
 from pipeline.preparation.rescaling import is_aligned
 
@@ -73,11 +74,12 @@ def _relu(graph, node):
 
 def _batchnorm(graph, node):
     source = graph.node(node.inputs[0])
-    if source.op in NEURAL_OPS and dead_channels(node).any():
+    if source.op in NEURAL_OPS and constant_channels(node).any():
         yield (
-            f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_DEAD_OUTPUT} in"
-            f" {int(dead_channels(node).sum())} of its channels; allowed: gammas other than 0, as"
-            " integers cannot hold such a constant next to a kernel of zeros; prune these filters"
+            f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
+            f" {int(constant_channels(node).sum())} of its channels, which {obstacle(graph, node)};"
+            " allowed: gammas other than 0, as integers cannot hold such a constant next to a"
+            " kernel of zeros; prune these filters"
         )
         return
     if node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
@@ -115,10 +117,8 @@ def _rescaling(graph, node):
 
 
 def _zero_padding(graph, node):
-    yield (
-        f"ZeroPadding2D {node.attrs['padding']} is not equal to padding 'same' of a following"
-        " convolution of up to 7x7; give the convolution padding 'same' and retrain"
-    )
+    found, allowed, fix = zero_padding.obstacle(graph, node)
+    yield f"ZeroPadding2D: {found}; allowed: {allowed}; {fix}"
 
 
 def _join(graph, node):

@@ -13,23 +13,10 @@ from pipeline.chips.blocks import BORDERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
 from pipeline.graph.graph import Graph
-from pipeline.preparation.activations import split_activations
-from pipeline.preparation.batchnorm import fold_batchnorm
-from pipeline.preparation.dropout import remove_dropout
+from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.pooling_order import batchnorm_before_pool, max_pool_before_activation
-from pipeline.preparation.reshapes import remove_reshapes
 from simulator.akida_v1.limits import INPUT_CHANNELS
 
-PASSES = (
-    split_activations,
-    remove_dropout,
-    remove_reshapes,
-    max_pool_before_activation,
-    batchnorm_before_pool,
-    fold_batchnorm,
-)
-"""What the converter does by itself before it cuts a model into layers."""
 NEURAL = ("Conv2D", "SeparableConv2D", "Dense")
 KNOWN = (
     *NEURAL,
@@ -258,7 +245,7 @@ def reshape(view: View) -> Iterator[Finding]:
 def normalize(graph: Graph) -> tuple[Graph, list[str]]:
     """Return the graph as the converter reorders it, with notes on what is left out."""
     cut, notes = cut_head(graph)
-    return reduce(lambda before, change: change(before), PASSES, cut), notes
+    return reduce(lambda before, change: change(before), PASSES_V1, cut), notes
 
 
 def notes(view: View) -> Iterator[str]:

@@ -192,7 +192,7 @@ MATRIX = {
             FLAT,
             dense(),
         ),
-        NO,
+        YES,
         YES,
     ),
 }

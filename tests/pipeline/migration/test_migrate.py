@@ -164,6 +164,23 @@ def test_removed_and_changed_layers_are_listed():
     assert [e["after"]["name"] for e in entries if e["status"] == "changed"] == ["n6"]
 
 
+def test_split_layers_are_found_whatever_they_are_called():
+    window = {"filters": 2, "kernel_size": 3, "padding": "same"}
+    body = [
+        {"Conv2D": {"name": "dw_s", **window}},
+        {"ReLU": {"max_value": 6}},
+        {"SeparableConv2D": {"name": "s", **window}},
+        {"ReLU": {"name": "last", "max_value": 6}},
+    ]
+    graph = build_graph({"name": "net", "input": {"shape": [8, 8, 3]}, "layers": body})
+    found = migrate(graph, "akida_v2", random_images(graph, 2))
+    entries = {e["after"]["name"]: e for e in found.layers}
+    assert [name for name, e in entries.items() if e["status"] == "split"] == ["dw_s_1", "pw_s"]
+    assert entries["dw_s_1"]["max_abs_difference"] is None
+    assert entries["pw_s"]["max_abs_difference"] == 0
+    assert entries["dw_s"]["status"] == entries["last"]["status"] == "kept"
+
+
 def test_a_repair_that_refuses_says_why():
     body = [
         {"Conv2D": {"name": "c", "filters": 4, "kernel_size": 1}},
