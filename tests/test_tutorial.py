@@ -275,8 +275,11 @@ def test_2_2_weights_are_kept_but_outputs_are_not_the_same():
     assert not np.array_equal(forward(moved, x), forward(old, x))
 
 
-def test_3_the_2_0_model_converted_to_1_0(graph):
-    quantized = quantize(graph, None, options("quantizeml", per_tensor_activations=True))
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_3_the_2_0_model_converted_to_1_0(graph, per_tensor):
+    """The same integers on both chips, quantized as by default or for one scale per tensor."""
+    settings = options("quantizeml", per_tensor_activations=per_tensor)
+    quantized = quantize(graph, None, settings)
     program = convert(quantized, "akida_v1")
     assert unpadded(summary(program)) == AKIDA_1_0
     assert collapsed(summary(program)) == PAGE_1_0
@@ -287,6 +290,7 @@ def test_3_the_2_0_model_converted_to_1_0(graph):
     np.testing.assert_array_equal(*(output.argmax(axis=-1) for output in outputs))
 
 
-def test_3_activations_per_channel_cannot_go_to_1_0(quantized_2_0):
-    with pytest.raises(IncompatibleModelError, match=r"re_lu: .*per_tensor_activations=true"):
-        convert(quantized_2_0, "akida_v1")
+def test_3_one_scale_per_tensor_is_measured(quantized_2_0):
+    (note,) = convert(quantized_2_0, "akida_v1").notes[len(quantized_2_0.notes) :]
+    assert "re_lu took the coarsest" in note
+    assert "quantization.per_tensor_activations=true" in note

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
+
+Samples = Callable[[], "np.ndarray | None"]
+"""Loads inputs of a model to measure on, or None; called only where there is something to measure.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +30,8 @@ class Target:
         Quantization schemes whose models it takes.
     lower : function of QuantizedGraph to Program
         Raises `IncompatibleModelError` with every reason at once.
+    measure : function of (QuantizedGraph, Program, Samples or None) to notes, or None
+        Measures what the chip's arithmetic changes against the quantized model's.
     fit : function of Program to Program, or None
         Brings registers inside their widths where that changes outputs, with a note for each.
     """
@@ -31,6 +39,7 @@ class Target:
     name: str
     schemes: tuple[str, ...]
     lower: Callable[[QuantizedGraph], Program]
+    measure: Callable[[QuantizedGraph, Program, Samples | None], Iterable[str]] | None = None
     fit: Callable[[Program], Program] | None = None
 
 
@@ -68,7 +77,12 @@ def newest_for(scheme: str) -> str:
 
 
 def convert(
-    graph: QuantizedGraph, name: str, *, strict: bool = False, fit_registers: bool = False
+    graph: QuantizedGraph,
+    name: str,
+    *,
+    strict: bool = False,
+    fit_registers: bool = False,
+    samples: Samples | None = None,
 ) -> Program:
     """Cut an integer model into a chip's layers.
 
@@ -81,6 +95,8 @@ def convert(
         Refuse programs beyond the chip's published limits, which run on the emulator only.
     fit_registers : bool
         Bring registers inside their widths even where that changes outputs.
+    samples : function without arguments to array (n, *input shape) or None, optional
+        Inputs on which the notes measure what the conversion changes; by default random ones.
 
     Raises
     ------
@@ -98,6 +114,9 @@ def convert(
             f"convert to {name}",
         )
     program = chosen.lower(graph)
+    if chosen.measure is not None:
+        measured = tuple(chosen.measure(graph, program, samples))
+        program = replace(program, notes=(*program.notes, *measured))
     if fit_registers and chosen.fit is not None:
         program = chosen.fit(program)
     if strict and (reasons := list(program.limits())):

@@ -182,4 +182,6 @@ NOTES = (
         )
     ),
     "Global averages sum the potentials, before the activation.",
+    "All channels of a tensor have one scale; models quantized with one per channel are brought to"
+    " the coarsest of them, and a note of `crossgrade convert` measures what that costs.",
 )

@@ -65,12 +65,6 @@ CASES = {
         " sums: end the model with this layer, and set quantization.last_output_bits=null",
     ),
     "nothing": ([UNIT], {}, "it has no layer with weights"),
-    "per_axis": (
-        [conv(4), RELU, conv(3), RELU, FLATTEN, dense()],
-        {"per_tensor_activations": False},
-        "relu_2: its output is quantized per channel; Akida 1.0 needs"
-        " quantization.per_tensor_activations=true",
-    ),
     "unbounded": (
         [conv(4), UNBOUNDED, FLATTEN, dense()],
         {},
