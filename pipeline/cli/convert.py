@@ -40,8 +40,6 @@ def command(
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
     wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
     """
-    from functools import partial
-
     from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
@@ -55,8 +53,10 @@ def command(
         )
     quantized = integers(loaded)
     chip = target or newest_for(quantized.scheme)
-    images = None if samples is None else partial(load_array, samples)
-    program = convert(quantized, chip, strict=strict, fit_registers=fit_registers, samples=images)
+    images = None if samples is None else load_array(samples)
+    program = convert(
+        quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
+    )
     warn(program.notes)
     warn(program.limits())
     program.save(output)

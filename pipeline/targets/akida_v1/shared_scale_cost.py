@@ -24,7 +24,7 @@ from simulator.kernels import global_sum, max_pool
 
 COUNT, BATCH = 64, 16
 """Samples that are run, and how many at a time."""
-AVOIDED = "quantization.per_tensor_activations=true, or crossgrade quantize --per-tensor"
+AVOIDED = "quantization.per_tensor_activations=true (crossgrade quantize --per-tensor)"
 
 
 def shared_scale_cost(
@@ -55,8 +55,8 @@ def shared_scale_cost(
     found = simulate(program, images)
     expected = quantized_outputs(graph, program, images).reshape(found.shape)
     yield (
-        f"Akida 1.0 has one scale per tensor, the model one per channel: {taken}. On"
-        f" {len(images)} {what} {compared(found, expected)}. To quantize for one scale: {AVOIDED}"
+        f"one scale per tensor instead of one per channel: {taken}; on {len(images)} {what}"
+        f" {compared(found, expected)}. Avoid it with {AVOIDED}"
     )
 
 
@@ -65,11 +65,11 @@ def compared(found: np.ndarray, expected: np.ndarray) -> str:
     # What varies from sample to sample, not what each output always has.
     spread = max(float(expected.std(axis=0).mean()), 1e-30)
     change = float(np.abs(found - expected).mean())
-    text = f"outputs change by {change / spread:.1%} of their spread over the samples"
+    text = f"outputs change by {change / spread:.1%} of their spread"
     if expected.shape[-1] == 1:
         return text
     same = np.mean(found.argmax(axis=-1) == expected.argmax(axis=-1))
-    return f"{text} and the highest one stays the same for {same:.1%}"
+    return f"{text}, and the highest one is the same for {same:.1%}"
 
 
 def quantized_outputs(graph: QuantizedGraph, program: Program, images: np.ndarray) -> np.ndarray:

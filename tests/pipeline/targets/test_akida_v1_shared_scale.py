@@ -159,7 +159,7 @@ def test_levels_are_what_the_accumulators_are_worth(name, bits, flatten):
                         moved += int(found[row, column, f]) != exact
                         total += 1
         given = levels[layer.name]
-    assert apart > 0 or bits == 1  # one bit below 2 has the same scale whatever the range
+    assert apart > 0 or bits == 1  # a single bit has few scales to choose from
     assert moved <= 0.03 * total
 
 
@@ -234,11 +234,11 @@ def test_the_note_measures_on_samples_and_names_the_option():
     (note,) = convert(model, "akida_v1", samples=samples).notes[len(model.notes) :]
     expected = quantized_outputs(model, convert(model, "akida_v1"), images(5)).reshape(5, -1)
     found = simulate(convert(model, "akida_v1"), images(5))
-    assert f"On 5 samples {compared(found, expected)}." in note
+    assert f"on 5 samples {compared(found, expected)}." in note
     assert "relu_3, relu_5, relu_7 took the coarsest" in note
-    assert "quantization.per_tensor_activations=true, or crossgrade quantize --per-tensor" in note
+    assert "quantization.per_tensor_activations=true (crossgrade quantize --per-tensor)" in note
     (random,) = convert(model, "akida_v1").notes[len(model.notes) :]
-    assert "On 64 random inputs " in random
+    assert "on 64 random inputs " in random
     assert len(asked) == 1
 
 
@@ -252,4 +252,4 @@ def test_samples_are_loaded_only_where_something_is_measured():
 
 def test_one_output_has_no_highest():
     found = compared(np.float32([[1.0], [2.0]]), np.float32([[1.5], [2.5]]))
-    assert found == "outputs change by 100.0% of their spread over the samples"
+    assert found == "outputs change by 100.0% of their spread"
