@@ -23,7 +23,7 @@ from pipeline.targets import convert
 from pipeline.transforms import apply
 from simulator import simulate
 from simulator.summary import summary
-from tests.tutorial_page import AKIDA_1_0, AKIDA_2_0, PAGE_1_0, PAGE_2_0, PAGE_KERAS
+from tests.tutorial_page import AKIDA_1_0, AKIDA_2_0, PAGE_1_0, PAGE_2_0, PAGE_KERAS, collapsed
 
 MODEL = yaml.safe_load(
     (Path(__file__).parents[1] / "conf/model/tutorial_cnn.yaml").read_text(encoding="utf-8")
@@ -33,11 +33,6 @@ RANDOM = Calibration(source="random", samples=32, batch_size=16)
 
 def unpadded(text):
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-
-
-def collapsed(text):
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line)
 
 
 def options(scheme, **changes):
