@@ -6,6 +6,7 @@ import logging
 
 from pipeline.chips import convert
 from pipeline.config import load
+from pipeline.data import calibration_samples, load_data
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import run
@@ -15,12 +16,19 @@ from simulator.summary import summary
 def main() -> None:
     """Lower the integers to the target's layers, and print what they are."""
     config = load()
-    chip = config.target
+    chip, quantized = config.target, load_quantized(QUANTIZED)
     program = convert(
-        load_quantized(QUANTIZED), chip.name, strict=chip.strict, fit_registers=chip.fit_registers
+        quantized,
+        chip.name,
+        strict=chip.strict,
+        fit_registers=chip.fit_registers,
+        samples=lambda: calibration_samples(
+            load_data(config.data), config.quantization.calibration
+        ),
     )
+    notes = program.notes[len(quantized.notes) :]
     exceeded = list(program.limits())
-    for sentence in exceeded:
+    for sentence in (*notes, *exceeded):
         logging.warning(sentence)
     table = summary(program)
     metrics = {
@@ -28,6 +36,7 @@ def main() -> None:
         "weight_bytes": sum(layer.weight_bytes for layer in program.layers),
         "macs": sum(layer.macs for layer in program.layers),
         "exceeded_limits": len(exceeded),
+        "notes": list(notes),
     }
     program.save(PROGRAM)
     write_text(SUMMARY, table)

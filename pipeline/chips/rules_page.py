@@ -31,7 +31,10 @@ def _chip(found: Chip) -> Iterator[str]:
         "A rule marked * is the vendor's converter's alone: `crossgrade convert` reports it, and"
         " the emulator runs the program.",
         [
-            *((rule.name + "*" * rule.emulated, rule.sentence, rule.source) for rule in found.rules),
+            *(
+                (rule.name + "*" * rule.emulated, rule.sentence, rule.source)
+                for rule in found.rules
+            ),
             *(
                 (limit.name + "*", limit.sentence, limits.SOURCE)
                 for limit in limits.LIMITS

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides
@@ -148,6 +149,8 @@ def _application(sweep: Sweep):
 def _close(sweep: Sweep) -> None:
     """Record what is left, and show what the sweep has found."""
     comparison = write_comparison(sweep)
+    for text in _chips_side_by_side(sweep):
+        print(f"\n{text}")
     if comparison.outcomes:
         print(f"\n{terminal_table(comparison)}\n")
         print(f"picture: {Path(sweep.folder) / PICTURE}")
@@ -156,6 +159,24 @@ def _close(sweep: Sweep) -> None:
     except StoreUnavailable as error:
         logging.warning("%s", error)
         print(f"results are kept in {sweep.folder}; 'crossgrade track --resume' records them")
+
+
+def _chips_side_by_side(sweep: Sweep) -> list[str]:
+    """Return each chip's summary, with its notes, of a sweep over nothing but chips."""
+    finished = [(folder, point) for folder, point in sweep.outcomes() if point.state == FINISHED]
+    models = {
+        tuple(item for item in point.params.items() if not item[0].startswith("target."))
+        for _, point in finished
+    }
+    if len(models) != 1 or len(finished) < 2:
+        return []
+    texts = []
+    for folder, point in finished:
+        made = folder / "workspace"
+        notes = files.read_json(made / files.metrics_path("convert")).get("notes", [])
+        summary = (made / files.SUMMARY).read_text(encoding="utf-8")
+        texts.append("\n".join([f"{sweep.point_name(point.changed)}:", *notes, summary]))
+    return texts
 
 
 def _announce(sweep: Sweep, outcome: Outcome) -> None:
