@@ -15,7 +15,7 @@ from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides
-from pipeline.errors import ConfigError, CrossgradeError
+from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
@@ -215,9 +215,10 @@ def _check_names(overrides: Sequence[str]) -> None:
         raise ConfigError("; ".join(f"{key}: no such name in params.yaml" for key in unknown))
     try:
         check(values)
-    except ConfigError as error:
-        if "unknown key" in str(error):
-            raise
+    except UnknownKeyError:
+        raise
+    except ConfigError:
+        pass  # another value of a swept name may be right
 
 
 def _known(values, dotted: str) -> bool:
