@@ -13,7 +13,7 @@ KINDS = {
     "SeparableConv2D": "SeparableConvolutional",
     "Dense": "FullyConnected",
 }
-INPUT_BITS = 8
+INPUT_BITS, PIXEL = 8, 255
 
 
 def reads_image(view: View, block: Block) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.chips.akida_v1.legacy_neurons import _pooled_pixels
-from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, wrong_bits
+from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, rounded, wrong_bits
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.quantization.quantized_graph import QuantizedNode
@@ -70,16 +70,17 @@ def _neuron(
         # Without an output quantizer the float is (p + bias) * scales.
         step = gain / dequantizer.registers["scales"].astype(np.float64)
         threshold = base * gain
-        return _rounded(threshold, np.rint(threshold), step, activation=False, **common), 1.0
+        whole = np.rint(threshold)
+        return _made(head.name, threshold, whole, step, activation=False, **common), 1.0
     unit, bits = _output_unit(relu)
     shared = shared_scale(relu, following)
     unit = unit * shared.steps
     closer = _closer(relu, bits, shared.frac_bits)
     rec = (unit * gain * closer).astype(np.float32)
     exact = base * gain + 0.5 * rec.astype(np.float64)
-    rounded = np.rint(base * gain) + np.rint(0.5 * rec)
+    whole = np.rint(base * gain) + np.rint(0.5 * rec)
     step = rec * np.float32(2.0 ** (bits - 4))
-    neuron = _rounded(exact, rounded, step, activation=True, act_bits=bits, **common)
+    neuron = _made(head.name, exact, whole, step, activation=True, act_bits=bits, **common)
     return neuron, shared.potential / closer
 
 
@@ -120,10 +121,10 @@ def _closer(relu: QuantizedNode, bits: int, frac_bits: int) -> float:
     return min(1.0, top / highest)
 
 
-def _rounded(threshold, rounded, step, **settings) -> Neuron:
+def _made(layer: str, threshold, whole, step, **settings) -> Neuron:
     return Neuron(
         threshold=threshold,
-        rounded=rounded.astype(np.int64).astype(np.int32),
+        rounded=rounded(layer, whole),
         act_step=np.broadcast_to(step, threshold.shape).astype(np.float32),
         **settings,
     )

@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from pipeline.chips.akida_v1.layers import reads_image
+from pipeline.chips.akida_v1.layers import PIXEL, reads_image
 from pipeline.chips.blocks import BORDERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
@@ -41,7 +41,6 @@ ELSEWHERE = (
 """Operations whose refusal has a rule of its own."""
 LARGEST_SUM = 256
 """Pixels of a global average: its sum of potentials must stay inside the chip's width."""
-PIXEL = 255
 SUPPORTED = "Conv2D, SeparableConv2D, Dense, ReLU, MaxPooling2D, GlobalAveragePooling2D"
 
 
