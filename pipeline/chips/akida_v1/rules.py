@@ -181,7 +181,7 @@ def image_border(view: View) -> Iterator[Finding]:
             continue
         if block.head.op == "SeparableConv2D":
             found, allowed = f"an offset of the image before {block.head.op}", "before a Conv2D"
-        elif block.head.attrs["padding"] != "same":
+        elif block.head.attrs.get("padding") != "same":
             continue
         elif not reads_image(view, block):
             found = f"pads with {value:g}, as the image has an offset"
