@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from simulator.npy import read_npy_header
+
 
 class StoredImages:
     """The images of a ``.npy`` file, or some of them; indexing reads those that it names.
@@ -36,6 +38,8 @@ class StoredImages:
 
     def __init__(self, path, rows: np.ndarray | None = None):
         self.path, self._rows = Path(path), rows
+        with self.path.open("rb") as file:  # NumPy's own check lets damaged headers through
+            read_npy_header(file, self.path.stat().st_size)
         mapped = self._mapped()
         count = len(mapped) if rows is None else len(rows)
         self.shape, self.dtype = (count, *mapped.shape[1:]), mapped.dtype
