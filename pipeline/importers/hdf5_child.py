@@ -44,11 +44,18 @@ def _limit_resources(size: int) -> None:
     except ImportError:  # Windows: the parent's clock alone ends it
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(usage.ru_utime + usage.ru_stime) + SECONDS + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    used = int(usage.ru_utime + usage.ru_stime)
+    _lower(resource, resource.RLIMIT_CPU, used + SECONDS + 1)
     with open("/proc/self/statm") as file:
-        used = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + size + SPARE, resource.RLIM_INFINITY))
+        pages = int(file.read().split()[0])
+    _lower(resource, resource.RLIMIT_AS, pages * resource.getpagesize() + size + SPARE)
+
+
+def _lower(resource, kind: int, value: int) -> None:
+    """Set a soft limit, which the next request may raise again, within the user's own limit."""
+    _, hard = resource.getrlimit(kind)
+    soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (soft, hard))
 
 
 class Walk:
