@@ -1,4 +1,4 @@
-"""Read and write single ``.npy`` arrays that users hand in or ask for."""
+"""Read and write the user's ``.npy`` arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_array(path) -> np.ndarray:
     Raises
     ------
     DataError
-        When the file is missing, or not one plain array.
+        When the file is missing, or is not one plain array.
     """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; give a .npy array of images")
@@ -32,7 +32,7 @@ def load_array(path) -> np.ndarray:
 
 
 def save_array(path, array: np.ndarray) -> None:
-    """Write a ``.npy`` file, whole or not at all."""
+    """Write a ``.npy`` file atomically."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_bytes(path, buffer.getvalue())
