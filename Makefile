@@ -32,8 +32,10 @@ repro: $(READY) ## run what has changed of the pipeline, and print the results
 	@dvc repro
 	@echo; cat artifacts/table.txt
 
-test: $(READY) ## run all tests
-	@python -m pytest -q
+# Tests of a file share what they made, so that a file stays with one worker.
+WORKERS ?= auto
+test: $(READY) ## run all tests, on all cores (WORKERS=...)
+	@python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## run the tests that need neither TensorFlow nor subprocesses
 	@python -m pytest -q -m "not slow"
