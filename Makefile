@@ -34,11 +34,12 @@ repro: $(READY) ## run what has changed of the pipeline, and print the results
 
 # Tests of a file share what they made, so that a file stays with one worker.
 WORKERS ?= auto
+TEST := python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 test: $(READY) ## run all tests, on all cores (WORKERS=...)
-	@python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	@$(TEST)
 
 test-fast: $(READY) ## run the tests that need neither TensorFlow nor subprocesses
-	@python -m pytest -q -m "not slow"
+	@$(TEST) -m "not slow"
 
 lint: $(READY) ## check style
 	@ruff check .

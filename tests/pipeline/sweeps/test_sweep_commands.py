@@ -231,7 +231,7 @@ def server(tmp_path_factory):
             subprocess.Popen(command, cwd=root, stdout=log, stderr=log, env=kept, process_group=0)
         )
         log.close()
-        wait_for(lambda: answers(f"{address}/health"))
+        wait_for(lambda: answers(f"{address}/health"), started[-1], root / "log")
 
     yield address, start
     for process in started:
