@@ -14,18 +14,29 @@ import numpy as np
 from pipeline.quantization.quantized_graph import QuantizedNode
 from pipeline.targets.akida_v1.legacy_neurons import _pooled_pixels
 from pipeline.targets.akida_v1.neuron import Neuron, Refused, wrong_bits
+from pipeline.targets.akida_v1.reach import reach, within_reach
 from pipeline.targets.akida_v1.shared_scale import shared_scale
 from pipeline.targets.blocks import Block
 from simulator.akida_v1.neuron import ACT_BITS
 
+IMAGE_HIGHEST = 255
+
 
 def quantizeml_neurons(chain: list[Block], dequantizer) -> list[Neuron]:
     """Return the neuron of each block of a linear chain; `dequantizer` ends the model."""
-    neurons, gain = [], 1.0
+    neurons, gain, highest = [], 1.0, IMAGE_HIGHEST
     for block, following in zip(chain, [*chain[1:], None], strict=True):
-        neuron, gain = _neuron(block, following, gain, dequantizer)
+        bound = reach(block, highest, _pooled(block))
+        neuron, gain = _neuron(block, following, gain, bound, dequantizer)
+        highest = 2**neuron.act_bits - 1
         neurons.append(neuron)
     return neurons
+
+
+def _pooled(block: Block) -> int:
+    """Return how many positions a block sums up."""
+    pool = block.tail_node("GlobalAveragePooling2D")
+    return _pooled_pixels(block, pool) if pool else 1
 
 
 def pooled_bias(block: Block) -> np.ndarray:
@@ -34,12 +45,11 @@ def pooled_bias(block: Block) -> np.ndarray:
     if "bias" not in head.registers:
         return np.zeros(head.shape[-1], np.int64)
     bias, shift = (head.registers[name].astype(np.int64) for name in ("bias", "bias_shift"))
-    pool = block.tail_node("GlobalAveragePooling2D")
-    return np.left_shift(bias, shift) * (_pooled_pixels(block, pool) if pool else 1)
+    return np.left_shift(bias, shift) * _pooled(block)
 
 
 def _neuron(
-    block: Block, following: Block | None, gain: float, dequantizer
+    block: Block, following: Block | None, gain: float, bound: np.ndarray, dequantizer
 ) -> tuple[Neuron, float]:
     """Return a block's neuron, and the gain that its grid gives to the next layer's potential."""
     head, relu = block.head, block.tail_node("ReLU")
@@ -47,7 +57,7 @@ def _neuron(
     padding = head.registers.get("padding_value", np.zeros(1, np.int32))
     if np.ptp(padding):
         raise Refused(f"{head.name}: padding values differ by channel; Akida 1.0 has one")
-    common = {"padding_value": float(padding[0])}
+    common = {"name": head.name, "padding_value": float(padding[0])}
     if relu is None:
         if "output_shift" in block.last.registers:
             raise Refused(
@@ -66,7 +76,8 @@ def _neuron(
     rec = (unit * gain * closer).astype(np.float32)
     exact = base * gain + 0.5 * rec.astype(np.float64)
     rounded = np.rint(base * gain) + np.rint(0.5 * rec)
-    step = rec * np.float32(2.0 ** (bits - 4))
+    step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
+    rounded, step = within_reach(rounded, step, bits, bound)
     neuron = _rounded(exact, rounded, step, activation=True, act_bits=bits, **common)
     return neuron, shared.potential / closer
 
@@ -100,10 +111,15 @@ def _closer(relu: QuantizedNode, bits: int, frac_bits: int) -> float:
     return min(1.0, top / highest)
 
 
-def _rounded(threshold, rounded, step, **settings) -> Neuron:
+def _rounded(threshold, rounded, step, *, name: str, **settings) -> Neuron:
+    if np.abs(rounded).max() >= 1 << 31:
+        raise Refused(
+            f"{name}: a threshold of {np.abs(rounded).max():.3g}; Akida 1.0's registers hold 32"
+            " bits: check the layer's bias, which is far larger than its weighted sums"
+        )
     return Neuron(
         threshold=threshold,
-        rounded=rounded.astype(np.int64).astype(np.int32),
+        rounded=rounded.astype(np.int32),
         act_step=np.broadcast_to(step, threshold.shape).astype(np.float32),
         **settings,
     )
