@@ -1,4 +1,10 @@
-"""The order of the tests."""
+"""The order of the tests, and what all property tests have in common."""
+
+from hypothesis import HealthCheck, settings
+
+# Nothing is timed: a busy machine is no fault.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 
 def pytest_collection_modifyitems(items):
