@@ -33,7 +33,7 @@ repro: $(READY) ## run what has changed of the pipeline, and print the results
 	@echo; cat artifacts/table.txt
 
 # Tests of a file share what they made, so that a file stays with one worker.
-WORKERS ?= auto
+WORKERS ?= logical
 TEST := python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 test: $(READY) ## run all tests, on all cores (WORKERS=...)
 	@$(TEST)
