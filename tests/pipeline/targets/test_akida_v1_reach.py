@@ -1,5 +1,7 @@
 """Registers that no potential comes near: smaller ones give the same levels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,37 +9,76 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
 from pipeline.targets import convert
-from pipeline.targets.akida_v1.reach import FAR, LARGEST_STEP, within_reach
+from pipeline.targets.akida_v1.lowering import check_chain
+from pipeline.targets.akida_v1.reach import FAR, LARGEST_STEP, reach, within_reach
 from simulator import simulate
-from tests.pipeline.targets.models import FLATTEN, RELU, UNIT, chain, conv, dense, images, options
+from tests.pipeline.targets.models import (
+    FLATTEN,
+    RELU,
+    UNIT,
+    chain,
+    conv,
+    dense,
+    images,
+    options,
+    quantized,
+)
+from tests.pipeline.targets.test_akida_v1_shared_scale import MODELS
 from tests.simulator.akida_v1 import reference
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_levels_are_the_same_for_every_potential(bits):
+    """Both of small bounds, with every potential tried, and of the largest that a layer has."""
     rng = np.random.default_rng(bits)
-    replaced, levels = 0, set()
-    for _ in range(400):
-        bound = int(rng.integers(0, 40))
+    replaced, kept, levels = 0, 0, set()
+    for number in range(600):
+        bound = int(rng.integers(0, 40)) if number % 2 else int(np.exp2(rng.uniform(20, 30)))
         step = float(np.float32(np.exp2(rng.uniform(0, 30))))
-        middle = rng.uniform(-1.2, 1.2) * bound - step * rng.integers(-1, 2**bits + 1)
-        threshold = float(rng.choice([np.rint(middle), rng.integers(-(2**33), 2**33)]))
+        near = rng.uniform(-1.2, 1.2) * bound - step * rng.integers(-1, 2**bits + 1)
+        threshold = float(np.rint(rng.choice([near, rng.uniform(-(2**33), 2**33)])))
         (new,), (new_step,) = within_reach(
             np.float64([threshold]), np.float32([step]), bits, np.float64([bound])
         )
-        if step <= LARGEST_STEP and abs(threshold) < FAR:
-            assert (new, new_step) == (threshold, step)
-            continue
+        large = step > LARGEST_STEP or abs(threshold) >= FAR
         if (new, new_step) == (threshold, step):
+            kept += large
             continue
+        assert large and new == np.rint(new)
         replaced += 1
-        assert abs(new) < FAR and new_step <= LARGEST_STEP and new == np.rint(new)
-        for p in range(-bound, bound + 1):
+        interval = step * 2 ** (4 - bits)
+        edges = np.floor(threshold + interval * np.arange(2**bits)).astype(int)
+        tried = [
+            *(edges - 1),
+            *edges,
+            *(edges + 1),
+            -bound,
+            bound,
+            *rng.integers(-bound, bound + 1, 9),
+        ]
+        potentials = range(-bound, bound + 1) if bound < 40 else tried
+        for p in (int(p) for p in potentials if -bound <= p <= bound):
             expected = reference.level(p, int(threshold), step, bits)
             assert reference.level(p, int(new), float(new_step), bits) == expected
             levels.add(expected)
-    assert replaced > 100
+    assert replaced > 100 and (kept > 0) == (bits > 1)
     assert levels == set(range(2**bits))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_potential_is_beyond_reach(name):
+    """With weights of one sign and the highest inputs, the bound is met where nothing is padded."""
+    model = quantized(MODELS[name], "quantizeml", shape=(9, 9, 3))
+    highest = 255
+    blocks, _ = check_chain(model)
+    for block, layer in zip(blocks, convert(model, "akida_v1").layers, strict=True):
+        kernels = {
+            n: np.abs(getattr(layer, n)) for n in ("weights", "weights_pw") if hasattr(layer, n)
+        }
+        x = np.full((1, *layer.input_shapes[0]), highest)
+        potentials = replace(layer, **kernels).potentials(x)
+        np.testing.assert_array_equal(reach(block, highest, 1), potentials.max(axis=(0, 1, 2)))
+        highest = 2**layer.act_bits - 1
 
 
 def changed(scale, bias):
