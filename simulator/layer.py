@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from simulator.facts import LayerFacts
 from simulator.integer import Tally
 
 Shape = tuple[int, int, int]
@@ -35,6 +37,8 @@ class Layer:
     """Whether the inputs are floating-point numbers; all others are integers."""
     gives_floats: ClassVar[bool] = False
     """Whether the output is."""
+    on_host: ClassVar[bool] = False
+    """True if it is no layer of the chip, but what the host does to its output."""
     equation: ClassVar[str] = ""
     """The arithmetic in one line, in the names of the registers."""
     label: ClassVar[str | None] = None
@@ -49,6 +53,20 @@ class Layer:
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
         raise NotImplementedError
+
+    @property
+    def input_range(self) -> tuple[int, int] | None:
+        """Smallest and largest integer that may enter; None: what the program's input type holds.
+
+        Beyond it the layer means nothing: a program refuses such inputs before it runs.
+        """
+        return None
+
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has where `stage` of a tally counts."""
+        if stage.startswith("input"):
+            return sum(map(math.prod, self.input_shapes))
+        return math.prod(self.output_shape)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
         """Return an output value's bits and whether they hold a sign, given those of the inputs.
@@ -87,6 +105,22 @@ class Layer:
         """Yield a sentence for every register that makes the layer meaningless."""
         yield from ()
 
-    def limits(self) -> Iterator[str]:
-        """Yield a sentence for every published limit of the chip that the layer exceeds."""
-        yield from ()
+    def facts(self, followers: tuple[str, ...] | None = None) -> LayerFacts:
+        """Return what the chip's limits look at.
+
+        Parameters
+        ----------
+        followers : tuple of str, optional
+            Kinds of the layers that read this one; None if that is not known.
+        """
+        return LayerFacts(
+            name=self.name,
+            kind=type(self).__name__,
+            input_shape=self.input_shapes[0],
+            followers=followers,
+            **self.traits(),
+        )
+
+    def traits(self) -> dict:
+        """Return the fields of `LayerFacts` that registers decide."""
+        return {"shape": self.output_shape}

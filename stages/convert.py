@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.chips import convert
+from pipeline.chips.conversion import emulated_only
 from pipeline.config import load
 from pipeline.data import calibration_samples, load_data
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import run
-from pipeline.targets import convert
+from simulator.refusal import refusal_lines
 from simulator.summary import summary
 
 
@@ -27,15 +29,16 @@ def main() -> None:
         ),
     )
     notes = program.notes[len(quantized.notes) :]
-    exceeded = list(program.limits())
-    for sentence in (*notes, *exceeded):
+    for sentence in (*notes, *refusal_lines(emulated_only(quantized, program))):
         logging.warning(sentence)
+    for remark in program.remarks():
+        logging.info("%s (one reading of the vendor's page)", remark)
     table = summary(program)
     metrics = {
         "layers": len(program.layers),
         "weight_bytes": sum(layer.weight_bytes for layer in program.layers),
         "macs": sum(layer.macs for layer in program.layers),
-        "exceeded_limits": len(exceeded),
+        "exceeded_limits": len(list(program.exceeded())),
         "notes": list(notes),
     }
     program.save(PROGRAM)

@@ -40,11 +40,13 @@ def command(
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
     wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
     """
+    from pipeline.chips import convert, newest_for
+    from pipeline.chips.conversion import emulated_only
     from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.integers import integers
-    from pipeline.targets import convert, newest_for
+    from simulator.refusal import refusal_lines
 
     loaded = load_any(model)
     if isinstance(loaded, Graph):
@@ -58,6 +60,8 @@ def command(
         quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
     )
     warn(program.notes)
-    warn(program.limits())
+    warn(refusal_lines(emulated_only(quantized, program)))
+    for remark in program.remarks():
+        click.echo(f"note: {remark} (one reading of the vendor's page)", err=True)
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

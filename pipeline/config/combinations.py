@@ -1,11 +1,11 @@
-"""Settings that are each allowed, but not together."""
+"""Combinations of settings that are valid alone but not together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.chips import known_targets
 from pipeline.config.sections import Config
-from pipeline.targets import known_targets
 
 
 def impossible(config: Config) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Read a composed configuration into dataclasses, or name everything that is wrong with it."""
+"""Read a composed configuration into dataclasses, or report all errors in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
 from pipeline.config.sections import Config
-from pipeline.errors import ConfigError, one_line
+from pipeline.errors import ConfigError, UnknownKeyError, one_line
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -52,15 +52,20 @@ def check(values) -> Config:
     Raises
     ------
     ConfigError
-        For everything that is wrong, at once.
+        Listing all errors.
     """
     problems: list[str] = []
     config = _read(Config, values, "", problems)
     if not problems:
         problems = list(impossible(config))
     if problems:
-        raise ConfigError("; ".join(problems))
+        unknown = any(isinstance(problem, _UnknownKey) for problem in problems)
+        raise (UnknownKeyError if unknown else ConfigError)("; ".join(problems))
     return config
+
+
+class _UnknownKey(str):
+    """The problem of a key that the configuration does not have."""
 
 
 def _read(section, values, prefix, problems):
@@ -74,7 +79,8 @@ def _read(section, values, prefix, problems):
         if key not in table:
             near = difflib.get_close_matches(str(key), table, 1)
             hint = f"did you mean {prefix}{near[0]}? " if near else ""
-            problems.append(f"{prefix}{key}: unknown key; {hint}allowed: {', '.join(table)}")
+            allowed = ", ".join(table)
+            problems.append(_UnknownKey(f"{prefix}{key}: unknown key; {hint}allowed: {allowed}"))
     hints = typing.get_type_hints(section)
     read = {
         name: _value(field, hints[name], values[name], prefix + name, problems)
@@ -85,7 +91,7 @@ def _read(section, values, prefix, problems):
 
 
 def _value(field, hint, value, name, problems):
-    """Return `value` as `hint` wants it; append to `problems` what is wrong with it."""
+    """Return `value` as type `hint`; append its errors to `problems`."""
     if is_dataclass(hint):
         return _read(hint, value, name + ".", problems)
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.akida_v1.limits import DATA_BITS
-from simulator.integer import Tally
+from simulator.integer import Tally, whole_range
 from simulator.layer import Layer, Shape
 
 
@@ -28,6 +26,11 @@ class InputData(Layer):
         """The input's shape."""
         return self.input_shapes[0]
 
+    @property
+    def input_range(self) -> tuple[int, int]:
+        """What the input bits hold."""
+        return whole_range(self.input_bits, False)
+
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
         """Return the input bits."""
         return self.input_bits, False
@@ -36,7 +39,6 @@ class InputData(Layer):
         """Pass integers on."""
         return x.astype(np.int32)
 
-    def limits(self) -> Iterator[str]:
-        """Layers behind the input take 1, 2 or 4 bits (Akida 1.0 hardware documentation)."""
-        if self.input_bits not in DATA_BITS:
-            yield f"{self.input_bits}-bit inputs; allowed: {', '.join(map(str, DATA_BITS))}"
+    def traits(self) -> dict:
+        """Return the width of the inputs."""
+        return {**super().traits(), "input_bits": self.input_bits}

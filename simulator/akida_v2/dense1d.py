@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.integer import Tally, saturate
 from simulator.layer import Shape
@@ -51,6 +49,10 @@ class Dense1D(NeuralLayer):
         """A vector of units."""
         return 1, 1, self.filters
 
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        return self.input_channels if stage == "flatten" else super().values_at(stage)
+
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Flatten, shift, multiply, finish."""
         x = self.shifted(x.reshape(len(x), -1), tally)
@@ -59,6 +61,6 @@ class Dense1D(NeuralLayer):
         sums = kernels.matmul(x, self.weights).reshape(len(x), 1, 1, -1)
         return self.finish(self.add_bias(sums, tally), tally)
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of Dense1D; see `simulator.akida_v2.limits`."""
-        yield from limits.dense(self)
+    def traits(self) -> dict:
+        """Return whether inputs saturate, on top of what every neural layer has."""
+        return {**super().traits(), "saturating_inputs": self.input_value_bits is not None}
