@@ -32,11 +32,14 @@ repro: $(READY) ## run what has changed of the pipeline, and print the results
 	@dvc repro
 	@echo; cat artifacts/table.txt
 
-test: $(READY) ## run all tests
-	@python -m pytest -q
+# Tests of a file share what they made, so that a file stays with one worker.
+WORKERS ?= logical
+TEST := python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+test: $(READY) ## run all tests, on all cores (WORKERS=...)
+	@$(TEST)
 
 test-fast: $(READY) ## run the tests that need neither TensorFlow nor subprocesses
-	@python -m pytest -q -m "not slow"
+	@$(TEST) -m "not slow"
 
 lint: $(READY) ## check style
 	@ruff check .
