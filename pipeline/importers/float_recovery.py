@@ -49,11 +49,10 @@ def _from_quantizeml(calibrated: CalibratedGraph, label) -> Graph:
             graph = _padded_with_zeros(graph, name, value)
     if reasons:
         raise IncompatibleModelError(label, reasons, "recover the float model")
-    if calibrated.head is None:
-        return graph
-    name, op, attrs = calibrated.head
-    nodes = (*graph.nodes, make_node(name, op, (graph.output,), attrs))
-    return graph.with_nodes(nodes, name)
+    for name, op, attrs in calibrated.float_tail:
+        node = make_node(name, op, (graph.output,), attrs)
+        graph = graph.with_nodes((*graph.nodes, node), name)
+    return graph
 
 
 def _padded_with_zeros(graph, name, value):

@@ -48,6 +48,8 @@ def test_the_report_adds_up(capsys):
         "mismatches": [],
         "inexact": [{"count": 3}],
         "formats": [],
+        "backends": [],
+        "combinations": [["Conv2D", "bias", True, "uint8", "w8"]],
         "ulps": 1,
         "covered": [["Conv2D", "w8", "s8", "per-axis", 2]],
     }
