@@ -20,7 +20,7 @@ from pipeline.quantization.calibrated_graph import CalibratedGraph, OutputQuanti
 from pipeline.quantization.equalization import divide_kernel, next_layer, scale_filters
 from pipeline.quantization.fixed_point import max_frac_bits
 
-_PASSED = ("MaxPooling2D", "Dropout", "Reshape")
+_PASSED = ("MaxPooling2D", "Dropout")
 _PRODUCERS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose", "Dense")
 
 
@@ -68,9 +68,16 @@ def _container(graph, name, quantizer: OutputQuantizer, calibrated) -> _Containe
 def _is_flattened(graph, name):
     """Return True if all that is made of a tensor is its flattened form."""
     node = graph.sole_consumer(name)
-    while node is not None and node.op in _PASSED:
+    while node is not None and (node.op in _PASSED or _keeps_channels(graph, node)):
         node = graph.sole_consumer(node)
-    return node is not None and node.op == "Flatten"
+    return node is not None and node.op in ("Flatten", "Reshape")
+
+
+def _keeps_channels(graph, node):
+    if node.op != "Reshape":
+        return False
+    before, after = (graph.shapes[name] for name in (node.inputs[0], node.name))
+    return before[-1] == after[-1]
 
 
 def _bounded(graph, relu: Node, container: _Container) -> Graph:
