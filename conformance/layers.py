@@ -14,10 +14,12 @@ CELLS = 14
 def conv_block(draft: Draft, x, *, first=False, keep=False, filters=None, activated=False):
     """Convolution, batch norm, pooling and activation; `keep` leaves height and width alone."""
     size = draft.pick((1, 3, 3, 5, 7) if first else (1, 2, 3, 3, 5, 7))
+    if first and size > min(draft.shape(x)[:2]):
+        size = 1  # QuantizeML cannot rebuild its padded convolution beyond the map
     stride = 1 if keep else draft.pick((1, 1, 2, 3))
     padding = "same" if keep else _padding(draft, x, size)
     kernel = (size, size)
-    if padding == "same" and draft.chance(0.1):
+    if padding == "same" and size > 1 and draft.chance(0.1):
         kernel = (size, draft.pick((1, 3)))
     if not keep and size > 1 and draft.chance(0.06):
         x = draft.add("ZeroPadding2D", x, padding=_border(draft, size))
@@ -77,6 +79,8 @@ def transposed_block(draft: Draft, x):
 def temporal_block(draft: Draft, x):
     """Convolutions over the last frames, depthwise, full or both."""
     kinds = draft.pick((("Depthwise", ""), ("Depthwise",), ("",)))
+    if draft.graph.node(x).op in ("Input", "Rescaling"):
+        kinds = ("",)  # only a full one takes over a scale or a zero point
     for kind in kinds:
         options = {} if kind else {"filters": draft.between(2, 8)}
         x = draft.add(

@@ -68,8 +68,8 @@ def random_network(seed: int, index: int) -> Network:
     kind, bits = INPUTS[index % len(INPUTS)], BITS[index // len(INPUTS) % len(BITS)]
     settings = _settings(draft, kind, bits)
     topology = draft.pick(TOPOLOGIES)
-    if topology == "flat" and kind.startswith("float"):
-        topology = "vector"  # no Flatten takes over a zero point
+    if topology == "flat" and kind != "float_signed":
+        topology = "vector"  # QuantizeML flattens no inputs that are rescaled or moved
     draft.note(f"topology {topology}", f"input {kind}")
     shape = _shape(draft, topology)
     given = draft.start(shape, "float32" if kind.startswith("float") else kind)
@@ -117,11 +117,11 @@ def _side(draft):
 
 def _rescaled(draft, x, kind):
     """Rescale whole numbers always, as Keras demands it, and floats sometimes."""
-    if kind.startswith("float") and draft.chance(0.75):
+    if kind.startswith("float") and draft.chance(0.65):
+        return x
+    if "topology flat" in draft.traits:
         return x
     way, channels = draft.pick(RESCALINGS), draft.shape(x)[-1]
-    if "topology flat" in draft.traits:
-        way = "plain"  # a Flatten takes over neither offsets nor scales
     scale, offset = draft.pick((1 / 255, 1 / 128, 1.0)), 0.0
     if kind.startswith("float"):
         scale = draft.pick((0.5, 1 / 3, 2.0))

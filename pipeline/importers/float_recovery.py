@@ -33,13 +33,20 @@ def recovered_graph(model: KerasModel) -> Graph:
         When something in the file has no float counterpart; all of it is listed.
     """
     if is_quantizeml(model):
-        return _from_quantizeml(calibrated_graph(model), model.label)
+        return from_calibrated(calibrated_graph(model), model.label)
     if is_cnn2snn(model):
         return whole_graph(model).fake_quantized()
     return float_graph(model)
 
 
-def _from_quantizeml(calibrated: CalibratedGraph, label) -> Graph:
+def from_calibrated(calibrated: CalibratedGraph, label) -> Graph:
+    """Return the float model of a file that QuantizeML wrote.
+
+    Raises
+    ------
+    IncompatibleModelError
+        When no layer takes an equalization back.
+    """
     rates = {
         name: (np.asarray(known.output.rescaling_rate, np.float32), known.output.per_tensor)
         for name, known in calibrated.nodes.items()
