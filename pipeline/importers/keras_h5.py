@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
-from pipeline.importers.hdf5 import DAMAGE, ArrayReader, open_hdf5, text_attribute, text_list
+from pipeline.importers.hdf5 import DAMAGE, ArrayReader, read_hdf5, text_attribute, text_list
 from pipeline.importers.keras_model import KerasModel, flatten_config
+
+MODEL = "model_weights"
 
 
 @contextmanager
@@ -21,20 +23,20 @@ def open_keras_h5(path: Path):
         When the file is damaged, or holds weights without a model configuration.
     """
     label = str(path)
-    with open_hdf5(path, label) as file:
-        text = text_attribute(file, "model_config", label)
-        if text is None:
-            raise ModelError(
-                f"{label}: it has no model_config (weights only?); save the whole model with"
-                " model.save(...)"
-            )
-        name, layers, output = flatten_config(parse_json(text, label), label)
-        reader = ArrayReader(label, path.stat().st_size)
+    file = read_hdf5(path.read_bytes(), label, [MODEL])
+    text = text_attribute(file, "model_config", label)
+    if text is None:
+        raise ModelError(
+            f"{label}: it has no model_config (weights only?); save the whole model with"
+            " model.save(...)"
+        )
+    name, layers, output = flatten_config(parse_json(text, label), label)
+    reader = ArrayReader(label)
 
-        def weights(layer):
-            return _variables(file, layer, reader)
+    def weights(layer):
+        return _variables(file, layer, reader)
 
-        yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
+    yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
 
 
 def parse_json(text: str | bytes, label: str) -> dict:
@@ -51,8 +53,8 @@ def parse_json(text: str | bytes, label: str) -> dict:
 def _variables(file, layer, reader):
     """Return the variables of `layer` under their short names."""
     outermost, name = layer.path[0][0], layer.path[-1][0]
+    group = file.find(f"{MODEL}/{outermost}")
     try:
-        group = file["model_weights"][outermost]
         stored = text_list(group, "weight_names")
     except DAMAGE as error:
         raise ModelError(f"{reader.label}: the weights of layer '{outermost}' are missing") from (

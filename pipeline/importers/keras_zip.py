@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-
 from pipeline.errors import ModelError
-from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, open_hdf5
+from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, Group, read_hdf5
 from pipeline.importers.keras_h5 import parse_json
 from pipeline.importers.keras_model import KerasModel, flatten_config
 
@@ -55,13 +52,13 @@ def open_keras_zip(path: Path):
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{label}: the archive is truncated or damaged") from error
     name, layers, output = flatten_config(parse_json(config, label), label)
-    with open_hdf5(io.BytesIO(data), label) as file:
-        reader = ArrayReader(label, len(data))
+    file = read_hdf5(data, label, CONTAINERS)
+    reader = ArrayReader(label)
 
-        def weights(layer):
-            return _variables(file, layer, reader)
+    def weights(layer):
+        return _variables(file, layer, reader)
 
-        yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
+    yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
 
 
 def _read(archive, name, limit, label):
@@ -80,11 +77,11 @@ def _variables(file, layer, reader):
     ]
     for container in CONTAINERS:
         where = "/".join(f"{container}/{key}" for _, key in layer.path) + "/vars"
-        group = file.get(where)
-        if isinstance(group, h5py.Group):
-            if len(group) != len(names):
+        group = file.find(where)
+        if isinstance(group, Group):
+            if (count := len(group.members)) != len(names):
                 raise ModelError(
-                    f"{reader.label}: layer '{layer.name}' has {len(group)} variables, expected"
+                    f"{reader.label}: layer '{layer.name}' has {count} variables, expected"
                     f" {len(names)} ({', '.join(names)})"
                 )
             return {name: reader.read(group, str(i)) for i, name in enumerate(names)}

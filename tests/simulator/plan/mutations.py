@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from simulator.plan import fast_is_available
 from tests.simulator.plan.faults import FAULTS, V1, V2, Fault
 
@@ -55,6 +57,8 @@ def found_by(fault: Fault, backend: str, tree: Path) -> str | None:
         os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     if result.returncode == 0:
         return None
+    if result.returncode == pytest.ExitCode.NO_TESTS_COLLECTED and backend == "fast":
+        return "selftest: the backend is not offered"
     failed = re.search(r"^FAILED \S*?::(\S+)", result.stdout, re.MULTILINE)
     if result.returncode != 1 or failed is None:
         raise RuntimeError(f"{fault.name}: the tests did not run:\n{result.stdout[-2000:]}")

@@ -13,14 +13,20 @@ import pytest
 
 from simulator.akida_v2 import Conv2D
 from simulator.plan import compile_program
+from tests.simulator import reference as plain_akida_v2
+from tests.simulator.akida_v1 import reference as plain_akida_v1
 from tests.simulator.plan import cases_akida_v1, cases_akida_v2
 from tests.simulator.plan.comparison import BACKENDS, assert_same, run
 from tests.simulator.plan.covering import Cover, states
+from tests.simulator.test_against_reference import registers
 
 CHIPS = {"akida_v1": cases_akida_v1, "akida_v2": cases_akida_v2}
 KINDS = [(chip, kind) for chip, cases in CHIPS.items() for kind in cases.KINDS]
 MORE = int(os.environ.get("CROSSGRADE_CASES", "0"))
 FOCUSED = 20
+SECOND = {"akida_v1": plain_akida_v1, "akida_v2": plain_akida_v2}
+SMALL = 8000
+"""Products of one image up to which a layer is computed in plain Python too."""
 PATIENCE = 400
 """Cases after which pairs that are still missing are given up."""
 
@@ -82,6 +88,30 @@ def test_drawn_layers(backend, chip, kind):
         except AssertionError as error:
             error.add_note(f"case {number} of {kind}: {CHIPS[chip].traits(case)}")
             raise
+
+
+@pytest.mark.parametrize(("chip", "kind"), KINDS)
+def test_small_drawn_layers_in_plain_python(chip, kind):
+    """The reference itself, on cases of few products, against a second implementation."""
+    second, count = SECOND[chip], 0
+    for _, case, (_, traces, _) in drawn(chip, kind):
+        layer = case.subject
+        # Fractions of a threshold are the host's: plain Python has the chip's registers only.
+        on_host = getattr(layer, "threshold_fraction", None) is not None
+        if on_host or layer.macs > SMALL or np.prod(layer.output_shape) > SMALL // 10:
+            continue
+        held = registers(layer)
+        sources = [traces[name].tolist() for name in layer.inputs] or [case.images.tolist()]
+        if hasattr(layer, "step"):
+            expected = second.run_stream(kind, held, sources[0])
+        else:
+            expected = [second.run(kind, held, *each) for each in zip(*sources, strict=True)]
+        found, expected = traces[layer.name], np.array(expected, dtype=np.float64)
+        if chip == "akida_v1":
+            expected = expected.astype(np.float32).astype(np.float64)
+        np.testing.assert_array_equal(found, expected, err_msg=str(CHIPS[chip].traits(case)))
+        count += 1
+    assert count >= 5
 
 
 PATHS = {
