@@ -146,7 +146,7 @@ class _Reader:
             weight_bits=_weight_bits(op, settings) if op in NEURAL_OPS else None,
             buffer_bits=_buffer_bits(op, settings),
             output=_output_quantizer(settings.get("output_quantizer"), ranges),
-            lut_bits=int(settings.get("lut_bitwidth", 14)) if op == "Activation" else None,
+            lut_bits=_lut_bits(settings) if op == "Activation" else None,
             padding_value=padding_value,
         )
 
@@ -206,6 +206,13 @@ def _weight_bits(op, settings):
         raise ModelError(f"its two kernels have {widths} bits; both need the same width")
     _demand(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
     return widths[-1]
+
+
+def _lut_bits(settings):
+    bits = int(settings.get("lut_bitwidth", 14))
+    if not 2 <= bits <= 16:
+        raise ModelError(f"lut_bitwidth is {bits}; allowed: 2 to 16, the values are int16")
+    return bits
 
 
 def _buffer_bits(op, settings):

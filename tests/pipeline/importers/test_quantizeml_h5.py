@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import IncompatibleModelError
+from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
 from pipeline.targets.akida_v2 import ORDER, lower
@@ -179,3 +179,21 @@ def test_a_stateful_recurrent_layer_is_refused_by_name(tmp_path):
 
     with pytest.raises(IncompatibleModelError, match="dw: QuantizedStatefulRecurrent is not"):
         load_model(edited(tmp_path, "quantized_residual.h5", edit))
+
+
+@pytest.mark.parametrize("alpha", [None, [0.1, 0.2], float("nan"), "steep"])
+def test_a_slope_that_is_no_number_is_refused(tmp_path, alpha):
+    def edit(layers):
+        layers["slope_1.7"]["config"]["alpha"] = alpha
+
+    with pytest.raises(ModelError, match="slope_1.7"):
+        load_model(edited(tmp_path, "quantized_slopes.h5", edit))
+
+
+@pytest.mark.parametrize("bits", [1, 17])
+def test_a_table_wider_than_its_integers_is_refused(tmp_path, bits):
+    def edit(layers):
+        layers["slope_1.7"]["config"]["quant_config"]["lut_bitwidth"] = bits
+
+    with pytest.raises(IncompatibleModelError, match=f"slope_1.7: lut_bitwidth is {bits}"):
+        load_model(edited(tmp_path, "quantized_slopes.h5", edit))
