@@ -55,7 +55,7 @@ def compare_recovery(path, graph: Graph, samples: np.ndarray, *, noise: bool = F
         emulated = simulate(program, images)
     except ValueError as error:  # the base of this package's errors and the simulator's
         return {"refused": str(error).partition("\n")[0]}
-    outputs = outputs_of(graph, samples)
+    outputs = outputs_of(_without_tail(graph, calibrated), samples)
     return {
         "chip": chip,
         **compare_outputs(emulated, outputs),
@@ -98,6 +98,15 @@ def recovery_sentence(found: dict) -> str:
         f"same class as the quantized one on {found['agreement']:.2%} of samples, largest"
         f" difference {found['max_abs_difference']:.2g} of {found['largest_output']:.3g}"
     )
+
+
+def _without_tail(graph, calibrated) -> Graph:
+    """Return the float model up to the last layer that the file has in integers."""
+    if not isinstance(calibrated, CalibratedGraph):
+        return graph
+    tail = {name for name, *_ in calibrated.float_tail}
+    nodes = (node for node in graph.nodes if node.name not in tail)
+    return graph.with_nodes(nodes, calibrated.graph.output)
 
 
 def _within_range(samples, calibrated, noise):
