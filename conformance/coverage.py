@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from conformance.networks import Network
+from pipeline.chips.akida_v2.lowering import lower
 from pipeline.config.sections import Calibration, Quantization
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.schemes.quantizeml import calibrated
-from pipeline.targets.akida_v2 import lower
 from simulator import Program
 
 REGISTERS = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.chips import convert, newest_for
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_model
 from pipeline.migration.compare import compare_outputs, outputs_of
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.integers import integers
-from pipeline.targets import convert, newest_for
 from simulator import simulate
 
 LARGEST_DIFFERENCE = {8: 0.5, 4: 1.0}

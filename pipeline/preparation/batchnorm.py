@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.operations import NEURAL_OPS
+from pipeline.preparation.constant_channels import constant_channels
 from pipeline.preparation.editing import pairs, removed, replaced
-
-LARGEST_DEAD_OUTPUT = 0.05
-"""Largest beta of a channel without gamma that integers can hold.
-
-A kernel of zeros has the smallest scale there is, 1e-6; with up to 8 fractional bits of the input
-and an output scale of 8 bits, a larger constant overflows the 32 bits before the output shift.
-"""
 
 
 def fold_batchnorm(graph: Graph) -> Graph:
@@ -25,6 +17,7 @@ def fold_batchnorm(graph: Graph) -> Graph:
     by g, and the bias becomes beta + (bias - mean) * g. A channel whose gamma is zero gets a
     kernel of zeros: its output is beta, which must be small; else the batch norm stays and
     `unsupported` names it. (QuantizeML folds no batch norm of the model if one gamma is zero.)
+    `pipeline.preparation.constant_channels` makes most of them 0 before.
     Successive batch norms are all folded.
     """
     while True:
@@ -32,18 +25,12 @@ def fold_batchnorm(graph: Graph) -> Graph:
             (first.name, (first, second))
             for first, second in pairs(graph, NEURAL_OPS, ("BatchNormalization",))
             if second.attrs["axis"] in (-1, len(graph.shapes[first.name]))
-            and not dead_channels(second).any()
+            and not constant_channels(second).any()
         )
         if not found:
             return graph
         graph = replaced(graph, {name: folded(*pair) for name, pair in found.items()})
         graph = removed(graph, {second.name for _, second in found.values()})
-
-
-def dead_channels(batchnorm: Node) -> np.ndarray:
-    """Return which channels have no gamma, but a beta too large for a kernel of zeros (bool)."""
-    scale, _, beta = batchnorm_factors(batchnorm)
-    return (scale == 0) & (np.abs(beta) > LARGEST_DEAD_OUTPUT)
 
 
 def folded(node: Node, batchnorm: Node) -> Node:

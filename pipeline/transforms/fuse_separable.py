@@ -54,7 +54,15 @@ def _fused(graph, depthwise, pointwise):
     weights = {"depthwise_kernel": depthwise.weights["kernel"], "pointwise_kernel": kernel}
     if bias is not None:
         weights["bias"] = bias
-    name = pointwise.name
-    if name == f"pw_{name[3:]}" and depthwise.name == f"dw_{name[3:]}":
-        name = graph.fresh_name(name[3:])
+    original, name = _original_name(depthwise, pointwise), pointwise.name
+    if original is not None:
+        name = graph.fresh_name(original)
     return make_node(name, "SeparableConv2D", depthwise.inputs, attrs, weights)
+
+
+def _original_name(depthwise, pointwise):
+    """Return the name of the layer that both were split from; files keep it as a prefix only."""
+    if depthwise.split_from is not None and depthwise.split_from == pointwise.split_from:
+        return pointwise.split_from
+    name = pointwise.name.removeprefix("pw_")
+    return name if (depthwise.name, pointwise.name) == (f"dw_{name}", f"pw_{name}") else None

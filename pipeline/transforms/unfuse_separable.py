@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
@@ -49,6 +51,6 @@ def unfuse_separable(graph: Graph, options=None, images=None) -> Rewrite:
             },
             {"kernel": node.weights["pointwise_kernel"], **bias},
         )
-        return [depthwise, pointwise]
+        return [replace(half, split_from=node.name) for half in (depthwise, pointwise)]
 
     return Rewrite(graph=graph.rewrite(split), changed=tuple(changed))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.parity_models import Chain
+from pipeline.chips.akida_v2.lowering import lower
 from pipeline.config import Quantization
 from pipeline.config.sections import Calibration
 from pipeline.errors import ModelError
@@ -14,7 +15,6 @@ from pipeline.importers.float_recovery import from_calibrated
 from pipeline.migration.recovery import check_recovery
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.schemes.quantizeml import calibrated
-from pipeline.targets.akida_v2 import lower
 from simulator import simulate
 
 SEED = 4

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.graph.architecture import build_graph
+from pipeline.graph.archive import graph_content, graph_from_content
 from pipeline.graph.forward import forward
 from pipeline.transforms.unfuse_separable import unfuse_separable
 
@@ -119,3 +120,16 @@ def test_a_model_without_any_stays_as_it_is():
     result = unfuse_separable(graph)
     assert result.changed == ()
     assert [n.name for n in result.graph.nodes] == [n.name for n in graph.nodes]
+
+
+def test_halves_know_the_layer_that_they_were_split_from():
+    layer = {"SeparableConv2D": {"name": "s", "filters": 2, "kernel_size": 3}}
+    taken = {"Conv2D": {"name": "dw_s", "filters": 2, "kernel_size": 1}}
+    new = unfuse_separable(build_graph(model(taken, layer))).graph
+    found = {node.name: node.split_from for node in new.nodes if node.op != "Input"}
+    assert found == {"dw_s": None, "dw_s_1": "s", "pw_s": "s"}
+    # Rewriting a half keeps its history; files hold layers only, so that their bytes do not
+    # depend on how a model came about.
+    again = new.rewrite(lambda node: [node.with_attrs()] if node.name == "pw_s" else None)
+    assert again.node("pw_s").split_from == "s"
+    assert all(node.split_from is None for node in graph_from_content(*graph_content(new)).nodes)
