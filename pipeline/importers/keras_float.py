@@ -10,7 +10,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
-from pipeline.importers.config_values import scalar
+from pipeline.importers.config_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
@@ -20,7 +20,7 @@ from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, ex
 from pipeline.importers.layer_table import ALIASES, RULES, input_attrs, node_attrs
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
-from pipeline.importers.reading_notes import reading_notes
+from pipeline.importers.reading_notes import computed_in_half, reading_notes
 from pipeline.importers.rescalings import affine_node, merged_rescalings
 from pipeline.importers.tensor_functions import (
     NEVER_RUN,
@@ -116,7 +116,11 @@ class _Reader:
         return _MAKERS.get(kind, _Reader._layer)(self, layer, inputs)
 
     def _input(self, layer, inputs):
-        return [make_node(layer.name, "Input", (), input_attrs(layer.config))]
+        config = layer.config
+        if dtype_name(config.get("dtype")) == "float16" and computed_in_half(self.model.layers):
+            # What a Sequential makes of mixed_float16 where it was given no input of its own.
+            config = {**config, "dtype": HALF_PRECISION}
+        return [make_node(layer.name, "Input", (), input_attrs(config))]
 
     def _activation(self, layer, inputs):
         op, attrs = activation(layer.config["activation"])
