@@ -11,7 +11,6 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 
-INPUT_BITS = 8
 KERNELS = {
     "Conv2D": ("kernel",),
     "Dense": ("kernel",),
@@ -57,9 +56,9 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         given = formats[node.inputs[0]] if node.inputs else None
         registers, bits, op = {}, {}, node.op
         if op == "Input":
-            formats[node.name] = _format(INPUT_BITS, 1.0)
+            formats[node.name] = _format(legacy.input_bits, 1.0)
         elif op == "Rescaling":
-            formats[node.name] = _format(INPUT_BITS, node.attrs["scale"])
+            formats[node.name] = _format(legacy.input_bits, node.attrs["scale"])
         elif op == "QuantizedReLU":
             op, bits = "ReLU", {"output": node.attrs["bits"], "output_signed": 0}
             step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))

@@ -178,7 +178,8 @@ def _shape3d(shape) -> tuple[int, int, int]:
 
 def _input_data(image: QuantizedNode) -> InputData:
     shape = _shape3d(image.shape)
-    return InputData(name=image.name, inputs=(), input_shapes=(shape,), input_bits=8)
+    bits = image.format.value_bits
+    return InputData(name=image.name, inputs=(), input_shapes=(shape,), input_bits=bits)
 
 
 def _layer(block: Block, neuron: Neuron, feeds, image: QuantizedNode, *, is_input: bool):

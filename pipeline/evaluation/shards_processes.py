@@ -1,0 +1,136 @@
+"""Share images between processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data import Images, StoredImages
+from pipeline.errors import CrossgradeError
+from pipeline.evaluation.shards import ONE_THREAD, Runner, Work
+
+IMAGES = "images.npy"
+
+
+class WorkerStopped(CrossgradeError):
+    """A worker refused its images or was killed."""
+
+
+def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
+    """Yield the answers of each chunk as they come, then the counts of each worker.
+
+    This process is one of the workers. The images reach the others through a file that all of
+    them read; each takes the next chunk when it is done with one.
+
+    Raises
+    ------
+    WorkerStopped
+        Saying which worker, and why as far as it is known.
+    """
+    from threadpoolctl import threadpool_limits
+
+    chunks = work.chunks(len(images))
+    context = multiprocessing.get_context("spawn")
+    taken, processes = context.Value("q", 0), {}
+    share = len(images) // workers
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
+        work.save(folder)
+        stored = images
+        if not isinstance(images, StoredImages):
+            np.save(Path(folder) / IMAGES, images)
+            stored = StoredImages(Path(folder) / IMAGES)
+        try:
+            with _environment(ONE_THREAD), _no_interrupts():
+                for _ in range(min(workers, len(chunks)) - 1):
+                    receive, send = context.Pipe(duplex=False)
+                    target = (send, folder, stored, share, chunks, taken)
+                    process = context.Process(target=_serve, args=target, daemon=True)
+                    process.start()
+                    send.close()
+                    processes[receive] = process
+            waiting = dict(processes)
+            for result in Runner(work, share).results(images, chunks, _take(taken, len(chunks))):
+                yield result
+                yield from _results(waiting, timeout=0)
+            yield from _results(waiting, timeout=None)
+        finally:
+            for process in processes.values():
+                process.terminate()
+                process.join()
+
+
+def _take(taken, count: int) -> Iterator[int]:
+    """Yield the numbers that no other worker has taken."""
+    while True:
+        with taken.get_lock():
+            index = taken.value
+            taken.value += 1
+        if index >= count:
+            return
+        yield index
+
+
+def _results(waiting: dict, timeout: float | None) -> Iterator[tuple]:
+    """Yield what other workers have sent, until the next takes longer; forget those done."""
+    while waiting and (ready := wait(list(waiting), timeout)):
+        for pipe in ready:
+            try:
+                result = pipe.recv()
+            except EOFError:
+                process = waiting[pipe]
+                process.join()
+                raise WorkerStopped(
+                    f"evaluate.workers: a worker ended with status {process.exitcode}; if memory "
+                    "was short, take fewer workers or a smaller evaluate.batch_size"
+                ) from None
+            if result[0] == "refused":
+                raise WorkerStopped(result[2])
+            if result[0] == "counts":
+                del waiting[pipe]
+            yield result
+
+
+def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -> None:
+    """Be one more worker."""
+    try:
+        runner = Runner(Work.load(folder), share)
+        for result in runner.results(images, chunks, _take(taken, len(chunks))):
+            pipe.send(result)
+    except ValueError as error:  # the base of this package's errors and the simulator's
+        pipe.send(("refused", 0, str(error)))
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C, which goes to the whole group, from processes that start meanwhile.
+
+    They inherit what is blocked; this process hears of it afterwards, and ends them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _environment(values: dict[str, str]):
+    """Set environment variables for processes that start meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,75 @@
+"""Share images between the workers of a Ray cluster; needs the extra ``ray``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import ConfigError
+from pipeline.evaluation.shards import ONE_THREAD, Runner, Work
+
+
+def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
+    """Yield the answers of each chunk as they come, then the counts of each worker.
+
+    Ray finds its cluster by ``RAY_ADDRESS``, and starts one on this machine when that is unset.
+
+    Raises
+    ------
+    ConfigError
+        When Ray is not installed.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "evaluate.engine: ray is not installed; pip install 'crossgrade[ray]', or use "
+            "evaluate.engine=processes"
+        ) from error
+
+    if not ray.is_initialized():
+        ray.init(runtime_env={"env_vars": ONE_THREAD}, include_dashboard=False)
+    waiting = list(enumerate(work.chunks(len(images))))[::-1]
+    with tempfile.TemporaryDirectory() as folder:
+        work.save(folder)
+        shared = ray.put({path.name: path.read_bytes() for path in Path(folder).iterdir()})
+    kind = ray.remote(num_cpus=1)(_Worker)
+    count = min(workers, len(waiting))
+    actors = [kind.remote(shared, len(images) // count) for _ in range(count)]
+    running = {}
+    for actor in actors:
+        _give(actor, waiting, images, running)
+    while running:
+        (done,), _ = ray.wait(list(running), num_returns=1)
+        index, actor = running.pop(done)
+        _give(actor, waiting, images, running)
+        yield "chunk", index, ray.get(done)
+    for actor in actors:
+        yield "counts", 0, ray.get(actor.counts.remote())
+        ray.kill(actor)
+
+
+def _give(actor, waiting: list, images: np.ndarray, running: dict) -> None:
+    """Hand the next chunk to a worker; only the chunks at work are in the cluster's memory."""
+    if waiting:
+        index, (start, stop) = waiting.pop()
+        running[actor.run.remote(images[start:stop])] = (index, actor)
+
+
+class _Worker:
+    """A runner behind Ray's calls."""
+
+    def __init__(self, files: dict[str, bytes], images: int):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self.runner = Runner(Work.load(folder), images)
+
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.runner.run(images)
+
+    def counts(self) -> dict:
+        return self.runner.statistics.counts()

@@ -1,0 +1,1 @@
+"""Where a run or a command gets its float model: files, architectures, pretrained weights."""

@@ -1,0 +1,80 @@
+"""Read and write float models by the suffix of their file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from pipeline.errors import ModelError
+from pipeline.graph.archive import load_graph, save_graph
+from pipeline.graph.graph import Graph
+from pipeline.importers import load_float, quantized_by
+from simulator.archive import archive_kind
+
+SUFFIXES = (".h5", ".keras", ".npz")
+
+
+def read_float(path) -> Graph:
+    """Return the float model in a Keras file (``.h5``, ``.keras``) or a graph (``.npz``).
+
+    From a file that cnn2snn or QuantizeML quantized the float model is recovered, see
+    `pipeline.importers.float_recovery`.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, damaged, integers already, or no model.
+    """
+    if not Path(path).is_file():
+        raise ModelError(f"{path}: no such file; give a .h5, .keras or .npz model")
+    if (kind := archive_kind(path)) is not None and kind != "graph":
+        raise ModelError(f"{path}: holds a {kind}; give the float model it was made from")
+    return load_graph(path) if kind is not None else load_float(path)
+
+
+def origin(path) -> str | None:
+    """Return which tool quantized the model in a file (``cnn2snn``, ``QuantizeML``), or None."""
+    return None if archive_kind(path) is not None else quantized_by(path)
+
+
+def check_suffix(path) -> None:
+    """Refuse a suffix without a writer.
+
+    Raises
+    ------
+    ModelError
+        With the allowed ones.
+    """
+    if Path(path).suffix not in SUFFIXES:
+        raise ModelError(f"{path}: cannot be written; allowed suffixes: {', '.join(SUFFIXES)}")
+
+
+def write_float(path, graph: Graph, accept) -> None:
+    """Write a model to a temporary file, let `accept` read it, then rename it.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.h5`` is Keras 2 (what the vendor's tools load), ``.keras`` Keras 3, ``.npz`` a graph.
+    graph : Graph
+    accept : function of path
+        Raises to refuse the file; nothing is left behind then.
+    """
+    check_suffix(path)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        temporary = Path(folder, path.name)
+        _writer(path.suffix)(temporary, graph)
+        accept(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+
+
+def _writer(suffix):
+    if suffix == ".npz":
+        return save_graph
+    from pipeline.exporters import save_keras2_h5, save_keras3
+
+    return {".h5": save_keras2_h5, ".keras": save_keras3}[suffix]

@@ -1,0 +1,47 @@
+"""Load the float model that a run starts from: an architecture or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import ModelError
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.graph import Graph
+from pipeline.models.file import read_float
+from pipeline.preparation.head import cut_head
+
+
+def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[str]]:
+    """Return the float model of the configuration's section ``model``, and notes.
+
+    Parameters
+    ----------
+    model : mapping
+        An architecture, or ``path`` of a float model (``.h5``, ``.keras``, ``.npz``) that takes raw
+        images.
+    seed : int
+        For an architecture's initial weights.
+
+    Raises
+    ------
+    ModelError
+        When the file or architecture is not a model, or does not take bytes.
+    """
+    if "path" not in model:
+        return build_graph(model, seed=seed), []
+    path = Path(model["path"])
+    graph, notes = cut_head(read_float(path))
+    dtype = graph.input.attrs["dtype"]
+    if dtype == "float32" and model.get("raw_images", False):
+        graph = graph.rewrite(
+            lambda node: [node.with_attrs(dtype="uint8")] if node.op == "Input" else None
+        )
+        notes = [*notes, f"{graph.input.name}: float inputs are taken as raw images 0..255"]
+    elif dtype != "uint8":
+        raise ModelError(
+            f"{path}: its inputs are {dtype}, the data are uint8 images; where scaling is part of"
+            " the model set model.raw_images=true, otherwise put a Rescaling layer in front"
+        )
+    return replace(graph, name=str(model.get("name") or graph.name)), notes

@@ -1,0 +1,168 @@
+"""Folders in which `dvc repro` runs: the repository itself, or a copy for one point of a sweep."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import yaml
+
+from pipeline.config.compose import write_params
+from pipeline.errors import CrossgradeError
+from pipeline.files import PARAMS
+from pipeline.repro.dvc_server import DvcServer
+
+CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
+STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")
+OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
+ENDS = ("compose", "track")
+ERRORS = Path("errors.log")
+SERVER = DvcServer()
+KEEP_PARAMS = "CROSSGRADE_KEEP_PARAMS"
+
+
+class StageFailed(CrossgradeError):
+    """A stage failed; its output says where."""
+
+
+class StageRefused(StageFailed):
+    """A stage refused what it was given, and said why."""
+
+
+def reproduce(
+    folder, *stages: str, quiet: bool = False, watch: Callable[[], None] | None = None
+) -> None:
+    """Run ``dvc repro`` in `folder` for `stages` (all when none), with params.yaml as it is.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing; the error holds the stage's message.
+    watch : function, optional
+        Called repeatedly while the stages run; needs `quiet`.
+
+    Raises
+    ------
+    StageRefused
+        When `quiet` and a stage refuses, with its message.
+    StageFailed
+        When a stage fails; without `quiet` it has printed its own message.
+    """
+    bin_folder = str(Path(sys.executable).parent)
+    path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
+    environment = {**os.environ, "PATH": path, KEEP_PARAMS: "1"}
+    if quiet:
+        status, said = _reproduce_quietly(Path(folder).resolve(), stages, environment, watch)
+    else:
+        command = [sys.executable, "-m", "dvc", "repro", *stages]
+        said, status = "", subprocess.run(command, cwd=folder, env=environment).returncode
+    if status:
+        if refusal := _refusal(said):
+            raise StageRefused(refusal)
+        said = f" ({'; '.join(said.splitlines()[-20:])})" if said else ""
+        raise StageFailed(f"dvc repro stopped with status {status}{said}")
+
+
+def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:
+    """Return the exit status and the standard error of DVC and the stages."""
+    arguments, errors = ["repro", "--quiet", *stages], folder / ERRORS
+    status = SERVER.run(
+        arguments, folder=folder, environment=environment, errors=errors, watch=watch
+    )
+    return status, errors.read_text("utf-8", "replace").strip() if errors.is_file() else ""
+
+
+def stages_done(folder) -> set[str]:
+    """Return the stages whose results in `folder` are complete and cached."""
+    path = Path(folder) / "dvc.lock"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return set(re.findall(r"^  (\w+):$", text, re.MULTILINE))
+
+
+def _refusal(said: str) -> str | None:
+    """Return the message of a stage that refused, None when it failed otherwise."""
+    said = said.partition("ERROR: failed to reproduce")[0]
+    found = re.search(rf"^({'|'.join(STAGES)}): .*", said, re.MULTILINE | re.DOTALL)
+    if "Traceback (most recent call last)" in said or found is None:
+        return None
+    return found.group(0).strip()
+
+
+def prepare_without_git(root) -> bool:
+    """Configure DVC for a `root` without git; return True if that was needed."""
+    root = Path(root).resolve()
+    local = root / ".dvc" / "config.local"
+    if any((folder / ".git").exists() for folder in (root, *root.parents)) or local.exists():
+        return False
+    local.parent.mkdir(exist_ok=True)
+    local.write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    return True
+
+
+def copy_code(root, folder) -> None:
+    """Copy the code that the stages run, without byte code."""
+    root, folder = Path(root), Path(folder)
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    folder.mkdir(parents=True)
+    for name in CODE:
+        if (root / name).is_dir():
+            shutil.copytree(root / name, folder / name, ignore=ignore)
+        elif (root / name).is_file():
+            shutil.copy2(root / name, folder / name)
+
+
+def make_workspace(code, folder, values: Mapping, *, root) -> Path:
+    """Make a copy of the code in `folder`, with `values` as params.yaml and the cache of `root`.
+
+    Parameters
+    ----------
+    code : path-like
+        The repository, or a copy of its code.
+    folder : path-like
+        Must not exist; needs no git.
+    values : mapping
+        A composed configuration; the user's relative paths are relative to `root`.
+    root : path-like
+        The repository.
+    """
+    root, folder = Path(root).resolve(), Path(folder).resolve()
+    copy_code(code, folder)
+    _without_ends(folder / "dvc.yaml")
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text(
+        "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+        f"    site_cache_dir = {folder / '.dvc' / 'site'}\n"
+        f"[cache]\n    dir = {cache_folder(root)}\n    type = reflink,hardlink,copy\n",
+        encoding="utf-8",
+    )
+    write_params(_with_whole_paths(values, root), folder / PARAMS)
+    return folder
+
+
+def _with_whole_paths(values: Mapping, root: Path) -> dict:
+    whole = dict(values)
+    for section, key in OWN_FILES:
+        if values[section].get(key):
+            whole[section] = {**whole[section], key: str(root / values[section][key])}
+    return whole
+
+
+def _without_ends(path: Path) -> None:
+    """Leave out the stages that compose parameters and record results: a sweep does both itself."""
+    pipeline = yaml.safe_load(path.read_text(encoding="utf-8"))
+    stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ENDS}
+    path.write_text(yaml.safe_dump(pipeline | {"stages": stages}, sort_keys=False), "utf-8")
+
+
+def cache_folder(root) -> Path:
+    """Return the path of the repository's DVC cache (``dvc cache dir``), as an absolute path."""
+    settings = Path(root) / ".dvc"
+    found = configparser.ConfigParser(interpolation=None)
+    found.read([settings / "config", settings / "config.local"], encoding="utf-8")
+    return (settings / found.get("cache", "dir", fallback="cache")).resolve()

@@ -1,0 +1,43 @@
+"""Package a program as an MLflow model: the emulator's code is included, NumPy is required."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from simulator import Program
+
+
+def save_served_model(program_path, folder) -> None:
+    """Write an MLflow model of the program to `folder`.
+
+    Parameters
+    ----------
+    program_path : path-like
+        A program file; it is copied.
+    folder : path-like
+        Must not exist.
+    """
+    import simulator
+
+    program = Program.load(program_path)
+    with warnings.catch_warnings():
+        # MLflow warns about its own types and asks for an example that the signature already gives.
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        images = TensorSpec(np.dtype(program.input_dtype), (-1, *program.input_shape))
+        kind = np.float32 if program.layers[-1].gives_floats else np.int32
+        outputs = TensorSpec(np.dtype(kind), (-1, *program.output_shape))
+        mlflow.pyfunc.save_model(
+            path=str(folder),
+            loader_module="simulator.serving",
+            data_path=str(program_path),
+            code_paths=[str(Path(simulator.__file__).parent)],
+            pip_requirements=[f"numpy=={np.__version__}"],
+            signature=ModelSignature(inputs=Schema([images]), outputs=Schema([outputs])),
+        )

@@ -1,0 +1,218 @@
+"""Record each run in MLflow completely and exactly once, even after an interruption."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipeline.errors import ConfigError, CrossgradeError, one_line
+from pipeline.tracking.record import Record
+
+EXPERIMENT = "crossgrade"
+SQLITE = "sqlite:///"
+FOLDERS = ("inputs", "metrics", "plots")
+"""Artifact folders that keep their name in MLflow."""
+FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
+SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes MLflow's user interface open on runs instead of its page for language models."""
+BATCH = 100
+"""MLflow takes at most this many parameters or tags in one call."""
+ANSWER_SECONDS = 5
+NOTE_LENGTH = 5000
+"""MLflow refuses longer tags in some stores."""
+
+
+class StoreUnavailable(CrossgradeError):
+    """A tracking server does not respond; the run can be recorded later."""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Where a run is recorded: its id, the store, and whether it existed already."""
+
+    run_id: str
+    store: str
+    repeated: bool
+
+    @property
+    def message(self) -> str:
+        """One line for the user."""
+        if self.repeated:
+            return f"an equal run is already in MLflow: {self.run_id}"
+        return f"recorded in MLflow as run {self.run_id}"
+
+
+def local_store(root) -> str:
+    """Return the address of the store in `root`, absolute since stages may run elsewhere."""
+    return f"{SQLITE}{(Path(root).resolve() / 'mlflow.db').as_posix()}"
+
+
+def track(record: Record, store: str, root, *, parent: str | None = None) -> Tracked:
+    """Record one run, unless an equal one exists under the same parent.
+
+    A run left unfinished by a killed process is completed.
+
+    Parameters
+    ----------
+    record : Record
+    store : str
+        MLflow's tracking address.
+    root : path-like
+        Folder for artifacts of a new experiment in a local store.
+    parent : str, optional
+        Sweep run that this run is a point of.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the store does not respond, or stops responding.
+    """
+    final = "FAILED" if record.refusal else "FINISHED"
+    with _open(store, root) as (client, experiment):
+        condition = f"tags.`{FINGERPRINT}` = '{record.fingerprint}'"
+        if parent:
+            condition += f" and tags.`{PARENT}` = '{parent}'"
+        run_id = None
+        for run in client.search_runs([experiment], condition):
+            if parent or PARENT not in run.data.tags:
+                if run.info.status == final:
+                    return Tracked(run.info.run_id, store, True)
+                run_id = run.info.run_id
+        if run_id is None:
+            tags = {FINGERPRINT: record.fingerprint} | ({PARENT: parent} if parent else {})
+            run = client.create_run(experiment, tags=tags, run_name=record.name)
+            run_id = run.info.run_id
+        _log(client, run_id, record)
+        client.set_terminated(run_id, final)
+    return Tracked(run_id, store, False)
+
+
+def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, str]) -> str:
+    """Find or create the run of the sweep `key`, set it to running, and return its id."""
+    with _open(store, root) as (client, experiment):
+        found = client.search_runs([experiment], f"tags.`{SWEEP}` = '{key}'")
+        if found:
+            run_id = found[0].info.run_id
+        else:
+            tags = {SWEEP: key}
+            run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+        client.update_run(run_id, status="RUNNING")
+        for name, value in params.items():
+            client.log_param(run_id, name, value)
+        return run_id
+
+
+def end_sweep(
+    store: str,
+    root,
+    run_id: str,
+    *,
+    status: str,
+    metrics: Mapping[str, float],
+    note: str,
+    artifacts: Sequence[Path],
+) -> None:
+    """Record the results of a whole sweep in its run, and close it with `status`."""
+    with _open(store, root) as (client, _):
+        for name, value in metrics.items():
+            client.log_metric(run_id, name, value, timestamp=0, step=0)
+        client.set_tag(run_id, NOTE, note[:NOTE_LENGTH])
+        for path in artifacts:
+            client.log_artifact(run_id, str(path))
+        client.set_terminated(run_id, status)
+
+
+@contextmanager
+def _open(store: str, root) -> Iterator[tuple]:
+    """Yield a client and the experiment id; tell an offline server from a bad address."""
+    remote = store.startswith(("http://", "https://"))
+    if remote:
+        # Its own retries would keep a stage waiting for minutes.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        _answers(store)
+    elif store.startswith(SQLITE):
+        folder = Path(store.removeprefix(SQLITE)).parent
+        if not folder.is_dir():  # MLflow would try again for minutes
+            raise ConfigError(f"MLflow store {store}: there is no folder {folder}")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    for name in ("alembic", "mlflow"):  # a new store logs every table
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        client = MlflowClient(tracking_uri=store)
+        yield client, _experiment(client, store, root)
+    except MlflowException as error:
+        reason = one_line(error)
+        kind = StoreUnavailable if remote else ConfigError
+        raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
+    except ImportError as error:
+        raise ConfigError(f"MLflow store {store}: needs a package ({error})") from error
+    except OSError as error:  # those of the HTTP client among them
+        if not remote:
+            raise
+        raise StoreUnavailable(f"MLflow store {store}: stopped answering ({error})") from error
+
+
+def _answers(store: str) -> None:
+    try:
+        urllib.request.urlopen(f"{store.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
+    except urllib.error.HTTPError:
+        pass  # it responds, if not to this path
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise StoreUnavailable(f"MLflow store {store}: does not answer ({reason})") from error
+
+
+def _experiment(client, store: str, root) -> str:
+    """Return the id of our experiment; one process at a time creates the tables of a new store."""
+    if not store.startswith(SQLITE):
+        return _find_or_create(client, None)
+    with FileLock(Path(root).resolve() / "mlflow.db.lock"):
+        return _find_or_create(client, (Path(root).resolve() / "mlruns").as_uri())
+
+
+def _find_or_create(client, location: str | None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return found.experiment_id
+    return client.create_experiment(EXPERIMENT, artifact_location=location, tags=KIND)
+
+
+def _log(client, run_id: str, record: Record) -> None:
+    """Log everything; repeating it after a partial attempt is harmless."""
+    from mlflow.entities import Metric, Param
+
+    for batch in _batches(record.params.items()):
+        client.log_batch(run_id, params=[Param(key, value) for key, value in batch])
+    for batch in _batches(record.metrics.items()):
+        client.log_batch(run_id, metrics=[Metric(key, value, 0, 0) for key, value in batch])
+    for path in record.artifacts:
+        folder = path.parent.name if path.parent.name in FOLDERS else None
+        client.log_artifact(run_id, str(path), folder)
+    if record.refusal:
+        client.set_tag(run_id, OUTCOME, "refused")
+        client.set_tag(run_id, NOTE, record.refusal[:NOTE_LENGTH])
+    if record.program is not None:
+        from pipeline.tracking.served_model import save_served_model
+
+        with tempfile.TemporaryDirectory() as folder:
+            save_served_model(record.program, Path(folder) / "model")
+            client.log_artifacts(run_id, str(Path(folder) / "model"), "model")
+
+
+def _batches(items) -> Iterator[list]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

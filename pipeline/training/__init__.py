@@ -1,0 +1,1 @@
+"""Train float models in Keras."""
