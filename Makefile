@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance mutations keras-options results bench
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -68,6 +68,9 @@ conformance: $(READY) ## compare N random networks with QuantizeML, integer by i
 
 mutations: $(READY) ## plant faults in the compiled plans, and see which test finds each (minutes)
 	@python -m tests.simulator.plan.mutations
+
+keras-options: $(READY) ## read models with every option of every Keras layer, compare with Keras
+	@python -m conformance.keras_options --jobs $(JOBS)
 
 results: $(READY) ## train, carry and quantize several models; writes docs/results.md (minutes)
 	@python -m benchmarks.results

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import ModelError
+from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
-from pipeline.importers.layer_table import ALIASES, RULES, activation, node_attrs
+from pipeline.importers.layer_table import ALIASES, RULES, node_attrs
 
 MOVING = ("Reshape", "Flatten", "Permute", "Dropout")
 """Operations that move values and change none (in inference)."""

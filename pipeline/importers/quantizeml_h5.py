@@ -13,11 +13,12 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.operations import NEURAL_OPS
+from pipeline.importers.config_values import scalar
 from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import RULES, input_attrs, node_attrs, scalar
+from pipeline.importers.layer_table import RULES, input_attrs, node_attrs
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
