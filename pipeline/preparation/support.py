@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
 from pipeline.preparation.batchnorm import LARGEST_DEAD_OUTPUT, dead_channels
 from pipeline.preparation.rescaling import TARGETS as RESCALED
 from pipeline.preparation.rescaling import is_aligned
@@ -73,7 +73,7 @@ def _relu(graph, node):
 
 def _batchnorm(graph, node):
     source = graph.node(node.inputs[0])
-    if source.op in NEURAL_OPS and dead_channels(node).any():
+    if source.op in NEURAL and dead_channels(node).any():
         yield (
             f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_DEAD_OUTPUT} in"
             f" {int(dead_channels(node).sum())} of its channels; allowed: gammas other than 0, as"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.shapes import same_padding
 from pipeline.preparation.editing import pairs, removed, replaced
+from simulator.windows import same_padding
 
 LARGEST_KERNEL = 7
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")

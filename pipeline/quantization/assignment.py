@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 
-ALIGNED_INPUTS = (*NEURAL_OPS, "Add", "Concatenate", "Flatten", "Permute", "Activation")
+ALIGNED_INPUTS = (*NEURAL, "Add", "Concatenate", "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
 
 PASS_THROUGH = (
@@ -35,7 +35,7 @@ NEURAL_BUFFER_BITS = 28
 LUT_INPUT_BITS = 11
 LUT_BITS = 14
 _WIDE_NEURAL_OPS = ("SeparableConv2D", "BufferTempConv", "DepthwiseBufferTempConv")
-_BUFFERED_OPS = (*NEURAL_OPS, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
+_BUFFERED_OPS = (*NEURAL, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,13 +114,13 @@ def assign(graph: Graph, options) -> Assignment:
 
 
 def _nodes(graph, options, outputs):
-    neural = [node.name for node in graph.nodes if node.op in NEURAL_OPS]
+    neural = [node.name for node in graph.nodes if node.op in NEURAL]
     nodes = {}
     for node in graph.nodes:
         if node.op not in _BUFFERED_OPS:
             continue
         weight_bits, buffer_bits = None, options.buffer_bits
-        if node.op in NEURAL_OPS:
+        if node.op in NEURAL:
             first = node.name == neural[0]
             weight_bits = options.input_weight_bits if first else options.weight_bits
             if node.op not in _WIDE_NEURAL_OPS:

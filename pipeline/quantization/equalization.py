@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 from pipeline.quantization.assignment import QuantizerSpec
 from pipeline.quantization.fixed_point import floor_log2
 
@@ -119,7 +119,7 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
         The layer, and the shape before flattening when its input was flattened per channel.
     """
     node, reshaped, shape = graph.sole_consumer(name), False, None
-    while node is not None and node.op not in NEURAL_OPS:
+    while node is not None and node.op not in NEURAL:
         if node.op in _RESHAPING and not per_tensor:
             if reshaped:
                 return None

@@ -8,7 +8,7 @@ from pipeline.graph.activations import ACTIVATIONS, erf
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward, run_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.shapes import same_padding
+from simulator.windows import same_padding
 from tests.pipeline.graph.chains import chain, normal
 
 
