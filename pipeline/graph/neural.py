@@ -38,6 +38,11 @@ class Neural(Operation):
     neural = True
     input_kernel = output_kernel = "kernel"
 
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Names of the kernels, in the order in which they are applied."""
+        return tuple(dict.fromkeys((self.input_kernel, self.output_kernel)))
+
     def per_input(self, kernel: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return one value per input channel, shaped to broadcast over the input kernel."""
         return values[:, None]
@@ -48,8 +53,7 @@ class Neural(Operation):
 
     def macs(self, node: Node, source: Shape, shape: Shape) -> int:
         """Count each kernel once per output position."""
-        kernels = dict.fromkeys((self.input_kernel, self.output_kernel))
-        return math.prod(shape[:-1]) * sum(node.weights[key].size for key in kernels)
+        return math.prod(shape[:-1]) * sum(node.weights[key].size for key in self.kernels)
 
 
 def bias(attrs: Mapping[str, Any], size: int) -> dict[str, Shape]:

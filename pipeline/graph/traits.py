@@ -1,6 +1,7 @@
 """Names of the operations that share a trait; `pipeline.graph.operation` defines each trait.
 
-They are sets: ``node.op in NEURAL | JOINS``, ``graph.skip_back(node, KEEPS_VALUES)``.
+``node.op in (*NEURAL, *JOINS)``, ``graph.skip_back(node, KEEPS_VALUES)``. Their order is always the
+same, so that they may be listed in messages.
 """
 
 from pipeline.graph.operations import having

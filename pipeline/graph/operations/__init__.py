@@ -25,6 +25,6 @@ OPERATIONS: dict[str, Operation] = {
 """Name to operation."""
 
 
-def having(trait: str) -> frozenset[str]:
+def having(trait: str) -> tuple[str, ...]:
     """Return the names of the operations for which an attribute of `Operation` is true."""
-    return frozenset(name for name, operation in OPERATIONS.items() if getattr(operation, trait))
+    return tuple(name for name, operation in OPERATIONS.items() if getattr(operation, trait))

@@ -34,10 +34,8 @@ def test_operations_of_each_trait():
     assert {"Flatten", "Reshape", "Dropout"} == traits.KEEPS_VALUES
     assert {"MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"} == traits.POOLINGS
     assert {"Add", "Concatenate"} == traits.JOINS
-    assert {op for op in traits.DEPTHWISE if op not in traits.TEMPORAL} == {
-        "DepthwiseConv2D",
-        "DepthwiseConv2DTranspose",
-    }
+    depthwise = {"DepthwiseConv2D", "DepthwiseConv2DTranspose", "DepthwiseBufferTempConv"}
+    assert set(traits.DEPTHWISE) == depthwise
 
 
 def test_a_misspelt_trait_is_an_error():
@@ -75,7 +73,7 @@ def frames(node, x):
     return [x] * node.attrs.get("fifo_size", 1)
 
 
-@pytest.mark.parametrize("op", sorted(traits.NEURAL))
+@pytest.mark.parametrize("op", traits.NEURAL)
 def test_factors_on_channels_are_factors_on_kernels(op):
     # Powers of two, so that both sides are equal to the last bit.
     graph, x = example(op), normal(2, *SHAPE)
@@ -92,7 +90,7 @@ def test_factors_on_channels_are_factors_on_kernels(op):
         np.testing.assert_array_equal(run_node(scaled, *frames(node, x)), expected)
 
 
-@pytest.mark.parametrize("op", sorted(traits.NEURAL))
+@pytest.mark.parametrize("op", traits.NEURAL)
 def test_depthwise_operations_do_not_mix_channels(op):
     graph, x = example(op), normal(1, *SHAPE)
     node = graph.nodes[-1]
