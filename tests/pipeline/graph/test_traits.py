@@ -24,16 +24,16 @@ def test_operations_of_each_trait():
     transposed = {"Conv2DTranspose", "DepthwiseConv2DTranspose"}
     temporal = {"BufferTempConv", "DepthwiseBufferTempConv"}
     activations = {"ReLU", "QuantizedReLU", "LeakyReLU", "PReLU", "Activation"}
-    assert convolutions == traits.CONVOLUTIONS
-    assert transposed == traits.TRANSPOSED
-    assert temporal == traits.TEMPORAL
-    assert convolutions | transposed | temporal | {"Dense"} == traits.NEURAL
-    assert activations == traits.ACTIVATIONS
-    assert activations | {"BatchNormalization", "Rescaling", "Dropout"} == traits.POINTWISE
-    assert {"Flatten", "Reshape"} == traits.RESHAPES
-    assert {"Flatten", "Reshape", "Dropout"} == traits.KEEPS_VALUES
-    assert {"MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"} == traits.POOLINGS
-    assert {"Add", "Concatenate"} == traits.JOINS
+    assert set(traits.CONVOLUTIONS) == convolutions
+    assert set(traits.TRANSPOSED) == transposed
+    assert set(traits.TEMPORAL) == temporal
+    assert set(traits.NEURAL) == convolutions | transposed | temporal | {"Dense"}
+    assert set(traits.ACTIVATIONS) == activations
+    assert set(traits.POINTWISE) == activations | {"BatchNormalization", "Rescaling", "Dropout"}
+    assert set(traits.RESHAPES) == {"Flatten", "Reshape"}
+    assert set(traits.KEEPS_VALUES) == {"Flatten", "Reshape", "Dropout"}
+    assert set(traits.POOLINGS) == {"MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"}
+    assert set(traits.JOINS) == {"Add", "Concatenate"}
     depthwise = {"DepthwiseConv2D", "DepthwiseConv2DTranspose", "DepthwiseBufferTempConv"}
     assert set(traits.DEPTHWISE) == depthwise
 
