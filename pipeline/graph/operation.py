@@ -28,6 +28,8 @@ class Operation:
         By Keras' name of the attribute.
     arity : int
         Number of inputs; 0 for ``Input``, -1 for two or more.
+    join : bool
+        Takes several inputs.
     on_maps : bool
         The input must be a map: (height, width, channels).
     neural : bool

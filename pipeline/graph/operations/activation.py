@@ -36,7 +36,7 @@ class ReLU(Pointwise):
 
 
 class QuantizedReLU(Pointwise):
-    """The discrete ReLU of Akida 1.0 training: 2**bits - 1 equal steps up to the maximum."""
+    """The discrete ReLU of Akida 1.0 training: ``2**bits - 1`` equal steps."""
 
     attributes = {"bits": Attribute(BITS), "max_value": Attribute(MAXIMUM, 6.0)}
 
@@ -72,7 +72,7 @@ class Activation(Pointwise):
     """A function by its Keras name.
 
     One of softmax, sigmoid, tanh, gelu, swish (silu), hard_silu, relu, relu6, leaky_relu and
-    linear; ``alpha`` is the slope of leaky_relu.
+    linear; ``alpha`` is the slope of leaky_relu. The traits do not hold for softmax.
     """
 
     attributes = {"activation": Attribute(TEXT), "alpha": Attribute(NUMBER, 0.0)}

@@ -1,4 +1,4 @@
-"""Convolutions with one kernel."""
+"""Convolutions."""
 
 from __future__ import annotations
 

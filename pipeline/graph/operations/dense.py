@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""Fully connected layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.graph.neural import USE_BIAS, Neural, bias, biased
 
 
 class Dense(Neural):
-    """A product with a matrix, along the last axis."""
+    """The product with a matrix, along the last axis."""
 
     attributes = {"units": Attribute(COUNT), **USE_BIAS}
 

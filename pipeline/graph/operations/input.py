@@ -1,4 +1,4 @@
-"""The model's input."""
+"""Input."""
 
 from __future__ import annotations
 

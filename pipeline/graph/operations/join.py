@@ -1,4 +1,4 @@
-"""Operations with several inputs."""
+"""Joins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scales and shifts of values, known before inference."""
+"""Normalization."""
 
 from __future__ import annotations
 

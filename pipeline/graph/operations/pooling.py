@@ -1,4 +1,4 @@
-"""Poolings."""
+"""Pooling."""
 
 from __future__ import annotations
 

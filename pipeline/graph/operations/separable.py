@@ -1,4 +1,4 @@
-"""The fused separable convolution."""
+"""Separable convolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.graph.windows import padded, windowed_shape
 
 
 class SeparableConv2D(Neural):
-    """A depthwise convolution and a 1x1 convolution in one layer."""
+    """A depthwise convolution and a 1x1 convolution, fused in one layer."""
 
     attributes = {**FILTERS, **WINDOW, "depth_multiplier": Attribute(COUNT, 1)}
     on_maps = convolution = True

@@ -1,4 +1,4 @@
-"""Operations that move, repeat or surround values."""
+"""Shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buffered temporal convolutions: QuantizeML's layers over the last images of a stream."""
+"""Temporal convolutions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ FIFO = {"fifo_size": Attribute(COUNT), **USE_BIAS}
 
 
 class BufferTempConv(Neural):
-    """A 1x1 convolution over the channels of the last ``fifo_size`` images."""
+    """A 1x1 convolution over the channels of the last ``fifo_size`` images.
+
+    QuantizeML's layer; Keras has none.
+    """
 
     attributes = {**FILTERS, **FIFO}
     temporal = True
@@ -32,7 +35,10 @@ class BufferTempConv(Neural):
 
 
 class DepthwiseBufferTempConv(Neural):
-    """A weighted sum of the last ``fifo_size`` images, channel by channel."""
+    """A weighted sum of the last ``fifo_size`` images, channel by channel.
+
+    QuantizeML's layer; Keras has none.
+    """
 
     attributes = FIFO
     temporal = depthwise = True

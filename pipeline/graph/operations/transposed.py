@@ -1,4 +1,4 @@
-"""Transposed convolutions, which enlarge maps."""
+"""Transposed convolutions."""
 
 from __future__ import annotations
 
