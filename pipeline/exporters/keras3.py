@@ -14,7 +14,7 @@ from pipeline.exporters.layers import Layer, keras_layers
 from pipeline.files import write_bytes
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import keras_names
-from pipeline.importers.keras_model import variable_keys
+from pipeline.importers.flatten import variable_keys
 
 KERAS_VERSION = "3.0.0"
 """The first version that reads the file."""

@@ -13,10 +13,12 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
+from pipeline.importers.activation_table import activation
+from pipeline.importers.config_values import scalar
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import RULES, activation, input_attrs, node_attrs, scalar
+from pipeline.importers.layer_table import RULES, input_attrs, node_attrs
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
