@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pipeline.graph.attributes import Attribute
+from pipeline.graph.keras_form import KerasForm
 
 if TYPE_CHECKING:
     from pipeline.graph.node import Node
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
-class Operation:
+class Operation(KerasForm):
     """One type of node: what it carries, what it computes and what it costs.
 
     A subclass is one operation, named as the Keras layer of the same meaning; its first docstring
     line describes it in docs/operations.md. It overrides what does not hold here: the operation of
-    this class returns its only input. Operations have no state: one instance serves all nodes.
+    this class returns its only input. What concerns Keras is in `KerasForm`. Operations have no
+    state: one instance serves all nodes.
 
     Attributes
     ----------
@@ -48,6 +50,8 @@ class Operation:
         An output value depends on the input value of the same position and channel only.
     keeps_values : bool
         In inference, passes all values on unchanged and in the same order.
+    moves_only : bool
+        Copies input values, or zeros around them, and computes no new ones.
     reshapes : bool
         Keeps the values, and may change the shape.
     pooling : bool
@@ -58,12 +62,7 @@ class Operation:
     arity = 1
     on_maps = False
     neural = convolution = transposed = depthwise = temporal = False
-    activation = pointwise = keeps_values = reshapes = pooling = False
-
-    @property
-    def name(self) -> str:
-        """Name of the operation: the class's."""
-        return type(self).__name__
+    activation = pointwise = keeps_values = moves_only = reshapes = pooling = False
 
     @property
     def join(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import ModelError
-from pipeline.importers.config_values import dtype_name
+from pipeline.graph.keras_values import dtype_name
 from pipeline.importers.keras_model import KerasLayer
 
 KEEPING = (

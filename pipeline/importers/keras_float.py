@@ -7,15 +7,15 @@ import math
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_values import scalar
 from pipeline.importers.activation_table import activation
-from pipeline.importers.config_values import scalar
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
 from pipeline.importers.keras_calls import check_inference
 from pipeline.importers.keras_classes import is_foreign
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import ALIASES, RULES, input_attrs, node_attrs
+from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
 from pipeline.importers.reading_notes import reading_notes
@@ -95,10 +95,10 @@ class _Reader:
             return self._function(layer, inputs)
         if kind == "Lambda":
             raise ModelError(f"{layer.name}: Lambda layers are refused; {NEVER_RUN}")
-        if kind not in RULES and kind not in IDENTITIES and kind not in SPECIAL:
+        if kind not in READ_AS and kind not in IDENTITIES and kind not in SPECIAL:
             raise ModelError(
                 f"{layer.name}: layer type '{kind}' is not known; known:"
-                f" {', '.join(sorted({*RULES, *IDENTITIES, *SPECIAL}))}"
+                f" {', '.join(sorted({*READ_AS, *IDENTITIES, *SPECIAL}))}"
             )
         check_options(kind, layer.config)
         check_inference(layer.call)
@@ -108,7 +108,8 @@ class _Reader:
         return _MAKERS.get(kind, _Reader._layer)(self, layer, inputs)
 
     def _input(self, layer, inputs):
-        return [make_node(layer.name, "Input", (), input_attrs(layer.config))]
+        attrs = READ_AS["InputLayer"].read_keras("InputLayer", layer.config)
+        return [make_node(layer.name, "Input", (), attrs)]
 
     def _activation(self, layer, inputs):
         op, attrs = activation(layer.config["activation"])
@@ -130,13 +131,14 @@ class _Reader:
         return [minus, make_node(layer.name, "Add", (inputs[0], minus.name))]
 
     def _layer(self, layer, inputs):
-        """Return the one or two nodes of a layer that has a row in the table."""
+        """Return the one or two nodes of a layer that is an operation."""
         kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
-        weights = short_names(self.model.weights(layer))
-        attrs = node_attrs(RULES[kind], config)
-        node = make_node(layer.name, RULES[kind].op, inputs, attrs, weights)
+        operation = READ_AS[kind]
+        weights = operation.read_weights(self.model.weights(layer))
+        attrs = operation.read_keras(kind, config)
+        node = make_node(layer.name, operation.name, inputs, attrs, weights)
         fused = config.get("activation")
-        if fused is None or fused == "linear" or "activation" in node.operation.attributes:
+        if fused is None or fused == "linear" or "activation" in operation.attributes:
             return [node]
         op, attrs = activation(fused)
         if attrs.get("activation") == "linear":
@@ -180,14 +182,6 @@ _MAKERS = {
     "Normalization": _Reader._normalization,
     "Subtract": _Reader._subtract,
 }
-
-
-def short_names(arrays):
-    """Return variables under the names of the operations table."""
-    arrays = dict(arrays)
-    if "depthwise_kernel" in arrays and "pointwise_kernel" not in arrays:
-        arrays["kernel"] = arrays.pop("depthwise_kernel")
-    return arrays
 
 
 def check_last_axis(layers, graph: Graph, renamed) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.graph.attributes import COUNT, Attribute
+from pipeline.graph.keras_form import KerasRule
 from pipeline.graph.neural import FILTERS, USE_BIAS, Neural, bias, biased
 
 FIFO = {"fifo_size": Attribute(COUNT), **USE_BIAS}
+RULE = KerasRule(renamed={"fifo_size": "kernel_size"})
 
 
 class BufferTempConv(Neural):
@@ -18,6 +20,8 @@ class BufferTempConv(Neural):
 
     attributes = {**FILTERS, **FIFO}
     temporal = True
+    keras = {"BufferTempConv": RULE}
+    in_keras = False
 
     def weights(self, attrs, shape):
         kernel = (1, 1, attrs["fifo_size"] * shape[-1], attrs["filters"])
@@ -42,6 +46,8 @@ class DepthwiseBufferTempConv(Neural):
 
     attributes = FIFO
     temporal = depthwise = True
+    keras = {"DepthwiseBufferTempConv": RULE}
+    in_keras = False
 
     def weights(self, attrs, shape):
         return {"kernel": (attrs["fifo_size"], shape[-1]), **bias(attrs, shape[-1])}

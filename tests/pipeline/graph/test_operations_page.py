@@ -14,4 +14,4 @@ def test_every_operation_is_described_and_every_trait_explained():
     for name, operation in OPERATIONS.items():
         assert f"\n| `{name}` | " in text
         assert all(isinstance(getattr(operation, trait), bool) for trait in traits())
-    assert len(traits()) == 12
+    assert len(traits()) == 13

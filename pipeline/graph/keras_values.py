@@ -67,6 +67,23 @@ def dtype_name(value: Any) -> str:
     return str(value or "float32")
 
 
+def input_dtype(value: Any) -> str:
+    """Return the dtype of an input.
+
+    Raises
+    ------
+    ModelError
+        For one that rounds the images; the message lacks the layer's name.
+    """
+    name = dtype_name(value)
+    if name in ("float16", "bfloat16", "mixed_bfloat16"):
+        raise ModelError(
+            f"its dtype is '{name}', so that images are rounded before the first layer; allowed:"
+            " float32 and whole numbers"
+        )
+    return "float32" if name == HALF_PRECISION else name
+
+
 def check_dtype(value: Any) -> None:
     """Refuse a layer that does not compute in float.
 
