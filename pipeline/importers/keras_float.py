@@ -8,6 +8,7 @@ from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import scalar
+from pipeline.graph.node import Node
 from pipeline.importers.activation_table import activation
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
@@ -51,9 +52,10 @@ def float_graph(model: KerasModel) -> Graph:
             reader.add(layer)
         except DamagedFileError:
             raise
+        except _InputRefusedError:
+            pass
         except MALFORMED as error:
             reasons.append(explain(layer, error))
-            reader.values[layer.name] = layer.name
     if reasons:
         raise IncompatibleModelError(model.label, reasons, "read the model")
     notes = reading_notes(model.layers)
@@ -61,6 +63,10 @@ def float_graph(model: KerasModel) -> Graph:
     check_last_axis(model.layers, graph, reader.values)
     check_weights(graph, model.label)
     return merged_rescalings(graph)
+
+
+class _InputRefusedError(Exception):
+    """The layer cannot be judged, since one that it reads was refused."""
 
 
 class _Reader:
@@ -82,7 +88,8 @@ class _Reader:
     def add(self, layer: KerasLayer) -> None:
         """Add the nodes of a layer."""
         kind = ALIASES.get(layer.class_name, layer.class_name)
-        inputs = [self.values[name] for name in layer.inputs]
+        # A refused layer has no node; what only needs its name is judged all the same.
+        inputs = [self.values.get(name, name) for name in layer.inputs]
         made = self._nodes(kind, layer, inputs)
         self.nodes.extend(made)
         self.values[layer.name] = made[-1].name if made else inputs[0]
@@ -148,7 +155,7 @@ class _Reader:
     def _function(self, layer, inputs):
         """Return the nodes of a function of tensors."""
         feeds = dict(zip(layer.call.tensors, inputs, strict=True))
-        found = read_function(layer, self._shape(inputs[0]) if inputs else ())
+        found = read_function(layer, lambda: self._shape(inputs[0]))
         if isinstance(found, Affine):
             self.integers.check("arithmetic", layer)
             source = feeds[found.tensor]
@@ -168,12 +175,19 @@ class _Reader:
         return [*before, make_node(layer.name, found.op, sources, found.attrs)]
 
     def _affine(self, name, source, scale, offset):
+        shape = self._shape(source)
         producer = next(node for node in self.nodes if node.name == source)
-        return affine_node(name, producer, self._shape(source), scale, offset)
+        return affine_node(name, producer, shape, scale, offset)
 
     def _shape(self, name):
         """Return the shape of a node that was made."""
-        return Graph(self.model.name, tuple(self.nodes), name).shapes[name]
+        known: dict[str, Node] = {}
+        for node in self.nodes:
+            if all(source in known for source in node.inputs):
+                known[node.name] = node
+        if name not in known:
+            raise _InputRefusedError
+        return Graph(self.model.name, tuple(known.values()), name).shapes[name]
 
 
 _MAKERS = {

@@ -6,7 +6,7 @@ Keras 2 stores them as ``TFOpLambda``, Keras 3 as operations of their own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,14 +89,14 @@ def is_function(kind: str) -> bool:
     return kind in ("TFOpLambda", "SlicingOpLambda") or kind.startswith("ops.")
 
 
-def read_function(layer: KerasLayer, shape: tuple[int, ...]) -> Affine | Step:
+def read_function(layer: KerasLayer, shape: Callable[[], tuple[int, ...]]) -> Affine | Step:
     """Return what a function of tensors computes.
 
     Parameters
     ----------
     layer : KerasLayer
-    shape : tuple of int
-        Of its first tensor, without the batch.
+    shape : function to tuple of int
+        Returns the shape of its first tensor, without the batch.
 
     Raises
     ------
@@ -241,13 +241,13 @@ def _concatenate(given, shape):
 
 def _reshape(given, shape):
     batch, *target = given["shape"]
-    if batch != -1 or -1 in target or math.prod(target) != math.prod(shape):
+    if batch != -1 or -1 in target or math.prod(target) != math.prod(shape()):
         raise ModelError(f"it reshapes to {given['shape']}; allowed: -1, then all other sizes")
     return Step("Reshape", (_tensor(given["x"]),), {"target_shape": tuple(target)})
 
 
 def _mean(given, shape):
-    if given.get("axis") not in ([1, 2], [-3, -2]) or len(shape) != 3:
+    if given.get("axis") not in ([1, 2], [-3, -2]) or len(shape()) != 3:
         raise ModelError(f"its mean is over the axes {given.get('axis')}; allowed: [1, 2]")
     attrs = {"keepdims": bool(given.get("keepdims"))}
     return Step("GlobalAveragePooling2D", (_tensor(given["x"]),), attrs)

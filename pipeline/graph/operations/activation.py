@@ -59,7 +59,7 @@ class ReLU(Pointwise):
     def forward(self, node, x):
         top, slope, threshold = (node.attrs[key] for key in self.attributes)
         if slope or threshold:
-            y = np.where(x >= threshold, x, np.float32(slope) * (x - np.float32(threshold)))
+            y = np.where(x > threshold, x, np.float32(slope) * (x - np.float32(threshold)))
             return y if top is None else np.minimum(y, np.float32(top))
         # One pass, and a faster one than a maximum with a number.
         return np.clip(x, np.float32(0), None if top is None else np.float32(top))
