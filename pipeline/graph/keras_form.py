@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.graph.attributes import COUNT, FLAG, INTERNAL, PAIR, REQUIRED, Attribute
+from pipeline.graph.attributes import COUNT, FLAG, INTERNAL, PAIR, REQUIRED
 from pipeline.graph.keras_values import flag
 
 Config = Mapping[str, Any]
@@ -55,12 +55,12 @@ class KerasRule:
 
 
 class KerasForm:
-    """What an operation is in Keras; the defaults hold for a layer of the same name and attributes.
+    """What an operation is in Keras: the part of `Operation` that importers and exporters use.
+
+    The defaults hold for a Keras layer of the same name, attributes and weights.
 
     Attributes
     ----------
-    attributes : mapping of str to Attribute
-        By Keras' name of the attribute.
     keras : mapping of str to KerasRule
         How Keras classes are read as this operation.
     keras_variables : mapping of str to str
@@ -73,7 +73,6 @@ class KerasForm:
         Keras' layer has a data format; only channels last is represented.
     """
 
-    attributes: ClassVar[Mapping[str, Attribute]] = {}
     keras: ClassVar[Mapping[str, KerasRule]] = {}
     keras_variables: ClassVar[Mapping[str, str]] = {}
     keras_activations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -118,8 +117,10 @@ class KerasForm:
         """Return the keys that are attributes under the same name."""
         if rule.attrs is not None:
             return rule.attrs
-        public = (key for key, value in self.attributes.items() if value.kind is not INTERNAL)
-        return tuple(key for key in public if key not in rule.renamed)
+        return tuple(key for key in self._public() if key not in rule.renamed)
+
+    def _public(self):
+        return (key for key, value in self.attributes.items() if value.kind is not INTERNAL)
 
     def _fixed(self, rule):
         return {**(CHANNELS_LAST if self.data_format else {}), **rule.fixed}
@@ -155,8 +156,7 @@ class KerasForm:
 
     def write_keras(self, attrs: Mapping[str, Any], generation: int) -> tuple[str, dict[str, Any]]:
         """Return class and configuration of the layer of Keras 2 or 3."""
-        public = (key for key, value in self.attributes.items() if value.kind is not INTERNAL)
-        return self.name, {key: attrs[key] for key in public}
+        return self.name, {key: attrs[key] for key in self._public()}
 
     def keras_obstacle(self, attrs: Mapping[str, Any], generation: int) -> str | None:
         """Return why Keras 2 or 3 cannot represent these attributes; None where it can."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.graph.attributes import Attribute
 from pipeline.graph.keras_form import KerasForm
-
-if TYPE_CHECKING:
-    from pipeline.graph.node import Node
 
 Shape = tuple[int, ...]
 
@@ -22,7 +19,7 @@ class Operation(KerasForm):
     A subclass is one operation, named as the Keras layer of the same meaning; its first docstring
     line describes it in docs/operations.md. It overrides what does not hold here: the operation of
     this class returns its only input. What concerns Keras is in `KerasForm`. Operations have no
-    state: one instance serves all nodes.
+    state: one instance serves all nodes (`pipeline.graph.node.Node`).
 
     Attributes
     ----------
@@ -73,7 +70,7 @@ class Operation(KerasForm):
         """Return the shape of every weight for an input of `shape`, in the order of Keras."""
         return {}
 
-    def output_shape(self, node: Node, *shapes: Shape) -> Shape:
+    def output_shape(self, node, *shapes: Shape) -> Shape:
         """Return the shape of the output for inputs of `shapes`, all without the batch axis.
 
         Raises
@@ -83,13 +80,13 @@ class Operation(KerasForm):
         """
         return shapes[0]
 
-    def forward(self, node: Node, *inputs: np.ndarray) -> np.ndarray:
+    def forward(self, node, *inputs: np.ndarray) -> np.ndarray:
         """Return the output for float32 inputs with a batch axis.
 
         A temporal operation gets the frames of its buffer instead, the oldest first.
         """
         return inputs[0]
 
-    def macs(self, node: Node, source: Shape, shape: Shape) -> int:
+    def macs(self, node, source: Shape, shape: Shape) -> int:
         """Return the multiply-accumulates of one image for input and output of these shapes."""
         return 0

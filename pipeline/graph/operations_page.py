@@ -18,8 +18,8 @@ attribute without a default must be given. In an architecture file, write the op
 its snake case (`conv2d`). Made by `make docs`."""
 
 TABLE = """
-| operation | what it computes | attributes | traits |
-|---|---|---|---|"""
+| operation | what it computes | attributes | traits | Keras layers read |
+|---|---|---|---|---|"""
 
 
 def page() -> str:
@@ -47,8 +47,17 @@ def _title(operation) -> str:
 def _row(operation) -> str:
     held = ", ".join(trait.replace("_", " ") for trait in traits() if getattr(operation, trait))
     attributes = ", ".join(_attribute(*item) for item in _shown(operation))
-    cells = (f"`{operation.name}`", _docstring(operation)[0], attributes, held)
+    cells = (f"`{operation.name}`", _docstring(operation)[0], attributes, held, _keras(operation))
     return f"| {' | '.join(cell or '-' for cell in cells)} |"
+
+
+def _keras(operation) -> str:
+    """Return the Keras classes, and the named functions, that are read as the operation."""
+    rules = operation.keras.items()
+    names = [name for kind, rule in rules for name in (kind, *rule.aliases)]
+    if operation.keras_activations:
+        names.append(f"activations {', '.join(operation.keras_activations)}")
+    return ", ".join(names)
 
 
 def _remarks(operation) -> str:
