@@ -37,7 +37,7 @@ class Neural(Operation):
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """Names of the kernels, in the order in which they are applied."""
+        """The input kernel, and the output kernel where it is another."""
         return tuple(dict.fromkeys((self.input_kernel, self.output_kernel)))
 
     def per_input(self, kernel: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -27,6 +27,12 @@ class Operation(KerasForm):
         By Keras' name of the attribute.
     arity : int
         Number of inputs; 0 for ``Input``, -1 for two or more.
+    kernels : tuple of str
+        Names of the weights that are kernels, in the order in which they are applied.
+    ones : tuple of str
+        Names of the weights that start as 1; kernels start at random, all others as 0.
+    measured : tuple of str
+        Names of the weights that are statistics of the data, not trained by gradient.
     join : bool
         Takes several inputs.
     on_maps : bool
@@ -57,6 +63,9 @@ class Operation(KerasForm):
 
     attributes: ClassVar[Mapping[str, Attribute]] = {}
     arity = 1
+    kernels: tuple[str, ...] = ()
+    ones: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
     on_maps = False
     neural = convolution = transposed = depthwise = temporal = False
     activation = pointwise = keeps_values = moves_only = reshapes = pooling = False

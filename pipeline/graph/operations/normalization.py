@@ -40,6 +40,8 @@ class BatchNormalization(Operation):
         "center": Attribute(FLAG, True),
         "scale": Attribute(FLAG, True),
     }
+    ones = ("gamma", "moving_variance")
+    measured = ("moving_mean", "moving_variance")
     pointwise = True
     keras = {
         "BatchNormalization": KerasRule(
