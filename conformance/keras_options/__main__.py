@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from conformance.keras_options.examine import DIFFERENT
 from conformance.keras_options.report import print_table
 from conformance.keras_options.work import CASES_PER_PROCESS, count, run
 
@@ -35,8 +36,8 @@ def main(arguments=None) -> int:
             work = partial(run, generation, options.group, options.every)
             for done in pool.imap(work, starts):
                 rows += done
-                print(f"\r{len(rows)} files", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+                wrong = sum(row["status"] == DIFFERENT for row in rows)
+                print(f"{len(rows)} files, {wrong} different", file=sys.stderr, flush=True)
     different = print_table(rows)
     if options.report:
         options.report.write_text(json.dumps(rows, indent=1) + "\n")

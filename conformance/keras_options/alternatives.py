@@ -58,7 +58,7 @@ BY_END = {
     "_regularizer": ("l2",),
     "_constraint": ("non_neg",),
 }
-UNKNOWN = (True, False, 0, 1, 2, 0.5, "same", [1, 2])
+UNKNOWN = (True, 1, 2, 0.5, "same", [1, 2])
 """For a key that nothing above knows: whatever of this the layer takes."""
 LEFT_OUT = ("batch_input_shape", "batch_shape")
 

@@ -17,8 +17,13 @@ ARRAYS = {
     "column": np.array([[[0.5]], [[1.0]], [[2.0]], [[1.0]], [[1.0]], [[3.0]]], np.float32),
 }
 """Values that are no JSON, by the name that stands for them in `alternatives`."""
-WITHOUT_SHAPE = ("_initializer", "_regularizer", "_constraint", "name", "trainable", "momentum")
+WITHOUT_SHAPE = (
+    *("_initializer", "_regularizer", "_constraint", "name", "trainable", "momentum"),
+    *("dtype", "seed", "quantization_config", "renorm", "renorm_clipping", "activation"),
+)
 """Ends of options that do the same on every shape."""
+FEW_ACTIVATIONS = 6
+"""Of the layers that only hand them on as Conv2D does."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,17 @@ class Case:
 
 def cases(keras) -> Iterator[Case]:
     """Yield every model for one generation of Keras, in an order that does not change."""
-    for recipe in (*RECIPES, *AUGMENTATIONS, *UNREAD):
-        if hasattr(keras.layers, recipe.name):
-            yield from _layer_cases(keras, recipe)
+    for recipes, most in ((RECIPES, None), (AUGMENTATIONS, 1), (UNREAD, 0)):
+        for recipe in recipes:
+            if hasattr(keras.layers, recipe.name):
+                yield from _layer_cases(keras, recipe, most)
     for what, build in networks(keras):
         group, _, rest = what.partition(": ")
         yield Case(group, rest, build)
 
 
-def _layer_cases(keras, recipe: Recipe):
+def _layer_cases(keras, recipe: Recipe, most: int | None):
+    """Yield the cases of one recipe, with up to `most` values for each option."""
     kind = getattr(keras.layers, recipe.name)
     shown = ", ".join(f"{key}={value}" for key, value in recipe.options.items())
     where = f"({shown}) on {recipe.shape}"
@@ -63,7 +70,7 @@ def _layer_cases(keras, recipe: Recipe):
 
     yield case("default", plain)
     yield case("in a Sequential", plain, sequential=True)
-    for dtype in INPUT_DTYPES:
+    for dtype in INPUT_DTYPES[: 1 if recipe.brief or most == 0 else None]:
         yield case(f"input {dtype}", plain, dtype=dtype)
     try:
         config = plain().get_config()
@@ -75,7 +82,10 @@ def _layer_cases(keras, recipe: Recipe):
     for key, default in config.items():
         if recipe.brief and key.endswith(WITHOUT_SHAPE):
             continue
-        for value in alternatives(key, default):
+        values = alternatives(key, default)[:most]
+        if key == "activation" and recipe.name not in ("Conv2D", "Activation"):
+            values = values[:FEW_ACTIVATIONS]
+        for value in values:
             given = ARRAYS.get(value, value) if isinstance(value, str) else value
 
             def make(key=key, given=given):

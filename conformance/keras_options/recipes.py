@@ -34,7 +34,7 @@ class Recipe:
     brief: bool = False
 
 
-CONV = {"kernel_size": 3}
+CONV, HALVING = {"kernel_size": 3}, {"strides": 2, "padding": "same"}
 RECIPES = (
     Recipe("Conv2D", {"filters": 6, **CONV}),
     Recipe("Conv2D", {"filters": 6, "kernel_size": 2, "strides": 2, "padding": "same"}, brief=True),
@@ -77,8 +77,8 @@ RECIPES = (
     Recipe("Rescaling", {"scale": 0.25}),
     Recipe("Rescaling", {"scale": 0.25, "offset": -1.0}, VECTOR, brief=True),
     Recipe("Normalization", {"mean": 0.5, "variance": 4.0}),
-    Recipe("Normalization", {"mean": [0.5, 1.0, 2.0], "variance": [4.0, 1.0, 0.25]}),
-    Recipe("Normalization"),
+    Recipe("Normalization", {"mean": [0.5, 1.0, 2.0], "variance": [4.0, 1.0, 0.25]}, brief=True),
+    Recipe("Normalization", brief=True),
     Recipe("Normalization", {}, VECTOR, brief=True),
     Recipe("Dropout", {"rate": 0.5}),
     Recipe("SpatialDropout2D", {"rate": 0.5}),

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-CASES_PER_PROCESS = 400
+CASES_PER_PROCESS = 300
 
 
 def _chosen(generation, group, every):

@@ -96,6 +96,6 @@ def check_dtype(value: Any) -> None:
     name = dtype_name(value)
     if name not in FLOAT_POLICIES or str(kind).startswith("Quantized"):
         raise ModelError(
-            f"its dtype is '{name}', so that it rounds what float32 does not; allowed:"
+            f"its dtype is '{name}', in which it rounds or wraps around; allowed:"
             f" {', '.join(FLOAT_POLICIES)}: build the model again with one of them"
         )

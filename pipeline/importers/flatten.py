@@ -11,6 +11,7 @@ from pipeline.errors import ModelError
 from pipeline.importers.keras_calls import Call, Tensor, check_inference, read_call
 from pipeline.importers.keras_classes import KERAS_MODELS, bare_class_name, class_name
 from pipeline.importers.keras_model import MALFORMED, Flattened, KerasLayer, check_name
+from pipeline.importers.tensor_functions import NAMES
 
 MOST_LAYERS, MOST_NESTING = 4096, 16
 MODEL_KEYS = frozenset(
@@ -186,6 +187,8 @@ class _Flattener:
                 config["layer"]["config"],
                 f"{key}/layer",
             )
+        if _is_function(layer, call):
+            kind = f"ops.{kind}"
         return self._add(name, kind, config, tuple(feeds), path, key, call)
 
     def _add(self, name, kind, config, feeds, path, key, call):
@@ -220,6 +223,15 @@ def layer_name(layer: Mapping[str, Any]) -> str:
 
 def _is(layer, kind):
     return class_name(layer) == kind
+
+
+def _is_function(layer, call):
+    """Return whether an entry of a Keras 3 ``.h5``, which names no modules, is a function.
+
+    The configurations of layers say whether they are trained, those of functions do not.
+    """
+    named = layer.get("module") is None and f"ops.{layer['class_name']}" in NAMES
+    return named and call.generation == 3 and "trainable" not in layer["config"]
 
 
 def _first_input(inner, first):

@@ -44,7 +44,7 @@ def owners(
     alone = len(layers) == 1 and len(layers[0].path) == 1
     result: dict[Path, dict[str, str]] = {layer.path: {} for layer in layers}
     for full in stored:
-        stem, _, leaf = full.partition(":")[0].rpartition("/")
+        stem, _, leaf = re.sub(r":\d+$", "", full).rpartition("/")
         stem = stem.removesuffix("/output_quantizer")
         # TensorFlow 1 numbered the variables of a model that was built twice (``kernel_1``).
         leaf = re.sub(r"_\d+$", "", leaf)
