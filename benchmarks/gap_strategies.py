@@ -20,7 +20,7 @@ from pipeline.data import load_data
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
 from pipeline.targets import convert
-from pipeline.training import train
+from pipeline.training.train import train
 from pipeline.transforms import Images, apply
 from simulator import simulate
 

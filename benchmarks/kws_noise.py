@@ -23,7 +23,7 @@ from pipeline.data.spoken_digits import LOUDEST_NOISE, SEEN, Job, make_jobs, spe
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.stage import run
-from pipeline.training import train
+from pipeline.training.train import train
 
 CLIPS = 2500
 LEVELS = (0.0125, 0.025, 0.05)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline.config import Data, Evaluate, Quantization, Training, Transforms
 from pipeline.data import Dataset, calibration_samples, load_data
-from pipeline.evaluation import evaluate
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.files import write_json, write_text
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
@@ -25,7 +25,7 @@ from pipeline.graph.graph import Graph
 from pipeline.quantization.quantize import quantize
 from pipeline.stage import run
 from pipeline.targets import convert
-from pipeline.training import train
+from pipeline.training.train import train
 from pipeline.transforms import apply
 
 UPGRADE = ("unfuse_separable", "gap_after_relu")
@@ -169,7 +169,7 @@ def version_name(version: float | None) -> str:
 
 
 def figures(graph: Graph, data: Dataset, way: Way) -> dict:
-    """Return what `pipeline.evaluation` measures on the whole test split."""
+    """Return what `pipeline.evaluation.evaluate` measures on the whole test split."""
     carried, _ = apply(graph, Transforms(names=way.transforms), data.x_train[:256])
     samples = calibration_samples(data, way.quantization.calibration)
     program = convert(quantize(carried, samples, way.quantization), way.target)

@@ -15,8 +15,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 
+from pipeline.evaluation.shards import Work, run_shards
 from pipeline.graph.archive import load_graph
-from pipeline.shards import Work, run_shards
 from simulator import Program
 
 

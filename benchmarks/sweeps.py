@@ -19,8 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.tracking import EXPERIMENT, PARENT, SWEEP, local_store
-from pipeline.workspace import copy_code
+from pipeline.repro.workspace import copy_code
+from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP, local_store
 
 GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
 SIX = (*GRID, "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")

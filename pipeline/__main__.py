@@ -13,8 +13,8 @@ from pathlib import Path
 from pipeline.config import check
 from pipeline.config.compose import compose, write_params
 from pipeline.files import PARAMS, TABLE
+from pipeline.repro.workspace import prepare_without_git, reproduce
 from pipeline.stage import run
-from pipeline.workspace import prepare_without_git, reproduce
 
 MULTIRUN = ("-m", "--multirun")
 

@@ -6,8 +6,8 @@ import logging
 import sys
 from collections.abc import Callable
 
-from pipeline.epochs import epoch_line
 from pipeline.errors import CrossgradeError
+from pipeline.progress import epoch_line
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
 
@@ -40,5 +40,5 @@ def run(name: str, function: Callable[[], None]) -> None:
 
 
 def log_epoch(epoch: int, epochs: int, metrics) -> None:
-    """Tell of one epoch of a training, as a `pipeline.epochs.Progress`."""
+    """Tell of one epoch of a training, as a `pipeline.progress.Progress`."""
     logging.info(epoch_line(epoch, epochs, metrics))

@@ -19,11 +19,11 @@ from pipeline.files import (
 )
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
-from pipeline.model_source import source_graph
-from pipeline.pretrained import take_weights
+from pipeline.models.pretrained import take_weights
+from pipeline.models.source import source_graph
 from pipeline.stage import log_epoch, run
-from pipeline.training import train
-from pipeline.training_curve import draw_curve, write_curve
+from pipeline.training.curve import draw_curve, write_curve
+from pipeline.training.train import train
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import time
 import numpy as np
 
 from pipeline.config import load
-from pipeline.confusion import draw_confusion, draw_scatter
 from pipeline.data import load_data
-from pipeline.evaluation import evaluate
+from pipeline.evaluation.confusion import draw_confusion, draw_scatter
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.files import (
     CONFUSION,
     GRAPH,

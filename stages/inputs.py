@@ -6,7 +6,7 @@ import logging
 
 from pipeline.config import load
 from pipeline.files import INPUT_DATA, INPUT_MODEL, write_json
-from pipeline.input_files import data_inputs, model_inputs
+from pipeline.repro.input_files import data_inputs, model_inputs
 from pipeline.stage import run
 
 

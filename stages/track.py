@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from pipeline.files import TABLE, write_text
-from pipeline.outbox import keep
-from pipeline.record import gather
-from pipeline.results import results_table
 from pipeline.stage import run
-from pipeline.tracked_before import tracked_before
-from pipeline.tracking import StoreUnavailable, local_store, track
+from pipeline.tracking.outbox import keep
+from pipeline.tracking.record import gather
+from pipeline.tracking.recorded import find_recorded
+from pipeline.tracking.results import results_table
+from pipeline.tracking.store import StoreUnavailable, local_store, track
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     record = gather(root)
     try:
-        tracked = tracked_before(record, store) or track(record, store, root)
+        tracked = find_recorded(record, store) or track(record, store, root)
         where, message = f"{tracked.run_id} in {store}", tracked.message
     except StoreUnavailable as error:
         logging.warning("%s", error)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.record import gather
-from pipeline.tracking import EXPERIMENT, PARENT, SWEEP, local_store
-from pipeline.workspace import CODE
+from pipeline.repro.workspace import CODE
+from pipeline.tracking.record import gather
+from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP, local_store
 
 SOURCE = Path(__file__).parents[1]
 FRONT = (sys.executable, "-m", "pipeline")

@@ -25,34 +25,35 @@ ALLOWED = {
 }
 # Imported inside functions only, and only here.
 LATE = {
-    "dvc": {"pipeline/dvc_server.py"},
+    "dvc": {"pipeline/repro/dvc_server.py"},
+    "ruamel": {"pipeline/repro/dependencies.py"},
     "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py", "pipeline/sweeps/launch.py"},
     "PIL": {"pipeline/data/image_folder.py", "pipeline/data/tfds_sets.py"},
     "keras": {
         "pipeline/data/keras_sets.py",
         "pipeline/graph/keras_io.py",
         "pipeline/graph/keras_transposed.py",
-        "pipeline/image_reader.py",
-        "pipeline/training.py",
+        "pipeline/training/image_reader.py",
+        "pipeline/training/train.py",
     },
     "matplotlib": {
-        "pipeline/confusion.py",
+        "pipeline/evaluation/confusion.py",
         "pipeline/sweeps/picture.py",
-        "pipeline/training_curve.py",
+        "pipeline/training/curve.py",
     },
-    "mlflow": {"pipeline/served_model.py", "pipeline/tracking.py"},
+    "mlflow": {"pipeline/tracking/served_model.py", "pipeline/tracking/store.py"},
     "platformdirs": {"pipeline/data/cache.py"},
-    "ray": {"pipeline/shards_ray.py"},
+    "ray": {"pipeline/evaluation/shards_ray.py"},
     "scipy": {"pipeline/transforms/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
         "pipeline/data/tfds_sets.py",
         "pipeline/graph/keras_io.py",
         "pipeline/graph/keras_transposed.py",
-        "pipeline/image_reader.py",
-        "pipeline/training.py",
+        "pipeline/training/image_reader.py",
+        "pipeline/training/train.py",
     },
-    "threadpoolctl": {"pipeline/shards_processes.py"},
+    "threadpoolctl": {"pipeline/evaluation/shards_processes.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.

@@ -17,8 +17,8 @@ import yaml
 from pipeline.config import Calibration, Quantization
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
-from pipeline.served_model import save_served_model
 from pipeline.targets import convert
+from pipeline.tracking.served_model import save_served_model
 from simulator import simulate
 from simulator.serving import _load_pyfunc
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.record import Record
-from pipeline.tracking import begin_sweep, end_sweep, local_store, track
+from pipeline.tracking.record import Record
+from pipeline.tracking.store import begin_sweep, end_sweep, local_store, track
 
 # MLflow's database layer uses what the next version deprecates.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

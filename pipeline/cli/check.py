@@ -31,7 +31,7 @@ def command(context, model, parameters, target, as_json, fixable, strict) -> Non
     from pipeline.errors import ModelError
     from pipeline.graph.architecture import build_graph
     from pipeline.graph.architecture_file import is_architecture, read_architecture
-    from pipeline.model_file import read_float
+    from pipeline.models.file import read_float
 
     if is_architecture(model):
         graph = build_graph(read_architecture(model, parameters))

@@ -26,7 +26,7 @@ def command(model: str, parameters: tuple[str, ...], as_json: bool) -> None:
     from pipeline.graph.architecture import build_graph
     from pipeline.graph.architecture_file import is_architecture, read_architecture
     from pipeline.graph.describe import describe, layer_table
-    from pipeline.model_file import read_float
+    from pipeline.models.file import read_float
 
     if is_architecture(model):
         graph = build_graph(read_architecture(model, parameters))

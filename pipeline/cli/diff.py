@@ -23,8 +23,8 @@ def command(a: str, b: str, images: str | None, labels: str | None, as_json: boo
     estimate), and how often both answer the same; with --labels how often each is right.
     """
     from pipeline.data.array_file import load_array
-    from pipeline.program_diff import diff
-    from pipeline.program_diff_table import diff_table
+    from pipeline.evaluation.program_diff import diff
+    from pipeline.evaluation.program_diff_table import diff_table
     from simulator import Program
 
     found = diff(

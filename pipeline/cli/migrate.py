@@ -70,7 +70,6 @@ def command(
     carried over is refused, all of it at once, and nothing is written.
     """
     from pipeline.config.sections import Gap, Transforms
-    from pipeline.epochs import epoch_line
     from pipeline.errors import ConfigError
     from pipeline.files import write_bytes, write_json
     from pipeline.migration import make_certificate, migrate
@@ -78,7 +77,8 @@ def command(
     from pipeline.migration.page import page
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import compare_recovery, recovery_sentence
-    from pipeline.model_file import check_suffix, origin, read_float, write_float
+    from pipeline.models.file import check_suffix, origin, read_float, write_float
+    from pipeline.progress import epoch_line
     from pipeline.transforms import Images
 
     source, out = Path(model), Path(output)

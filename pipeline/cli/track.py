@@ -17,10 +17,10 @@ def command(resume: bool, store: str | None) -> None:
     from dataclasses import replace
     from pathlib import Path
 
-    from pipeline.outbox import discard, kept
     from pipeline.sweeps.recorder import is_recorded, record_sweep
     from pipeline.sweeps.sweep import is_running, sweeps
-    from pipeline.tracking import track
+    from pipeline.tracking.outbox import discard, kept
+    from pipeline.tracking.store import track
 
     root, waiting = Path.cwd(), 0
     for folder, record, meant in kept(root):

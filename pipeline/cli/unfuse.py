@@ -21,7 +21,7 @@ def command(model: str, output: str | None) -> None:
     from pipeline.errors import ModelError
     from pipeline.graph.forward import forward
     from pipeline.migration.compare import compare_outputs, equivalence
-    from pipeline.model_file import check_suffix, read_float, write_float
+    from pipeline.models.file import check_suffix, read_float, write_float
     from pipeline.preparation.verification import random_images
     from pipeline.transforms.unfuse_separable import unfuse_separable
 

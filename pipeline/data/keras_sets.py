@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError, one_line
-from pipeline.native_notices import notices_hidden
+from pipeline.quiet_tensorflow import quiet_tensorflow
 
 LICENCES = {
     "mnist": "CC BY-SA 3.0",
@@ -29,7 +29,7 @@ def load(options) -> Dataset:
     name = options.name.partition(":")[2]
     if name not in LICENCES:
         raise DataError(f"data.name: found 'keras:{name}'; allowed: {_names()}")
-    with notices_hidden():
+    with quiet_tensorflow():
         import keras
 
     try:

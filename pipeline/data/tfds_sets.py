@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError, one_line
-from pipeline.native_notices import notices_hidden
+from pipeline.quiet_tensorflow import quiet_tensorflow
 
 SPLITS = ("train", "test")
 
@@ -22,7 +22,7 @@ def load(options) -> Dataset:
     ``data.image_size`` where that is given.
     """
     try:
-        with notices_hidden():
+        with quiet_tensorflow():
             import tensorflow  # noqa: F401 - the other one imports it later, loudly
             import tensorflow_datasets as tfds
     except ImportError as error:

@@ -17,7 +17,7 @@ from pipeline.files import file_sha256, read_json
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
-from pipeline.model_file import origin
+from pipeline.models.file import origin
 
 KIND, FORMAT = "crossgrade certificate", 1
 NAME, PAGE = "certificate.json", "certificate.html"

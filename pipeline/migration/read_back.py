@@ -8,7 +8,7 @@ from pipeline.errors import ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.migration.compare import APPROXIMATE, equivalence
-from pipeline.model_file import read_float
+from pipeline.models.file import read_float
 
 IMAGES = 8
 

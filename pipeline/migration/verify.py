@@ -13,7 +13,7 @@ from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CLASSES, compare_outputs, equivalence, outputs_of
-from pipeline.model_file import read_float
+from pipeline.models.file import read_float
 from pipeline.preparation.verification import random_images
 from pipeline.transforms.sequence import TOLERANCE
 

@@ -19,7 +19,7 @@ from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
 from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
-from pipeline.tracking import StoreUnavailable, local_store
+from pipeline.tracking.store import StoreUnavailable, local_store
 
 OBJECTIVES = "--objectives"
 GOES_ON = "the same command goes on with the sweep"

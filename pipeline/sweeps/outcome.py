@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pipeline import files
-from pipeline.record import Record, gather
+from pipeline.tracking.record import Record, gather
 
 FINISHED, REFUSED, FAILED = "finished", "refused", "failed"
 NAME = "outcome.json"

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.results import align
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import FINISHED, Outcome
+from pipeline.tracking.results import align
 
 COSTS = {"weight_bytes": "memory", "effective_macs": "MACs"}
 """Metric of stage evaluate to the name of its front."""

@@ -16,11 +16,17 @@ from filelock import FileLock
 
 from pipeline.config import check
 from pipeline.errors import ConfigError
-from pipeline.record import flatten, gather, text_params
+from pipeline.repro.workspace import (
+    StageFailed,
+    StageRefused,
+    make_workspace,
+    reproduce,
+    stages_done,
+)
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import stage_keys
 from pipeline.sweeps.sweep import Sweep
-from pipeline.workspace import StageFailed, StageRefused, make_workspace, reproduce, stages_done
+from pipeline.tracking.record import flatten, gather, text_params
 
 FRONT = os.getppid()
 """Who started this process, as long as it lives."""

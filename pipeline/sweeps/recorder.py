@@ -13,7 +13,7 @@ from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, outcome_
 from pipeline.sweeps.pareto import Comparison, compare, markdown, table_rows
 from pipeline.sweeps.picture import draw_fronts
 from pipeline.sweeps.sweep import Sweep
-from pipeline.tracking import StoreUnavailable, begin_sweep, end_sweep, track
+from pipeline.tracking.store import StoreUnavailable, begin_sweep, end_sweep, track
 
 TRACKED = "tracked.json"
 TABLE, MARKDOWN, PICTURE = "pareto.csv", "pareto.md", "pareto.png"

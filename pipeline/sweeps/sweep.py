@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 
 from pipeline import files
 from pipeline.errors import ConfigError
+from pipeline.repro.workspace import CODE, copy_code
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import tree_hash
-from pipeline.workspace import CODE, copy_code
 
 FOLDER, HEADER, FOLDER_OVERRIDE = "multirun", "sweep.json", "hydra.sweep.dir="
 

@@ -114,7 +114,7 @@ def _linear_behind(graph, poolings) -> list[str]:
 
 def _distill(graph, original, options, samples, progress):
     """Train towards the outputs of the original model."""
-    from pipeline.training import tune
+    from pipeline.training.train import tune
 
     targets = forward(before_softmax(original), samples)
     tuned, history = tune(graph, samples, targets, options, seed=options.seed, progress=progress)
@@ -123,7 +123,7 @@ def _distill(graph, original, options, samples, progress):
 
 def _finetune(graph, options, images):
     """Train on labels."""
-    from pipeline.training import tune
+    from pipeline.training.train import tune
 
     if images.labels is None:
         raise DataError(

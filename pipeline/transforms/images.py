@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.epochs import Progress
+from pipeline.progress import Progress
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from pipeline.errors import DataError, IncompatibleModelError
-from pipeline.native_notices import notices_hidden
+from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.stage import run
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
@@ -49,11 +49,11 @@ def test_success_says_nothing(capsys):
 
 
 def test_native_notices_are_hidden_unless_something_fails(capfd):
-    with notices_hidden():
+    with quiet_tensorflow():
         os.write(2, b"notice\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
-    with pytest.raises(ImportError), notices_hidden():
+    with pytest.raises(ImportError), quiet_tensorflow():
         os.write(2, b"reason\n")
         raise ImportError
     assert capfd.readouterr().err == "reason\n"

@@ -10,9 +10,9 @@ import yaml
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.archive import save_graph
-from pipeline.record import gather
-from pipeline.tracking import PARENT
-from pipeline.workspace import STAGES
+from pipeline.repro.workspace import STAGES
+from pipeline.tracking.record import gather
+from pipeline.tracking.store import PARENT
 from tests.repository import Repository
 
 # MLflow's database layer uses what the next version deprecates.

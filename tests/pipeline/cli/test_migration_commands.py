@@ -15,7 +15,7 @@ from pipeline.cli.verify import command as verify
 from pipeline.errors import ConfigError, CrossgradeError, DataError, IncompatibleModelError
 from pipeline.graph.archive import save_graph
 from pipeline.graph.forward import forward
-from pipeline.model_file import read_float
+from pipeline.models.file import read_float
 from pipeline.preparation.verification import random_images
 from tests.pipeline.compatibility.models import MATRIX, RELU, conv, first
 from tests.pipeline.migration.test_migrate import old_model
@@ -221,7 +221,7 @@ def test_a_file_that_reads_back_differently_is_not_kept(model, tmp_path, monkeyp
     def wrong(path, graph):
         save_graph(path, old_model())
 
-    monkeypatch.setattr("pipeline.model_file.save_graph", wrong)
+    monkeypatch.setattr("pipeline.models.file.save_graph", wrong)
     monkeypatch.setattr("pipeline.migration.read_back.APPROXIMATE", "float noise")
     result = run(migrate, model, "-o", tmp_path / "new.npz")
     assert "reads back as another model" in str(result.exception)

@@ -110,7 +110,7 @@ def test_a_quantizeml_file_gives_back_its_float_model(name, correlation):
 
 
 def test_integers_are_still_refused(tmp_path):
-    from pipeline.model_file import read_float
+    from pipeline.models.file import read_float
     from pipeline.quantization.archive import save_quantized
 
     images = recorded("cnn2snn_small")["images"]

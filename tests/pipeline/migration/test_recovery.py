@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pipeline.cli.migrate import command as migrate
 from pipeline.files import read_json
 from pipeline.migration.recovery import compare_recovery, recovery_sentence
-from pipeline.model_file import read_float
+from pipeline.models.file import read_float
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

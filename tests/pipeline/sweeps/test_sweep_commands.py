@@ -12,8 +12,8 @@ import urllib.request
 import pytest
 
 from pipeline.files import PROGRAM
-from pipeline.tracking import EXPERIMENT, OUTCOME
-from pipeline.workspace import KEEP_PARAMS
+from pipeline.repro.workspace import KEEP_PARAMS
+from pipeline.tracking.store import EXPERIMENT, OUTCOME
 from tests.repository import FRONT, Repository
 from tests.waiting import wait_for
 

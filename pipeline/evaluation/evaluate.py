@@ -9,10 +9,10 @@ import numpy as np
 
 from pipeline.accuracy import mean_absolute_error
 from pipeline.data import Dataset, choose
-from pipeline.energy import energy_proxy
 from pipeline.errors import ConfigError
+from pipeline.evaluation.energy import energy_proxy
+from pipeline.evaluation.shards import Work, run_shards
 from pipeline.graph.graph import Graph
-from pipeline.shards import Work, run_shards
 from simulator import Program
 
 POINTS = 10_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.shards import ONE_THREAD, Runner, Work
+from pipeline.evaluation.shards import ONE_THREAD, Runner, Work
 
 
 def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from pipeline.cli.main import cli
 from pipeline.errors import DataError
-from pipeline.program_diff import diff, pairs
-from pipeline.program_diff_table import WIDTH, diff_table, short
+from pipeline.evaluation.program_diff import diff, pairs
+from pipeline.evaluation.program_diff_table import WIDTH, diff_table, short
 from pipeline.targets import convert
 from simulator import ProgramError, simulate
 from tests.pipeline.targets.models import FLATTEN, RELU, UNIT, conv, dense, images, quantized

@@ -15,7 +15,7 @@ SUFFIXES = ("", "k", "M", "G", "T")
 
 
 def diff_table(found: dict[str, Any], names: tuple[str, str] = ("A", "B")) -> str:
-    """Return what `pipeline.program_diff.diff` found as text.
+    """Return what `pipeline.evaluation.program_diff.diff` found as text.
 
     Parameters
     ----------

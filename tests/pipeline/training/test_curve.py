@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.training_curve import draw_curve, write_curve
+from pipeline.training.curve import draw_curve, write_curve
 
 COURSES = [
     {"loss": [2.0, 1.0], "accuracy": [0.5, 0.75], "val_loss": [2.5, 2.0], "val_accuracy": [0.5, 1]},

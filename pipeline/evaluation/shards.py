@@ -24,8 +24,8 @@ from simulator import Program, simulate
 from simulator.engine import make_plan
 from simulator.statistics import Statistics
 
-ENGINES = {"processes": "pipeline.shards_processes", "ray": "pipeline.shards_ray"}
-"""Engine to its module, which has ``run(work, images, workers)``."""
+ENGINES = {"processes": "shards_processes", "ray": "shards_ray"}
+"""Engine to its module in this package, which has ``run(work, images, workers)``."""
 CHUNK_BATCHES = 2
 SETTINGS = ("batch_size", "classes", "backend")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -166,7 +166,8 @@ def run_shards(
         chunks = work.chunks(len(images))
         results = Runner(work, len(images)).results(images, chunks, range(len(chunks)))
     else:
-        results = importlib.import_module(ENGINES[engine]).run(work, images, workers)
+        module = importlib.import_module(f"pipeline.evaluation.{ENGINES[engine]}")
+        results = module.run(work, images, workers)
     answers, statistics = {}, Statistics(work.program)
     for kind, index, content in results:
         if kind == "counts":

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.record import Record
-from pipeline.tracking import EXPERIMENT, FINGERPRINT, PARENT, SQLITE, Tracked
+from pipeline.tracking.record import Record
+from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, PARENT, SQLITE, Tracked
 
 EQUAL = """
 SELECT runs.run_uuid FROM runs
@@ -21,7 +21,7 @@ AND NOT EXISTS (
 """
 
 
-def tracked_before(record: Record, store: str) -> Tracked | None:
+def find_recorded(record: Record, store: str) -> Tracked | None:
     """Return the complete run that equals `record` and is no point of a sweep, if there is one.
 
     None as well where that cannot be told: from another kind of store, or one with other tables.

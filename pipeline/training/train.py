@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.data import Images, choose
-from pipeline.epochs import Progress
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
 from pipeline.graph.logits import before_softmax
-from pipeline.image_reader import numbers, reading
-from pipeline.native_notices import notices_hidden
+from pipeline.progress import Progress
+from pipeline.quiet_tensorflow import quiet_tensorflow
+from pipeline.training.image_reader import numbers, reading
 
 History = dict[str, list[float]]
 KEPT_BACK = 0.1
@@ -219,7 +219,7 @@ def _tuning_loss(keras, tf, wanted, found, options):
 
 def _seeded(seed):
     """Return Keras and TensorFlow, whose next training is decided by `seed`."""
-    with notices_hidden():
+    with quiet_tensorflow():
         import keras
         import tensorflow as tf
 

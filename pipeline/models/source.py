@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.graph import Graph
-from pipeline.model_file import read_float
+from pipeline.models.file import read_float
 from pipeline.preparation.head import cut_head
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.record import Record
-from pipeline.tracked_before import tracked_before
-from pipeline.tracking import begin_sweep, local_store, track
+from pipeline.tracking.record import Record
+from pipeline.tracking.recorded import find_recorded
+from pipeline.tracking.store import begin_sweep, local_store, track
 
 # MLflow's database layer uses what the next version deprecates.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -22,14 +22,14 @@ RECORD = Record(
 
 def test_it_needs_no_mlflow(tmp_path):
     code = (
-        "import sys; from pipeline.tracked_before import tracked_before; import stages.track; "
+        "import sys; from pipeline.tracking.recorded import find_recorded; import stages.track; "
         "assert 'mlflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert tracked_before(RECORD, local_store(tmp_path)) is None
-    assert tracked_before(RECORD, "http://127.0.0.1:1") is None
+    assert find_recorded(RECORD, local_store(tmp_path)) is None
+    assert find_recorded(RECORD, "http://127.0.0.1:1") is None
     (tmp_path / "mlflow.db").write_text("no database")
-    assert tracked_before(RECORD, local_store(tmp_path)) is None
+    assert find_recorded(RECORD, local_store(tmp_path)) is None
 
 
 def test_it_finds_complete_runs_of_their_own_only(tmp_path):
@@ -39,17 +39,17 @@ def test_it_finds_complete_runs_of_their_own_only(tmp_path):
     sweep = begin_sweep(store, root, key="k", name="sweep", params={})
     track(RECORD, store, root, parent=sweep)
     track(replace(RECORD, fingerprint="f2", refusal="no"), store, root)
-    assert tracked_before(RECORD, store) is None
-    assert tracked_before(replace(RECORD, fingerprint="f2"), store) is None
+    assert find_recorded(RECORD, store) is None
+    assert find_recorded(replace(RECORD, fingerprint="f2"), store) is None
 
     first = track(RECORD, store, root)
-    again = tracked_before(RECORD, store)
+    again = find_recorded(RECORD, store)
     assert again == track(RECORD, store, root) == replace(first, repeated=True)
 
     from mlflow import MlflowClient
 
     MlflowClient(tracking_uri=store).delete_run(first.run_id)
-    assert tracked_before(RECORD, store) is None
+    assert find_recorded(RECORD, store) is None
     assert track(RECORD, store, root).run_id != first.run_id
 
 

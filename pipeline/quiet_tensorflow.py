@@ -14,7 +14,7 @@ SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 @contextmanager
-def notices_hidden() -> Iterator[None]:
+def quiet_tensorflow() -> Iterator[None]:
     """Discard what is written to the error output, unless the block fails.
 
     TensorFlow's libraries print before their log level is read; Python cannot see it, so the

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import files
-from pipeline.record import Record, gather
+from pipeline.tracking.record import Record, gather
 
 OUTBOX, STORE = "unrecorded", "store.json"
 

@@ -7,7 +7,7 @@ from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.archive import save_graph
-from pipeline.pretrained import take_weights
+from pipeline.models.pretrained import take_weights
 
 
 def mlp(*parameters, seed=0):

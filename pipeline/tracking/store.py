@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipeline.errors import ConfigError, CrossgradeError, one_line
-from pipeline.record import Record
+from pipeline.tracking.record import Record
 
 EXPERIMENT = "crossgrade"
 SQLITE = "sqlite:///"
@@ -205,7 +205,7 @@ def _log(client, run_id: str, record: Record) -> None:
         client.set_tag(run_id, OUTCOME, "refused")
         client.set_tag(run_id, NOTE, record.refusal[:NOTE_LENGTH])
     if record.program is not None:
-        from pipeline.served_model import save_served_model
+        from pipeline.tracking.served_model import save_served_model
 
         with tempfile.TemporaryDirectory() as folder:
             save_served_model(record.program, Path(folder) / "model")

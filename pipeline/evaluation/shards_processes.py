@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.data import Images, StoredImages
 from pipeline.errors import CrossgradeError
-from pipeline.shards import ONE_THREAD, Runner, Work
+from pipeline.evaluation.shards import ONE_THREAD, Runner, Work
 
 IMAGES = "images.npy"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.dvc_server import AVAILABLE, DvcServer
+from pipeline.repro.dvc_server import AVAILABLE, DvcServer
 from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ def test_each_call_has_its_folder_its_status_and_its_errors(server, folder, tmp_
 
 
 def test_a_system_that_cannot_fork_runs_the_same(server, folder, monkeypatch):
-    monkeypatch.setattr("pipeline.dvc_server.AVAILABLE", False)
+    monkeypatch.setattr("pipeline.repro.dvc_server.AVAILABLE", False)
     watched = []
     status, said = call(server, folder, watch=lambda: watched.append(1))
     assert status == 255 and "FileNotFoundError" in said and watched
@@ -109,7 +109,7 @@ def test_what_ends_the_front_ends_the_stage(tmp_path, kind):
     folder = make_folder(tmp_path / "folder", SLEEPER)
     code = (
         "import os, signal, sys; from pathlib import Path; "
-        "from pipeline.dvc_server import DvcServer; "
+        "from pipeline.repro.dvc_server import DvcServer; "
         # Tests that run in the background are deaf to it, and what they start as well.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "DvcServer().run(['repro', '--quiet'], folder=sys.argv[1], environment=dict(os.environ), "

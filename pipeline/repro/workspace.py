@@ -14,9 +14,9 @@ from pathlib import Path
 import yaml
 
 from pipeline.config.compose import write_params
-from pipeline.dvc_server import DvcServer
 from pipeline.errors import CrossgradeError
 from pipeline.files import PARAMS
+from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
 STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")

@@ -9,19 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline import shards_processes
 from pipeline.accuracy import accuracy, check_accuracy_drop, classify
 from pipeline.config import Calibration, Evaluate, Quantization
-from pipeline.confusion import confusion_matrix, draw_confusion
 from pipeline.data import Dataset
-from pipeline.energy import energy_proxy
 from pipeline.errors import ConfigError, ModelError
-from pipeline.evaluation import evaluate
+from pipeline.evaluation import shards_processes
+from pipeline.evaluation.confusion import confusion_matrix, draw_confusion
+from pipeline.evaluation.energy import energy_proxy
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.shards import Work, run_shards
+from pipeline.evaluation.shards_processes import WorkerStopped
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
-from pipeline.shards import Work, run_shards
-from pipeline.shards_processes import WorkerStopped
 from pipeline.targets import convert
 from simulator import ProgramError, simulate
 
@@ -132,7 +132,7 @@ def _die(*_):
 SHARED = """
 import signal, sys
 import numpy as np
-from pipeline.shards import Work, run_shards
+from pipeline.evaluation.shards import Work, run_shards
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     images = np.zeros((10**6, 6, 6, 1), np.uint8)

@@ -8,7 +8,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.exporters import save_keras2_h5
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
-from pipeline.model_source import source_graph
+from pipeline.models.source import source_graph
 
 
 def architecture(dtype="uint8"):

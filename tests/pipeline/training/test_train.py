@@ -10,9 +10,9 @@ from pipeline.errors import DataError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.forward import forward
-from pipeline.training import train, with_momentum
+from pipeline.training.train import train, with_momentum
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 SMALL = {
     "name": "small",
     "input": {"shape": [4, 4, 1]},

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline import files
 from pipeline.errors import DataError
-from pipeline.record import flatten, gather
-from pipeline.results import results_table
+from pipeline.tracking.record import flatten, gather
+from pipeline.tracking.results import results_table
 
 PARAMS = """
 model: {name: tiny, layers: [{Dense: {units: 2}}]}

@@ -1,0 +1,1 @@
+"""Measure programs: accuracy, agreement, cost, and the difference of two programs."""

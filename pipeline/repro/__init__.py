@@ -1,0 +1,1 @@
+"""Reproducible runs under DVC: workspaces, the server that runs DVC, and the files of users."""

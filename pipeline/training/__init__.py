@@ -1,0 +1,1 @@
+"""Train float models in Keras; the only room that trains from scratch."""
