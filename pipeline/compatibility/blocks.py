@@ -8,9 +8,9 @@ from functools import cached_property
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 
-HEADS = (*NEURAL_OPS, "Add", "Concatenate")
+HEADS = (*NEURAL, "Add", "Concatenate")
 TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
 SHAPERS = ("Flatten", "Reshape", "Dropout", "Rescaling")
 """Operations that change no value, or only its unit."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.compatibility.blocks import View, size
 from pipeline.compatibility.rule import Finding
-from pipeline.graph.forward import batchnorm_factors
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
 
 CONVERTER = "cnn2snn 2.19 (Apache-2.0), conversion of Keras models"
 WINDOWED = (
@@ -116,7 +116,7 @@ def batchnorm_position(view: View) -> Iterator[Finding]:
 
 def neural_layer(view: View) -> Iterator[Finding]:
     """A model has a neural layer."""
-    if not any(view.nodes(*NEURAL_OPS)):
+    if not any(view.nodes(*NEURAL)):
         yield Finding(
             layer=view.graph.output,
             found="no layer with a kernel",

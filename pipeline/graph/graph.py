@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -105,6 +105,26 @@ class Graph:
         name = node if isinstance(node, str) else node.name
         readers = self._consumers[name]
         return readers[0] if len(readers) == 1 and name != self.output else None
+
+    def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
+        """Return `node`, or the nearest node before it whose operation is not one of `ops`.
+
+        Of a node with several inputs, the first is followed.
+        """
+        node = self.by_name[node] if isinstance(node, str) else node
+        while node.op in ops and node.inputs:
+            node = self.by_name[node.inputs[0]]
+        return node
+
+    def skip_ahead(self, node: Node | str, ops: Collection[str]) -> Node | None:
+        """Return the nearest node after `node` whose operation is not one of `ops`.
+
+        None where a node on the way, `node` included, has several consumers or is the output.
+        """
+        consumer = self.sole_consumer(node)
+        while consumer is not None and consumer.op in ops:
+            consumer = self.sole_consumer(consumer)
+        return consumer
 
     def behind(self, names: Iterable[str]) -> set[str]:
         """Return `names`, and the names of all nodes that they lead to."""

@@ -8,7 +8,6 @@ import zlib
 import numpy as np
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import OPERATIONS
 
 ONES = ("gamma", "moving_variance")
 
@@ -29,7 +28,7 @@ def initialise(graph: Graph, *, seed: int = 0) -> Graph:
     nodes = []
     for node in graph.nodes:
         source = shapes[node.inputs[0]] if node.inputs else ()
-        wanted = OPERATIONS[node.op].weights(node.attrs, source)
+        wanted = node.operation.weights(node.attrs, source)
         fresh = {
             key: _initial(key, shape, seed, f"{node.name}/{key}")
             for key, shape in wanted.items()

@@ -7,7 +7,6 @@ import math
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
 from pipeline.importers.layer_table import (
@@ -91,7 +90,7 @@ def _nodes(layer: KerasLayer, inputs, model):
     attrs = node_attrs(RULES[kind], config)
     node = make_node(layer.name, RULES[kind].op, inputs, attrs, weights)
     fused = config.get("activation")
-    if fused is None or fused == "linear" or "activation" in OPERATIONS[node.op].attrs:
+    if fused is None or fused == "linear" or "activation" in node.operation.attributes:
         return [node]
     op, attrs = activation(fused)
     if attrs.get("activation") == "linear":
@@ -137,7 +136,7 @@ def check_weights(graph: Graph, label: str) -> None:
             )
         if not node.inputs:
             continue
-        wanted = OPERATIONS[node.op].weights(node.attrs, shapes[node.inputs[0]])
+        wanted = node.operation.weights(node.attrs, shapes[node.inputs[0]])
         found = {name: array.shape for name, array in node.weights.items()}
         for name in sorted(set(wanted) | set(found)):
             if wanted.get(name) != found.get(name):

@@ -12,7 +12,7 @@ from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
@@ -32,7 +32,7 @@ CONVOLUTIONS = (
     "DepthwiseConv2DTranspose",
     "Dense",
 )
-COMPUTING = (*NEURAL_OPS, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
+COMPUTING = (*NEURAL, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
 # The axis of the kernel over which a scale is shared by design, as the file names it.
 KERNEL_AXIS = {"DepthwiseConv2D": -2, "DepthwiseConv2DTranspose": None}
 HEADS = ("Softmax", "Activation")
@@ -163,7 +163,7 @@ class _Reader:
         if op not in COMPUTING:
             return
         self.quantization[layer.name] = NodeQuantization(
-            weight_bits=_weight_bits(op, settings) if op in NEURAL_OPS else None,
+            weight_bits=_weight_bits(op, settings) if op in NEURAL else None,
             buffer_bits=_buffer_bits(op, settings),
             output=_output_quantizer(settings.get("output_quantizer"), ranges),
             lut_bits=int(settings.get("lut_bitwidth", 14)) if op == "Activation" else None,
@@ -175,7 +175,7 @@ _KINDS = {
     **{
         name: name
         for name in (
-            *NEURAL_OPS,
+            *NEURAL,
             *("ReLU", "Activation", "GlobalAveragePooling2D", "Flatten", "Reshape", "Permute"),
             *("Dropout", "Add", "Concatenate", "Rescaling"),
         )
@@ -186,7 +186,7 @@ _KINDS = {
 
 def _attrs(op, config):
     """Return (attributes, padding value) of a quantized layer."""
-    if config.get("activation") not in (None, "linear") and op in NEURAL_OPS:
+    if config.get("activation") not in (None, "linear") and op in NEURAL:
         raise ModelError(f"its activation is {config['activation']!r}; allowed: none")
     if op == "Activation":
         kind = str(config["activation"])

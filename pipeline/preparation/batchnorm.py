@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
 from pipeline.preparation.constant_channels import constant_channels
 from pipeline.preparation.editing import pairs, removed, replaced
 
@@ -23,7 +23,7 @@ def fold_batchnorm(graph: Graph) -> Graph:
     while True:
         found = dict(
             (first.name, (first, second))
-            for first, second in pairs(graph, NEURAL_OPS, ("BatchNormalization",))
+            for first, second in pairs(graph, NEURAL, ("BatchNormalization",))
             if second.attrs["axis"] in (-1, len(graph.shapes[first.name]))
             and not constant_channels(second).any()
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.shapes import same_padding
 from pipeline.preparation.editing import replaced
 from pipeline.preparation.zero_padding import enlarged
+from simulator.windows import same_padding
 
 TRANSPOSED = ("Conv2DTranspose", "DepthwiseConv2DTranspose")
 

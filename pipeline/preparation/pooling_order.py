@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
+from pipeline.graph.operations.normalization import batchnorm_factors
 from pipeline.preparation.editing import pairs, swapped
 
 

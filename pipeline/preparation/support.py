@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
 from pipeline.preparation import zero_padding
 from pipeline.preparation.constant_channels import LARGEST_CONSTANT, constant_channels, obstacle
 from pipeline.preparation.rescaling import TARGETS as RESCALED
@@ -74,7 +74,7 @@ def _relu(graph, node):
 
 def _batchnorm(graph, node):
     source = graph.node(node.inputs[0])
-    if source.op in NEURAL_OPS and constant_channels(node).any():
+    if source.op in NEURAL and constant_channels(node).any():
         yield (
             f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
             f" {int(constant_channels(node).sum())} of its channels, which {obstacle(graph, node)};"

@@ -8,12 +8,13 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.shapes import same_padding, window_output
+from pipeline.graph.traits import CONVOLUTIONS
 from pipeline.preparation.nonnegative import is_nonnegative
+from simulator.windows import output_length, same_padding
 
 LARGEST_KERNEL = 7
 POOL = "MaxPooling2D"
-WINDOWS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", POOL)
+WINDOWS = (*CONVOLUTIONS, POOL)
 
 
 class Obstacle(NamedTuple):
@@ -208,7 +209,7 @@ class _Geometry:
 
     def _as_many(self, padding):
         axes = zip(self.size, self.extent, self.strides, strict=True)
-        return self.outputs == tuple(window_output(*axis, padding) for axis in axes)
+        return self.outputs == tuple(output_length(*axis, padding) for axis in axes)
 
     def _grown(self):
         """Return a convolution whose kernel has zeros at its edge so that 'same' fits, or None."""

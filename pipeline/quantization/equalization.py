@@ -14,13 +14,11 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL, RESHAPES, TEMPORAL
 from pipeline.quantization.assignment import QuantizerSpec
 from pipeline.quantization.fixed_point import floor_log2
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
-_RESHAPING = ("Reshape", "Flatten")
-_PER_TENSOR_ONLY = ("BufferTempConv", "DepthwiseBufferTempConv")
 
 
 def equalize(
@@ -119,19 +117,19 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
         The layer, and the shape before flattening when its input was flattened per channel.
     """
     node, reshaped, shape = graph.sole_consumer(name), False, None
-    while node is not None and node.op not in NEURAL_OPS:
-        if node.op in _RESHAPING and not per_tensor:
+    while node is not None and node.op not in NEURAL:
+        if node.op in RESHAPES and not per_tensor:
             if reshaped:
                 return None
             reshaped, shape = True, graph.shapes[node.inputs[0]]
             if graph.shapes[node.name][-1] == shape[-1]:
                 shape = None
-        elif node.op not in (*_SKIPPED, *(_RESHAPING if per_tensor else ())):
+        elif node.op not in (*_SKIPPED, *(RESHAPES if per_tensor else ())):
             return None
         node = graph.sole_consumer(node)
     if node is None or node.attrs.get("groups", 1) != 1:
         return None
-    if not per_tensor and node.op in _PER_TENSOR_ONLY:
+    if not per_tensor and node.op in TEMPORAL:
         return None
     if shape is not None and node.op != "Dense":
         return None
@@ -139,11 +137,11 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
 
 
 def _divide_kernel(node, rate, flattened):
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    operation = node.operation
+    key = operation.input_kernel
     kernel = node.weights[key]
     if flattened is not None:
         wide = kernel.reshape(*flattened, kernel.shape[-1]) / rate[:, None]
         return node.with_weights(**{key: wide.reshape(kernel.shape)})
-    # Kernels of transposed convolutions end in (filters, channels), all others in the reverse.
-    rate = rate if node.op == "Conv2DTranspose" or rate.ndim == 0 else rate[:, None]
+    rate = operation.per_input(kernel, rate) if rate.ndim else rate
     return node.with_weights(**{key: kernel / rate})

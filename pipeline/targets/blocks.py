@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.graph.shapes import same_padding, window_output
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from simulator.windows import output_length, same_padding
 
 TRANSPARENT = ("Input", "Rescaling", "Dropout", "Flatten", "Reshape")
 """Nodes that are no layer: they change no value, only what it means or its shape."""
@@ -64,7 +64,7 @@ def pool_padding(block: Block, pool: QuantizedNode) -> str:
     shape = block.head.shape[:2]
     exact = all(
         same_padding(n, k, s) == (0, 0)
-        and window_output(n, k, s, "same") == window_output(n, k, s, "valid")
+        and output_length(n, k, s, "same") == output_length(n, k, s, "valid")
         for n, k, s in zip(shape, size, strides, strict=True)
     )
     return block.head.attrs.get("padding", "same") if exact else pool.attrs["padding"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.graph.build import make_node
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
+from pipeline.graph.operations.normalization import batchnorm_factors
 from pipeline.transforms.fold_batchnorm_forward import folds_back
 from pipeline.transforms.rewrite import Rewrite
 

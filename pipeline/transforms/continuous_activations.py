@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 from pipeline.transforms.rewrite import Rewrite
 
 GAIN = 64.0
@@ -70,7 +70,7 @@ def _layer_before(graph, node):
         node = graph.node(node.inputs[0])
         if graph.sole_consumer(node) is None:
             return None
-        if node.op in NEURAL_OPS:
+        if node.op in NEURAL:
             return node
         if node.op not in BETWEEN:
             return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
 from pipeline.preparation.editing import removed, replaced
 from pipeline.transforms.rewrite import Rewrite
 
@@ -42,12 +42,12 @@ def fold_batchnorm_forward(graph: Graph, options=None, images=None) -> Rewrite:
 def folds_back(graph: Graph, node) -> bool:
     """Return whether quantization will fold a batch norm into the layer before it."""
     positive = bool(np.all(batchnorm_factors(node)[0] >= 0))
-    while node.op not in NEURAL_OPS:
+    while node.op not in NEURAL:
         before = graph.node(node.inputs[0]) if node.inputs else None
         if before is None or graph.sole_consumer(before) is None:
             return False
         passes = before.op in ("BatchNormalization", "Dropout", "GlobalAveragePooling2D")
-        if not (passes or before.op in NEURAL_OPS or (before.op == "MaxPooling2D" and positive)):
+        if not (passes or before.op in NEURAL or (before.op == "MaxPooling2D" and positive)):
             return False
         node = before
     return True

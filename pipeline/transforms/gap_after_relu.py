@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 from pipeline.transforms.commutation import commutation_errors
 from pipeline.transforms.gap_runs import (
     MAX_CHANNELS,
@@ -130,7 +130,7 @@ def _exact(graph, run) -> Graph:
     producer, channels = graph.producers(pooling)[0], graph.shapes[pooling.name][-1]
     moved = []
     first = graph.node(run.between[0]) if run.between else None
-    foldable = producer.op in NEURAL_OPS and graph.sole_consumer(producer) is not None
+    foldable = producer.op in NEURAL and graph.sole_consumer(producer) is not None
     if first is not None and first.op == "BatchNormalization" and foldable:
         moved = [first.with_attrs(axis=-1)]
     name, eye = graph.fresh_name(f"{pooling.name}/identity"), np.eye(channels, dtype=np.float32)

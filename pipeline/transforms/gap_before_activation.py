@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 from pipeline.preparation.editing import inserted
 from pipeline.transforms.identity_before_pooling import identity
 from pipeline.transforms.rewrite import Rewrite
@@ -47,6 +47,6 @@ def gap_before_activation(graph: Graph, options=None, images=None) -> Rewrite:
 def _reads(graph, name):
     """Return whether a neural layer follows without an activation between."""
     for reader in graph.consumers(name):
-        if reader.op in NEURAL_OPS or (reader.op in PASSED and _reads(graph, reader.name)):
+        if reader.op in NEURAL or (reader.op in PASSED and _reads(graph, reader.name)):
             return True
     return False

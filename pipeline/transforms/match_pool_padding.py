@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.shapes import same_padding
 from pipeline.preparation.editing import replaced
 from pipeline.transforms.rewrite import Rewrite
+from simulator.windows import same_padding
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 BETWEEN = ("BatchNormalization", "ReLU", "Activation", "LeakyReLU", "Dropout")

@@ -9,11 +9,11 @@ from pipeline.graph.float_kernels import pad, windows
 from pipeline.graph.forward import run_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.shapes import same_padding
 from pipeline.transforms.class_fit import fit_classes
 from pipeline.transforms.outputs import outputs
 from pipeline.transforms.ridge import fit_ridge
 from pipeline.transforms.rounding_noise import rounding_noise
+from simulator.windows import same_padding
 
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
 PASSED = ("Dropout", "Flatten", "Reshape", "DepthwiseConv2D", "BatchNormalization")

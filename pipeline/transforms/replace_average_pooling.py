@@ -7,8 +7,8 @@ import numpy as np
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.shapes import same_padding, window_output
 from pipeline.transforms.rewrite import Rewrite
+from simulator.windows import output_length, same_padding
 
 
 def replace_average_pooling(graph: Graph, options=None, images=None) -> Rewrite:
@@ -41,7 +41,7 @@ def _replacement(node, shape):
     pool, padding = node.attrs["pool_size"], node.attrs["padding"]
     strides = node.attrs["strides"] or pool
     axes = list(zip(shape[:2], pool, strides, strict=True))
-    if all(window_output(n, k, s, padding) == 1 and k >= n for n, k, s in axes):
+    if all(output_length(n, k, s, padding) == 1 and k >= n for n, k, s in axes):
         return make_node(node.name, "GlobalAveragePooling2D", node.inputs, {"keepdims": True})
     if padding == "same" and any(same_padding(*axis) != (0, 0) for axis in axes):
         return None

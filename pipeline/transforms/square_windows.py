@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.shapes import same_padding, window_output
 from pipeline.preparation.editing import replaced
 from pipeline.preparation.zero_padding import enlarged
 from pipeline.transforms.rewrite import Rewrite
+from simulator.windows import output_length, same_padding
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 
@@ -51,7 +51,7 @@ def _square_stride(node, shape):
 
 
 def _outputs(size, kernel, stride, padding):
-    return window_output(size, kernel, stride, padding)
+    return output_length(size, kernel, stride, padding)
 
 
 def _square_kernel(node, shape):

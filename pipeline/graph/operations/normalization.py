@@ -1,0 +1,71 @@
+"""Scales and shifts of values, known before inference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.attributes import AXIS, FLAG, NUMBER, NUMBERS, Attribute
+from pipeline.graph.float_kernels import scale_and_shift
+from pipeline.graph.operation import Operation
+
+
+class BatchNormalization(Operation):
+    """Batch normalization with its moving statistics, a scale and shift per channel."""
+
+    attributes = {
+        "axis": Attribute(AXIS, -1),
+        "epsilon": Attribute(NUMBER, 1e-3),
+        "momentum": Attribute(NUMBER, 0.99),
+        "center": Attribute(FLAG, True),
+        "scale": Attribute(FLAG, True),
+    }
+    pointwise = True
+
+    def weights(self, attrs, shape):
+        names = ("gamma",) * attrs["scale"] + ("beta",) * attrs["center"]
+        return {name: (shape[-1],) for name in (*names, "moving_mean", "moving_variance")}
+
+    def forward(self, node, x):
+        if node.attrs["axis"] not in (-1, x.ndim - 1):
+            raise ModelError(
+                f"{node.name}: BatchNormalization over axis {node.attrs['axis']}; only the last"
+                " one (channels) is known"
+            )
+        scale, mean, beta = batchnorm_factors(node)
+        return scale_and_shift(x, scale, beta - mean * scale)
+
+
+class Rescaling(Operation):
+    """A scale and an offset, one for all values or one per channel."""
+
+    attributes = {"scale": Attribute(NUMBERS), "offset": Attribute(NUMBERS, 0.0)}
+    pointwise = True
+
+    def output_shape(self, node, shape):
+        for key in ("scale", "offset"):
+            value = node.attrs[key]
+            if isinstance(value, tuple) and len(value) not in (1, shape[-1]):
+                raise ModelError(
+                    f"{node.name}: {key} has {len(value)} values; its input has {shape[-1]}"
+                    " channels"
+                )
+        return shape
+
+    def forward(self, node, x):
+        return x * np.float32(node.attrs["scale"]) + np.float32(node.attrs["offset"])
+
+
+def batchnorm_factors(node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (scale, mean, beta) of a batch norm in inference: y = (x - mean) * scale + beta.
+
+    float32, one value per channel.
+    """
+    weights, attrs = node.weights, node.attrs
+    spread = np.sqrt(weights["moving_variance"] + np.float32(attrs["epsilon"]))
+    gamma = weights["gamma"] if attrs["scale"] else np.float32(1)
+    beta = weights["beta"] if attrs["center"] else np.zeros_like(spread)
+    return gamma / spread, weights["moving_mean"], beta
+
+
+OPERATIONS = (BatchNormalization(), Rescaling())
