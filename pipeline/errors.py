@@ -1,5 +1,11 @@
 """The errors that a user's input can cause; commands and stages print them in one line."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from simulator.refusal import Refusal, refusal_lines
+
 
 def one_line(error: BaseException) -> str:
     """Return what an error of another library says, in one line."""
@@ -29,16 +35,29 @@ class IncompatibleModelError(ModelError):
     ----------
     model : str
         Name of the model.
-    reasons : list of str
-        One line each: layer, what was found, what is allowed, what to do.
+    refusals : iterable of Refusal, or of str
+        A string is a reason whose layer, finding and cure are not known apart.
     action : str
         What could not be done ("convert to akida_v2").
+
+    Attributes
+    ----------
+    refusals : tuple of Refusal
     """
 
-    def __init__(self, model, reasons, action):
-        self.model, self.reasons, self.action = model, list(reasons), action
-        lines = "\n".join(f"  - {reason}" for reason in self.reasons)
-        count = len(self.reasons)
-        super().__init__(
-            f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n{lines}"
+    def __init__(self, model: str, refusals: Iterable[Refusal | str], action: str):
+        self.model, self.action = model, action
+        self.refusals = tuple(
+            Refusal(found=refusal) if isinstance(refusal, str) else refusal for refusal in refusals
         )
+        lines = refusal_lines(self.refusals)
+        count = len(lines)
+        super().__init__(
+            f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n"
+            + "\n".join(f"  - {line}" for line in lines)
+        )
+
+    @property
+    def reasons(self) -> list[str]:
+        """One line for each refusal."""
+        return [str(refusal) for refusal in self.refusals]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.chips import convert
 from pipeline.config import load
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import run
-from pipeline.targets import convert
 from simulator.summary import summary
 
 

@@ -72,7 +72,7 @@ FORBIDDEN = {
     "pipeline/transforms": {"quantization", "targets", "data", "config"},
     "pipeline/preparation": {"transforms", "targets", "data", "config"},
     "pipeline/quantization": {"transforms", "targets", "data", "config"},
-    "pipeline/targets": {"transforms", "data", "config"},
+    "pipeline/chips": {"transforms", "data", "config"},
     "pipeline/data": {"graph", "transforms", "quantization", "targets", "config"},
     "simulator/akida_v2": {"akida_v1"},
 }

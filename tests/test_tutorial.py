@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.chips import convert
 from pipeline.config.sections import Calibration, Quantization, Transforms
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.describe import describe
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.transforms import apply
 from simulator import simulate
 from simulator.summary import summary

@@ -28,10 +28,10 @@ def command(model: str, output: str, target: str | None, strict: bool, fit_regis
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
     wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
     """
+    from pipeline.chips import convert, newest_for
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.integers import integers
-    from pipeline.targets import convert, newest_for
 
     loaded = load_any(model)
     if isinstance(loaded, Graph):

@@ -238,7 +238,7 @@ class Target:
     Attributes
     ----------
     name : str
-        A module in `pipeline.targets`.
+        A module in `pipeline.chips`.
     strict : bool
         Refuse a program beyond the chip's published limits, which only the emulator can run.
     """

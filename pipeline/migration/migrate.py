@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.accuracy import check_accuracy_drop
-from pipeline.compatibility import Report, check
-from pipeline.compatibility.check import chip, repaired
-from pipeline.compatibility.report import COMPATIBLE, INCOMPATIBLE
+from pipeline.chips.check import Report, check, chip, repaired
+from pipeline.chips.report import COMPATIBLE, INCOMPATIBLE
 from pipeline.config.sections import Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.forward import forward

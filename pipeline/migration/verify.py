@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compatibility import check
-from pipeline.compatibility.report import COMPATIBLE
+from pipeline.chips.check import check
+from pipeline.chips.report import COMPATIBLE
 from pipeline.data.array_file import load_array
 from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.compatibility.check import chip
+from pipeline.chips import known_targets
+from pipeline.chips.check import chip
 from pipeline.config import Config, check, load
 from pipeline.config.compose import compose, write_params
 from pipeline.data import known_sources
 from pipeline.errors import ConfigError
 from pipeline.graph.architecture import build_graph
-from pipeline.targets import known_targets
 from pipeline.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parents[2]

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.chips import convert
 from pipeline.cli.main import cli
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.archive import save_graph
 from pipeline.quantization.archive import load_quantized, save_quantized
-from pipeline.targets import convert
 from simulator import Program, simulate
-from tests.pipeline.importers.keras_files import FIXTURES
-from tests.pipeline.targets.models import (
+from tests.pipeline.chips.models import (
     FLATTEN,
     GAP,
     RELU,
@@ -23,6 +22,7 @@ from tests.pipeline.targets.models import (
     quantized,
     separable,
 )
+from tests.pipeline.importers.keras_files import FIXTURES
 
 LAYERS = [UNIT, conv(4), RELU, separable(3), GAP, RELU, dense()]
 FILE = str(FIXTURES / "cnn2snn_small.h5")

@@ -17,7 +17,7 @@ from pipeline.graph.archive import save_graph
 from pipeline.graph.forward import forward
 from pipeline.models.file import read_float
 from pipeline.preparation.verification import random_images
-from tests.pipeline.compatibility.models import MATRIX, RELU, conv, first
+from tests.pipeline.chips.models import MATRIX, RELU, conv, first
 from tests.pipeline.migration.test_migrate import old_model
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.compatibility import check
+from pipeline.chips.check import check
 from pipeline.config.sections import Gap, Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.architecture import build_graph
@@ -11,7 +11,7 @@ from pipeline.migration.compare import compare_layers, compare_outputs, equivale
 from pipeline.preparation.editing import replaced
 from pipeline.preparation.verification import random_images
 from pipeline.transforms import Images
-from tests.pipeline.compatibility.models import (
+from tests.pipeline.chips.models import (
     BN,
     FIX,
     FLAT,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.chips import convert
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.quantization.calibrated_graph import (
@@ -13,7 +14,6 @@ from pipeline.quantization.calibrated_graph import (
     OutputQuantizer,
 )
 from pipeline.quantization.integerize import integerize
-from pipeline.targets import convert
 from simulator import simulate
 
 # Channel ranges 1 and 4: 7 and 5 fractional bits in a signed byte.

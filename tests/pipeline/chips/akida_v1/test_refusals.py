@@ -1,0 +1,295 @@
+"""Models that Akida 1.0 cannot hold are refused by name, all reasons at once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.chips import convert
+from pipeline.errors import IncompatibleModelError
+from tests.pipeline.chips.models import (
+    FLATTEN,
+    GAP,
+    MAXPOOL,
+    RELU,
+    SCALED,
+    UNIT,
+    conv,
+    dense,
+    quantized,
+    separable,
+)
+
+BASE = [conv(4), RELU, FLATTEN, dense()]
+DEPTHWISE = ("DepthwiseConv2D", {"kernel_size": 3, "padding": "same"})
+SWISH = ("Activation", {"activation": "swish"})
+UNBOUNDED = ("ReLU", {"max_value": None})
+
+
+def refusal(layers, scheme="quantizeml", **settings):
+    """Return the reasons that a model is refused for."""
+    model = quantized(layers, scheme, **settings)
+    with pytest.raises(IncompatibleModelError) as caught:
+        convert(model, "akida_v1")
+    assert str(caught.value).startswith("net: cannot convert to akida_v1, ")
+    return caught.value.reasons
+
+
+def test_the_base_of_these_models_is_taken():
+    for scheme in ("cnn2snn", "quantizeml"):
+        assert len(convert(quantized(BASE, scheme), "akida_v1").layers) == 2
+
+
+WIDE_IMAGE = [SCALED, conv(4), RELU, FLATTEN, dense()]
+
+CASES = {
+    "padding": (
+        WIDE_IMAGE,
+        {"shape": (6, 6, 2)},
+        "conv2d_2: pads with 12",
+    ),
+    "reshape": (
+        [conv(4), RELU, ("Reshape", {"target_shape": (3, 12, 4)}), conv(3), RELU, FLATTEN, dense()],
+        {},
+        "conv2d_4: reads (6, 6, 4) reshaped to (3, 12, 4); Akida 1.0 moves no values",
+    ),
+    "quantized_end": (
+        [conv(4), RELU, conv(3), FLATTEN],
+        {},
+        "conv2d_3: its output is quantized but has no activation",
+    ),
+    "quantized_logits": (
+        BASE,
+        {"last_output_bits": 8},
+        "dense_4: its output is quantized but has no activation; Akida 1.0 ends in unquantized"
+        " sums: end the model with this layer, and set quantization.last_output_bits=null",
+    ),
+    "nothing": ([UNIT], {}, "it has no layer with weights"),
+    "per_axis": (
+        [conv(4), RELU, conv(3), RELU, FLATTEN, dense()],
+        {"per_tensor_activations": False},
+        "relu_2: its output is quantized per channel; Akida 1.0 needs"
+        " quantization.per_tensor_activations=true",
+    ),
+    "unbounded": (
+        [conv(4), UNBOUNDED, FLATTEN, dense()],
+        {},
+        "relu_2: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)",
+    ),
+    "unbounded_dense": (
+        [conv(4), RELU, FLATTEN, dense(5), UNBOUNDED, dense()],
+        {},
+        "relu_5: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)",
+    ),
+    "wide": (
+        BASE,
+        {"activation_bits": 8},
+        "relu_2: 8-bit activations; Akida 1.0 allows 1, 2 or 4 (quantization.activation_bits=4)",
+    ),
+    "signed": (
+        [conv(4), RELU],
+        {"last_output_bits": 4},
+        "relu_2: signed outputs; Akida 1.0's are unsigned: end with a layer that has no"
+        " activation (quantization.last_output_bits=null)",
+    ),
+    "last_relu": (
+        [conv(4), RELU],
+        {},
+        "relu_2: its output is not quantized; Akida 1.0 ends with a layer that has no activation",
+    ),
+    "no_activation": (
+        [conv(4), conv(4), RELU, FLATTEN, dense()],
+        {},
+        "conv2d_1: no activation before the next layer; Akida 1.0 needs a ReLU",
+    ),
+    "add": (
+        [
+            conv(4),
+            RELU,
+            conv(4),
+            RELU,
+            ("Add", {}, ("relu_2", "relu_4")),
+            FLATTEN,
+            dense(),
+        ],
+        {},
+        "add_5: Add has no Akida 1.0 layer; Akida 1.0 has no branches",
+    ),
+    "concatenate": (
+        [
+            conv(4),
+            RELU,
+            conv(4),
+            RELU,
+            ("Concatenate", {}, ("relu_2", "relu_4")),
+            FLATTEN,
+            dense(),
+        ],
+        {},
+        "concatenate_5: Concatenate has no Akida 1.0 layer; Akida 1.0 has no branches",
+    ),
+    "depthwise": (
+        [conv(4), RELU, DEPTHWISE, RELU, FLATTEN, dense()],
+        {},
+        "depthwiseconv2d_3: DepthwiseConv2D has no Akida 1.0 layer; keep separable convolutions"
+        " fused (transforms=none)",
+    ),
+    "swish": (
+        [UNIT, conv(4), SWISH, FLATTEN, dense()],
+        {},
+        "activation_3: Activation has no Akida 1.0 layer; use a ReLU with a max_value",
+    ),
+    "transposed": (
+        [
+            conv(4),
+            RELU,
+            ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"}),
+            RELU,
+            FLATTEN,
+            dense(),
+        ],
+        {},
+        "conv2dtranspose_3: Conv2DTranspose has no Akida 1.0 layer",
+    ),
+    "pool_padding": (
+        [conv(4), ("MaxPooling2D", {"pool_size": 3, "strides": 2}), RELU, FLATTEN, dense()],
+        {},
+        "maxpooling2d_2: padding 'valid' after a convolution with 'same'; they must be the same",
+    ),
+    "large_average": (
+        [conv(2), RELU, conv(2, 1), GAP, RELU, dense()],
+        {"shape": (17, 16, 1)},
+        "conv2d_3: global average of 17x16 pixels; at most 256",
+    ),
+    "average_last": (
+        [conv(4), RELU, conv(4), RELU, GAP, dense()],
+        {},
+        "globalaveragepooling2d_5: GlobalAveragePooling2D after ReLU relu_4; a layer takes"
+        " MaxPooling2D > GlobalAveragePooling2D > ReLU, one of each turn, in this order; add"
+        " transform gap_before_activation",
+    ),
+    "floats": (BASE, {"dtype": "float32"}, "float inputs; give the model uint8 inputs"),
+    "dense_on_a_map": (
+        [conv(4), RELU, dense()],
+        {},
+        "dense_3: Dense on a map of (6, 6, 4); put a Flatten before it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused_by_name(name):
+    layers, settings, sentence = CASES[name]
+    reasons = refusal(layers, **settings)
+    assert any(sentence in reason for reason in reasons), reasons
+
+
+LEGACY = {
+    "padding": "conv2d_2: pads with 127.5, as the image has an offset",
+    "reshape": "conv2d_4: reads (6, 6, 4) reshaped to (3, 12, 4)",
+    "wide": "relu_2: 8-bit activations",
+    "pool_padding": "maxpooling2d_2: padding 'valid' after a convolution with 'same'",
+    "large_average": "conv2d_3: global average of 17x16 pixels",
+    "average_last": "GlobalAveragePooling2D after ReLU relu_4",
+    "dense_on_a_map": "dense_3: Dense on a map",
+}
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_refused_by_name_with_the_other_scheme(name):
+    layers, settings, _ = CASES[name]
+    reasons = refusal(layers, "cnn2snn", **settings)
+    assert any(LEGACY[name] in reason for reason in reasons), reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("add", "add_5: Add"),
+        ("concatenate", "concatenate_5: Concatenate"),
+        ("depthwise", "depthwiseconv2d_3: DepthwiseConv2D"),
+        ("swish", "activation_3: Activation"),
+        ("transposed", "conv2dtranspose_3: Conv2DTranspose"),
+    ],
+)
+def test_what_the_scheme_itself_does_not_know(name, layer):
+    with pytest.raises(IncompatibleModelError) as caught:
+        quantized(CASES[name][0], "cnn2snn")
+    assert f"{layer} has no Akida 1.0 form" in str(caught.value)
+
+
+def test_an_offset_that_reaches_no_border():
+    for first in (conv(4, padding="valid"), separable(4, padding="valid")):
+        layers = [("Rescaling", {"scale": 1 / 255, "offset": 0.0}), *WIDE_IMAGE[2:]]
+        layers.insert(1, first)
+        assert convert(quantized(layers, "cnn2snn", shape=(6, 6, 2)), "akida_v1").layers
+    layers = [SCALED, conv(4, padding="valid"), *WIDE_IMAGE[2:]]
+    assert convert(quantized(layers, "cnn2snn", shape=(6, 6, 2)), "akida_v1").layers
+
+
+def test_the_scheme_itself_needs_activations():
+    layers = [conv(4), MAXPOOL, conv(3), FLATTEN, dense()]
+    with pytest.raises(IncompatibleModelError) as caught:
+        quantized(layers, "cnn2snn")
+    assert caught.value.reasons == [
+        "conv2d_1: no activation before conv2d_3; Akida 1.0 needs a ReLU between",
+        "conv2d_3: no activation before dense_5; Akida 1.0 needs a ReLU between",
+    ]
+
+
+def test_the_other_scheme_bounds_an_unbounded_relu():
+    program = convert(quantized(CASES["unbounded"][0], "cnn2snn"), "akida_v1")
+    assert program.layers[0].activation
+
+
+def test_256_pixels_are_averaged():
+    layers = CASES["large_average"][0]
+    assert convert(quantized(layers, "quantizeml", shape=(16, 16, 1)), "akida_v1").layers
+
+
+def test_a_pool_without_padding_needs_no_agreement():
+    layers = [conv(4), ("MaxPooling2D", {"padding": "valid"}), RELU, FLATTEN, dense()]
+    assert convert(quantized(layers, "quantizeml"), "akida_v1").layers[0].padding == "same"
+
+
+def test_every_reason_is_listed():
+    layers = [conv(4), DEPTHWISE, RELU, conv(4), RELU, GAP, dense()]
+    reasons = refusal(layers)
+    assert [reason.partition(":")[0] for reason in reasons] == [
+        "globalaveragepooling2d_6",
+        "conv2d_1",
+        "depthwiseconv2d_2",
+    ]
+
+
+def test_padding_values_that_differ_by_channel():
+    layers = [("Rescaling", {"scale": 1 / 100, "offset": -1.0}), conv(4), RELU, FLATTEN, dense()]
+    model = quantized(layers, "quantizeml")
+    nodes = list(model.nodes)
+    index = next(n for n, node in enumerate(nodes) if "padding_value" in node.registers)
+    values = {**nodes[index].registers, "padding_value": np.array([100, 100, 99], np.int32)}
+    nodes[index] = replace(nodes[index], registers=values)
+    with pytest.raises(IncompatibleModelError, match="conv2d_2: padding values differ by channel"):
+        convert(replace(model, nodes=tuple(nodes)), "akida_v1")
+
+
+def test_two_widths_in_one_separable_layer():
+    model = quantized([conv(4), RELU, separable(3), RELU, FLATTEN, dense()], "cnn2snn")
+    nodes = [
+        replace(node, bits={**node.bits, "depthwise_weights": 2})
+        if node.op == "SeparableConv2D"
+        else node
+        for node in model.nodes
+    ]
+    with pytest.raises(IncompatibleModelError, match="its two kernels have different widths"):
+        convert(replace(model, nodes=tuple(nodes)), "akida_v1")
+
+
+def test_another_scheme_is_named():
+    model = replace(quantized(BASE, "cnn2snn"), scheme="other")
+    with pytest.raises(IncompatibleModelError) as caught:
+        convert(model, "akida_v1")
+    assert caught.value.reasons == [
+        "it was quantized by scheme 'other'; akida_v1 takes cnn2snn, quantizeml"
+        " (quantization.scheme)"
+    ]
