@@ -12,7 +12,7 @@ from pipeline.chips.rule import CONVERSION, HARDWARE
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.transforms import TRANSFORMS
-from pipeline.transforms.continuous_activations import continuous_activations
+from pipeline.transforms.approximate.continuous_activations import continuous_activations
 from simulator.refusal import Refusal
 
 
@@ -90,7 +90,7 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
     refusals: list[Refusal] = []
     for name in chip(target).repairs:
         try:
-            graph = TRANSFORMS[name](graph, None, None).graph
+            graph = TRANSFORMS[name](graph).graph
         except IncompatibleModelError as error:
             refusals += error.refusals
     return graph, refusals

@@ -151,6 +151,6 @@ def _hopeless(report, options):
 
 def _changes(name, graph) -> bool:
     try:
-        return bool(TRANSFORMS[name](graph, None, None).changed)
+        return bool(TRANSFORMS[name](graph).changed)
     except IncompatibleModelError:
         return True  # with the user's options it may not refuse; else it says why

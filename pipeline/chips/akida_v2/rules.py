@@ -13,6 +13,7 @@ from pipeline.graph.graph import Graph
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.support import TABLES, unsupported
+from pipeline.transforms.table import repairs_of
 from simulator.akida_v2.tails import TAILS
 from simulator.facts import LayerFacts
 from simulator.program import INPUT_TYPES
@@ -249,20 +250,7 @@ _RULES = (
     Rule(edge_learning, "BrainChip documentation, Akida 2.0: no edge learning", emulated=True),
 )
 RULES = (*_RULES, Rule(quantizable, QUANTIZER))
-REPAIRS = (
-    "continuous_activations",
-    "replace_average_pooling",
-    "dense_on_map",
-    "expand_dilation",
-    "expand_groups",
-    "unfuse_separable",
-    "square_windows",
-    "match_pool_padding",
-    "fold_batchnorm_forward",
-    "batchnorm_to_depthwise",
-    "gap_after_relu",
-    "identity_before_pooling",
-)
+REPAIRS = repairs_of("akida_v2")
 REFUSED_LIMITS = (
     "layer_pattern",
     "square_kernel",

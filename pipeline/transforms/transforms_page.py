@@ -1,0 +1,36 @@
+"""The table of transforms as a page."""
+
+from __future__ import annotations
+
+from pipeline.transforms.table import TRANSFORMS
+
+HEAD = """\
+# Transforms
+
+What can be done to a float model before it is quantized, in the order in which all of them are
+applied. `transforms.names` selects some of them for the pipeline; `crossgrade migrate` applies
+those that repair a rule of the chip ([compatibility.md](compatibility.md)). Each one is verified
+on images. Made by `python -m pipeline.transforms.transforms_page > docs/transforms.md`.
+
+| transform | what it does | outputs | may use | repairs |
+|---|---|---|---|---|"""
+
+
+def page() -> str:
+    """Return the page in Markdown."""
+    return "\n".join([HEAD, *map(_row, TRANSFORMS.values()), ""])
+
+
+def _row(transform):
+    rules = (
+        f"{chip}: {', '.join(f'`{name}`' for name in names)}"
+        for chip, names in transform.repairs.items()
+    )
+    needs = ", ".join(transform.needs)
+    sentence = transform.sentence.replace("``", "`").replace("|", "\\|")
+    cells = f"`{transform.name}`", sentence, transform.equivalence, needs, "; ".join(rules)
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
