@@ -11,10 +11,10 @@ To write a transform, add a file and a row. `exact/dense_on_map.py` is a good on
 2. Add a `Transform` to `table.py`, at the place where it is to be applied: before those that
    shall find its result, after those that make its input. The row says whether the function of
    the model is kept, what the transform needs besides the graph (then the function takes
-   ``(graph, options, images)``), and which rules of which chips it repairs.
-3. Run ``python -m pipeline.transforms.transforms_page > docs/transforms.md``, add the name to
-   ``conf/transforms/repair_*.yaml`` if it repairs a chip, and add a model to ``EXACT`` in
-   tests/pipeline/transforms/test_rewrites.py.
+   ``(graph, options, images)``), and which rules it may repair. A chip that `migrate` is to
+   repair by it names it in its ``repairs``, and conf/transforms/repair_*.yaml.
+3. Run ``python -m pipeline.transforms.transforms_page > docs/transforms.md``, and add a model to
+   ``EXACT`` in tests/pipeline/transforms/test_rewrites.py.
 
 `apply` compares outputs before and after every transform on images, and refuses one that should
 not change them and does. What quantization does to every model by itself is no transform: that is
@@ -25,6 +25,6 @@ from __future__ import annotations
 
 from pipeline.transforms.images import Images
 from pipeline.transforms.sequence import apply
-from pipeline.transforms.table import TRANSFORMS
+from pipeline.transforms.table import TRANSFORMS, in_order
 
-__all__ = ["TRANSFORMS", "Images", "apply"]
+__all__ = ["TRANSFORMS", "Images", "apply", "in_order"]

@@ -1,9 +1,12 @@
 """Every transform in the order in which all are applied: the one list of them.
 
-Configuration, the chips' repairs, reports, certificates and pages read this table.
+Configuration, reports, certificates and pages read this table; the repairs that a chip names are
+applied in its order.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from pipeline.transforms.approximate.continuous_activations import continuous_activations
 from pipeline.transforms.approximate.power_of_two_clip import power_of_two_clip
@@ -25,55 +28,41 @@ from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 from pipeline.transforms.gap.gap_after_relu import gap_after_relu
 from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, Transform
 
-
-def _v1(*rules: str) -> dict[str, tuple[str, ...]]:
-    return {"akida_v1": rules}
-
-
-def _v2(*rules: str) -> dict[str, tuple[str, ...]]:
-    return {"akida_v2": rules}
-
-
-def _both(*rules: str) -> dict[str, tuple[str, ...]]:
-    return _v1(*rules) | _v2(*rules)
-
-
 _ROWS = (
     # Steps go first, because the other transforms know ReLUs only.
-    Transform(
-        continuous_activations, APPROXIMATE, ("images",), repairs=_both("discrete_activation")
-    ),
+    Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
-    Transform(replace_average_pooling, repairs=_both("average_pooling")),
-    Transform(dense_on_map, repairs=_both("flat_dense")),
-    Transform(expand_dilation, repairs=_both("dilation")),
-    Transform(fold_zero_padding, repairs=_both("zero_padding")),
+    Transform(replace_average_pooling, repairs=("average_pooling",)),
+    Transform(dense_on_map, repairs=("flat_dense",)),
+    Transform(expand_dilation, repairs=("dilation",)),
+    Transform(fold_zero_padding, repairs=("zero_padding",)),
     # Separable layers of a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
-    Transform(fuse_separable, repairs=_v1("supported_layer")),
-    Transform(expand_groups, repairs=_both("groups")),
-    Transform(unfuse_separable, repairs=_v2("fused_separable")),
-    Transform(square_windows, repairs=_v2("square_kernel", "square_stride", "square_pool")),
-    Transform(enlarge_even_kernels, repairs=_v1("input_kernel", "kernel_and_stride")),
-    Transform(match_pool_padding, repairs=_both("pool_padding")),
+    Transform(fuse_separable, repairs=("supported_layer",)),
+    Transform(expand_groups, repairs=("groups",)),
+    Transform(unfuse_separable, repairs=("fused_separable",)),
+    Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
+    Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
+    Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
     # A batch norm becomes a layer of its own only where no layer absorbs it.
-    Transform(fold_constant_channels, repairs=_both("batchnorm_position")),
-    Transform(fold_batchnorm_forward, repairs=_both("batchnorm_position")),
-    Transform(batchnorm_to_depthwise, repairs=_v2("batchnorm_position")),
+    Transform(fold_constant_channels, repairs=("batchnorm_position",)),
+    Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),
+    Transform(batchnorm_to_depthwise, repairs=("batchnorm_position",)),
     # Averages move last, to the convolutions that are there by then.
     Transform(
         gap_after_relu,
         BY_STRATEGY,
         ("images", "labels", "training"),
-        repairs=_v2("pooling_before_activation"),
+        repairs=("pooling_before_activation",),
     ),
-    Transform(gap_before_activation, repairs=_v1("pooling_behind_layer")),
-    Transform(identity_before_pooling, repairs=_v2("orphan_tail", "layer_pattern")),
+    Transform(gap_before_activation, repairs=("pooling_behind_layer",)),
+    Transform(identity_before_pooling, repairs=("orphan_tail", "layer_pattern")),
     Transform(power_of_two_clip, APPROXIMATE, ("images",)),
 )
 TRANSFORMS: dict[str, Transform] = {transform.name: transform for transform in _ROWS}
 """Transforms by name, in order."""
 
 
-def repairs_of(chip: str) -> tuple[str, ...]:
-    """Return the names of the transforms that `migrate` applies for a chip, in order."""
-    return tuple(name for name, transform in TRANSFORMS.items() if chip in transform.repairs)
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return some transforms in the order in which they are applied."""
+    chosen = set(names)
+    return tuple(name for name in TRANSFORMS if name in chosen)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.graph.graph import Graph
@@ -30,15 +30,14 @@ class Transform:
         `EQUIVALENT`, `APPROXIMATE` or `BY_STRATEGY`.
     needs : tuple of {"images", "labels", "training"}
         What it may use besides the graph.
-    repairs : mapping of str to tuple of str
-        Chip to the rules and limits of the chip that it repairs; `crossgrade migrate` applies it
-        for these chips.
+    repairs : tuple of str
+        Rules and limits of chips that it may repair. Which chips use it is for them to say.
     """
 
     function: Callable[..., Rewrite]
     equivalence: str = EQUIVALENT
     needs: tuple[str, ...] = ()
-    repairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

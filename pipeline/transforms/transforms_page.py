@@ -22,13 +22,10 @@ def page() -> str:
 
 
 def _row(transform):
-    rules = (
-        f"{chip}: {', '.join(f'`{name}`' for name in names)}"
-        for chip, names in transform.repairs.items()
-    )
+    rules = ", ".join(f"`{name}`" for name in transform.repairs)
     needs = ", ".join(transform.needs)
     sentence = transform.sentence.replace("``", "`").replace("|", "\\|")
-    cells = f"`{transform.name}`", sentence, transform.equivalence, needs, "; ".join(rules)
+    cells = f"`{transform.name}`", sentence, transform.equivalence, needs, rules
     return f"| {' | '.join(cells)} |"
 
 

@@ -15,7 +15,6 @@ from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_pa
 from pipeline.graph.graph import Graph
 from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
-from pipeline.transforms.table import repairs_of
 from simulator.akida_v1.limits import INPUT_CHANNELS
 
 NEURAL = ("Conv2D", "SeparableConv2D", "Dense")
@@ -279,7 +278,20 @@ RULES = (
     ),
     Rule(pool_padding_name, CONVERTER, emulated=True),
 )
-REPAIRS = repairs_of("akida_v1")
+REPAIRS = (
+    "continuous_activations",
+    "replace_average_pooling",
+    "dense_on_map",
+    "expand_dilation",
+    "fold_zero_padding",
+    "fuse_separable",
+    "expand_groups",
+    "enlarge_even_kernels",
+    "match_pool_padding",
+    "fold_constant_channels",
+    "fold_batchnorm_forward",
+    "gap_before_activation",
+)
 LIMIT_REPAIRS = dict.fromkeys(("input_kernel", "kernel_and_stride"), "enlarge_even_kernels")
 REFUSED_LIMITS = ("image_input",)
 """An image into another layer than Conv2D: the converter refuses it, the emulator runs it."""

@@ -13,7 +13,6 @@ from pipeline.graph.graph import Graph
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.support import TABLES, unsupported
-from pipeline.transforms.table import repairs_of
 from simulator.akida_v2.tails import TAILS
 from simulator.facts import LayerFacts
 from simulator.program import INPUT_TYPES
@@ -250,7 +249,22 @@ _RULES = (
     Rule(edge_learning, "BrainChip documentation, Akida 2.0: no edge learning", emulated=True),
 )
 RULES = (*_RULES, Rule(quantizable, QUANTIZER))
-REPAIRS = repairs_of("akida_v2")
+REPAIRS = (
+    "continuous_activations",
+    "replace_average_pooling",
+    "dense_on_map",
+    "expand_dilation",
+    "fold_zero_padding",
+    "expand_groups",
+    "unfuse_separable",
+    "square_windows",
+    "match_pool_padding",
+    "fold_constant_channels",
+    "fold_batchnorm_forward",
+    "batchnorm_to_depthwise",
+    "gap_after_relu",
+    "identity_before_pooling",
+)
 REFUSED_LIMITS = (
     "layer_pattern",
     "square_kernel",

@@ -8,11 +8,10 @@ from pkgutil import iter_modules
 import pytest
 import yaml
 
-from pipeline.chips import check
+from pipeline.chips.check import check
 from pipeline.chips.chip import chip, known_targets
 from pipeline.config.sections import Transforms
-from pipeline.transforms import TRANSFORMS, approximate, exact, gap
-from pipeline.transforms.table import repairs_of
+from pipeline.transforms import TRANSFORMS, approximate, exact, gap, in_order
 from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, EQUIVALENT
 from pipeline.transforms.transforms_page import page
 from tests.pipeline.chips.models import MATRIX
@@ -51,15 +50,23 @@ def test_the_configuration_allows_all():
 
 @pytest.mark.parametrize("target", known_targets())
 def test_repairs_are_one_sequence_everywhere(target):
-    assert chip(target).repairs == repairs_of(target)
+    repairs = chip(target).repairs
+    assert set(repairs) < set(TRANSFORMS)
+    assert repairs == in_order(reversed(repairs))
     file = ROOT / f"conf/transforms/repair_{target.removeprefix('akida_')}.yaml"
-    assert yaml.safe_load(file.read_text(encoding="utf-8"))["names"] == list(repairs_of(target))
+    assert yaml.safe_load(file.read_text(encoding="utf-8"))["names"] == list(repairs)
 
 
 @pytest.mark.parametrize("target", known_targets())
-def test_repaired_rules_are_rules_of_the_chip(target):
+def test_repairs_repair_a_rule_of_the_chip(target):
+    for name in chip(target).repairs:
+        assert set(TRANSFORMS[name].repairs) & rules(target), name
+
+
+def test_all_rules_that_are_repaired_exist():
+    known = set().union(*map(rules, known_targets()))
     for row in TRANSFORMS.values():
-        assert set(row.repairs.get(target, ())) <= rules(target), row.name
+        assert set(row.repairs) <= known, row.name
 
 
 @pytest.mark.parametrize("target", known_targets())
@@ -71,7 +78,7 @@ def test_rules_name_the_transforms_that_repair_them(target):
                 named.add((violation.transform, violation.rule))
     assert len(named) >= 5
     for transform, rule in named:
-        assert rule in TRANSFORMS[transform].repairs[target]
+        assert rule in TRANSFORMS[transform].repairs
 
 
 def test_the_page_is_made_from_the_table():
