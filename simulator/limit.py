@@ -130,3 +130,17 @@ def unfollowed(facts: LayerFacts, allowed: tuple[str, ...]) -> Iterator[Excess]:
 def window(facts: LayerFacts) -> str:
     """Return a layer's kernel and stride for users."""
     return f"kernel {size(facts.kernel)}, stride {size(facts.stride)}"
+
+
+def oversized(facts: LayerFacts, side: int, channels: int) -> Iterator[Excess]:
+    """Yield an input with a side or channels beyond these."""
+    if max(facts.input_shape[:2]) > side or facts.input_shape[2] > channels:
+        allowed = f"at most {side}x{side}x{channels}"
+        yield f"input of {size(facts.input_shape)}", allowed, "use smaller maps or fewer channels"
+
+
+def too_many(facts: LayerFacts, most: int) -> Iterator[Excess]:
+    """Yield more than `most` inputs of a Dense layer."""
+    if facts.inputs > most:
+        fix = "pool or convolve before flattening and retrain"
+        yield f"{facts.inputs} inputs", f"at most {most}", fix

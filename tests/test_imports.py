@@ -68,12 +68,12 @@ OPTIONAL = {
     "simulator/plan/fast/vectors.py": {"llvmlite", "numba"},
 }
 FORBIDDEN = {
-    "pipeline/graph": {"transforms", "preparation", "quantization", "targets", "data", "config"},
-    "pipeline/transforms": {"quantization", "targets", "data", "config"},
-    "pipeline/preparation": {"transforms", "targets", "data", "config"},
-    "pipeline/quantization": {"transforms", "targets", "data", "config"},
-    "pipeline/chips": {"transforms", "data", "config"},
-    "pipeline/data": {"graph", "transforms", "quantization", "targets", "config"},
+    "pipeline/graph": {"transforms", "preparation", "quantization", "chips", "data", "config"},
+    "pipeline/transforms": {"quantization", "chips", "data", "config"},
+    "pipeline/preparation": {"transforms", "chips", "data", "config"},
+    "pipeline/quantization": {"transforms", "chips", "data", "config"},
+    "pipeline/chips": {"data", "config", "migration"},
+    "pipeline/data": {"graph", "transforms", "quantization", "chips", "config"},
     "simulator/akida_v2": {"akida_v1"},
 }
 

@@ -36,8 +36,8 @@ def convert(
     chosen = chip(name)
     if graph.scheme not in chosen.schemes:
         refusal = Refusal(
-            found=f"it was quantized by scheme '{graph.scheme}'",
-            allowed=f"{name} takes {', '.join(chosen.schemes)} (quantization.scheme)",
+            found=f"it was quantized by scheme '{graph.scheme}'; {name} takes"
+            f" {', '.join(chosen.schemes)} (quantization.scheme)",
         )
         raise IncompatibleModelError(graph.name, [refusal], f"convert to {name}")
     if refusals := list(_broken(graph, name, emulated=False)):

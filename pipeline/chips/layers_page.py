@@ -1,7 +1,7 @@
 """What each target supports as a page, made from its layers' docstrings and its limits' constants.
 
-A chip's module ``limits`` holds SOURCE, SUPPORTED (layer class to what it supports, by `COLUMNS`)
-and NOTES. Run ``python -m pipeline.chips.layers_page > docs/targets.md``, or ``make docs``.
+A chip's module ``limits`` names its SOURCE; its module ``supported`` holds SUPPORTED (layer class
+to what it supports, by `COLUMNS`) and NOTES. ``make docs`` writes the page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Iterator
 
-from pipeline.chips.chip import known_targets, target
+from pipeline.chips.chip import chip, known_targets
 from simulator.targets import layer_types
 
 HEAD = """\
@@ -49,27 +49,28 @@ def _schemes() -> Iterator[str]:
     yield "| target | converts models of the quantization schemes | brings registers into range |"
     yield "|---|---|---|"
     for name in known_targets():
-        chip = target(name)
-        fits = "with `target.fit_registers=true`" if chip.fit else "not needed"
-        yield f"| `{name}` | {', '.join(f'`{scheme}`' for scheme in chip.schemes)} | {fits} |"
+        found = chip(name)
+        fits = "with `target.fit_registers=true`" if found.fit else "not needed"
+        yield f"| `{name}` | {', '.join(f'`{scheme}`' for scheme in found.schemes)} | {fits} |"
     yield ""
 
 
 def _target(name: str) -> Iterator[str]:
-    limits = importlib.import_module(f"simulator.{name}.limits")
+    limits = chip(name).limits
+    supported = importlib.import_module(f"simulator.{name}.supported")
     layers = layer_types(name)
     yield from (f"## {name}", "", "| layer | | in summaries |", "|---|---|---|")
     for layer, kind in layers.items():
         yield f"| `{layer}` | {first_line(kind)} | {kind.label or layer} |"
     yield from ("", f"Limits of the hardware. Source: {limits.SOURCE}.", "")
-    used = [c for c in COLUMNS if any(c in row for row in limits.SUPPORTED.values())]
+    used = [c for c in COLUMNS if any(c in row for row in supported.SUPPORTED.values())]
     yield f"| layer | {' | '.join(used)} |"
     yield "|---" * (len(used) + 1) + "|"
     for layer in layers:
-        row = limits.SUPPORTED.get(layer, {})
+        row = supported.SUPPORTED.get(layer, {})
         yield f"| `{layer}` | {' | '.join(row.get(column, '') for column in used)} |"
     yield ""
-    yield from (f"- {note}" for note in limits.NOTES)
+    yield from (f"- {note}" for note in supported.NOTES)
     yield from ("", "Refused always, as the registers make no sense:", "")
     for layer, kind in layers.items():
         sentences = dict.fromkeys(_checks(kind))

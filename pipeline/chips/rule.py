@@ -25,6 +25,11 @@ class Finding(Refusal):
 
     transform: str | None = None
 
+    @property
+    def cure(self) -> str:
+        """What to do, and the transform that may do it."""
+        return f"{self.fix} (transform {self.transform})" if self.transform else self.fix
+
 
 @dataclass(frozen=True)
 class Rule:

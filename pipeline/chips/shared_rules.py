@@ -176,7 +176,7 @@ def relu_shape(view: View) -> Iterator[Finding]:
     """A ReLU has no threshold, and no slope below zero together with a maximum."""
     for node in view.nodes("ReLU"):
         for key in ("negative_slope", "threshold"):
-            if node.attrs[key]:
+            if node.attrs.get(key):
                 yield Finding(
                     layers=(node.name,),
                     found=f"{key} {node.attrs[key]:g}",

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.accuracy import check_accuracy_drop
-from pipeline.chips.check import Report, check, chip, repaired
+from pipeline.chips import chip
+from pipeline.chips.check import Report, check, repaired
 from pipeline.chips.report import COMPATIBLE, INCOMPATIBLE
 from pipeline.config.sections import Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
@@ -21,6 +22,7 @@ from pipeline.migration.compare import (
     outputs_of,
 )
 from pipeline.transforms import TRANSFORMS, Images, apply
+from simulator.refusal import Refusal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,9 +94,9 @@ def migrate(
     images = calibration or Images(images=samples)
     first = check(graph, target)
     if first.verdict == INCOMPATIBLE and _hopeless(first, options):
-        raise IncompatibleModelError(graph.name, _reasons(graph, first), f"migrate to {target}")
+        raise IncompatibleModelError(graph.name, _refusals(graph, first), f"migrate to {target}")
     new, steps = graph, []
-    for name in (*chip(target).transforms, *options.names):
+    for name in (*chip(target).repairs, *options.names):
         if _changes(name, new):
             one = replace(options, names=(name,), max_accuracy_drop=None)
             new, report = apply(new, one, samples, images)
@@ -104,8 +106,7 @@ def migrate(
             steps.append({"transform": name, "equivalence": kind, **report})
     last = check(new, target)
     if last.verdict != COMPATIBLE:
-        reasons = [f"{v.layer}: {v.found}; allowed: {v.allowed}; {v.fix}" for v in last.conversion]
-        raise IncompatibleModelError(graph.name, reasons, f"migrate to {target}")
+        raise IncompatibleModelError(graph.name, last.conversion, f"migrate to {target}")
     found = compare_outputs(outputs_of(graph, samples), outputs_of(new, samples), labels)
     meant = all(step["equivalence"] != CLASSES[-1] for step in steps)
     total = equivalence(found["max_abs_difference"], found["largest_output"], meant)
@@ -134,12 +135,12 @@ def migrate(
     )
 
 
-def _reasons(graph, report) -> list[str]:
+def _refusals(graph, report) -> list[Refusal]:
     """Return why a model cannot be migrated; a repair's own refusal says more than the rule."""
     _, refusals = repaired(graph, report.target)
-    refused = {refusal.partition(":")[0] for refusal in refusals}
-    rest = [reason for reason in report.reasons() if reason.partition(":")[0] not in refused]
-    return list(dict.fromkeys([*refusals, *rest])) or list(report.notes)
+    refused = {layer for refusal in refusals for layer in refusal.layers}
+    rest = [found for found in report.refusals() if not refused.intersection(found.layers)]
+    return list(dict.fromkeys([*refusals, *rest])) or [Refusal(found=n) for n in report.notes]
 
 
 def _hopeless(report, options):

@@ -14,39 +14,40 @@ from pipeline.preparation import zero_padding
 from pipeline.preparation.constant_channels import LARGEST_CONSTANT, constant_channels, obstacle
 from pipeline.preparation.rescaling import TARGETS as RESCALED
 from pipeline.preparation.rescaling import is_aligned
+from simulator.refusal import Refusal
 
+Obstacles = Iterator[tuple[str, str, str]]
+"""What was found, what is allowed, what to do."""
+FindObstacles = Callable[[Graph, Node], Obstacles]
 TABLES = ("gelu", "swish", "hard_silu", "leaky_relu")
 
 
-def unsupported(graph: Graph) -> list[str]:
-    """Return one line for every layer of a prepared graph that cannot become integers.
-
-    Each names the layer, what was found, what is allowed and what to do.
-    """
+def unsupported(graph: Graph) -> list[Refusal]:
+    """Return a refusal for every layer of a prepared graph that cannot become integers."""
     return [
-        f"{node.name}: {reason}"
+        Refusal(layers=(node.name,), found=found, allowed=allowed, fix=fix)
         for node in graph.nodes
         if node.op in RULES
-        for reason in RULES[node.op](graph, node)
+        for found, allowed, fix in RULES[node.op](graph, node)
     ]
 
 
-def _only(key, allowed, cure) -> Callable[[Graph, Node], Iterator[str]]:
+def _only(key, allowed, cure) -> FindObstacles:
     def rule(graph, node):
         if node.attrs[key] != allowed:
-            yield f"{node.op} has {key} {node.attrs[key]}; allowed: {allowed}; {cure}"
+            yield f"{node.op} has {key} {node.attrs[key]}", str(allowed), cure
 
     return rule
 
 
-def _never(cure) -> Callable[[Graph, Node], Iterator[str]]:
+def _never(cure) -> FindObstacles:
     def rule(graph, node):
-        yield f"{node.op} has no counterpart; {cure}"
+        yield f"{node.op} has no counterpart", "", cure
 
     return rule
 
 
-def _all(*rules) -> Callable[[Graph, Node], Iterator[str]]:
+def _all(*rules) -> FindObstacles:
     def rule(graph, node):
         for each in rules:
             yield from each(graph, node)
@@ -58,8 +59,9 @@ def _activation(graph, node):
     kind = node.attrs["activation"]
     if kind not in TABLES:
         yield (
-            f"activation '{kind}' inside the model has no counterpart; allowed: relu,"
-            f" {', '.join(TABLES)} (softmax and sigmoid may end a model); replace it and retrain"
+            f"activation '{kind}' inside the model has no counterpart",
+            f"relu, {', '.join(TABLES)} (softmax and sigmoid may end a model)",
+            "replace it and retrain",
         )
 
 
@@ -67,8 +69,9 @@ def _relu(graph, node):
     for key in ("negative_slope", "threshold"):
         if node.attrs[key]:
             yield (
-                f"ReLU has {key} {node.attrs[key]:g}; allowed: 0 (a slope without max_value and"
-                " threshold becomes a leaky ReLU); use a plain ReLU and retrain"
+                f"ReLU has {key} {node.attrs[key]:g}",
+                "0 (a slope without max_value and threshold becomes a leaky ReLU)",
+                "use a plain ReLU and retrain",
             )
 
 
@@ -77,65 +80,60 @@ def _batchnorm(graph, node):
     if source.op in NEURAL and constant_channels(node).any():
         yield (
             f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
-            f" {int(constant_channels(node).sum())} of its channels, which {obstacle(graph, node)};"
-            " allowed: gammas other than 0, as integers cannot hold such a constant next to a"
-            " kernel of zeros; prune these filters"
+            f" {int(constant_channels(node).sum())} of its channels, which {obstacle(graph, node)}",
+            "gammas other than 0, as integers cannot hold the constant next to a kernel of zeros",
+            "prune these filters",
         )
         return
     if node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
-        found = f"normalises axis {node.attrs['axis']}; allowed: the last (channels)"
+        found, allowed = f"normalises axis {node.attrs['axis']}", "the last (channels)"
     elif len(graph.consumers(source)) > 1:
-        found = f"shares its input {source.name} with other layers; allowed: to be its only reader"
+        found, allowed = f"shares its input {source.name} with other layers", "an input of its own"
     elif source.op == "MaxPooling2D" and np.any(batchnorm_factors(node)[0] < 0):
         count = int(np.sum(batchnorm_factors(node)[0] < 0))
-        found = (
-            f"follows the max pool {source.name} and has {count} negative gammas; allowed: none,"
-            " as a negative factor turns a maximum into a minimum"
-        )
+        found = f"follows the max pool {source.name} and has {count} negative gammas"
+        allowed = "none, as a negative factor turns a maximum into a minimum"
     else:
-        found = (
-            f"follows {source.name} ({source.op}); allowed: right behind a convolution, a dense"
-            " layer or their pool"
-        )
-    yield f"BatchNormalization {found}; move it in front of the activation, or remove and retrain"
+        found = f"follows {source.name} ({source.op})"
+        allowed = "directly after a convolution, a dense layer or their pool"
+    fix = "move it in front of the activation, or remove and retrain"
+    yield f"BatchNormalization {found}", allowed, fix
 
 
 def _rescaling(graph, node):
     readers = graph.consumers(node)
     if node.inputs[0] != graph.input.name:
         yield (
-            f"Rescaling follows {node.inputs[0]}; allowed: right behind the input; scale the next"
-            " layer's kernel instead"
+            f"Rescaling follows {node.inputs[0]}",
+            "directly after the input",
+            "scale the next layer's kernel instead",
         )
     elif not is_aligned(node):
         found = ", ".join(f"{reader.name} ({reader.op})" for reader in readers) or "nothing"
         yield (
-            f"Rescaling with an offset or a scale per channel is read by {found}; allowed: one"
-            f" reader of {', '.join(RESCALED)} (no offset before the buffered ones); rescale by"
-            " one factor without an offset"
+            f"Rescaling with an offset, a scale per channel or none above 0 before {found}",
+            f"before one {' or '.join(RESCALED)} (no offset before the buffered ones)",
+            "rescale by one positive factor without an offset",
         )
 
 
 def _zero_padding(graph, node):
     found, allowed, fix = zero_padding.obstacle(graph, node)
-    yield f"ZeroPadding2D: {found}; allowed: {allowed}; {fix}"
+    yield f"ZeroPadding2D: {found}", allowed, fix
 
 
 def _join(graph, node):
     if len(node.inputs) != 2:
-        yield f"{node.op} averages {len(node.inputs)} inputs; allowed: 2; average in pairs"
+        yield f"{node.op} averages {len(node.inputs)} inputs", "2", "average in pairs"
     if node.op == "Concatenate" and node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
-        yield (
-            f"Concatenate joins axis {node.attrs['axis']}; allowed: the last (channels);"
-            " join channels"
-        )
+        yield f"Concatenate joins axis {node.attrs['axis']}", "the last (channels)", "join channels"
 
 
 _GROUPS = _only("groups", 1, "use a DepthwiseConv2D and a 1x1 Conv2D, or a full convolution")
 _DILATION = _only("dilation_rate", (1, 1), "use a larger kernel (5 or 7)")
 _MULTIPLIER = _only("depth_multiplier", 1, "add a 1x1 Conv2D for more channels")
 
-RULES: dict[str, Callable[[Graph, Node], Iterator[str]]] = {
+RULES: dict[str, FindObstacles] = {
     "Conv2D": _all(_GROUPS, _DILATION),
     "DepthwiseConv2D": _all(_MULTIPLIER, _DILATION),
     "SeparableConv2D": _all(_MULTIPLIER, _DILATION),

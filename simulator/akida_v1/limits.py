@@ -9,7 +9,7 @@ The vendor's page calls the input's first dimension its width and the second its
 
 from __future__ import annotations
 
-from simulator.limit import Limits, numbers, pooling, size, unfollowed, window
+from simulator.limit import Limits, numbers, oversized, pooling, size, too_many, unfollowed, window
 
 SOURCE = (
     "BrainChip documentation, Akida 1.0 hardware (akida_examples 1fb6574); registers:"
@@ -151,12 +151,7 @@ def padding(facts):
 @limit(*WINDOWED)
 def map_size(facts):
     """Maps have at most {MAP_SIDE} rows and columns and {CHANNELS} channels."""
-    if max(facts.input_shape[:2]) > MAP_SIDE or facts.input_shape[2] > CHANNELS:
-        yield (
-            f"input of {size(facts.input_shape)}",
-            f"at most {MAP_SIDE}x{MAP_SIDE}x{CHANNELS}",
-            "use smaller maps or fewer channels",
-        )
+    yield from oversized(facts, MAP_SIDE, CHANNELS)
 
 
 @limit("SeparableConvolutional")
@@ -210,12 +205,7 @@ def _average(facts):
 @limit("FullyConnected")
 def dense_inputs(facts):
     """A Dense layer has at most {INPUTS} inputs."""
-    if facts.inputs > INPUTS:
-        yield (
-            f"{facts.inputs} inputs",
-            f"at most {INPUTS}",
-            "pool or convolve before flattening and retrain",
-        )
+    yield from too_many(facts, INPUTS)
 
 
 @limit("InputData")

@@ -10,7 +10,17 @@ The vendor's page calls the input's first dimension its width and the second its
 from __future__ import annotations
 
 from simulator.akida_v2.tails import TAILS
-from simulator.limit import Limits, numbers, pooling, size, sizes, unfollowed, window
+from simulator.limit import (
+    Limits,
+    numbers,
+    oversized,
+    pooling,
+    size,
+    sizes,
+    too_many,
+    unfollowed,
+    window,
+)
 
 SOURCE = "BrainChip documentation, Akida 2.0 hardware (akida_examples 1bd582e)"
 INPUT_FIRST, INPUT_SECOND = 5, (5, 384)
@@ -179,12 +189,7 @@ def transposed_convolution(facts):
 @limit(*WINDOWED, *TRANSPOSED, *BUFFERED)
 def map_size(facts):
     """Maps have at most {MAP_SIDE} rows and columns and {CHANNELS} channels."""
-    if max(facts.input_shape[:2]) > MAP_SIDE or facts.input_shape[2] > CHANNELS:
-        yield (
-            f"input of {size(facts.input_shape)}",
-            f"at most {MAP_SIDE}x{MAP_SIDE}x{CHANNELS}",
-            "use smaller maps or fewer channels",
-        )
+    yield from oversized(facts, MAP_SIDE, CHANNELS)
 
 
 @limit(*TAILS)
@@ -201,7 +206,7 @@ def layer_pattern(facts):
 
 
 @limit("InputConv2D", *WINDOWED)
-def squarepooling(facts):
+def square_pool(facts):
     """Max pooling windows and their strides are square."""
     if facts.pool and (len(set(facts.pool)) > 1 or len(set(facts.pool_stride)) > 1):
         yield pooling(facts), "square", "use square pooling and retrain"
@@ -266,12 +271,7 @@ def _average(facts):
 @limit("Dense1D")
 def dense_inputs(facts):
     """A Dense layer has at most {INPUTS} inputs."""
-    if facts.inputs > INPUTS:
-        yield (
-            f"{facts.inputs} inputs",
-            f"at most {INPUTS}",
-            "pool or convolve before flattening and retrain",
-        )
+    yield from too_many(facts, INPUTS)
 
 
 @limit("Dense1D")

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.chips import known_targets
-from pipeline.chips.check import chip
+from pipeline.chips import chip, known_targets
 from pipeline.config import Config, check, load
 from pipeline.config.compose import compose, write_params
 from pipeline.data import known_sources
@@ -40,7 +39,7 @@ def test_every_choice_composes(choice):
 @pytest.mark.parametrize("generation", ["v1", "v2"])
 def test_repairs_are_those_of_migrate(generation):
     config = check(compose([f"transforms=repair_{generation}"], folder=CONF))
-    assert sorted(config.transforms.names) == sorted(chip(f"akida_{generation}").transforms)
+    assert sorted(config.transforms.names) == sorted(chip(f"akida_{generation}").repairs)
 
 
 def test_committed_params_are_the_composed_default():

@@ -30,7 +30,7 @@ def wrong_bits(name: str, bits: int) -> Refused:
         name,
         "activation_bits",
         f"{bits}-bit activations",
-        f"Akida 1.0 allows {numbers(ACT_BITS)}",
+        f"{numbers(ACT_BITS)} on Akida 1.0",
         "quantization.activation_bits=4",
     )
 

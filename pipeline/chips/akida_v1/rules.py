@@ -161,11 +161,11 @@ def average_pixels(view: View) -> Iterator[Finding]:
 
 
 def pixels(view: View) -> Iterator[Finding]:
-    """The input is uint8 pixels, scaled by a Rescaling; a float32 one before it means pixels."""
+    """Inputs have 8 bits, scaled by a Rescaling; float32 ones before a Rescaling are pixels."""
     node = view.graph.input
     dtype, readers = str(node.attrs["dtype"]), view.graph.consumers(node)
     scaled = bool(readers) and all(reader.op == "Rescaling" for reader in readers)
-    if dtype != "uint8" and not (dtype == "float32" and scaled):
+    if dtype not in ("uint8", "int8") and not (dtype == "float32" and scaled):
         yield Finding(
             layers=(node.name,),
             found=f"{dtype} inputs of unknown scale" if dtype == "float32" else f"{dtype} inputs",
@@ -249,7 +249,9 @@ def normalize(graph: Graph) -> tuple[Graph, list[str]]:
 
 
 def notes(view: View) -> Iterator[str]:
-    """Say what converts but is worth knowing."""
+    """Yield what converts but is worth knowing."""
+    if view.graph.input.attrs["dtype"] == "int8":
+        yield f"{view.graph.input.name}: int8 inputs are read as uint8, so that none is below 0"
     unbounded = [node.name for node in view.nodes("ReLU") if node.attrs["max_value"] is None]
     if unbounded:
         yield (

@@ -15,16 +15,12 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import NEURAL
 from pipeline.transforms.gap.commutation import commutation_errors
-from pipeline.transforms.gap.runs import (
-    MAX_CHANNELS,
-    MAX_PIXELS,
-    find_runs,
-    moved_members,
-    obstacles,
-)
+from pipeline.transforms.gap.runs import find_runs, moved_members, obstacles
 from pipeline.transforms.gap.tuning import RECALIBRATIONS, make_up
 from pipeline.transforms.images import Images
 from pipeline.transforms.rewrite import Rewrite
+from simulator.akida_v2.limits import AVERAGE_PIXELS, CHANNELS
+from simulator.refusal import Refusal
 
 TRAINED = ("distill", "finetune")
 STRATEGIES = ("exact", "relocate", *TRAINED)
@@ -62,9 +58,9 @@ def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> 
     _check_options(gap)
     strategy = gap.strategy if gap is not None else "exact"
     runs = find_runs(graph)
-    reasons = [reason for run in runs for reason in _reasons(graph, run, strategy)]
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "apply the transform gap_after_relu")
+    refusals = [refusal for run in runs for refusal in _refusals(graph, run, strategy)]
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "apply the transform gap_after_relu")
     if not runs:
         return Rewrite(graph=graph, changed=())
     new = graph
@@ -96,18 +92,24 @@ def _check_options(gap):
             )
 
 
-def _reasons(graph, run, strategy):
+def _refusals(graph, run, strategy):
     """Yield why the rewritten `run` could not work."""
     height, width, channels = graph.shapes[graph.node(run.pooling).inputs[0]]
-    if height * width >= MAX_PIXELS:
-        yield (
-            f"{run.pooling}: averages a map of {height}x{width} = {height * width} pixels;"
-            f" Akida 2.0 allows fewer than {MAX_PIXELS}; pool or stride more before it"
+    if height * width > AVERAGE_PIXELS:
+        yield Refusal(
+            layers=(run.pooling,),
+            found=f"averages a map of {height}x{width} = {height * width} pixels",
+            allowed=f"at most {AVERAGE_PIXELS} on Akida 2.0",
+            fix="pool or stride more before it",
+            rule="gap_pixels",
         )
-    if strategy == "exact" and channels > MAX_CHANNELS:
-        yield (
-            f"{run.pooling}: has {channels} channels; the identity layer behind it allows up to"
-            f" {MAX_CHANNELS}; use transforms.gap.strategy=relocate or fewer channels"
+    if strategy == "exact" and channels > CHANNELS:
+        yield Refusal(
+            layers=(run.pooling,),
+            found=f"{channels} channels into the identity layer after it",
+            allowed=f"at most {CHANNELS}",
+            fix="use transforms.gap.strategy=relocate or fewer channels",
+            rule="gap_channels",
         )
     if strategy != "exact":
         yield from obstacles(graph, run)

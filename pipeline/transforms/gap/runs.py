@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import KEEPS_VALUES, RESHAPES
+from simulator.refusal import Refusal
 
-MAX_CHANNELS = 2048
-"""Channels of a fully connected or 1x1 layer on Akida 2.0."""
-MAX_PIXELS = 144
-"""Akida 2.0 averages maps of fewer pixels than this."""
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU")
 OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "linear")
 """Activations that stay in software behind the last layer, so their place does not matter."""
@@ -57,19 +54,23 @@ def _is_activation(graph, node):
     return node.op in ACTIVATIONS
 
 
-def obstacles(graph: Graph, run: Run) -> Iterator[str]:
+def obstacles(graph: Graph, run: Run) -> Iterator[Refusal]:
     """Yield why the activation of `run` cannot move before the pooling."""
     channels = graph.shapes[run.pooling][-1]
     before = run.between[-1] if run.between else run.pooling
     if graph.sole_consumer(before) is None:
-        yield (
-            f"{before}: is read by several layers, so that {run.activation} cannot move before"
-            f" {run.pooling}; use transforms.gap.strategy=exact"
+        yield Refusal(
+            layers=(before,),
+            found=f"is read by several layers, so that {run.activation} cannot move before"
+            f" {run.pooling}",
+            fix="use transforms.gap.strategy=exact",
         )
     if any(graph.shapes[name][-1] != channels for name in run.between):
-        yield (
-            f"{run.pooling}: a layer before {run.activation} changes the {channels} channels,"
-            " so that it cannot move; use transforms.gap.strategy=exact"
+        yield Refusal(
+            layers=(run.pooling,),
+            found=f"a layer before {run.activation} changes the {channels} channels, so that it"
+            " cannot move",
+            fix="use transforms.gap.strategy=exact",
         )
 
 

@@ -15,6 +15,7 @@ from pipeline.transforms.gap.runs import Run
 from pipeline.transforms.gap.shifted_images import ShiftedImages
 from pipeline.transforms.gap.tail import tails, with_tail
 from pipeline.transforms.images import Images
+from simulator.refusal import Refusal
 
 RECALIBRATIONS = ("none", "bn", "ridge", "bn_ridge")
 REFITTED = ("ridge", "bn_ridge")
@@ -93,14 +94,19 @@ def _batchnorms(graph, runs, *, behind):
 
 def _refit_all(graph, original, runs, samples):
     layers = {run.pooling: linear_layers(graph, run.pooling) for run in runs}
-    reasons = [
-        f"{name}: no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
-        " refitted; use transforms.gap.strategy=exact, or recalibrate=bn"
+    refusals = [
+        Refusal(
+            layers=(name,),
+            found="no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
+            " refitted",
+            fix="use transforms.gap.strategy=exact, or recalibrate=bn",
+            rule="refitted_layer",
+        )
         for name, found in layers.items()
         if not found
     ]
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "recalibrate the moved pooling")
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "recalibrate the moved pooling")
     report = {}
     for name in _linear_behind(graph, [run.pooling for run in runs]):
         graph, report[name] = refit(graph, original, name, samples)

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.chips import convert
 from pipeline.errors import IncompatibleModelError
-from tests.pipeline.chips.models import (
+from tests.pipeline.chips.quantized_models import (
     BATCHNORM,
     FLATTEN,
     GAP,

@@ -16,20 +16,24 @@ def limits(target):
     return importlib.import_module(f"simulator.{target}.limits")
 
 
+def supported(target):
+    return importlib.import_module(f"simulator.{target}.supported")
+
+
 def test_the_page_is_current():
     assert PAGE.read_text(encoding="utf-8") == document(), "run: make docs"
 
 
 @pytest.mark.parametrize("target", known_targets())
 def test_every_layer_with_weights_has_its_limits(target):
-    module, layers = limits(target), layer_types(target)
+    module, layers = supported(target), layer_types(target)
     assert set(module.SUPPORTED) <= set(layers)
     for name, kind in layers.items():
         if "weights" in kind.__dataclass_fields__:
             assert {"input bits", "weight bits", "output bits"} <= set(module.SUPPORTED[name])
     for row in module.SUPPORTED.values():
         assert set(row) <= set(COLUMNS)
-    assert module.SOURCE and module.NOTES
+    assert limits(target).SOURCE and module.NOTES
 
 
 @pytest.mark.parametrize("target", known_targets())
@@ -56,7 +60,7 @@ def test_numbers_come_from_the_constants():
     one, two = limits("akida_v1"), limits("akida_v2")
     for words in (
         f"up to {one.INPUTS} values",
-        f"height {one.INPUT_HEIGHT[0]} to {one.INPUT_HEIGHT[1]}",
+        f"at least {one.INPUT_FIRST} by {one.INPUT_SECOND[0]} to {one.INPUT_SECOND[1]}",
         f"act_step of {one.REGISTERS[False][0]} bits",
         f"up to {two.INPUTS} values",
         f"up to {two.AVERAGE_PIXELS} pixels",

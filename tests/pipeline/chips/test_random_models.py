@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from tests.pipeline.chips.test_matrix import refusals
 
-from pipeline.chips.check import check, known_chips, repaired
+from pipeline.chips import known_targets
+from pipeline.chips.check import check, repaired
 from pipeline.errors import ModelError
 from pipeline.graph.forward import forward
 from pipeline.preparation.verification import random_images
 from tests.pipeline.chips.models import FIX, NO, YES, conv
+from tests.pipeline.chips.test_verdicts import refusals
 from tests.pipeline.graph.chains import chain
 
 START = [conv(), ("ReLU", {"max_value": 6.0})]
@@ -74,7 +75,7 @@ def random_model(seed):
     return graph
 
 
-@pytest.mark.parametrize("target", known_chips())
+@pytest.mark.parametrize("target", known_targets())
 @pytest.mark.parametrize("seed", range(60))
 def test_verdicts_keep_what_they_promise(seed, target):
     model = random_model(seed)

@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.archive import save_graph
 from pipeline.quantization.archive import load_quantized, save_quantized
 from simulator import Program, simulate
-from tests.pipeline.chips.models import (
+from tests.pipeline.chips.quantized_models import (
     FLATTEN,
     GAP,
     RELU,

@@ -13,7 +13,15 @@ from pipeline.errors import DataError
 from pipeline.evaluation.program_diff import diff, pairs
 from pipeline.evaluation.program_diff_table import WIDTH, diff_table, short
 from simulator import ProgramError, simulate
-from tests.pipeline.chips.models import FLATTEN, RELU, UNIT, conv, dense, images, quantized
+from tests.pipeline.chips.quantized_models import (
+    FLATTEN,
+    RELU,
+    UNIT,
+    conv,
+    dense,
+    images,
+    quantized,
+)
 
 LAYERS = [UNIT, conv(4), RELU, conv(3), RELU, FLATTEN, dense()]
 

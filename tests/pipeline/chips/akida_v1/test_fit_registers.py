@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.chips.akida_v1 import TARGET, fit_registers
+from pipeline.chips.akida_v1 import CHIP, fit_registers
 from simulator import Program, simulate
 from simulator.akida_v1 import Convolutional, FullyConnected, InputConvolutional
-from tests.pipeline.chips.models import (
+from tests.pipeline.chips.quantized_models import (
     FLATTEN,
     GAP,
     RELU,
@@ -145,7 +145,7 @@ def test_conversion_fits_only_when_asked():
     fitted_program = convert(model, "akida_v1", fit_registers=True)
     assert not any("reaches" in line for line in fitted_program.limits())
     assert len(fitted_program.notes) > len(plain.notes)
-    assert TARGET.fit is fit_registers
+    assert CHIP.fit is fit_registers
     assert simulate(fitted_program, images(3)).shape == (3, 3)
 
 

@@ -11,7 +11,7 @@ from pipeline.quantization.integerize_legacy import integerize_legacy
 from pipeline.quantization.legacy_graph import WeightQuantizer
 from pipeline.quantization.schemes.cnn2snn import legacy
 from simulator import akida_v1
-from tests.pipeline.chips.models import (
+from tests.pipeline.chips.quantized_models import (
     BATCHNORM,
     FLATTEN,
     GAP,
@@ -234,5 +234,7 @@ def test_a_kernel_of_zeros_has_the_largest_factor():
 
 def test_an_offset_needs_a_convolution_to_take_it():
     graph = chain(SCALED, separable(4), RELU, FLATTEN, dense())
-    with pytest.raises(IncompatibleModelError, match="an offset of the image needs a Conv2D"):
+    with pytest.raises(
+        IncompatibleModelError, match="an offset of the image before SeparableConv2D"
+    ):
         convert(integerize_legacy(legacy(graph, options("cnn2snn"))), "akida_v1")

@@ -8,7 +8,7 @@ from pipeline.graph.forward import forward
 from pipeline.preparation import prepare
 from pipeline.quantization.quantize import quantize
 from simulator import simulate
-from tests.pipeline.chips.models import (
+from tests.pipeline.chips.quantized_models import (
     BATCHNORM,
     FLATTEN,
     GAP,

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.chips import convert
 from pipeline.errors import IncompatibleModelError
-from tests.pipeline.chips.models import (
+from tests.pipeline.chips.quantized_models import (
     FLATTEN,
     GAP,
     MAXPOOL,
@@ -51,7 +51,7 @@ CASES = {
     "reshape": (
         [conv(4), RELU, ("Reshape", {"target_shape": (3, 12, 4)}), conv(3), RELU, FLATTEN, dense()],
         {},
-        "conv2d_4: reads (6, 6, 4) reshaped to (3, 12, 4); Akida 1.0 moves no values",
+        "reshape_3: 6x6x4 to 3x12x4; allowed: Flatten before Dense, (N) to 1x1xN",
     ),
     "quantized_end": (
         [conv(4), RELU, conv(3), FLATTEN],
@@ -61,46 +61,48 @@ CASES = {
     "quantized_logits": (
         BASE,
         {"last_output_bits": 8},
-        "dense_4: its output is quantized but has no activation; Akida 1.0 ends in unquantized"
-        " sums: end the model with this layer, and set quantization.last_output_bits=null",
+        "dense_4: its output is quantized but has no activation; allowed: unquantized sums at the"
+        " end of a model of Akida 1.0; end the model with this layer, and set"
+        " quantization.last_output_bits=null",
     ),
-    "nothing": ([UNIT], {}, "it has no layer with weights"),
+    "nothing": ([UNIT], {}, "no layer with a kernel"),
     "per_axis": (
         [conv(4), RELU, conv(3), RELU, FLATTEN, dense()],
         {"per_tensor_activations": False},
-        "relu_2: its output is quantized per channel; Akida 1.0 needs"
-        " quantization.per_tensor_activations=true",
+        "relu_2: activations quantized per channel; allowed: one scale for each tensor in Akida"
+        " 1.0; set quantization.per_tensor_activations=true",
     ),
     "unbounded": (
         [conv(4), UNBOUNDED, FLATTEN, dense()],
         {},
-        "relu_2: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)",
+        "relu_2: an unbounded ReLU; allowed: a max_value in Akida 1.0; use ReLU6",
     ),
     "unbounded_dense": (
         [conv(4), RELU, FLATTEN, dense(5), UNBOUNDED, dense()],
         {},
-        "relu_5: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)",
+        "relu_5: an unbounded ReLU; allowed: a max_value in Akida 1.0; use ReLU6",
     ),
     "wide": (
         BASE,
         {"activation_bits": 8},
-        "relu_2: 8-bit activations; Akida 1.0 allows 1, 2 or 4 (quantization.activation_bits=4)",
+        "relu_2: 8-bit activations; allowed: 1, 2 or 4 on Akida 1.0;"
+        " quantization.activation_bits=4",
     ),
     "signed": (
         [conv(4), RELU],
         {"last_output_bits": 4},
-        "relu_2: signed outputs; Akida 1.0's are unsigned: end with a layer that has no"
+        "relu_2: signed outputs; allowed: unsigned ones in Akida 1.0; end with a layer that has no"
         " activation (quantization.last_output_bits=null)",
     ),
     "last_relu": (
         [conv(4), RELU],
         {},
-        "relu_2: its output is not quantized; Akida 1.0 ends with a layer that has no activation",
+        "relu_2: its output is not quantized; allowed: no activation in the last layer",
     ),
     "no_activation": (
         [conv(4), conv(4), RELU, FLATTEN, dense()],
         {},
-        "conv2d_1: no activation before the next layer; Akida 1.0 needs a ReLU",
+        "conv2d_1: no ReLU before conv2d_2; allowed: a ReLU between them",
     ),
     "add": (
         [
@@ -113,7 +115,7 @@ CASES = {
             dense(),
         ],
         {},
-        "add_5: Add has no Akida 1.0 layer; Akida 1.0 has no branches",
+        "add_5: Add of 2 inputs; allowed: 1; use a model without branches",
     ),
     "concatenate": (
         [
@@ -126,18 +128,17 @@ CASES = {
             dense(),
         ],
         {},
-        "concatenate_5: Concatenate has no Akida 1.0 layer; Akida 1.0 has no branches",
+        "concatenate_5: Concatenate of 2 inputs; allowed: 1; use a model without branches",
     ),
     "depthwise": (
         [conv(4), RELU, DEPTHWISE, RELU, FLATTEN, dense()],
         {},
-        "depthwiseconv2d_3: DepthwiseConv2D has no Akida 1.0 layer; keep separable convolutions"
-        " fused (transforms=none)",
+        "depthwiseconv2d_3: DepthwiseConv2D; allowed: Conv2D, SeparableConv2D, Dense",
     ),
     "swish": (
         [UNIT, conv(4), SWISH, FLATTEN, dense()],
         {},
-        "activation_3: Activation has no Akida 1.0 layer; use a ReLU with a max_value",
+        "activation_3: swish; allowed: Conv2D, SeparableConv2D, Dense, ReLU",
     ),
     "transposed": (
         [
@@ -149,30 +150,33 @@ CASES = {
             dense(),
         ],
         {},
-        "conv2dtranspose_3: Conv2DTranspose has no Akida 1.0 layer",
+        "conv2dtranspose_3: Conv2DTranspose; allowed: Conv2D",
     ),
     "pool_padding": (
         [conv(4), ("MaxPooling2D", {"pool_size": 3, "strides": 2}), RELU, FLATTEN, dense()],
         {},
-        "maxpooling2d_2: padding 'valid' after a convolution with 'same'; they must be the same",
+        "maxpooling2d_2: padding 'valid' after conv2d_1, 'same'; allowed: 'same'",
     ),
     "large_average": (
         [conv(2), RELU, conv(2, 1), GAP, RELU, dense()],
         {"shape": (17, 16, 1)},
-        "conv2d_3: global average of 17x16 pixels; at most 256",
+        "globalaveragepooling2d_4: global average of 17x16 pixels; allowed: at most 256",
     ),
     "average_last": (
         [conv(4), RELU, conv(4), RELU, GAP, dense()],
         {},
-        "globalaveragepooling2d_5: GlobalAveragePooling2D after ReLU relu_4; a layer takes"
-        " MaxPooling2D > GlobalAveragePooling2D > ReLU, one of each turn, in this order; add"
-        " transform gap_before_activation",
+        "globalaveragepooling2d_5: after relu_4 (ReLU); allowed: after a convolution; put an"
+        " identity 1x1 Conv2D before it (transform gap_before_activation)",
     ),
-    "floats": (BASE, {"dtype": "float32"}, "float inputs; give the model uint8 inputs"),
+    "floats": (
+        BASE,
+        {"dtype": "float32"},
+        "float32 inputs of unknown scale; allowed: uint8 pixels",
+    ),
     "dense_on_a_map": (
         [conv(4), RELU, dense()],
         {},
-        "dense_3: Dense on a map of (6, 6, 4); put a Flatten before it",
+        "dense_3: input 6x6x4; allowed: (N) or 1x1xN; put a Flatten before it",
     ),
 }
 
@@ -186,12 +190,12 @@ def test_refused_by_name(name):
 
 LEGACY = {
     "padding": "conv2d_2: pads with 127.5, as the image has an offset",
-    "reshape": "conv2d_4: reads (6, 6, 4) reshaped to (3, 12, 4)",
+    "reshape": "reshape_3: 6x6x4 to 3x12x4",
     "wide": "relu_2: 8-bit activations",
-    "pool_padding": "maxpooling2d_2: padding 'valid' after a convolution with 'same'",
-    "large_average": "conv2d_3: global average of 17x16 pixels",
-    "average_last": "GlobalAveragePooling2D after ReLU relu_4",
-    "dense_on_a_map": "dense_3: Dense on a map",
+    "pool_padding": "maxpooling2d_2: padding 'valid' after conv2d_1, 'same'",
+    "large_average": "globalaveragepooling2d_4: global average of 17x16 pixels",
+    "average_last": "globalaveragepooling2d_5: after relu_4 (ReLU)",
+    "dense_on_a_map": "dense_3: input 6x6x4",
 }
 
 
@@ -254,11 +258,11 @@ def test_a_pool_without_padding_needs_no_agreement():
 
 def test_every_reason_is_listed():
     layers = [conv(4), DEPTHWISE, RELU, conv(4), RELU, GAP, dense()]
-    reasons = refusal(layers)
-    assert [reason.partition(":")[0] for reason in reasons] == [
-        "globalaveragepooling2d_6",
-        "conv2d_1",
-        "depthwiseconv2d_2",
+    with pytest.raises(IncompatibleModelError) as caught:
+        convert(quantized(layers, "quantizeml"), "akida_v1")
+    assert [(refusal.layers, refusal.rule) for refusal in caught.value.refusals] == [
+        (("depthwiseconv2d_2",), "supported_layer"),
+        (("globalaveragepooling2d_6",), "pooling_behind_layer"),
     ]
 
 

@@ -233,7 +233,7 @@ def test_large_maps_and_wide_layers_are_refused_together():
     graph = build_graph(
         {
             "name": "net",
-            "input": {"shape": [12, 12, 1]},
+            "input": {"shape": [12, 13, 1]},
             "layers": [{"conv_block": {**BLOCK, "kernel_size": 1, "filters": 2049}}],
         }
     )
@@ -241,8 +241,8 @@ def test_large_maps_and_wide_layers_are_refused_together():
         gap_after_relu(graph)
     text = str(caught.value)
     assert "2 reasons" in text
-    assert "12x12 = 144 pixels; Akida 2.0 allows fewer than 144" in text
-    assert "has 2049 channels" in text
+    assert "12x13 = 156 pixels; allowed: at most 144 on Akida 2.0" in text
+    assert "2049 channels into the identity layer" in text
 
 
 def test_unknown_strategy_is_refused():
