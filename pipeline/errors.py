@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
+from simulator.archive import ArchiveError
+from simulator.errors import ProgramError
 from simulator.refusal import Refusal, refusal_lines
+
+REFUSED, INTERRUPTED = 1, 130
+"""Exit statuses of commands and stages."""
+WIDTH = 100
 
 
 def one_line(error: BaseException) -> str:
@@ -18,6 +25,10 @@ class CrossgradeError(ValueError):
 
 class ConfigError(CrossgradeError):
     """A configuration value is unknown, of the wrong type, or impossible with another one."""
+
+
+class UnknownKeyError(ConfigError):
+    """A configuration has a key that does not exist, perhaps besides other errors."""
 
 
 class DataError(CrossgradeError):
@@ -61,3 +72,31 @@ class IncompatibleModelError(ModelError):
     def reasons(self) -> list[str]:
         """One line for each refusal."""
         return [str(refusal) for refusal in self.refusals]
+
+
+EXPECTED = (CrossgradeError, ProgramError, ArchiveError, OSError, KeyboardInterrupt)
+"""What a command or stage ends with in one message; everything else is a bug."""
+
+
+def ending(error: BaseException) -> tuple[str, int]:
+    """Return the message and the exit status of a command or stage that ends with `error`.
+
+    Parameters
+    ----------
+    error : one of `EXPECTED`
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted; {str(error) or 'nothing was written'}", INTERRUPTED
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}", REFUSED
+    return "\n".join(map(_wrapped, str(error).splitlines())), REFUSED
+
+
+def _wrapped(line: str) -> str:
+    """Return an entry of a list within `WIDTH` columns; other lines, with their paths, as is."""
+    if not line.startswith("  - "):
+        return line
+    return textwrap.fill(
+        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pipeline.chips.chip import Chip, chip, known_targets, newest_for
-from pipeline.chips.convert import convert
+from pipeline.chips.conversion import convert
 
 __all__ = ["Chip", "chip", "convert", "known_targets", "newest_for"]

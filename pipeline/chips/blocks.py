@@ -32,12 +32,15 @@ class Block:
         A neural layer or a join.
     tail : tuple of Node or QuantizedNode
         Pooling and activations, in order.
+    between : tuple of Node or QuantizedNode
+        What shapes the head's first input after the layer before it.
     input_shape, shape : tuple of int
         Of the head's first input, and of its output.
     """
 
     head: object
     tail: tuple
+    between: tuple
     input_shape: tuple[int, ...]
     shape: tuple[int, ...]
 
@@ -108,7 +111,9 @@ class View:
             if node.op in TAIL:
                 tail.append(node)
             node = self.graph.sole_consumer(node)
-        return Block(head, tuple(tail), self.input_shape(head), self.graph.shapes[head.name])
+        between = tuple(self.origin(head.inputs[0])[1])
+        shapes = self.input_shape(head), self.graph.shapes[head.name]
+        return Block(head, tuple(tail), between, *shapes)
 
     def source(self, node):
         """Return the node that computes the first input of `node`."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
+
 from pipeline.chips.blocks import View
 from pipeline.chips.rule import Rule
 from pipeline.errors import ConfigError
@@ -16,6 +18,10 @@ from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
 from simulator.facts import LayerFacts
 from simulator.targets import limits_of
+
+Samples = Callable[[], "np.ndarray | None"]
+"""Loads inputs of a model to measure on, or None; called only where there is something to measure.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,8 @@ class Chip:
         Remarks that need no action.
     lower : function of QuantizedGraph to Program
         Called for models that break no rule but emulated ones.
+    measure : function of (QuantizedGraph, Program, Samples or None) to notes, or None
+        Measures what the chip's arithmetic changes against the quantized model's.
     fit : function of Program to Program, or None
         Brings registers inside their widths where that changes outputs, with a note for each.
     """
@@ -58,6 +66,7 @@ class Chip:
     limit_repairs: Callable[[str, LayerFacts], str | None] = lambda limit, facts: None
     refused_limits: tuple[str, ...] = ()
     notes: Callable[[View], Iterable[str]] = lambda view: ()
+    measure: Callable[[QuantizedGraph, Program, Samples | None], Iterable[str]] | None = None
     fit: Callable[[Program], Program] | None = None
 
     @property

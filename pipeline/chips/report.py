@@ -28,10 +28,15 @@ class Violation(Finding):
     kind: str
     fixable: bool = False
 
+    @property
+    def layer(self) -> str:
+        """Names of the layers."""
+        return ", ".join(self.layers)
+
     def as_dict(self) -> dict:
         """Return JSON values."""
         return {
-            "layer": ", ".join(self.layers),
+            "layer": self.layer,
             "rule": self.rule,
             "sentence": self.sentence,
             "source": self.source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 
 from pipeline.chips.report import COMPATIBLE, Report, Violation
 
@@ -30,7 +31,8 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _by_rule(violations):
+def _by_rule(violations) -> Iterator[str]:
+    """Yield each rule once, and under it one entry for all layers that one cure concerns."""
     groups: dict[str, list[Violation]] = {}
     for violation in violations:
         groups.setdefault(violation.rule, []).append(violation)
@@ -38,13 +40,15 @@ def _by_rule(violations):
         yield ""
         yield from _wrap(f"{rule}: {found[0].sentence}", "  ", "    ")
         yield from _wrap(f"source: {found[0].source}", "    ", "      ")
+        cures: dict[tuple, dict[str, list[str]]] = {}
         for violation in found:
-            fixed = "migrate repairs it" if violation.fixable else "needs you"
+            cure = violation.allowed, violation.fix, violation.fixable
+            cures.setdefault(cure, {}).setdefault(violation.found, []).append(violation.layer)
+        for (allowed, fix, fixable), layers in cures.items():
+            places = [f"{', '.join(names)}: found {what}" for what, names in layers.items()]
+            fixed = "migrate repairs it" if fixable else "needs you"
             yield from _wrap(
-                f"{violation.layer}: found {violation.found}; allowed {violation.allowed};"
-                f" fix: {violation.fix} [{fixed}]",
-                "    - ",
-                "      ",
+                f"{'; '.join(places)}; allowed {allowed}; fix: {fix} [{fixed}]", "    - ", "      "
             )
 
 

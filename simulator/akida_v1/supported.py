@@ -61,4 +61,6 @@ NOTES = (
     ),
     "Global averages sum the potentials, before the activation. The vendor's page does not say"
     " which side of the map it calls height: a map that one reading excludes gets a remark.",
+    "All channels of a tensor have one scale; models quantized with one per channel are brought to"
+    " the coarsest of them, and a note of `crossgrade convert` measures what that costs.",
 )

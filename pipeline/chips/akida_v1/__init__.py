@@ -11,6 +11,7 @@ from pipeline.chips.akida_v1.rules import (
     normalize,
     notes,
 )
+from pipeline.chips.akida_v1.shared_scale_cost import shared_scale_cost
 from pipeline.chips.chip import Chip
 
 CHIP = Chip(
@@ -25,5 +26,6 @@ CHIP = Chip(
     refused_limits=REFUSED_LIMITS,
     notes=notes,
     lower=lower,
+    measure=shared_scale_cost,
     fit=fit_registers,
 )

@@ -76,7 +76,10 @@ def test_strict_refuses_what_the_chip_cannot_hold(tmp_path):
     save_quantized(tmp_path / "q.npz", quantized([conv(4, 4), RELU, FLATTEN, dense()], "cnn2snn"))
     arguments = ("convert", tmp_path / "q.npz", "-o", tmp_path / "p.npz", "--target", "akida_v1")
     result = crossgrade(*arguments)
-    assert "warning: conv2d_1: kernel 4x4; sides of 3, 5 or 7" in result.output
+    assert (
+        "warning: conv2d_1: kernel 4x4, stride 1x1; allowed: kernel sides 3, 5 or 7"
+        in result.output
+    )
     with pytest.raises(IncompatibleModelError, match="kernel 4x4"):
         crossgrade(*arguments, "--strict")
 

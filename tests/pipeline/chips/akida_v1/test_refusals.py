@@ -66,12 +66,6 @@ CASES = {
         " quantization.last_output_bits=null",
     ),
     "nothing": ([UNIT], {}, "no layer with a kernel"),
-    "per_axis": (
-        [conv(4), RELU, conv(3), RELU, FLATTEN, dense()],
-        {"per_tensor_activations": False},
-        "relu_2: activations quantized per channel; allowed: one scale for each tensor in Akida"
-        " 1.0; set quantization.per_tensor_activations=true",
-    ),
     "unbounded": (
         [conv(4), UNBOUNDED, FLATTEN, dense()],
         {},

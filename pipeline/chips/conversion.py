@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipeline.chips.blocks import View
-from pipeline.chips.chip import chip
+from pipeline.chips.chip import Samples, chip
 from pipeline.errors import IncompatibleModelError
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
@@ -13,7 +14,12 @@ from simulator.refusal import Refusal
 
 
 def convert(
-    graph: QuantizedGraph, name: str, *, strict: bool = False, fit_registers: bool = False
+    graph: QuantizedGraph,
+    name: str,
+    *,
+    strict: bool = False,
+    fit_registers: bool = False,
+    samples: Samples | None = None,
 ) -> Program:
     """Cut an integer model into a chip's layers.
 
@@ -27,6 +33,8 @@ def convert(
         and those that the vendor's converter refuses.
     fit_registers : bool
         Bring registers inside their widths even where that changes outputs.
+    samples : function without arguments to array (n, *input shape) or None, optional
+        Inputs on which the notes measure what the conversion changes; by default random ones.
 
     Raises
     ------
@@ -43,6 +51,9 @@ def convert(
     if refusals := list(_broken(graph, name, emulated=False)):
         raise IncompatibleModelError(graph.name, refusals, f"convert to {name}")
     program = chosen.lower(graph)
+    if chosen.measure is not None:
+        measured = tuple(chosen.measure(graph, program, samples))
+        program = replace(program, notes=(*program.notes, *measured))
     if fit_registers and chosen.fit is not None:
         program = chosen.fit(program)
     if strict and (refusals := emulated_only(graph, program)):
