@@ -141,6 +141,17 @@ class View:
             node = self.graph.node(node.inputs[0])
         return self.by_head.get(node.name)
 
+    def outside(self, node) -> str:
+        """Return why a pooling or activation is in no layer's tail, for users."""
+        before = node
+        while before.inputs and (before is node or before.op in (*TAIL, "Dropout")):
+            before = self.graph.node(before.inputs[0])
+        if not before.inputs:
+            return "on the model's input"
+        if before.op not in HEADS:
+            return f"after {before.name} ({before.op})"
+        return f"on a shared output of {before.name}"
+
 
 def pool_padding(block: Block, shape, pool) -> str:
     """Return the padding of a max pooling, as its convolution's wherever both mean the same.

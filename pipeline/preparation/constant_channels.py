@@ -32,7 +32,7 @@ def fold_constant_channels(graph: Graph) -> Graph:
     ``f(beta) - f(0)`` after an activation f, which is often 0.
 
     A convolution whose windows read zeros beyond the border has no such bias: there the constant
-    is not read. Its batch norm stays as it is, as do others that `obstacle` explains.
+    is not read. Its batch norm stays as it is, as do others that `where_blocked` explains.
     """
     found = pairs(graph, NEURAL, ("BatchNormalization",))
     for name in [second.name for _, second in found if constant_channels(second).any()]:
@@ -49,8 +49,8 @@ def constant_channels(batchnorm: Node) -> np.ndarray:
     return (scale == 0) & (np.abs(beta) > LARGEST_CONSTANT)
 
 
-def obstacle(graph: Graph, batchnorm: Node) -> str:
-    """Return why the constants of `batchnorm` cannot be moved, as a phrase about them."""
+def where_blocked(graph: Graph, batchnorm: Node) -> str:
+    """Return where the constants of `batchnorm` cannot be moved, as a phrase about them."""
     try:
         _folded(graph, batchnorm)
     except _Blocked as reason:

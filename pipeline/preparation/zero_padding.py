@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import CONVOLUTIONS
 from pipeline.preparation.nonnegative import is_nonnegative
+from pipeline.preparation.obstacle import Obstacle
 from simulator.windows import output_length, same_padding
 
 LARGEST_KERNEL = 7
 POOL = "MaxPooling2D"
 WINDOWS = (*CONVOLUTIONS, POOL)
-
-
-class Obstacle(NamedTuple):
-    """Why a ZeroPadding2D cannot be folded: what was found, what is allowed, what to do."""
-
-    found: str
-    allowed: str
-    fix: str
 
 
 def fold_zero_padding(graph: Graph) -> Graph:
@@ -38,14 +29,14 @@ def fold_zero_padding(graph: Graph) -> Graph:
     A max pooling with padding 'same' ignores the border, while ZeroPadding2D lets it compare
     with 0. The two agree where no value is negative, and before a ReLU.
 
-    Other paddings stay, and `obstacle` says why.
+    Other paddings stay, and `padding_obstacle` says why.
     """
     for name in [node.name for node in graph.nodes if node.op == "ZeroPadding2D"]:
         graph = _fold(graph, graph.node(name))
     return graph
 
 
-def obstacle(graph: Graph, padding: Node) -> Obstacle:
+def padding_obstacle(graph: Graph, padding: Node) -> Obstacle:
     """Return why `padding`, a node that `fold_zero_padding` has left, cannot be folded."""
     if padding.name == graph.output:
         return Obstacle("it ends the model", "a convolution or max pooling after it", "remove it")

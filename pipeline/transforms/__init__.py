@@ -13,8 +13,7 @@ To write a transform, add a file and a row. `exact/dense_on_map.py` is a good on
    the model is kept, what the transform needs besides the graph (then the function takes
    ``(graph, options, images)``), and which rules it may repair. A chip that `migrate` is to
    repair by it names it in its ``repairs``, and conf/transforms/repair_*.yaml.
-3. Run ``python -m pipeline.transforms.transforms_page > docs/transforms.md``, and add a model to
-   ``EXACT`` in tests/pipeline/transforms/test_rewrites.py.
+3. Run ``make docs``, and add a model to ``EXACT`` in tests/pipeline/transforms/test_rewrites.py.
 
 `apply` compares outputs before and after every transform on images, and refuses one that should
 not change them and does. What quantization does to every model by itself is no transform: that is

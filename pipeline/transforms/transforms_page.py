@@ -10,7 +10,7 @@ HEAD = """\
 What can be done to a float model before it is quantized, in the order in which all of them are
 applied. `transforms.names` selects some of them for the pipeline; `crossgrade migrate` applies
 those that repair a rule of the chip ([compatibility.md](compatibility.md)). Each one is verified
-on images. Made by `python -m pipeline.transforms.transforms_page > docs/transforms.md`.
+on images. This page is made from the code by `make docs`.
 
 | transform | what it does | outputs | may use | repairs |
 |---|---|---|---|---|"""

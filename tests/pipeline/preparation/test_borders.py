@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.chips.check import check
-from pipeline.chips.convert import convert
+from pipeline.chips import convert
 from pipeline.config.sections import Calibration, Quantization
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
