@@ -77,7 +77,7 @@ def _batchnorm(graph, node):
 
 
 def _rescaling(graph, node):
-    readers = graph.consumers(node)
+    consumers = graph.consumers(node)
     if node.inputs[0] != graph.input.name:
         yield (
             f"Rescaling follows {node.inputs[0]}",
@@ -85,7 +85,7 @@ def _rescaling(graph, node):
             "scale the next layer's kernel instead",
         )
     elif not is_aligned(node):
-        found = ", ".join(f"{reader.name} ({reader.op})" for reader in readers) or "nothing"
+        found = ", ".join(f"{consumer.name} ({consumer.op})" for consumer in consumers) or "nothing"
         yield (
             f"Rescaling with an offset, a scale per channel or none above 0 before {found}",
             f"before one {' or '.join(RESCALED)} (no offset before the buffered ones)",

@@ -116,11 +116,11 @@ def _keeps_zero(node):
 
 def _compares_alike(graph, padding, pool):
     """Return True if zeros at the border change no maximum, or only one that a ReLU sets to 0."""
-    reader = graph.sole_consumer(pool)
-    while reader is not None and reader.op == "Dropout":
-        reader = graph.sole_consumer(reader)
-    cut = reader is not None and reader.op == "ReLU"
-    cut = cut and not (reader.attrs["negative_slope"] or reader.attrs["threshold"])
+    consumer = graph.sole_consumer(pool)
+    while consumer is not None and consumer.op == "Dropout":
+        consumer = graph.sole_consumer(consumer)
+    cut = consumer is not None and consumer.op == "ReLU"
+    cut = cut and not (consumer.attrs["negative_slope"] or consumer.attrs["threshold"])
     return cut or is_nonnegative(graph, pool.inputs[0])
 
 

@@ -6,13 +6,13 @@ To write a transform, add a file and a row. `exact/dense_on_map.py` is a good on
    rounding, in ``approximate/`` if they do not, in ``gap/`` if it moves global average pooling.
    It takes a graph and returns a `Rewrite`: a new graph, and the names of the layers that it was
    about. It never changes its input, returns the same graph with no names where nothing is to be
-   done, and finds nothing to do in its own result. The first paragraph of its docstring says to
-   users what it does.
-2. Add a `Transform` to `table.py`, at the place where it is to be applied: before those that
-   shall find its result, after those that make its input. The row says whether the function of
-   the model is kept, what the transform needs besides the graph (then the function takes
-   ``(graph, options, images)``), and which rules it may repair. A chip that `migrate` is to
-   repair by it names it in its ``repairs``, and conf/transforms/repair_*.yaml.
+   done, and finds nothing to do in its own result. The first paragraph of its docstring
+   describes it to users.
+2. Add a `Transform` to `table.py`, at the place where it is to be applied: after those that make
+   its input, before those that use its result. The row states whether outputs stay the same,
+   what the transform needs besides the graph (then the function takes ``(graph, options,
+   images)``), and which rules it may repair. A chip that `migrate` is to repair by it names it
+   in its ``repairs``, and conf/transforms/repair_*.yaml.
 3. Run ``make docs``, and add a model to ``EXACT`` in tests/pipeline/transforms/test_rewrites.py.
 
 `apply` compares outputs before and after every transform on images, and refuses one that should

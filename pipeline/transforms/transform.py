@@ -14,7 +14,7 @@ from pipeline.transforms.rewrite import Rewrite
 EQUIVALENT = "equivalent"
 APPROXIMATE = "approximate"
 BY_STRATEGY = "as transforms.gap.strategy says"
-"""Whether a transform keeps the function: always, never, or by choice of the user."""
+"""Outputs stay the same: always, never, or by the user's choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Transform:
     needs : tuple of {"images", "labels", "training"}
         What it may use besides the graph.
     repairs : tuple of str
-        Rules and limits of chips that it may repair. Which chips use it is for them to say.
+        Rules and limits of chips that it may repair. Each chip names the transforms it uses.
     """
 
     function: Callable[..., Rewrite]

@@ -56,12 +56,12 @@ def clipped_share(graph: Graph, images: np.ndarray, names) -> dict[str, float]:
     names : names of ReLUs with a maximum
     """
     bounded = {name: graph.node(name).attrs["max_value"] for name in names}
-    cut, seen = dict.fromkeys(bounded, 0), dict.fromkeys(bounded, 0)
+    clipped, total = dict.fromkeys(bounded, 0), dict.fromkeys(bounded, 0)
 
     def probe(name, values):
         if name in bounded:
-            cut[name] += int(np.count_nonzero(values >= np.float32(bounded[name])))
-            seen[name] += values.size
+            clipped[name] += int(np.count_nonzero(values >= np.float32(bounded[name])))
+            total[name] += values.size
 
     forward(graph, images, probe=probe)
-    return {name: cut[name] / max(seen[name], 1) for name in bounded}
+    return {name: clipped[name] / max(total[name], 1) for name in bounded}

@@ -34,7 +34,7 @@ def fold_batchnorm_forward(graph: Graph) -> Rewrite:
 
 
 def folds_back(graph: Graph, node) -> bool:
-    """Return whether quantization will fold a batch norm into the layer before it."""
+    """Return True if quantization folds a batch norm into the layer before it."""
     positive = bool(np.all(batchnorm_factors(node)[0] >= 0))
     while node.op not in NEURAL:
         before = graph.node(node.inputs[0]) if node.inputs else None

@@ -25,7 +25,7 @@ def gap_before_activation(graph: Graph) -> Rewrite:
             continue
         changed.append(node.name)
         new = identity(graph, node.inputs[0])
-        graph = inserted(graph, node.inputs[0], new, readers={node.name})
+        graph = inserted(graph, node.inputs[0], new, consumers={node.name})
         if _feeds_neural(graph, node.name):
             attrs = {"max_value": source.attrs["max_value"]}
             relu = make_node(graph.fresh_name(f"{node.name}/relu"), "ReLU", [node.name], attrs)

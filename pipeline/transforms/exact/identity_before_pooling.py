@@ -26,7 +26,7 @@ def identity_before_pooling(graph: Graph) -> Rewrite:
         if node.op == "GlobalAveragePooling2D" and not _is_absorbed(graph, node):
             changed.append(node.name)
             source = node.inputs[0]
-            graph = inserted(graph, source, identity(graph, source), readers={node.name})
+            graph = inserted(graph, source, identity(graph, source), consumers={node.name})
     return Rewrite(graph=graph, changed=tuple(changed))
 
 

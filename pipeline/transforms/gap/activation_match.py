@@ -1,8 +1,8 @@
-"""Choose what a moved activation sees, so that its average says what it said before the move.
+"""Choose the inputs of a moved activation so that its average correlates with the old output.
 
-``pool(relu(a x + b))`` is a function of the whole map, ``relu(pool(x))`` one of the average
-alone. The two are most alike for an affine map (a, b) of each channel that is not the trained one:
-the values of single pixels spread far more than averages do.
+``pool(relu(a x + b))`` depends on the whole map, ``relu(pool(x))`` on the average alone. They
+correlate best for another affine map (a, b) of each channel than the trained one, because single
+pixels vary far more than averages do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 SHIFTS = tuple(np.arange(-4, 5.5, 0.5).tolist())
 """Means of the activation's input."""
 TYPICAL = 6.0
-"""The maximum of ReLU for which `SCALES` and `SHIFTS` are meant; others stretch them."""
+"""The maximum of ReLU to which `SCALES` and `SHIFTS` apply; they scale with other maxima."""
 
 
 def matchable(graph: Graph, run: Run) -> bool:
-    """Return whether a run is ``pooling > BN > plain ReLU``, whose BN can be chosen."""
+    """Return True if a run is ``pooling > BN > plain ReLU``, whose BN can be chosen."""
     kinds = [graph.node(name).op for name in run.between]
     activation = graph.node(run.activation)
     plain = activation.op == "ReLU" and not (
@@ -36,11 +36,12 @@ def matchable(graph: Graph, run: Run) -> bool:
 def match_activation(
     graph: Graph, original: Graph, run: Run, images: np.ndarray
 ) -> tuple[Graph, dict]:
-    """Return `graph` with a new batch norm in `run`, and how well averages fit.
+    """Return `graph` with a new batch norm in `run`, and how well averages correlate.
 
-    For each channel that one of `SCALES` x `SHIFTS` whose averages over the map, rounded to 8
-    bits, correlate best with the activation's outputs in `original`. Averages of activations that
-    are never cut say most about the old average, but vary so little that rounding hides it.
+    For each channel, the pair of `SCALES` x `SHIFTS` is chosen whose averages over the map,
+    rounded to 8 bits, correlate best with the activation's outputs in `original`. Averages of
+    activations that are never clipped correlate best in float, but vary so little that rounding
+    hides them.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def match_activation(
 
 
 def _correlations(graph, source, images, wanted, mean, spread, maximum, choices) -> tuple:
-    """Return how averages go with `wanted`, twice (choices, channels): as they are, and rounded."""
+    """Return correlations of averages with `wanted` (choices, channels): exact and rounded."""
     centred = wanted - wanted.mean(0, dtype=np.float64)
     sums = np.zeros((3, len(choices), len(mean)))
     top, start = np.float32(np.inf if maximum is None else maximum), 0

@@ -1,4 +1,4 @@
-"""Measure batch norm statistics anew, where a layer sees other values than in training."""
+"""Measure batch norm statistics again where inputs differ from those in training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pipeline.graph.graph import Graph
 
 
 def measure_batchnorms(graph: Graph, names: Iterable[str], images: np.ndarray) -> Graph:
-    """Return `graph` with the statistics that some batch norms find on `images`.
+    """Return `graph` with the statistics of some batch norms measured on `images`.
 
     Parameters
     ----------
     graph : Graph
     names : names of BatchNormalization nodes, in the graph's order
-        One after the other, since each changes what the next one sees.
+        One after the other, because each changes the inputs of the next.
     images : array of shape (n, height, width, channels)
         Unlabelled. Mean and variance are taken over images and pixels.
     """

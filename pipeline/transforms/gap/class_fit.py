@@ -1,6 +1,6 @@
-"""Fit the last layer to another model's class probabilities, where a refit of logits left off.
+"""Fit the last layer to another model's class probabilities, after a refit of its logits.
 
-Least squares weigh an error of any logit alike; what decides the class are the few largest ones.
+Least squares give an error of any logit the same weight, but the largest few decide the class.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.graph.activations import softmax
 
 PENALTY = 0.2
-"""Of leaving the starting weights, in units of each input's variance: as much as a fifth of
-an image says, so that few images change little."""
+"""Weight of the squared distance to the starting weights, in units of each input's variance: that
+of a fifth of an image, so that a few images change little."""
 STEPS = 500
 
 
@@ -25,13 +25,14 @@ def fit_classes(
     """Return weights and bias nearer to the classes of `logits`.
 
     Minimises the Kullback-Leibler divergence of the probabilities, plus what noise on the inputs
-    adds to it in second order, plus a penalty for leaving the given weights: a convex function.
+    adds to it in second order, plus a penalty on the distance to the given weights: a convex
+    function.
 
     Parameters
     ----------
     inputs : array of shape (n, inputs)
     logits : array of shape (n, classes)
-        Wanted, before softmax.
+        Targets, before softmax.
     weights : array of shape (inputs, classes)
     bias : array of shape (classes,)
     noise : array of shape (inputs,), optional
@@ -59,7 +60,7 @@ def fit_classes(
         powers = np.exp(outputs)
         totals = powers.sum(1, keepdims=True)
         moved = fitted - start
-        # The entropy of what is wanted is left out: it is constant.
+        # The entropy of the targets is constant and left out.
         loss = np.sum(wanted * (np.log(totals) - outputs))
         loss += np.sum(damping * fitted**2 + PENALTY * moved**2) / 2
         slope = x.T @ (powers / totals - wanted) + damping * fitted + PENALTY * moved

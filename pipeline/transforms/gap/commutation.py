@@ -1,7 +1,7 @@
 """How far pooling and activation are from commuting, channel by channel.
 
 ``pool(act(x))`` and ``act(pool(x))`` are equal where the activation is linear over the values of
-one map. The error says how much of a layer's signal a moved pooling changes before any repair.
+one map. The error is the share of a layer's signal that a moved pooling changes, before any repair.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipeline.transforms.gap.runs import find_runs, moved_members, obstacles
 
 
 def commutation_errors(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the error of every pooling that stands before an activation.
+    """Return the error of every pooling before an activation.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Bring global average pooling into the order that Akida 2.0 wants: behind the activation.
+"""Bring global average pooling into the order of Akida 2.0: after the activation.
 
 Akida 1.0 runs ``layer > pooling > (BN) > ReLU``, Akida 2.0 ``layer > (BN) > ReLU > pooling``.
 Pooling and ReLU do not commute, so moving the pooling changes what the model computes. But 2.0
-also runs a pooling with *no* activation, and an activation behind any neural layer, hence the
+also runs a pooling with *no* activation, and an activation after any neural layer. Hence the
 exact way: an identity layer between the two. Pooling and BN commute exactly.
 """
 
@@ -16,7 +16,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.traits import NEURAL
 from pipeline.transforms.gap.commutation import commutation_errors
 from pipeline.transforms.gap.runs import find_runs, moved_members, obstacles
-from pipeline.transforms.gap.tuning import RECALIBRATIONS, make_up
+from pipeline.transforms.gap.tuning import RECALIBRATIONS, compensate
 from pipeline.transforms.images import Images
 from pipeline.transforms.rewrite import Rewrite
 from simulator.akida_v2.limits import AVERAGE_PIXELS, CHANNELS
@@ -34,18 +34,18 @@ def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> 
     ``exact``: ``layer > BN > pooling > identity > activation``. The identity is a Dense layer,
     or a 1x1 Conv2D where the pooling keeps its dimensions; C x C weights for C channels. A BN
     moves before the pooling, where it can be folded into the layer; where the pooling does not
-    follow a neural layer directly, the BN stays behind the identity.
+    follow a neural layer directly, the BN stays after the identity.
 
     The other strategies move the pooling: ``layer > BN > activation > pooling``. That is not
     equivalent. ``relocate`` recalibrates the layers around it without training
-    (``gap.recalibrate``), ``distill`` goes on to train towards the original model's outputs,
+    (``gap.recalibrate``), ``distill`` then trains towards the original model's outputs,
     ``finetune`` towards labels; see `pipeline.transforms.gap.tuning`.
 
     Parameters
     ----------
     graph : Graph
     options : object with ``gap``, optional
-        ``gap.strategy`` and what `pipeline.transforms.gap.tuning.make_up` reads. Default: exact.
+        ``gap.strategy`` and what `pipeline.transforms.gap.tuning.compensate` reads. Default: exact.
     images : Images, optional
         Needed by every strategy but ``exact``, and ``relocate`` with ``recalibrate=none``.
 
@@ -70,7 +70,7 @@ def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> 
     if images is not None:
         details["commutation_error"] = _commutation(graph, images.images[:MEASURED])
     if strategy in TRAINED or (strategy == "relocate" and gap.recalibrate != "none"):
-        new, report = make_up(new, graph, runs, gap, images)
+        new, report = compensate(new, graph, runs, gap, images)
         details |= report
     return Rewrite(
         graph=new,

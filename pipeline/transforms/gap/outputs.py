@@ -1,4 +1,4 @@
-"""What some layers put out for all images."""
+"""The outputs of some layers for all images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refit the linear layers behind a moved pooling to what they gave before it moved."""
+"""Refit the linear layers after a moved pooling to the outputs that they had before."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from simulator.windows import same_padding
 
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
 PASSED = (*KEEPS_VALUES, "DepthwiseConv2D", "BatchNormalization")
-"""Layers between pooling and linear layer that a refit of the latter sees through."""
+"""Layers that may come between the pooling and the linear layer to be refitted."""
 POINTWISE = {"SeparableConv2D": "pointwise_kernel"}
-"""Where not the weight ``kernel`` is refitted."""
+"""Name of the refitted weight, where it is not ``kernel``."""
 
 
 def is_linear(node: Node) -> bool:
-    """Return whether `refit` can fit a layer."""
+    """Return True if `refit` can fit a layer."""
     return node.op in LINEAR and node.attrs.get("groups", 1) == 1
 
 
 def linear_layers(graph: Graph, name: str) -> list[str]:
     """Return the first linear layer on every path from the node `name`.
 
-    Empty when a path meets something else first: then no refit can make up for a change at
+    Empty when a path reaches another layer first: then no refit can compensate a change at
     `name`.
     """
     found: dict[str, None] = {}
     queue = [name]
     while queue:
         current = queue.pop(0)
-        readers = graph.consumers(current)
-        if not readers or current == graph.output:
+        consumers = graph.consumers(current)
+        if not consumers or current == graph.output:
             return []
-        for reader in readers:
-            if is_linear(reader):
-                found[reader.name] = None
-            elif reader.op in PASSED:
-                queue.append(reader.name)
+        for consumer in consumers:
+            if is_linear(consumer):
+                found[consumer.name] = None
+            elif consumer.op in PASSED:
+                queue.append(consumer.name)
             else:
                 return []
     return list(found)
@@ -54,12 +54,12 @@ def linear_layers(graph: Graph, name: str) -> list[str]:
 def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tuple[Graph, dict]:
     """Return `graph` with the layer `name` fitted to its outputs in `reference`.
 
-    The fit counts on 8 bits: weights that only float inputs or float weights could bear cost more
-    than they gain.
+    The fit includes the rounding of 8 bits: weights that are accurate in float only lose more on
+    the chip than they gain.
 
     A separable layer keeps its depthwise kernel, its pointwise one is fitted. A layer without a
-    bias gets one, unless the batch norm behind it can take it. A last Dense layer is fitted
-    further, to the class probabilities.
+    bias gets one, unless the batch norm after it can take it. A last Dense layer is then fitted
+    to the class probabilities.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     -------
     Graph
     dict
-        ``penalty``, and ``residual``: the share of the outputs' variance that is left over.
+        ``penalty``, and ``residual``: the share of the outputs' variance that is not explained.
     """
     node = graph.node(name)
     (inputs,) = outputs(graph, [node.inputs[0]], images)
@@ -98,7 +98,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
 
 
 def _slopes(rows, before) -> np.ndarray:
-    """Return for each input what one unit of it stands for in units that it had before."""
+    """Return the slope of each input's former value on its new one."""
     rows = rows - rows.mean(0, dtype=np.float64)
     products = (rows * (before - before.mean(0, dtype=np.float64))).sum(0)
     squares = np.square(rows).sum(0)
@@ -106,14 +106,14 @@ def _slopes(rows, before) -> np.ndarray:
 
 
 def _gives_classes(graph, node):
-    """Return whether a Dense layer's outputs are the model's, up to a softmax."""
-    readers = graph.consumers(node)
-    softmax = len(readers) == 1 and readers[0].op == "Softmax" and readers[0].name == graph.output
-    return node.op == "Dense" and (node.name == graph.output or softmax)
+    """Return True if a Dense layer's outputs are the model's, up to a softmax."""
+    names = [(consumer.op, consumer.name) for consumer in graph.consumers(node)]
+    ends = node.name == graph.output or names == [("Softmax", graph.output)]
+    return node.op == "Dense" and ends
 
 
 def _features(node: Node, x: np.ndarray) -> np.ndarray:
-    """Return what the fitted kernel of a layer multiplies: one row per output position."""
+    """Return the inputs of the fitted kernel: one row per output position."""
     if node.op == "Dense":
         return x.reshape(-1, x.shape[-1])
     attrs = node.attrs

@@ -1,4 +1,4 @@
-"""Fit a linear layer to wanted outputs in closed form, staying near its old weights."""
+"""Fit a linear layer to target outputs in closed form, with a penalty towards its old weights."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def fit_ridge(
     count, x_mean, y_mean = len(x), x.mean(0), y.mean(0)
     x, y = x - x_mean, y - y_mean
     if noise is not None and x.any():
-        # Noise is what rows that want nothing of one input each would add.
+        # Input noise equals one extra row per input with target 0.
         x = np.concatenate([x, np.diag(np.sqrt(count * noise))])
         y = np.concatenate([y, np.zeros_like(prior)])
     left = y - x @ prior
-    # Variances of the principal axes and, along them, what the prior leaves to be explained.
+    # Variances of the principal axes, and the covariance with the prior's residual along them.
     variances, axes = np.linalg.eigh(x.T @ x)
     variances = np.maximum(variances, 0)
     scale = variances.mean()

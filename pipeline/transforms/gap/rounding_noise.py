@@ -1,4 +1,4 @@
-"""What rounding to 8 bits will add to a layer that is fitted in float."""
+"""Estimate the noise that rounding to 8 bits adds to the inputs of a layer fitted in float."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import numpy as np
 LEVELS = 127
 """Steps of a signed 8-bit activation or weight, between 0 and its largest value."""
 EARLIER = 1.3
-"""Variance that layers before add to that of the rounding itself, about."""
+"""Factor for the rounding of earlier layers, measured."""
 WEIGHTS = 1e-4
 """Mean squared error of a rounded weight by its square, where it is a fifth of the largest one."""
 
 
 def rounding_noise(largest, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return by how much rounding spreads each input of a linear layer.
+    """Return the variance that rounding adds to each input of a linear layer.
 
-    Rounding of the inputs is uniform noise of ``step**2 / 12``; that of weights is an error in
-    proportion to the inputs, their mean included: no training with rounded values makes up for it.
+    Rounding of the inputs is uniform noise of variance ``step**2 / 12``. Rounding of the weights
+    is an error in proportion to the inputs, including their mean, because nothing is trained with
+    rounded values.
 
     Parameters
     ----------

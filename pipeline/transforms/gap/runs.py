@@ -1,4 +1,4 @@
-"""Find global average poolings that stand before an activation, as Akida 1.0 wants them."""
+"""Find global average poolings before an activation, the order of Akida 1.0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.refusal import Refusal
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU")
 OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "linear")
-"""Activations that stay in software behind the last layer, so their place does not matter."""
+"""Activations that are computed in software after the last layer, in any place."""
 TRANSPARENT = ("BatchNormalization", *KEEPS_VALUES)
 
 
@@ -31,7 +31,7 @@ class Run:
 
 
 def find_runs(graph: Graph) -> list[Run]:
-    """Return every pooling with an activation behind it, in the graph's order."""
+    """Return every pooling that an activation follows, in the graph's order."""
     runs = []
     for node in graph.nodes:
         if node.op != "GlobalAveragePooling2D":
@@ -40,8 +40,8 @@ def find_runs(graph: Graph) -> list[Run]:
         while follower is not None and follower.op in TRANSPARENT:
             between.append(follower.name)
             follower = graph.sole_consumer(follower)
-        readers = graph.consumers(between[-1] if between else node)
-        activations = [reader for reader in readers if _is_activation(graph, reader)]
+        consumers = graph.consumers(between[-1] if between else node)
+        activations = [consumer for consumer in consumers if _is_activation(graph, consumer)]
         if activations:
             runs.append(Run(node.name, tuple(between), activations[0].name))
     return runs

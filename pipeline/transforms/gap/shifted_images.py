@@ -1,4 +1,4 @@
-"""Few unlabelled images, made more: each of them also moved by one pixel."""
+"""Augment a few unlabelled images: each one is also moved by one pixel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 class ShiftedImages:
     """Images and their copies moved by one pixel along each axis, either way.
 
-    What stands at the border is repeated. Copies are made when they are asked for.
+    Border pixels are repeated. Copies are made on access.
 
     Parameters
     ----------

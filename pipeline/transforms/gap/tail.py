@@ -1,4 +1,4 @@
-"""The end of a model by itself: what comes before need not be computed again and again."""
+"""Cut off the end of a model, so that the layers before it are computed once only."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BATCH = 256
 
 
 def tail(graph: Graph, name: str) -> Graph | None:
-    """Return what follows the node `name`, which becomes the input.
+    """Return the layers after the node `name`, which becomes the input.
 
-    None where something behind it reads an earlier layer as well, or it has no influence on the
-    output.
+    None where one of them reads an earlier layer as well, or where the node has no influence on
+    the output.
     """
     reached = graph.behind([name])
     kept = [node for node in graph.nodes if node.name in reached and node.name != name]
@@ -32,7 +32,7 @@ def tail(graph: Graph, name: str) -> Graph | None:
 
 
 def with_tail(graph: Graph, part: Graph) -> Graph:
-    """Return `graph` with the layers that a changed tail of it has in their place."""
+    """Return `graph` with its last layers replaced by those of a changed tail."""
     changed = {node.name: node for node in part.nodes if node.op != "Input"}
     return graph.with_nodes(changed.get(node.name, node) for node in graph.nodes)
 
@@ -41,10 +41,10 @@ def with_tail(graph: Graph, part: Graph) -> Graph:
 def tails(
     graphs: Sequence[Graph], name: str, images: np.ndarray
 ) -> Iterator[tuple[list[Graph], np.ndarray]]:
-    """Give tails of models that are the same up to the node `name`, and images for them.
+    """Yield the tails of models that are equal up to the node `name`, and inputs for them.
 
-    What the node puts out lies in a temporary file meanwhile. Where a model has no tail there,
-    the models themselves are given, and `images`.
+    The node's outputs are kept in a temporary file. Where a model has no tail there, the models
+    themselves are given, with `images`.
     """
     found = [tail(graph, name) for graph in graphs]
     if any(part is None for part in found):

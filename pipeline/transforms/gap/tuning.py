@@ -1,4 +1,4 @@
-"""Make up for a moved pooling: measured statistics, refits, or further training."""
+"""Compensate a moved pooling: measured statistics, refits, or further training."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ RECALIBRATIONS = ("none", "bn", "ridge", "bn_ridge")
 REFITTED = ("ridge", "bn_ridge")
 
 
-def make_up(
+def compensate(
     graph: Graph, original: Graph, runs: list[Run], options, images: Images
 ) -> tuple[Graph, dict]:
-    """Return the relocated `graph` brought back towards `original`, and a report.
+    """Return the relocated `graph` tuned towards `original`, and a report.
 
     First comes the recalibration, without labels and without training: ``bn`` measures the moved
-    batch norms and those behind them anew; ``ridge`` refits the linear layers behind, one after
-    the other, to the outputs that they gave in `original`; ``bn_ridge`` measures the moved batch
-    norms, chooses their scales and shifts so that averages of activations go with the
-    activations of averages, then refits. Refits see every image moved by a pixel as well, and count
-    on 8 bits. The strategies ``distill`` and ``finetune`` train from there, batch norms in
-    inference mode.
+    batch norms and those after them again; ``ridge`` refits the linear layers after the pooling,
+    one by one, to the outputs that they have in `original`; ``bn_ridge`` measures the moved batch
+    norms, chooses their scales and shifts so that averages of activations correlate with the
+    activations of averages, then refits. Refits also use every image moved by a pixel, and
+    include the rounding of 8 bits. The strategies ``distill`` and ``finetune`` train from there,
+    with batch norms in inference mode.
 
     Parameters
     ----------
     graph, original : Graph
         After and before the pooling moved.
     runs : list of Run
-        What was moved.
+        The moved poolings.
     options : object with ``strategy``, ``recalibrate``, ``samples``, ``seed`` and, for training,
         ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
     images : Images
@@ -57,9 +57,9 @@ def make_up(
     if options.recalibrate != "none":
         source = original.node(runs[0].pooling).inputs[0]
         wanted = more if options.recalibrate in REFITTED else samples
-        with tails((graph, original), source, wanted) as ((part, reference), seen):
-            plain = seen[:: len(seen) // len(samples)]
-            part, found = _recalibrate(part, reference, runs, options.recalibrate, plain, seen)
+        with tails((graph, original), source, wanted) as ((part, reference), inputs):
+            plain = inputs[:: len(inputs) // len(samples)]
+            part, found = _recalibrate(part, reference, runs, options.recalibrate, plain, inputs)
             graph, report = with_tail(graph, part), report | found
     if options.strategy == "distill":
         graph, report["loss"] = _distill(graph, original, options, more, images.progress)
@@ -72,7 +72,7 @@ def _recalibrate(graph, original, runs, kind, images, more) -> tuple[Graph, dict
     """Return `graph` recalibrated on images, refitted on more of them, and a report."""
     report: dict = {}
     if kind in ("bn", "bn_ridge"):
-        report["measured"] = _batchnorms(graph, runs, behind=kind == "bn")
+        report["measured"] = _batchnorms(graph, runs, later=kind == "bn")
         graph = measure_batchnorms(graph, report["measured"], images)
     if kind == "bn_ridge":
         report["matched"] = {}
@@ -85,10 +85,10 @@ def _recalibrate(graph, original, runs, kind, images, more) -> tuple[Graph, dict
     return graph, report
 
 
-def _batchnorms(graph, runs, *, behind):
-    """Return the batch norms in `runs`, and those behind them if asked for."""
+def _batchnorms(graph, runs, *, later):
+    """Return the batch norms in `runs`, and with `later` those after them."""
     names = {name for run in runs for name in run.between}
-    reached = graph.behind(names) if behind else names
+    reached = graph.behind(names) if later else names
     return [n.name for n in graph.nodes if n.op == "BatchNormalization" and n.name in reached]
 
 
@@ -108,12 +108,12 @@ def _refit_all(graph, original, runs, samples):
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "recalibrate the moved pooling")
     report = {}
-    for name in _linear_behind(graph, [run.pooling for run in runs]):
+    for name in _linear_after(graph, [run.pooling for run in runs]):
         graph, report[name] = refit(graph, original, name, samples)
     return graph, report
 
 
-def _linear_behind(graph, poolings) -> list[str]:
+def _linear_after(graph, poolings) -> list[str]:
     reached = graph.behind(poolings)
     return [node.name for node in graph.nodes if node.name in reached and is_linear(node)]
 

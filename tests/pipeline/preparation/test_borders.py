@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.chips.check import check
 from pipeline.chips import convert
+from pipeline.chips.check import check
 from pipeline.config.sections import Calibration, Quantization
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model

@@ -84,5 +84,3 @@ def test_rules_name_the_transforms_that_repair_them(target):
 def test_the_page_is_made_from_the_table():
     written = (ROOT / "docs/transforms.md").read_text(encoding="utf-8")
     assert written == page(), "run: make docs"
-        "run python -m pipeline.transforms.transforms_page > docs/transforms.md"
-    )
