@@ -156,7 +156,8 @@ class Graph:
         split : function of Node to nodes or None
             None keeps the node. Otherwise a chain of nodes takes its place: its *last* node
             takes over the consumers of the replaced one; an empty chain removes the node and
-            feeds its consumers from its first input.
+            feeds its consumers from its first input. A node of the same name keeps the
+            replaced one's `Node.split_from`.
 
         Returns
         -------
@@ -176,9 +177,15 @@ class Graph:
             if chain is None:
                 nodes.append(node.with_inputs(*map(follow, node.inputs)))
                 continue
-            chain = list(chain)
+            chain = [_with_history(new, node) for new in chain]
             nodes.extend(new.with_inputs(*map(follow, new.inputs)) for new in chain)
             last = chain[-1].name if chain else node.inputs[0]
             if last != node.name:
                 renamed[node.name] = last
         return self.with_nodes(nodes, follow(self.output))
+
+
+def _with_history(new, old):
+    if new.name != old.name or new.split_from is not None:
+        return new
+    return replace(new, split_from=old.split_from)

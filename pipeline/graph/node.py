@@ -30,6 +30,9 @@ class Node:
         pairs (``kernel_size``, ``strides``, ``pool_size``) are tuples of two int.
     weights : mapping of str to float32 array
         Variables under their Keras 3 names (``kernel``, ``bias``, ``gamma``...); HWIO kernels.
+    split_from : str or None
+        Name of the layer that a transform split into this one and others. Known while the graph
+        is in memory only: files keep the layers, not their history.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Node:
     inputs: tuple[str, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    split_from: str | None = None
 
     def __post_init__(self):
         """Freeze the containers, so that a shared node cannot change under a reader."""

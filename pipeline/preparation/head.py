@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.preparation.editing import removed
 
 _ACTIVATIONS = ("softmax", "sigmoid")
-_SHAPERS = ("Reshape", "Flatten", "Dropout")
 
 
 def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
@@ -24,7 +24,7 @@ def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
     notes = []
     while True:
         last = graph.node(graph.output)
-        while last.op in _SHAPERS and _keeps_shape(graph, last):
+        while last.op in KEEPS_VALUES and _keeps_shape(graph, last):
             last = graph.node(last.inputs[0])
         kind = last.attrs["activation"] if last.op == "Activation" else last.op.lower()
         if last.op not in ("Softmax", "Activation") or kind not in (*_ACTIVATIONS, "linear"):

@@ -13,6 +13,11 @@ from dataclasses import dataclass, replace
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, TEMPORAL
+from pipeline.quantization.calibrated_graph import (
+    InputQuantizer,
+    NodeQuantization,
+    OutputQuantizer,
+)
 
 ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
@@ -30,50 +35,25 @@ _WIDE_NEURAL_OPS = ("SeparableConv2D", *TEMPORAL)
 _BUFFERED_OPS = (*NEURAL, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuantizerSpec:
-    """An output quantizer that has no range yet; fields as in `OutputQuantizer`."""
-
-    bits: int
-    signed: bool = True
-    per_tensor: bool
-    scale_bits: int = 8
-    buffer_bits: int = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodeAssignment:
-    """Bit widths of one node; fields as in `NodeQuantization`."""
-
-    weight_bits: int | None = None
-    buffer_bits: int = 32
-    output: QuantizerSpec | None = None
-    lut_bits: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputSpec:
-    """An input quantizer that has no range yet; fields as in `InputQuantizer`."""
-
-    bits: int = 8
-    signed: bool = False
-    per_tensor: bool
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Assignment:
-    """What every node of a graph gets.
+    """The quantizers of a graph, without ranges.
 
     Attributes
     ----------
-    nodes : mapping of str to NodeAssignment
+    nodes : mapping of str to NodeQuantization
         One entry for every node that computes, in the graph's order.
-    input : InputSpec or None
+    input : InputQuantizer or None
         For float images; None when they enter as integers.
     """
 
-    nodes: Mapping[str, NodeAssignment]
-    input: InputSpec | None = None
+    nodes: Mapping[str, NodeQuantization]
+    input: InputQuantizer | None = None
+
+    @property
+    def outputs(self) -> dict[str, OutputQuantizer]:
+        """The output quantizers by node."""
+        return {name: node.output for name, node in self.nodes.items() if node.output is not None}
 
 
 def assign(graph: Graph, options) -> Assignment:
@@ -95,14 +75,14 @@ def assign(graph: Graph, options) -> Assignment:
     outputs, reasons = _output_quantizers(graph, options), []
     if options.last_output_bits:
         reasons += _quantize_last(graph, options, outputs)
-    input_spec = None
+    quantizer = None
     if not graph.input.attrs["dtype"].startswith(("uint", "int")):
         vector = len(graph.input.attrs["shape"]) < 2
-        input_spec = InputSpec(per_tensor=options.per_tensor_activations or vector)
+        quantizer = InputQuantizer(per_tensor=options.per_tensor_activations or vector)
         reasons += _refuse_zero_point(graph)
     if reasons:
         raise IncompatibleModelError(graph.name, reasons, "quantize")
-    return Assignment(nodes=_nodes(graph, options, outputs), input=input_spec)
+    return Assignment(nodes=_nodes(graph, options, outputs), input=quantizer)
 
 
 def _nodes(graph, options, outputs):
@@ -117,7 +97,7 @@ def _nodes(graph, options, outputs):
             weight_bits = options.input_weight_bits if first else options.weight_bits
             if node.op not in _WIDE_NEURAL_OPS:
                 buffer_bits = min(NEURAL_BUFFER_BITS, buffer_bits)
-        nodes[node.name] = NodeAssignment(
+        nodes[node.name] = NodeQuantization(
             weight_bits=weight_bits,
             buffer_bits=buffer_bits,
             output=outputs.get(node.name),
@@ -138,7 +118,7 @@ def block_ends(graph: Graph, name: str) -> list[str]:
 
 
 def _output_quantizers(graph, options):
-    outputs: dict[str, QuantizerSpec] = {}
+    outputs: dict[str, OutputQuantizer] = {}
     # Backwards: where consumers disagree on the width, the last one decides, as in QuantizeML.
     for consumer in reversed(graph.nodes):
         if consumer.op not in ALIGNED_INPUTS:
@@ -170,7 +150,7 @@ def _quantizer(graph, name, consumer, options, per_tensor):
         before = block_ends(graph, name)
         if before and graph.node(before[0]).op in ("ReLU", "Activation"):
             bits = options.activation_bits
-    return QuantizerSpec(
+    return OutputQuantizer(
         bits=bits, signed=signed, per_tensor=per_tensor, buffer_bits=options.buffer_bits
     )
 
@@ -183,7 +163,7 @@ def _quantize_last(graph, options, outputs):
             f"{last.name}: {last.op} cannot quantize its output; it must be a layer that computes"
             f" (set quantization.last_output_bits to null, or end the model before {last.name})"
         ]
-    outputs[last.name] = QuantizerSpec(
+    outputs[last.name] = OutputQuantizer(
         bits=bits,
         per_tensor=True,
         scale_bits=16 if bits >= 16 else 8,

@@ -9,57 +9,56 @@ qualify, are those of QuantizeML 1.2.5 (``calibrate``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL, RESHAPES, TEMPORAL
-from pipeline.quantization.assignment import QuantizerSpec
+from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.fixed_point import floor_log2
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
 
 
 def equalize(
-    graph: Graph, quantizers: Mapping[str, QuantizerSpec], ranges: Mapping[str, np.ndarray]
-) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Equalize every quantized output that has one layer with a kernel behind it.
+    graph: Graph, quantizers: Mapping[str, OutputQuantizer]
+) -> tuple[Graph, dict[str, OutputQuantizer]]:
+    """Equalize every quantized output that has one layer with a kernel after it.
 
     Parameters
     ----------
     graph : Graph
         Prepared float graph.
-    quantizers : mapping of str to QuantizerSpec
-        Output quantizers by node.
-    ranges : mapping of str to float32 array of shape () or (channels,)
-        Calibrated ranges of the same nodes.
+    quantizers : mapping of str to OutputQuantizer
+        Output quantizers by node, with their calibrated ranges.
 
     Returns
     -------
     graph : Graph
         With the next layers' kernels divided.
-    ranges, rates : dict of str to float32 array
-        New ranges; factors on the output scales (1 where nothing was done).
+    quantizers : dict of str to OutputQuantizer
+        With new ranges and factors; as before where nothing was done.
     """
-    ranges = dict(ranges)
-    rates = {name: np.ones_like(value) for name, value in ranges.items()}
+    equalized = dict(quantizers)
     divided: dict[str, Node] = {}
-    for name, spec in quantizers.items():
+    for name, quantizer in quantizers.items():
         # The sum of an Add is only shifted: it has no output scale that could carry a factor.
         if graph.node(name).op == "Add":
             continue
-        found = next_layer(graph, name, per_tensor=spec.per_tensor)
-        ideal = ideal_range(ranges[name], spec.bits)
-        if found is None or (ideal == ranges[name]).all():
+        found = next_layer(graph, name, per_tensor=quantizer.per_tensor)
+        range_max = quantizer.range_max
+        ideal = ideal_range(range_max, quantizer.bits)
+        if found is None or (ideal == range_max).all():
             continue
         dead = ideal == 0
-        rates[name] = np.where(dead, 1, ideal) / np.where(dead, 1, ranges[name])
-        ranges[name] = ideal
+        rate = np.where(dead, 1, ideal) / np.where(dead, 1, range_max)
+        equalized[name] = replace(quantizer, range_max=ideal, rescaling_rate=rate)
         consumer, flattened = found
-        divided[consumer.name] = _divide_kernel(consumer, rates[name], flattened)
+        divided[consumer.name] = _divide_kernel(consumer, rate, flattened)
     nodes = (divided.get(node.name, node) for node in graph.nodes)
-    return graph.with_nodes(nodes), ranges, rates
+    return graph.with_nodes(nodes), equalized
 
 
 def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Graph, list[str]]:

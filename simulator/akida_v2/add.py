@@ -58,8 +58,3 @@ class Add(OutputStage):
         if not 8 <= self.buffer_bits <= 33:
             yield f"buffer_bits is {self.buffer_bits}; allowed: 8 to 33"
         yield from super().check()
-
-    def limits(self) -> Iterator[str]:
-        """Only an output shift follows an addition on the chip."""
-        if self.activation != "none" or self.pool_size is not None or self.global_pool:
-            yield "an activation or pooling directly after Add; put a convolution between them"

@@ -89,13 +89,31 @@ class OutputStage(Layer):
     @property
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
-        height, width, channels = self.accumulator_shape
-        if self.pool_size is not None:
-            height, width = (
-                output_length(n, k, s, self.pool_padding)
-                for n, k, s in zip((height, width), self.pool_size, self.pool_stride, strict=True)
-            )
-        return (1, 1, channels) if self.global_pool else (height, width, channels)
+        channels = self.accumulator_shape[2]
+        return (1, 1, channels) if self.global_pool else (*self._pooled_size, channels)
+
+    @property
+    def _pooled_size(self) -> tuple[int, int]:
+        """Height and width after max pooling."""
+        size = self.accumulator_shape[:2]
+        if self.pool_size is None:
+            return size
+        return tuple(
+            output_length(n, k, s, self.pool_padding)
+            for n, k, s in zip(size, self.pool_size, self.pool_stride, strict=True)
+        )
+
+    def traits(self) -> dict:
+        """Return what follows the sums."""
+        return {
+            "shape": self.accumulator_shape,
+            "pool": self.pool_size,
+            "pool_stride": self.pool_stride,
+            "pool_padding": self.pool_padding if self.pool_size is not None else None,
+            "activation": self.activation,
+            "average": self._pooled_size if self.global_pool else None,
+            "output_bits": self.output_bits if self.output_shift is not None else None,
+        }
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
         """Return the output bits; without a ReLU an unsigned container holds a sign too."""

@@ -12,24 +12,13 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.preparation.activations import split_activations
-from pipeline.preparation.batchnorm import fold_batchnorm
-from pipeline.preparation.dropout import remove_dropout
+from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.pooling_order import batchnorm_before_pool, max_pool_before_activation
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.integerize_legacy import LAYERS, SAME, integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
-
-PASSES = (
-    split_activations,
-    remove_dropout,
-    max_pool_before_activation,
-    batchnorm_before_pool,
-    fold_batchnorm,
-)
 
 
 def quantize(
@@ -60,7 +49,7 @@ def legacy(graph: Graph, options) -> LegacyGraph:
     """Return the prepared graph with its weight quantizers and discrete activations."""
     graph, notes = cut_head(graph)
     images = random_images(graph)
-    for change in PASSES:
+    for change in PASSES_V1:
         graph = verified(change, graph, images)
     reasons = list(_unsupported(graph))
     if reasons:
