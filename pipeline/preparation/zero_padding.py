@@ -116,9 +116,7 @@ def _keeps_zero(node):
 
 def _compares_alike(graph, padding, pool):
     """Return True if zeros at the border change no maximum, or only one that a ReLU sets to 0."""
-    consumer = graph.sole_consumer(pool)
-    while consumer is not None and consumer.op == "Dropout":
-        consumer = graph.sole_consumer(consumer)
+    consumer = graph.skip_ahead(pool, ("Dropout",))
     cut = consumer is not None and consumer.op == "ReLU"
     cut = cut and not (consumer.attrs["negative_slope"] or consumer.attrs["threshold"])
     return cut or is_nonnegative(graph, pool.inputs[0])
@@ -219,6 +217,6 @@ class _Geometry:
 
 def enlarged(node: Node, rows: tuple[int, int], columns: tuple[int, int]) -> Node:
     """Return a convolution whose kernel has zeros around it: (before, after) rows and columns."""
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    key = node.operation.input_kernel
     kernel = np.pad(node.weights[key], (rows, columns, (0, 0), (0, 0)))
     return node.with_attrs(kernel_size=kernel.shape[:2]).with_weights(**{key: kernel})

@@ -72,7 +72,7 @@ def _layer_before(graph, node):
 
 def _steep(node, threshold):
     """Return the layer with outputs stretched around `threshold`."""
-    key = "pointwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    key = node.operation.output_kernel
     kernel = node.weights[key]
     size = node.attrs.get("filters") or node.attrs.get("units") or kernel.shape[2]
     bias = node.weights.get("bias", np.zeros(size, np.float32))

@@ -74,15 +74,15 @@ def _fold(graph, batchnorm):
 
 def absorb(node, scale, shift):
     """Return the layer that computes `node` of ``scale * x + shift``, channel by channel."""
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    operation = node.operation
+    key = operation.input_kernel
     kernel = node.weights[key]
+    scaled = kernel * operation.per_input(kernel, scale)
     if node.op in ("DepthwiseConv2D", "SeparableConv2D"):
-        scaled = kernel * scale[:, None]
         constant = (kernel.sum((0, 1)) * shift[:, None]).reshape(-1)
         if node.op == "SeparableConv2D":
             constant = constant @ node.weights["pointwise_kernel"][0, 0]
     else:
-        scaled = kernel * scale[:, None]
         constant = (kernel * shift[:, None]).sum(tuple(range(kernel.ndim - 1)))
     bias = node.weights.get("bias", np.zeros(1, np.float32)) + constant
     return node.with_attrs(use_bias=True).with_weights(

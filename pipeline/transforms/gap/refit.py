@@ -19,8 +19,6 @@ from simulator.windows import same_padding
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
 PASSED = (*KEEPS_VALUES, "DepthwiseConv2D", "BatchNormalization")
 """Layers that may come between the pooling and the linear layer to be refitted."""
-POINTWISE = {"SeparableConv2D": "pointwise_kernel"}
-"""Name of the refitted weight, where it is not ``kernel``."""
 
 
 def is_linear(node: Node) -> bool:
@@ -81,7 +79,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     before, wanted = outputs(reference, [reference.node(name).inputs[0], name], images)
     rows, before = _features(node, inputs), _features(node, before)
     wanted = wanted.reshape(len(rows), -1)
-    key = POINTWISE.get(node.op, "kernel")
+    key = node.operation.output_kernel
     kernel = node.weights[key]
     prior = _slopes(rows, before)[:, None] * kernel.reshape(-1, kernel.shape[-1])
     largest = np.abs(rows).max()
