@@ -1,4 +1,4 @@
-"""The part of a model that training and its teachers compare: before a final softmax."""
+"""The outputs that training and its teachers compare: those before a final softmax."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pipeline.graph.graph import Graph
 
 
 def ends_in_softmax(graph: Graph) -> bool:
-    """Return whether the model's outputs are those of a softmax."""
+    """Return True if the model's outputs are those of a softmax."""
     last = graph.node(graph.output)
     return last.op == "Softmax" or last.attrs.get("activation") == "softmax"
 
