@@ -1,4 +1,4 @@
-"""Insert 1x1 identity convolutions where Akida 2.0 needs a convolution to attach things to.
+"""Insert 1x1 identity convolutions where Akida 2.0 needs one to absorb what follows.
 
 The names, conditions and order are those of QuantizeML 1.2.5 (``insert_identity_convs``).
 """
@@ -9,11 +9,12 @@ import numpy as np
 
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import JOINS
 from pipeline.preparation.editing import inserted, pairs
 from pipeline.preparation.odd_kernels import reads_image
 
 MOST_CHANNELS = 2048
-JOINS = ("Add", "Concatenate")
+# Those that QuantizeML looks for.
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose")
 
 
@@ -38,12 +39,8 @@ def identity_after_joins(graph: Graph) -> Graph:
 
 def identity_after_image_block(graph: Graph) -> Graph:
     """Put one after a first block on an image of 1 or 3 channels that has several consumers."""
-    node = graph.input
-    while node.op in ("Input", "Rescaling"):
-        node = graph.sole_consumer(node)
-        if node is None:
-            return graph
-    if node.op != "Conv2D" or not reads_image(graph, node):
+    node = graph.skip_ahead(graph.input, ("Rescaling",))
+    if node is None or node.op != "Conv2D" or not reads_image(graph, node):
         return graph
     while (consumer := graph.sole_consumer(node)) and consumer.op in (
         "ReLU",
