@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pipeline.graph.attributes import COUNT, FLAG, PADDING, PAIR, Attribute
 from pipeline.graph.float_kernels import scale_and_shift
 from pipeline.graph.operation import Operation, Shape
-
-if TYPE_CHECKING:
-    from pipeline.graph.node import Node
 
 FILTERS = {"filters": Attribute(COUNT)}
 USE_BIAS = {"use_bias": Attribute(FLAG, True)}
@@ -40,7 +37,7 @@ class Neural(Operation):
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """Names of the kernels, in the order in which they are applied."""
+        """The input kernel, and the output kernel where it is another."""
         return tuple(dict.fromkeys((self.input_kernel, self.output_kernel)))
 
     def per_input(self, kernel: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -51,7 +48,7 @@ class Neural(Operation):
         """Return one value per output channel, shaped to broadcast over the output kernel."""
         return values
 
-    def macs(self, node: Node, source: Shape, shape: Shape) -> int:
+    def macs(self, node, source: Shape, shape: Shape) -> int:
         """Count each kernel once per output position."""
         return math.prod(shape[:-1]) * sum(node.weights[key].size for key in self.kernels)
 
@@ -61,6 +58,6 @@ def bias(attrs: Mapping[str, Any], size: int) -> dict[str, Shape]:
     return {"bias": (size,)} if attrs["use_bias"] else {}
 
 
-def biased(node: Node, y: np.ndarray) -> np.ndarray:
+def biased(node, y: np.ndarray) -> np.ndarray:
     """Return `y` plus the node's bias, if it has one."""
     return scale_and_shift(y, None, node.weights["bias"]) if node.attrs["use_bias"] else y

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.graph.float_kernels import Pair, pad
 from simulator.windows import output_length, same_padding
 
-if TYPE_CHECKING:
-    from pipeline.graph.node import Node
 
-
-def windowed_shape(node: Node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
+def windowed_shape(node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
     """Return the output shape of a node whose window of `kernel` slides over a map of `shape`.
 
     Raises
@@ -34,7 +29,7 @@ def windowed_shape(node: Node, shape, kernel: Pair, channels: int) -> tuple[int,
     return (*spatial, channels)
 
 
-def padded(node: Node, x: np.ndarray, kernel: Pair, value: float | np.ndarray = 0) -> np.ndarray:
+def padded(node, x: np.ndarray, kernel: Pair, value: float | np.ndarray = 0) -> np.ndarray:
     """Return images (n, h, w, c), surrounded by `value` as the node's padding demands."""
     if node.attrs["padding"] == "valid":
         return x

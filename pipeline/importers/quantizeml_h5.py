@@ -11,12 +11,14 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_values import scalar
 from pipeline.graph.node import Node
+from pipeline.graph.operations import OPERATIONS
 from pipeline.graph.traits import NEURAL
+from pipeline.importers.activation_table import activation
 from pipeline.importers.hdf5 import DamagedFileError
-from pipeline.importers.keras_float import check_weights, short_names
+from pipeline.importers.keras_float import check_weights
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import RULES, activation, input_attrs, node_attrs, scalar
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
@@ -82,7 +84,7 @@ def _head(layer):
     if layer is None:
         return None
     if layer.class_name == "Softmax":
-        return layer.name, "Softmax", node_attrs(RULES["Softmax"], layer.config)
+        return layer.name, "Softmax", OPERATIONS["Softmax"].read_keras("Softmax", layer.config)
     return layer.name, *activation(layer.config["activation"])
 
 
@@ -106,7 +108,8 @@ class _Reader:
         kind = layer.class_name
         self.feeds[layer.name] = layer.name
         if kind == "InputLayer":
-            self.nodes.append(make_node(layer.name, "Input", (), input_attrs(layer.config)))
+            attrs = OPERATIONS["Input"].read_keras(kind, layer.config)
+            self.nodes.append(make_node(layer.name, "Input", (), attrs))
         elif kind == "InputQuantizer":
             self._input_quantizer(layer)
         elif kind == "Dequantizer":
@@ -155,7 +158,7 @@ class _Reader:
     def _quantized(self, layer, op):
         config = layer.config
         settings = config.get("quant_config") or {}
-        weights = short_names(self.model.weights(layer))
+        weights = OPERATIONS[op].read_weights(self.model.weights(layer))
         ranges = {key: weights.pop(key, None) for key in ("range_max", "rescaling_rate")}
         attrs, padding_value = _attrs(op, config)
         inputs = [self.feeds[name] for name in layer.inputs]
@@ -198,7 +201,7 @@ def _attrs(op, config):
     if op == "ReLU":
         limit = config.get("max_value", 6.0)
         return {"max_value": scalar(limit)}, None
-    attrs = node_attrs(RULES[op], config)
+    attrs = OPERATIONS[op].read_keras(op, config)
     if op.endswith("BufferTempConv"):
         attrs.setdefault("use_bias", False)
     padding_value = config.get("padding_value")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
-from pipeline.graph.traits import JOINS, KEEPS_VALUES, NEURAL, TEMPORAL
+from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, TEMPORAL
 from pipeline.quantization.calibrated_graph import (
     InputQuantizer,
     NodeQuantization,
@@ -23,7 +23,7 @@ from simulator.refusal import Refusal
 ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
 
-PASS_THROUGH = (*KEEPS_VALUES, "MaxPooling2D", "Permute", "Concatenate", "Rescaling")
+PASS_THROUGH = (*MOVES_ONLY, "Rescaling")
 """Operations that cannot rescale: the quantizer belongs to a node before them."""
 
 ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")

@@ -1,4 +1,4 @@
-"""Convolutions with one kernel."""
+"""Convolutions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.graph.attributes import COUNT, INTERNAL, Attribute
 from pipeline.graph.float_kernels import conv2d, depthwise_conv2d
+from pipeline.graph.keras_form import ONE_GROUP, PLAIN_WEIGHTS, KerasRule
 from pipeline.graph.neural import FILTERS, WINDOW, Neural, bias, biased
 from pipeline.graph.windows import padded, windowed_shape
 
@@ -24,7 +25,11 @@ class Conv2D(Neural):
         "groups": Attribute(COUNT, 1),
         "padding_value": Attribute(INTERNAL, None),
     }
-    on_maps = convolution = True
+    on_maps = data_format = convolution = True
+    keras = {
+        "Conv2D": KerasRule(fixed=PLAIN_WEIGHTS, aliases=("Convolution2D",)),
+        "PaddedConv2D": KerasRule(fixed={"padding_value": (None,)}),
+    }
 
     def weights(self, attrs, shape):
         kernel = (*attrs["kernel_size"], shape[-1] // attrs["groups"], attrs["filters"])
@@ -46,12 +51,19 @@ class Conv2D(Neural):
         y = conv2d(x, kernel, attrs["strides"], attrs["dilation_rate"], attrs["groups"])
         return biased(node, y)
 
+    def keras_obstacle(self, attrs, generation):
+        if attrs["padding_value"] is not None:
+            return "Keras pads with zeros only; write the model before it is prepared"
+        return None
+
 
 class DepthwiseConv2D(Neural):
     """Cross-correlation of each channel with its own kernels."""
 
     attributes = {**WINDOW, "depth_multiplier": Attribute(COUNT, 1)}
-    on_maps = convolution = depthwise = True
+    on_maps = data_format = convolution = depthwise = True
+    keras = {"DepthwiseConv2D": KerasRule(fixed=ONE_GROUP)}
+    keras_variables = {"kernel": "depthwise_kernel"}
 
     def weights(self, attrs, shape):
         multiplier = attrs["depth_multiplier"]

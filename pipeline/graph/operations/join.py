@@ -1,4 +1,4 @@
-"""Operations with several inputs."""
+"""Joins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.graph.attributes import AXIS, FLAG, Attribute
 from pipeline.graph.axes import axis_without_batch
+from pipeline.graph.keras_form import KerasRule
 from pipeline.graph.operation import Operation
 
 
@@ -15,6 +16,10 @@ class Add(Operation):
 
     attributes = {"average": Attribute(FLAG, False)}
     arity = -1
+    keras = {
+        "Add": KerasRule(),
+        "Average": KerasRule(attrs=(), convert=lambda config: {"average": True}),
+    }
 
     def output_shape(self, node, *shapes):
         if len(set(shapes)) > 1:
@@ -27,12 +32,17 @@ class Add(Operation):
             total = total + other
         return total / np.float32(len(inputs)) if node.attrs["average"] else total
 
+    def write_keras(self, attrs, generation):
+        return ("Average" if attrs["average"] else "Add"), {}
+
 
 class Concatenate(Operation):
     """Tensors one after the other along an axis."""
 
     attributes = {"axis": Attribute(AXIS, -1)}
     arity = -1
+    moves_only = True
+    keras = {"Concatenate": KerasRule()}
 
     def output_shape(self, node, *shapes):
         axis = axis_without_batch(node, shapes[0])

@@ -1,4 +1,4 @@
-"""Scales and shifts of values, known before inference."""
+"""Normalization."""
 
 from __future__ import annotations
 
@@ -7,7 +7,27 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.graph.attributes import AXIS, FLAG, NUMBER, NUMBERS, Attribute
 from pipeline.graph.float_kernels import scale_and_shift
+from pipeline.graph.keras_form import KerasRule
+from pipeline.graph.keras_values import numbers, scalar
 from pipeline.graph.operation import Operation
+
+NO_RENORM = {"renorm": (False, None), "renorm_clipping": (None,), "virtual_batch_size": (None,)}
+
+
+def read_batchnorm(config):
+    """Return the numbers of a batch norm."""
+    return {
+        "epsilon": scalar(config.get("epsilon", 1e-3)),
+        "momentum": scalar(config.get("momentum", 0.99)),
+    }
+
+
+def read_rescaling(config):
+    """Return scale and offset of a rescaling."""
+    return {
+        "scale": numbers(config.get("scale", 1.0)),
+        "offset": numbers(config.get("offset", 0.0)),
+    }
 
 
 class BatchNormalization(Operation):
@@ -20,7 +40,20 @@ class BatchNormalization(Operation):
         "center": Attribute(FLAG, True),
         "scale": Attribute(FLAG, True),
     }
+    ones = ("gamma", "moving_variance")
+    measured = ("moving_mean", "moving_variance")
     pointwise = True
+    keras = {
+        "BatchNormalization": KerasRule(
+            attrs=("center", "scale"),
+            fixed=NO_RENORM,
+            convert=read_batchnorm,
+            # The axis is checked where the shape is known.
+            reads=("epsilon", "momentum", "axis"),
+            ignored=("synchronized", "fused", "renorm_momentum"),
+            aliases=("BatchNormalizationV1", "BatchNormalizationV2"),
+        )
+    }
 
     def weights(self, attrs, shape):
         names = ("gamma",) * attrs["scale"] + ("beta",) * attrs["center"]
@@ -41,6 +74,7 @@ class Rescaling(Operation):
 
     attributes = {"scale": Attribute(NUMBERS), "offset": Attribute(NUMBERS, 0.0)}
     pointwise = True
+    keras = {"Rescaling": KerasRule(attrs=(), convert=read_rescaling, reads=("scale", "offset"))}
 
     def output_shape(self, node, shape):
         for key in ("scale", "offset"):

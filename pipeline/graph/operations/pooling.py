@@ -1,4 +1,4 @@
-"""Poolings."""
+"""Pooling."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.graph.attributes import FLAG, PADDING, PAIR, Attribute
 from pipeline.graph.float_kernels import max_pool, sum_pool
+from pipeline.graph.keras_form import KerasRule
 from pipeline.graph.operation import Operation
 from pipeline.graph.windows import padded, windowed_shape
 
@@ -18,7 +19,7 @@ class Windowed(Operation):
         "strides": Attribute(PAIR, None),
         "padding": Attribute(PADDING, "valid"),
     }
-    on_maps = pooling = True
+    on_maps = data_format = pooling = True
 
     def output_shape(self, node, shape):
         return windowed_shape(node, shape, node.attrs["pool_size"], shape[-1])
@@ -27,6 +28,9 @@ class Windowed(Operation):
 class MaxPooling2D(Windowed):
     """The largest value of each window."""
 
+    moves_only = True
+    keras = {"MaxPooling2D": KerasRule(aliases=("MaxPool2D",))}
+
     def forward(self, node, x):
         pool = node.attrs["pool_size"]
         return max_pool(padded(node, x, pool, -np.inf), pool, node.attrs["strides"] or pool)
@@ -34,6 +38,8 @@ class MaxPooling2D(Windowed):
 
 class AveragePooling2D(Windowed):
     """The mean of each window, padding not counted."""
+
+    keras = {"AveragePooling2D": KerasRule(aliases=("AvgPool2D",))}
 
     def forward(self, node, x):
         pool = node.attrs["pool_size"]
@@ -47,7 +53,8 @@ class GlobalAveragePooling2D(Operation):
     """The mean of the whole map."""
 
     attributes = {"keepdims": Attribute(FLAG, False)}
-    on_maps = pooling = True
+    keras = {"GlobalAveragePooling2D": KerasRule(aliases=("GlobalAvgPool2D",))}
+    on_maps = data_format = pooling = True
 
     def output_shape(self, node, shape):
         return (1, 1, shape[-1]) if node.attrs["keepdims"] else (shape[-1],)

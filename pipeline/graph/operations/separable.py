@@ -1,18 +1,22 @@
-"""The fused separable convolution."""
+"""Separable convolutions."""
 
 from __future__ import annotations
 
 from pipeline.graph.attributes import COUNT, Attribute
 from pipeline.graph.float_kernels import conv2d, depthwise_conv2d
+from pipeline.graph.keras_form import ONE_GROUP, KerasRule
 from pipeline.graph.neural import FILTERS, WINDOW, Neural, bias, biased
 from pipeline.graph.windows import padded, windowed_shape
 
 
 class SeparableConv2D(Neural):
-    """A depthwise convolution and a 1x1 convolution in one layer."""
+    """A depthwise convolution and a 1x1 convolution, fused in one layer."""
 
     attributes = {**FILTERS, **WINDOW, "depth_multiplier": Attribute(COUNT, 1)}
-    on_maps = convolution = True
+    on_maps = data_format = convolution = True
+    keras = {
+        "SeparableConv2D": KerasRule(fixed=ONE_GROUP, aliases=("SeparableConvolution2D",)),
+    }
     input_kernel, output_kernel = "depthwise_kernel", "pointwise_kernel"
 
     def weights(self, attrs, shape):

@@ -1,4 +1,4 @@
-"""Operations that move, repeat or surround values."""
+"""Shapes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ import math
 from pipeline.errors import ModelError
 from pipeline.graph.attributes import DIMS, NUMBER, PAIR, SIDES, TARGET_SHAPE, TEXT, Attribute
 from pipeline.graph.float_kernels import pad
+from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule
 from pipeline.graph.operation import Operation
+
+
+def read_zero_padding(config):
+    """Return the four sides of a padding that may be one number, or one for each axis."""
+    padding = config["padding"]
+    if isinstance(padding, int):
+        padding = ((padding, padding), (padding, padding))
+    return {
+        "padding": tuple((side, side) if isinstance(side, int) else tuple(side) for side in padding)
+    }
 
 
 class ZeroPadding2D(Operation):
     """Zeros around a map: ((top, bottom), (left, right))."""
 
     attributes = {"padding": Attribute(SIDES, ((1, 1), (1, 1)))}
-    on_maps = True
+    on_maps = data_format = moves_only = True
+    keras = {"ZeroPadding2D": KerasRule(attrs=(), convert=read_zero_padding, reads=("padding",))}
 
     def output_shape(self, node, shape):
         (top, bottom), (left, right) = node.attrs["padding"]
@@ -28,7 +40,8 @@ class UpSampling2D(Operation):
     """Each pixel repeated in a window."""
 
     attributes = {"size": Attribute(PAIR, (2, 2)), "interpolation": Attribute(TEXT, "nearest")}
-    on_maps = True
+    on_maps = data_format = moves_only = True
+    keras = {"UpSampling2D": KerasRule()}
 
     def output_shape(self, node, shape):
         rows, columns = node.attrs["size"]
@@ -47,7 +60,9 @@ class UpSampling2D(Operation):
 class Flatten(Operation):
     """All values of an image in one vector, row by row."""
 
-    keeps_values = reshapes = True
+    keeps_values = moves_only = reshapes = True
+    keras = {"Flatten": KerasRule()}
+    data_format = True
 
     def output_shape(self, node, shape):
         return (math.prod(shape),)
@@ -60,7 +75,8 @@ class Reshape(Operation):
     """Another shape for the same values; one dimension may be -1."""
 
     attributes = {"target_shape": Attribute(TARGET_SHAPE)}
-    keeps_values = reshapes = True
+    keeps_values = moves_only = reshapes = True
+    keras = {"Reshape": KerasRule()}
 
     def output_shape(self, node, shape):
         target, size = list(node.attrs["target_shape"]), math.prod(shape)
@@ -82,6 +98,8 @@ class Permute(Operation):
     """The axes in another order, counted from 1."""
 
     attributes = {"dims": Attribute(DIMS)}
+    moves_only = True
+    keras = {"Permute": KerasRule()}
 
     def output_shape(self, node, shape):
         dims = node.attrs["dims"]
@@ -97,7 +115,11 @@ class Dropout(Operation):
     """Random zeros in training; nothing in inference."""
 
     attributes = {"rate": Attribute(NUMBER, 0.0)}
-    keeps_values = pointwise = True
+    keeps_values = moves_only = pointwise = True
+    keras = {
+        "Dropout": KerasRule(ignored=("seed", "noise_shape")),
+        "SpatialDropout2D": KerasRule(ignored=("seed", "noise_shape", *CHANNELS_LAST)),
+    }
 
 
 OPERATIONS = (ZeroPadding2D(), UpSampling2D(), Flatten(), Reshape(), Permute(), Dropout())

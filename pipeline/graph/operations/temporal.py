@@ -1,20 +1,27 @@
-"""Buffered temporal convolutions: QuantizeML's layers over the last images of a stream."""
+"""Temporal convolutions."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pipeline.graph.attributes import COUNT, Attribute
+from pipeline.graph.keras_form import KerasRule
 from pipeline.graph.neural import FILTERS, USE_BIAS, Neural, bias, biased
 
 FIFO = {"fifo_size": Attribute(COUNT), **USE_BIAS}
+RULE = KerasRule(renamed={"fifo_size": "kernel_size"})
 
 
 class BufferTempConv(Neural):
-    """A 1x1 convolution over the channels of the last ``fifo_size`` images."""
+    """A 1x1 convolution over the channels of the last ``fifo_size`` images.
+
+    QuantizeML's layer; Keras has none.
+    """
 
     attributes = {**FILTERS, **FIFO}
     temporal = True
+    keras = {"BufferTempConv": RULE}
+    in_keras = False
 
     def weights(self, attrs, shape):
         kernel = (1, 1, attrs["fifo_size"] * shape[-1], attrs["filters"])
@@ -32,10 +39,15 @@ class BufferTempConv(Neural):
 
 
 class DepthwiseBufferTempConv(Neural):
-    """A weighted sum of the last ``fifo_size`` images, channel by channel."""
+    """A weighted sum of the last ``fifo_size`` images, channel by channel.
+
+    QuantizeML's layer; Keras has none.
+    """
 
     attributes = FIFO
     temporal = depthwise = True
+    keras = {"DepthwiseBufferTempConv": RULE}
+    in_keras = False
 
     def weights(self, attrs, shape):
         return {"kernel": (attrs["fifo_size"], shape[-1]), **bias(attrs, shape[-1])}

@@ -1,4 +1,4 @@
-"""Transposed convolutions, which enlarge maps."""
+"""Transposed convolutions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import math
 from pipeline.errors import ModelError
 from pipeline.graph.attributes import PADDING, PAIR, Attribute
 from pipeline.graph.float_kernels import conv2d_transpose, depthwise_conv2d_transpose
+from pipeline.graph.keras_form import ONE_GROUP, KerasRule
+from pipeline.graph.keras_transposed import depthwise_conv2d_transpose as keras_layer
+from pipeline.graph.keras_transposed import is_buildable
 from pipeline.graph.neural import FILTERS, WINDOW, Neural, bias, biased
 
 
 class Transposed(Neural):
     """What both transposed convolutions share."""
 
-    on_maps = transposed = True
+    on_maps = data_format = transposed = True
 
     def _spread(self, kernel_function, node, x):
         attrs = node.attrs
@@ -33,6 +36,7 @@ class Conv2DTranspose(Transposed):
     """The gradient of a convolution: each input pixel spreads through the kernel."""
 
     attributes = {**FILTERS, **WINDOW}
+    keras = {"Conv2DTranspose": KerasRule(fixed={**ONE_GROUP, "output_padding": (None,)})}
 
     def weights(self, attrs, shape):
         # Keras keeps this kernel as (height, width, filters, channels).
@@ -61,6 +65,9 @@ class DepthwiseConv2DTranspose(Transposed):
         "padding": Attribute(PADDING, "same"),
     }
     depthwise = True
+    keras = {"DepthwiseConv2DTranspose": KerasRule(fixed={**ONE_GROUP, "depth_multiplier": (1,)})}
+    keras_variables = {"kernel": "depthwise_kernel"}
+    in_keras = False
 
     def weights(self, attrs, shape):
         return {"kernel": (*attrs["kernel_size"], shape[-1], 1), **bias(attrs, shape[-1])}
@@ -70,6 +77,12 @@ class DepthwiseConv2DTranspose(Transposed):
 
     def forward(self, node, x):
         return self._spread(depthwise_conv2d_transpose, node, x)
+
+    def can_build_keras(self, attrs):
+        return is_buildable(attrs)
+
+    def build_keras(self, keras, attrs, name):
+        return keras_layer(attrs, name)
 
     def per_output(self, kernel, values):
         return values.reshape(kernel.shape[2:])

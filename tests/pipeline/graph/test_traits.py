@@ -7,7 +7,7 @@ from pipeline.graph import traits
 from pipeline.graph.forward import forward, run_node
 from pipeline.graph.operations import OPERATIONS, having
 from tests.pipeline.graph.chains import chain, normal
-from tests.pipeline.graph.examples import required
+from tests.pipeline.graph.examples import node, required
 
 SHAPE = (6, 5, 4)
 
@@ -31,7 +31,9 @@ def test_operations_of_each_trait():
     assert set(traits.ACTIVATIONS) == activations
     assert set(traits.POINTWISE) == activations | {"BatchNormalization", "Rescaling", "Dropout"}
     assert set(traits.RESHAPES) == {"Flatten", "Reshape"}
-    assert set(traits.KEEPS_VALUES) == {"Flatten", "Reshape", "Dropout"}
+    assert set(traits.MOVES_ONLY) == {"Flatten", "Reshape", "Dropout"}
+    moves = {"MaxPooling2D", "Permute", "Concatenate", "ZeroPadding2D", "UpSampling2D"}
+    assert set(traits.MOVES_ONLY) == {*traits.MOVES_ONLY, *moves}
     assert set(traits.POOLINGS) == {"MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"}
     assert set(traits.JOINS) == {"Add", "Concatenate"}
     depthwise = {"DepthwiseConv2D", "DepthwiseConv2DTranspose", "DepthwiseBufferTempConv"}
@@ -49,6 +51,13 @@ def test_values_are_kept_exactly_where_claimed(op):
     y = forward(graph, x)
     assert np.array_equal(y.ravel(), x.ravel()) == OPERATIONS[op].keeps_values
     assert not OPERATIONS[op].reshapes or OPERATIONS[op].keeps_values
+
+
+@pytest.mark.parametrize("op", traits.MOVES_ONLY)
+def test_values_are_copied_where_claimed(op):
+    x, example_node = normal(2, *SHAPE), node(op)
+    y = run_node(example_node, *[x] * len(example_node.inputs))
+    assert np.isin(y, [*x.ravel(), 0]).all()
 
 
 @pytest.mark.parametrize("op", UNARY)
@@ -77,8 +86,8 @@ def frames(node, x):
 def test_factors_on_channels_are_factors_on_kernels(op):
     # Powers of two, so that both sides are equal to the last bit.
     graph, x = example(op), normal(2, *SHAPE)
-    node, operation = graph.nodes[-1], OPERATIONS[op]
-    node = node.with_attrs(use_bias=False)
+    operation = OPERATIONS[op]
+    node = graph.nodes[-1].with_attrs(use_bias=False)
     y = run_node(node, *frames(node, x))
     factors = np.float32(2) ** np.arange(-2, 2, dtype=np.float32)
     for key, align, expected in (
