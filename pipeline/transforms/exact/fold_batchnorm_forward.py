@@ -6,11 +6,11 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.operations.normalization import batchnorm_factors
-from pipeline.graph.traits import CONVOLUTIONS, MOVES_ONLY, NEURAL
+from pipeline.graph.traits import CONVOLUTIONS, KEEPS_VALUES, NEURAL
 from pipeline.preparation.editing import removed, replaced
 from pipeline.transforms.rewrite import Rewrite
 
-PASSED = (*MOVES_ONLY, "GlobalAveragePooling2D", "MaxPooling2D")
+PASSED = (*KEEPS_VALUES, "GlobalAveragePooling2D", "MaxPooling2D")
 """Operations that commute with a batch norm; a maximum only with one of positive scales."""
 CONSUMERS = (*CONVOLUTIONS, "Dense")
 

@@ -9,7 +9,7 @@ from pipeline.graph.float_kernels import pad, windows
 from pipeline.graph.forward import run_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.traits import MOVES_ONLY
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.transforms.gap.class_fit import fit_classes
 from pipeline.transforms.gap.outputs import outputs
 from pipeline.transforms.gap.ridge import fit_ridge
@@ -17,7 +17,7 @@ from pipeline.transforms.gap.rounding_noise import rounding_noise
 from simulator.windows import same_padding
 
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
-PASSED = (*MOVES_ONLY, "DepthwiseConv2D", "BatchNormalization")
+PASSED = (*KEEPS_VALUES, "DepthwiseConv2D", "BatchNormalization")
 """Layers that may come between the pooling and the linear layer to be refitted."""
 POINTWISE = {"SeparableConv2D": "pointwise_kernel"}
 """Name of the refitted weight, where it is not ``kernel``."""
