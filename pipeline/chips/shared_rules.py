@@ -131,7 +131,7 @@ def neural_layer(view: View) -> Iterator[Finding]:
 def rescaling_position(view: View) -> Iterator[Finding]:
     """A Rescaling follows the input."""
     for node in view.nodes("Rescaling"):
-        if node.inputs[0] != view.graph.input.name:
+        if view.graph.node(node.inputs[0]).op not in ("Input", "Quantizer"):
             yield Finding(
                 layers=(node.name,),
                 found=f"after {node.inputs[0]}",

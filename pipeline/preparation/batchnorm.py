@@ -51,7 +51,7 @@ def folded(node: Node, batchnorm: Node) -> Node:
 
 def batchnorm_obstacle(graph: Graph, batchnorm: Node) -> Obstacle:
     """Return why `batchnorm`, a node that the passes have left, does not fold."""
-    source, fix = graph.node(batchnorm.inputs[0]), "move it in front of the activation and retrain"
+    source, fix = graph.node(batchnorm.inputs[0]), "move it before the activation and retrain"
     negative = int(np.sum(batchnorm_factors(batchnorm)[0] < 0))
     if source.op in NEURAL and constant_channels(batchnorm).any():
         return Obstacle(

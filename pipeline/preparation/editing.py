@@ -9,7 +9,7 @@ from pipeline.graph.node import Node
 
 
 def pairs(graph: Graph, first: tuple[str, ...], second: tuple[str, ...]) -> Iterator[tuple]:
-    """Yield (node, consumer) where a `first` operation is read by one `second` operation only."""
+    """Yield (node, consumer) where a `second` operation is the only consumer of a `first` one."""
     for node in graph.nodes:
         if node.op in first:
             consumer = graph.sole_consumer(node)
@@ -23,7 +23,7 @@ def replaced(graph: Graph, nodes: Mapping[str, Node]) -> Graph:
 
 
 def removed(graph: Graph, names: set[str]) -> Graph:
-    """Return `graph` without the named nodes; their consumers read what they read."""
+    """Return `graph` without the named nodes; their inputs feed their consumers."""
     return graph.rewrite(lambda node: [] if node.name in names else None) if names else graph
 
 
@@ -45,7 +45,7 @@ def swapped(graph: Graph, first: Node, second: Node) -> Graph:
 
 
 def inserted(graph: Graph, source: str, new: Node, consumers: set[str] | None = None) -> Graph:
-    """Return `graph` with `new` (a consumer of `source`) between `source` and its consumers.
+    """Return `graph` with `new`, which reads `source`, between `source` and its consumers.
 
     Parameters
     ----------

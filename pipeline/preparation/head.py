@@ -1,4 +1,4 @@
-"""Cut off what follows a classifier's logits."""
+"""Cut off the layers after a classifier's logits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _ACTIVATIONS = ("softmax", "sigmoid")
 
 
 def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
-    """Remove a softmax or sigmoid that ends the model, and whatever does not lead to the output.
+    """Remove a softmax or sigmoid that ends the model, and layers that do not lead to the output.
 
     A Reshape or Flatten that only adds or removes dimensions of one may follow it, and stays.
 
     Returns
     -------
     Graph
-        Its output are the logits.
+        With the logits as output.
     notes : list of str
         One line for each layer that was cut off.
     """

@@ -1,4 +1,4 @@
-"""Insert 1x1 identity convolutions where Akida 2.0 needs a convolution to attach things to.
+"""Insert 1x1 identity convolutions where Akida 2.0 needs one to absorb what follows.
 
 The names, conditions and order are those of QuantizeML 1.2.5 (``insert_identity_convs``).
 """
@@ -14,6 +14,7 @@ from pipeline.preparation.editing import inserted, pairs
 from pipeline.preparation.odd_kernels import reads_image
 
 MOST_CHANNELS = 2048
+# Those that QuantizeML looks for.
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose")
 
 

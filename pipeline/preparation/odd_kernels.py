@@ -44,7 +44,7 @@ def _applies(graph, node):
 
 
 def reads_image(graph, node):
-    """Return whether a layer reads the input, rescaled at most, of 1 or 3 channels."""
+    """Return True if a layer reads the model's input, of 1 or 3 channels, rescaled at most."""
     source = graph.skip_back(node.inputs[0], ("Rescaling",))
     return source.op == "Input" and graph.shapes[source.name][-1] in (1, 3)
 

@@ -1,4 +1,4 @@
-"""What Akida 2.0's quantization cannot hold, and what to do about it."""
+"""Layers that Akida 2.0's quantization cannot hold, and what to do about them."""
 
 from __future__ import annotations
 

@@ -116,10 +116,10 @@ def _keeps_zero(node):
 
 def _compares_alike(graph, padding, pool):
     """Return True if zeros at the border change no maximum, or only one that a ReLU sets to 0."""
-    consumer = graph.skip_ahead(pool, ("Dropout",))
-    cut = consumer is not None and consumer.op == "ReLU"
-    cut = cut and not (consumer.attrs["negative_slope"] or consumer.attrs["threshold"])
-    return cut or is_nonnegative(graph, pool.inputs[0])
+    relu = graph.skip_ahead(pool, ("Dropout",))
+    cuts = relu is not None and relu.op == "ReLU"
+    cuts = cuts and not (relu.attrs["negative_slope"] or relu.attrs["threshold"])
+    return cuts or is_nonnegative(graph, pool.inputs[0])
 
 
 class _Geometry:

@@ -18,6 +18,7 @@ from pipeline.quantization.calibrated_graph import (
     NodeQuantization,
     OutputQuantizer,
 )
+from simulator.refusal import Refusal
 
 ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
@@ -72,16 +73,16 @@ def assign(graph: Graph, options) -> Assignment:
         When float images enter a layer that cannot absorb their zero point, or
         ``last_output_bits`` is asked of a node that cannot quantize.
     """
-    outputs, reasons = _output_quantizers(graph, options), []
+    outputs, refusals = _output_quantizers(graph, options), []
     if options.last_output_bits:
-        reasons += _quantize_last(graph, options, outputs)
+        refusals += _quantize_last(graph, options, outputs)
     quantizer = None
     if not graph.input.attrs["dtype"].startswith(("uint", "int")):
         vector = len(graph.input.attrs["shape"]) < 2
         quantizer = InputQuantizer(per_tensor=options.per_tensor_activations or vector)
-        reasons += _refuse_zero_point(graph)
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize")
+        refusals += _refuse_zero_point(graph)
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize")
     return Assignment(nodes=_nodes(graph, options, outputs), input=quantizer)
 
 
@@ -156,13 +157,16 @@ def _quantizer(graph, name, consumer, options, per_tensor):
 
 
 def _quantize_last(graph, options, outputs):
-    """Give the output node its quantizer; return the reasons against it."""
+    """Give the output node its quantizer; return the refusals against it."""
     last, bits = graph.node(graph.output), options.last_output_bits
     if last.op in PASS_THROUGH or last.op == "Input":
-        return [
-            f"{last.name}: {last.op} cannot quantize its output; it must be a layer that computes"
-            f" (set quantization.last_output_bits to null, or end the model before {last.name})"
-        ]
+        refusal = Refusal(
+            layers=(last.name,),
+            found=f"{last.op} cannot quantize its output",
+            allowed="a layer that computes",
+            fix="set quantization.last_output_bits to null, or end the model before it",
+        )
+        return [refusal]
     outputs[last.name] = OutputQuantizer(
         bits=bits,
         per_tensor=True,
@@ -182,8 +186,10 @@ def _refuse_zero_point(graph):
     if node is not None and node.op in ZERO_POINT_OPS:
         return []
     found = "several layers" if node is None else f"{node.name} ({node.op})"
-    return [
-        f"{graph.input.name}: float images go to {found}; allowed: {', '.join(ZERO_POINT_OPS)},"
-        " whose bias absorbs the zero point. Make the model's input uint8 (a Rescaling layer may"
-        " follow)"
-    ]
+    refusal = Refusal(
+        layers=(graph.input.name,),
+        found=f"float images go to {found}",
+        allowed=f"{', '.join(ZERO_POINT_OPS)}, whose bias absorbs the zero point",
+        fix="make the model's input uint8 (a Rescaling layer may follow)",
+    )
+    return [refusal]

@@ -11,6 +11,7 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
+from simulator.refusal import Refusal
 
 INPUT_BITS = 8
 LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
@@ -39,17 +40,22 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     """
     graph = legacy.graph
     known = (*LAYERS, *SAME, "Input", "Rescaling", "QuantizedReLU")
-    reasons = [
-        f"{node.name}: {node.op} is not part of the scheme cnn2snn; known: {', '.join(known)}"
+    refusals = [
+        Refusal(
+            layers=(node.name,),
+            found=f"{node.op} is not part of the scheme cnn2snn",
+            allowed=", ".join(known),
+            rule="scheme_layer",
+        )
         for node in graph.nodes
         if node.op not in known
     ]
     for rule in (_rescaling, _no_activation):
-        reasons += [reason for node in graph.nodes if (reason := rule(node, graph))]
+        refusals += [refusal for node in graph.nodes if (refusal := rule(node, graph))]
     if not any(node.op in LAYERS for node in graph.nodes):
-        reasons.append("it has no layer with weights")
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
+        refusals.append(Refusal(found="it has no layer with weights"))
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
     formats: dict[str, Format] = {}
     nodes = []
     for node in graph.nodes:
@@ -100,29 +106,34 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     )
 
 
-def _rescaling(node, graph) -> str | None:
+def _rescaling(node, graph) -> Refusal | None:
     """Return why a Rescaling cannot become part of the first layer's threshold."""
     if node.op != "Rescaling":
         return None
     scale, offset = node.attrs["scale"], node.attrs["offset"]
     if node.inputs[0] != graph.input.name:
-        return f"{node.name}: Rescaling follows {node.inputs[0]}; allowed: right behind the input"
-    if np.ndim(scale) or np.ndim(offset) or not scale > 0:
-        return (
-            f"{node.name}: Rescaling by {scale}, offset {offset}; Akida 1.0 takes one positive"
-            " scale and one offset for all channels"
-        )
-    return None
+        found, allowed = f"Rescaling follows {node.inputs[0]}", "directly after the input"
+    elif np.ndim(scale) or np.ndim(offset) or not scale > 0:
+        found = f"Rescaling by {scale}, offset {offset}"
+        allowed = "one positive scale and one offset for all channels on Akida 1.0"
+    else:
+        return None
+    return Refusal(layers=(node.name,), found=found, allowed=allowed, rule="scheme_rescaling")
 
 
-def _no_activation(node, graph) -> str | None:
+def _no_activation(node, graph) -> Refusal | None:
     """Return why a layer cannot read what another one leaves unquantized."""
     if node.op not in LAYERS:
         return None
     source = graph.skip_back(node.inputs[0], SAME)
     if source.op not in LAYERS:
         return None
-    return f"{source.name}: no activation before {node.name}; Akida 1.0 needs a ReLU between"
+    return Refusal(
+        layers=(source.name,),
+        found=f"no activation before {node.name}",
+        allowed="a ReLU between them on Akida 1.0",
+        rule="scheme_activation",
+    )
 
 
 def _format(value_bits: int, scales) -> Format:

@@ -23,7 +23,8 @@ def reads_pixels(view: View, block: Block) -> bool:
     source = view.source(block.head)
     if block.head.op != "Conv2D" or source.op not in ("Input", "Quantizer"):
         return False
-    if any(padding_values(view, block) or ()):
+    written = _written(view, block)
+    if written is not None and np.any(written):
         return True
     if source.op == "Quantizer":
         unsigned = not source.bits["output_signed"]
@@ -36,18 +37,20 @@ def reads_pixels(view: View, block: Block) -> bool:
 
 
 def padding_values(view: View, block: Block) -> tuple[int, int] | None:
-    """Return the least and largest integer that "same" padding writes; None if it is only 0."""
-    registers = getattr(block.head, "registers", {})
+    """Return the least and largest integer that "same" padding writes; None if it is only 0.
+
+    Of float inputs calibration decides; None until then.
+    """
+    value = _written(view, block)
+    if value is None or not (view.quantized or view.graph.input.attrs["dtype"] in SIGNED):
+        return None
+    return int(np.min(value)), int(np.max(value))
+
+
+def _written(view: View, block: Block) -> np.ndarray | None:
+    """Return what "same" padding writes, in integers; of float inputs in their own unit."""
     if view.quantized:
-        value = registers.get("padding_value")
-    elif view.source(block.head).attrs.get("dtype") in SIGNED and block.head.op == "Conv2D":
-        value = _integers(view, block)
-    else:
-        value = None  # floats: calibration decides
-    return None if value is None else (int(np.min(value)), int(np.max(value)))
-
-
-def _integers(view, block):
+        return getattr(block.head, "registers", {}).get("padding_value")
     value = block.head.attrs.get("padding_value")
     if value is None or block.head.attrs["padding"] != "same":
         return None

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from pipeline.chips.akida_v2.rules import RELU, TABLE
 from pipeline.chips.blocks import View, size
+from simulator.akida_v2.limits import INPUT_CHANNELS
+from simulator.limit import numbers
 
 
 def notes(view: View) -> Iterator[str]:
     """Say what converts but is worth knowing."""
+    yield from _border(view)
     inner = [block for block in view.blocks if view.graph.consumers(block.head)]
     linear = [
         block.name
@@ -30,4 +33,20 @@ def notes(view: View) -> Iterator[str]:
             yield (
                 f"{node.name}: its kernel {size(old.attrs['kernel_size'])} becomes"
                 f" {size(node.attrs['kernel_size'])} with zeros when it is quantized"
+            )
+
+
+def _border(view: View) -> Iterator[str]:
+    """Say where float inputs below 0 would need a layer that reads images only."""
+    image = view.graph.input
+    channels = view.graph.shapes[image.name][-1]
+    if image.attrs["dtype"] != "float32" or channels in INPUT_CHANNELS:
+        return
+    for block in view.blocks:
+        padded = block.head.op == "Conv2D" and block.head.attrs["padding"] == "same"
+        if padded and view.source(block.head) is image:
+            yield (
+                f"{block.name}: inputs below 0 would be padded with their zero point, which only"
+                f" InputConv2D does, on {numbers(INPUT_CHANNELS)} channels; found {channels}:"
+                " with such samples it is beyond the chip's limits"
             )

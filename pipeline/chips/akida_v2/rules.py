@@ -13,8 +13,10 @@ from pipeline.graph.graph import Graph
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.support import TABLES, unsupported
+from pipeline.quantization.assignment import ZERO_POINT_OPS, first_layer
 from simulator.akida_v2.tails import TAILS
 from simulator.facts import LayerFacts
+from simulator.limit import numbers
 from simulator.program import INPUT_TYPES
 
 PATTERNS = "cnn2snn 2.19 (Apache-2.0), layer patterns for Akida 2.0"
@@ -29,6 +31,7 @@ ELSEWHERE = (
 )
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
 POOL, RELU, TABLE, MEAN = TAIL
+_ZERO_POINT_TEXT = numbers(ZERO_POINT_OPS)
 ORDER = {POOL: 0, RELU: 1, TABLE: 1, MEAN: 2}
 """What follows the sums of a layer, each turn once."""
 
@@ -144,6 +147,22 @@ def input_type(view: View) -> Iterator[Finding]:
         )
 
 
+def float_input(view: View) -> Iterator[Finding]:
+    """Float inputs go into one {_ZERO_POINT_TEXT}, whose bias takes their zero point."""
+    image = view.graph.input
+    if view.quantized or image.attrs["dtype"] != "float32":
+        return
+    first = first_layer(view.graph)
+    if first is None or first.op not in ZERO_POINT_OPS:
+        where = f"{first.name} ({first.op})" if first else "several layers"
+        yield Finding(
+            layers=(image.name,),
+            found=f"float inputs into {where}",
+            allowed=_ZERO_POINT_TEXT,
+            fix="make the model's input uint8 (a Rescaling layer may follow)",
+        )
+
+
 def shifting_flatten(view: View) -> Iterator[Finding]:
     """A Flatten of channels with different scales feeds a Dense."""
     for node in view.nodes(*SHAPERS):
@@ -175,13 +194,13 @@ def requantized_tail(view: View) -> Iterator[Finding]:
 
 
 def reshape(view: View) -> Iterator[Finding]:
-    """A Reshape or Flatten feeds a Dense layer, or moves no pixel."""
+    """A Reshape or Flatten feeds a Dense layer, or moves no pixel; at the end it keeps channels."""
     for node in view.nodes("Reshape", "Flatten"):
         before, after = view.input_shape(node), view.graph.shapes[node.name]
         moved = [n for n in before if n != 1] != [n for n in after if n != 1]
         readers = list(view.readers(node))
         others = [reader.name for reader in readers if reader.op != "Dense"]
-        if moved and (others or not readers):
+        if moved and (others or (not readers and before[-1] != after[-1])):
             yield Finding(
                 layers=(node.name,),
                 found=f"{size(before)} to {size(after)}, before"
@@ -234,16 +253,17 @@ _RULES = (
         Rule(find, QUANTIZER)
         for find in (
             input_type,
+            float_input,
             table_activation,
             unknown_layer,
             join,
+            reshape,
+            first_depthwise,
             shifting_flatten,
             requantized_tail,
         )
     ),
     *(Rule(find, CONVERTER) for find in SHARED),
-    Rule(reshape, QUANTIZER, emulated=True),
-    Rule(first_depthwise, QUANTIZER, emulated=True),
     Rule(pool_padding_name, CONVERTER, emulated=True),
     Rule(edge_learning, "BrainChip documentation, Akida 2.0: no edge learning", emulated=True),
 )

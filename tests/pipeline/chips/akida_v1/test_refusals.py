@@ -229,10 +229,11 @@ def test_the_scheme_itself_needs_activations():
     layers = [conv(4), MAXPOOL, conv(3), FLATTEN, dense()]
     with pytest.raises(IncompatibleModelError) as caught:
         quantized(layers, "cnn2snn")
-    assert caught.value.reasons == [
-        "conv2d_1: no activation before conv2d_3; Akida 1.0 needs a ReLU between",
-        "conv2d_3: no activation before dense_5; Akida 1.0 needs a ReLU between",
-    ]
+    assert [refusal.layers for refusal in caught.value.refusals] == [("conv2d_1",), ("conv2d_3",)]
+    assert (
+        "conv2d_1: no activation before conv2d_3; conv2d_3: no activation before dense_5; allowed:"
+        " a ReLU between them on Akida 1.0"
+    ) in str(caught.value)
 
 
 def test_the_other_scheme_bounds_an_unbounded_relu():
