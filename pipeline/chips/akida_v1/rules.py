@@ -114,7 +114,7 @@ def one_activation(view: View) -> Iterator[Finding]:
         if owner is None or node not in owner.tail:
             yield Finding(
                 layers=(node.name,),
-                found="on the model's input" if owner is None else "on a shared output",
+                found=view.outside(node),
                 allowed="after a neural layer",
                 fix="remove it, or put a convolution before it",
             )
@@ -284,10 +284,12 @@ REPAIRS = (
     "replace_average_pooling",
     "dense_on_map",
     "expand_dilation",
+    "fold_zero_padding",
     "fuse_separable",
     "expand_groups",
     "enlarge_even_kernels",
     "match_pool_padding",
+    "fold_constant_channels",
     "fold_batchnorm_forward",
     "gap_before_activation",
 )
