@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
 from simulator.program import Program
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.output:
         print(f"{options.output}: {outputs.dtype} {outputs.shape}")
     else:
-        print("\n".join(str(c) for c in outputs.reshape(len(outputs), -1).argmax(axis=1)))
+        print("\n".join(map(str, classify(outputs))))
     return 0
 
 

@@ -66,7 +66,7 @@ def main() -> None:
         picture = draw_scatter(*np.transpose(names))
     else:
         picture = draw_confusion(result.labels, result.predictions, data.classes)
-        names = [[data.classes[label] for label in labels] for labels in result.pairs()]
+        names = [[data.class_name(label) for label in labels] for labels in result.pairs()]
     write_csv(PREDICTIONS, ("actual", "predicted"), names)
     write_csv(LAYERS, result.layers[0], [layer.values() for layer in result.layers])
     write_bytes(CONFUSION, picture)

@@ -137,7 +137,10 @@ def command(
 
 def _samples(graph, calibration, labels):
     """Return images and classes as the user gave them, or noise and None."""
+    import numpy as np
+
     from pipeline.data.array_file import load_array
+    from pipeline.data.labels import check_labels
     from pipeline.errors import DataError
     from pipeline.preparation.verification import random_images
 
@@ -149,15 +152,12 @@ def _samples(graph, calibration, labels):
             f"{calibration}: holds an array of {images.shape}; the model takes"
             f" (n, {', '.join(map(str, shape))}) with n above 0"
         )
-    classes = None if labels is None else load_array(labels)
-    if classes is not None and (
-        classes.shape != images.shape[:1] or classes.dtype.kind not in "ui"
-    ):
-        raise DataError(
-            f"{labels}: holds {classes.dtype} {classes.shape}; allowed: one whole number for each"
-            f" of the {len(images)} images"
-        )
-    return images, classes
+    if labels is None:
+        return images, None
+    outputs = int(np.prod(graph.shapes[graph.output]))
+    return images, check_labels(
+        load_array(labels), name=labels, images=len(images), outputs=outputs
+    )
 
 
 def _print(migration, count, output, page) -> None:

@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
-    Without -o the index of the largest output of each image is printed. For programs with
+    Without -o the class of each image is printed: the index of its largest output, or, where the
+    program has one output, 1 if that is above 0 (probability 0.5). For programs with
     buffered layers the images are successive frames of one stream.
     """
     import numpy as np
@@ -37,6 +38,7 @@ def command(
     from pipeline.data.array_file import load_array, save_array
     from simulator import Program, simulate
     from simulator.archive import write_archive
+    from simulator.classes import classify
 
     loaded, batch = Program.load(program), load_array(images)
     outputs: dict[str, list] = {}
@@ -81,4 +83,4 @@ def command(
         save_array(output, result)
         click.echo(f"{output}: {result.dtype} {result.shape}")
     else:
-        click.echo("\n".join(map(str, result.reshape(len(result), -1).argmax(axis=1))))
+        click.echo("\n".join(map(str, classify(result))))

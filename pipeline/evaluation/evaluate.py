@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.accuracy import mean_absolute_error
 from pipeline.data import Dataset, choose
+from pipeline.data.labels import check_labels
 from pipeline.errors import ConfigError
 from pipeline.evaluation.energy import energy_proxy
 from pipeline.evaluation.shards import Work, run_shards
@@ -69,6 +70,8 @@ def evaluate(
     ------
     ConfigError
         When there are fewer test images than asked for, or workers cannot share them.
+    DataError
+        When the labels are not classes of the program.
     """
     count = options.samples or len(data.x_test)
     if count > len(data.x_test):
@@ -76,6 +79,9 @@ def evaluate(
             f"evaluate.samples: found {count}; {data.name} has {len(data.x_test)} test images"
         )
     images, labels = choose(data.x_test, slice(count)), data.y_test[:count]
+    if not data.is_regression:
+        outputs = int(np.prod(program.output_shape))
+        check_labels(labels, name=f"{data.name}: y_test", images=count, outputs=outputs)
     work = Work(
         program=program,
         graph=graph,

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.graph.logits import before_softmax
+from pipeline.graph.logits import before_probabilities
 from pipeline.transforms.activation_match import match_activation, matchable
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
@@ -116,7 +116,7 @@ def _distill(graph, original, options, samples, progress):
     """Train towards the outputs of the original model."""
     from pipeline.training.train import tune
 
-    targets = forward(before_softmax(original), samples)
+    targets = forward(before_probabilities(original), samples)
     tuned, history = tune(graph, samples, targets, options, seed=options.seed, progress=progress)
     return tuned, history["loss"]
 
