@@ -1,0 +1,74 @@
+"""What a step has to say beside its result: notes, and warnings that ask for action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LEFT_TO_HOST = "left_to_host"
+PREPARED = "prepared"
+DEAD_CHANNELS = "dead_channels"
+CALIBRATION = "calibration"
+REGISTERS = "registers"
+SAMPLES = "samples"
+SATURATION = "saturation"
+KINDS = {
+    LEFT_TO_HOST: "a final activation that the host computes",
+    PREPARED: "layers that were folded, removed or reordered, with the same outputs",
+    DEAD_CHANNELS: "channels that calibration never saw above 0",
+    CALIBRATION: "how ranges of activations were measured",
+    REGISTERS: "registers that were changed to fit their widths",
+    SAMPLES: "images of another scale than the model expects",
+    SATURATION: "numbers that saturate",
+}
+NOTE, WARNING = "note", "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """One thing that a user may want to know, or should act on.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    text : str
+        One line.
+    layers : tuple of str
+        Layers that it is about.
+    level : {"note", "warning"}
+        A warning asks for action.
+    details : tuple of str
+        One line for each layer, where `text` sums up many.
+    """
+
+    kind: str
+    text: str
+    layers: tuple[str, ...] = ()
+    level: str = NOTE
+    details: tuple[str, ...] = ()
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether a user should act on it."""
+        return self.level == WARNING
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        values = {"kind": self.kind, "level": self.level, "text": self.text}
+        return values | {"layers": list(self.layers), "details": list(self.details)}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any] | str) -> Note:
+        """Return the note that `as_dict` gave; a bare text, as older files hold it, is a note."""
+        if isinstance(entry, str):
+            return cls(kind=PREPARED, text=entry)
+        layers, details = tuple(entry["layers"]), tuple(entry["details"])
+        texts = {key: entry[key] for key in ("kind", "level", "text")}
+        return cls(**texts, layers=layers, details=details)
+
+
+def texts(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Return the lines of notes, as a program file keeps them."""
+    return tuple(note.text for note in notes)
