@@ -43,7 +43,7 @@ class Add(OutputStage):
         """Align, add, saturate, finish."""
         value_bits = self.buffer_bits - 1
         total = sum(
-            saturate(shift_left(x.astype(np.int64), 0 if shift is None else shift), value_bits)
+            saturate(_aligned(x, shift), value_bits, "input", tally)
             for x, shift in ((a, self.a_shift), (b, self.b_shift))
         )
         return self.finish(saturate(total, value_bits, "accumulator", tally), tally)
@@ -63,3 +63,7 @@ class Add(OutputStage):
         """Only an output shift follows an addition on the chip."""
         if self.activation != "none" or self.pool_size is not None or self.global_pool:
             yield "an activation or pooling directly after Add; put a convolution between them"
+
+
+def _aligned(x: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
+    return shift_left(x.astype(np.int64), 0 if shift is None else shift)

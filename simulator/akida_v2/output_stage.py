@@ -7,6 +7,7 @@ Source: QuantizeML 1.2.5 layers (Apache-2.0).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -89,13 +90,26 @@ class OutputStage(Layer):
     @property
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
+        return (1, 1, self.pooled_shape[2]) if self.global_pool else self.pooled_shape
+
+    @property
+    def pooled_shape(self) -> Shape:
+        """Height, width and channels after max pooling, where the activation is."""
         height, width, channels = self.accumulator_shape
         if self.pool_size is not None:
             height, width = (
                 output_length(n, k, s, self.pool_padding)
                 for n, k, s in zip((height, width), self.pool_size, self.pool_stride, strict=True)
             )
-        return (1, 1, channels) if self.global_pool else (height, width, channels)
+        return height, width, channels
+
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        if stage == "accumulator":
+            return math.prod(self.accumulator_shape)
+        if stage in ("activation product", "activation", "pooled"):
+            return math.prod(self.pooled_shape)
+        return super().values_at(stage)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
         """Return the output bits; without a ReLU an unsigned container holds a sign too."""
@@ -125,7 +139,8 @@ class OutputStage(Layer):
             potentials = self._look_up(potentials, tally)
         if self.global_pool:
             if self.global_pool_shift is not None:
-                potentials = saturate(shift_left(potentials, self.global_pool_shift), 32)
+                aligned = shift_left(potentials, self.global_pool_shift)
+                potentials = saturate(aligned, 32, "pooled", tally)
             return self.finish_totals(global_sum(potentials), tally)
         return self._scale_down(potentials, tally)
 

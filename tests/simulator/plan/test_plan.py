@@ -131,7 +131,7 @@ def test_most_layers_of_a_plain_network_are_fast():
 def test_winograd_gives_the_same_integers(padding, pool):
     """Weights and images at their extremes, so that transformed ones are as large as can be."""
     rng = np.random.default_rng(0)
-    data = builders.input_data(input_shape=(8, 10, 32), bits=8)
+    data = builders.input_data(input_shape=(8, 10, 32), bits=8, signed=False)
     stage = {} if pool is None else {"pool": pool, "pool_stride": (2, 2), "pool_padding": "same"}
     layer = builders.neural_layer(
         "Conv2D", rng, name="conv", inputs=("data",), input_shape=(8, 10, 32), filters=32,
