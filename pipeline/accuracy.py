@@ -8,6 +8,7 @@ from pipeline.errors import ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.logits import class_threshold
+from pipeline.messages.settings import setting
 from simulator.classes import classify
 
 
@@ -58,7 +59,7 @@ def check_accuracy_drop(before: float, after: float, allowed: float | None) -> N
     """
     if allowed is not None and before - after > allowed:
         raise ModelError(
-            f"transforms: accuracy fell from {before:.4f} to {after:.4f}; "
-            f"transforms.max_accuracy_drop allows {allowed}; use transforms.gap.strategy=exact, "
-            "or raise the limit"
+            f"transforms: accuracy fell from {before:.4f} to {after:.4f};"
+            f" {setting('transforms.max_accuracy_drop')} allows {allowed}; use"
+            f" {setting('transforms.gap.strategy', 'exact')}, or raise the limit"
         )

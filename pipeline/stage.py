@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pipeline.errors import CrossgradeError
+from pipeline.messages.lines import wrapped
+from pipeline.messages.notes import Note
 from pipeline.progress import epoch_line
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
 
+WIDTH = 84
+"""Columns of a note, which leaves some for the name of the stage."""
 REFUSED, INTERRUPTED = 1, 130
 
 
@@ -37,6 +41,13 @@ def run(name: str, function: Callable[[], None]) -> None:
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"{name}: interrupted; {str(stop) or 'nothing was written'}\n")
         sys.exit(INTERRUPTED)
+
+
+def log_notes(notes: Iterable[Note]) -> None:
+    """Log notes, and warnings as warnings."""
+    for note in notes:
+        level = logging.WARNING if note.is_warning else logging.INFO
+        logging.log(level, "%s", wrapped(note.text, "warning: " if note.is_warning else "", WIDTH))
 
 
 def log_epoch(epoch: int, epochs: int, metrics) -> None:

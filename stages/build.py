@@ -21,7 +21,7 @@ from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
 from pipeline.models.pretrained import take_weights
 from pipeline.models.source import source_graph
-from pipeline.stage import log_epoch, run
+from pipeline.stage import log_epoch, log_notes, run
 from pipeline.training.curve import draw_curve, write_curve
 from pipeline.training.train import train
 
@@ -30,8 +30,7 @@ def main() -> None:
     """Build, train, measure."""
     config = load()
     graph, notes = source_graph(config.model, seed=config.seed)
-    for note in notes:
-        logging.info(note)
+    log_notes(notes)
     if config.training.weights is not None:
         graph, fresh = take_weights(graph, config.training.weights)
         for line in fresh:

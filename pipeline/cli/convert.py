@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, warn
+from pipeline.cli.parameters import PATH, load_any, tell, verbose_option, warn
 
 
 @click.command()
@@ -22,7 +22,10 @@ from pipeline.cli.parameters import PATH, load_any, warn
     is_flag=True,
     help="Bring registers inside their widths even where outputs change.",
 )
-def command(model: str, output: str, target: str | None, strict: bool, fit_registers: bool) -> None:
+@verbose_option
+def command(
+    model: str, output: str, target: str | None, strict: bool, fit_registers: bool, verbose: bool
+) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
@@ -30,6 +33,7 @@ def command(model: str, output: str, target: str | None, strict: bool, fit_regis
     """
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
+    from pipeline.messages.notes import REGISTERS, Note
     from pipeline.quantization.integers import integers
     from pipeline.targets import convert, newest_for
 
@@ -41,7 +45,11 @@ def command(model: str, output: str, target: str | None, strict: bool, fit_regis
     quantized = integers(loaded)
     chip = target or newest_for(quantized.scheme)
     program = convert(quantized, chip, strict=strict, fit_registers=fit_registers)
-    warn(program.notes)
+    if quantized is not loaded:
+        # A file of 'crossgrade quantize' has printed its notes when it was made.
+        tell(quantized.notes, verbose=verbose)
+    changes = program.notes[len(quantized.notes) :]
+    tell(Note(kind=REGISTERS, text=text) for text in changes)
     warn(program.limits())
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

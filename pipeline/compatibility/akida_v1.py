@@ -12,6 +12,7 @@ from pipeline.compatibility.limits_v1 import LIMITS
 from pipeline.compatibility.rule import Chip, Finding, Rule
 from pipeline.compatibility.shared_rules import CONVERTER, SHARED
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import texts
 from pipeline.preparation.activations import split_activations
 from pipeline.preparation.batchnorm import fold_batchnorm
 from pipeline.preparation.dropout import remove_dropout
@@ -196,7 +197,7 @@ def reshape(view: View) -> Iterator[Finding]:
 def normalise(graph: Graph) -> tuple[Graph, list[str]]:
     """Return the graph as the converter reorders it, with notes on what is left out."""
     cut, notes = cut_head(graph)
-    return reduce(lambda before, change: change(before), PASSES, cut), notes
+    return reduce(lambda before, change: change(before), PASSES, cut), list(texts(notes))
 
 
 def notes(view: View) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pipeline.compatibility.patterns_v2 import MEAN, POOL, RELU, TABLE, TAILS
 from pipeline.compatibility.rule import Chip, Finding, Rule
 from pipeline.compatibility.shared_rules import CONVERTER, SHARED
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import texts
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.support import TABLES, unsupported
@@ -223,7 +224,7 @@ def quantizable(view: View) -> Iterator[Finding]:
 def normalise(graph: Graph) -> tuple[Graph, list[str]]:
     """Return the graph as quantization prepares it, with notes on what is left out."""
     cut, notes = cut_head(graph)
-    return reduce(lambda before, change: change(before), PASSES, cut), notes
+    return reduce(lambda before, change: change(before), PASSES, cut), list(texts(notes))
 
 
 def notes(view: View) -> Iterator[str]:

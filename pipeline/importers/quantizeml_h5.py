@@ -17,6 +17,7 @@ from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
 from pipeline.importers.layer_table import RULES, activation, input_attrs, node_attrs, scalar
+from pipeline.messages.notes import LEFT_TO_HOST, Note
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
@@ -94,7 +95,7 @@ class _Reader:
         self.nodes: list[Node] = []
         self.quantization: dict[str, NodeQuantization] = {}
         self.input: InputQuantizer | None = None
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.reasons: list[str] = []
         # Layers that are no nodes pass on the name of their producer.
         self.feeds: dict[str, str] = {}
@@ -147,10 +148,11 @@ class _Reader:
             )
         self.head = layer
         what = layer.config.get("activation", "softmax")
-        self.notes.append(
+        text = (
             f"{layer.name}: the last {what} is not part of the quantized model; apply it to the"
             " outputs on the host"
         )
+        self.notes.append(Note(kind=LEFT_TO_HOST, layers=(layer.name,), text=text))
 
     def _quantized(self, layer, op):
         config = layer.config

@@ -11,7 +11,7 @@ PREPARED = "prepared"
 DEAD_CHANNELS = "dead_channels"
 CALIBRATION = "calibration"
 REGISTERS = "registers"
-SAMPLES = "samples"
+INPUT = "input"
 SATURATION = "saturation"
 KINDS = {
     LEFT_TO_HOST: "a final activation that the host computes",
@@ -19,7 +19,7 @@ KINDS = {
     DEAD_CHANNELS: "channels that calibration never saw above 0",
     CALIBRATION: "how ranges of activations were measured",
     REGISTERS: "registers that were changed to fit their widths",
-    SAMPLES: "images of another scale than the model expects",
+    INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
 }
 NOTE, WARNING = "note", "warning"

@@ -23,7 +23,9 @@ def configuration_name(name: str, value: Any = NO_VALUE) -> str:
 
 def yaml_value(value: Any) -> str:
     """Return a plain value as YAML writes it."""
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _namer: ContextVar[Namer] = ContextVar("namer", default=configuration_name)

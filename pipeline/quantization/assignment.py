@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.operations import NEURAL_OPS
+from pipeline.messages.settings import setting
 
 ALIGNED_INPUTS = (*NEURAL_OPS, "Add", "Concatenate", "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
@@ -189,7 +190,8 @@ def _quantize_last(graph, options, outputs):
     if last.op in PASS_THROUGH or last.op == "Input":
         return [
             f"{last.name}: {last.op} cannot quantize its output; it must be a layer that computes"
-            f" (set quantization.last_output_bits to null, or end the model before {last.name})"
+            f" (use {setting('quantization.last_output_bits', None)}, or end the model before"
+            f" {last.name})"
         ]
     outputs[last.name] = QuantizerSpec(
         bits=bits,

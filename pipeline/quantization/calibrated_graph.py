@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,7 +102,7 @@ class CalibratedGraph:
     flatten_saturates : bool
         True: channels are aligned *before* flattening, inside the small output container, and
         saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
-    notes : tuple of str
+    notes : tuple of Note
         What a user should know (ignored layers, differences from hardware).
     head : (str, str, mapping) or None
         Name, operation and attributes of a last softmax or activation that is not in `graph`.
@@ -111,5 +112,5 @@ class CalibratedGraph:
     nodes: Mapping[str, NodeQuantization]
     input: InputQuantizer | None = None
     flatten_saturates: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     head: tuple[str, str, Mapping] | None = None

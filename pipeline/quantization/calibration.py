@@ -7,13 +7,14 @@ unchanged float graph, then cross-layer equalization, then the zero point of flo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from pipeline.errors import DataError, ModelError
 from pipeline.graph.forward import TEMPORAL, forward
 from pipeline.graph.graph import Graph
+from pipeline.messages.settings import setting
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
@@ -21,6 +22,7 @@ from pipeline.quantization.calibrated_graph import (
     NodeQuantization,
     OutputQuantizer,
 )
+from pipeline.quantization.dead_channels import dead_channels
 from pipeline.quantization.equalization import equalize
 from pipeline.quantization.observers import make_observer
 from pipeline.quantization.zero_point import fold_zero_point
@@ -58,7 +60,7 @@ def calibrate(
     """
     ranges, low, high = observe(graph, assignment, samples, options, progress)
     quantizers = {name: n.output for name, n in assignment.nodes.items() if n.output}
-    notes = tuple(_dead_channels(ranges))
+    notes = tuple(dead_channels(ranges))
     rates = {name: np.ones_like(value) for name, value in ranges.items()}
     if options.equalize:
         graph, ranges, rates = equalize(graph, quantizers, ranges)
@@ -154,10 +156,13 @@ def _streams(graph, samples, batch_size):
     if not temporal:
         return 1
     if len(samples) % batch_size:
+        fitting = len(samples) - len(samples) % batch_size or batch_size
         raise DataError(
-            f"calibration samples of {graph.name}: found {len(samples)} frames; with the temporal"
-            f" layer {temporal[0]} it must be a multiple of quantization.calibration.batch_size"
-            f" = {batch_size} (a batch is one frame of that many videos)"
+            f"calibration samples of {graph.name}: found {len(samples)} frames in batches of"
+            f" {batch_size}; the temporal layer {temporal[0]} takes one frame of {batch_size}"
+            f" videos in a batch, so their number must be a multiple of it; set"
+            f" {setting('quantization.calibration.batch_size', 1)} for the frames of one video, or"
+            f" {setting('quantization.calibration.samples', fitting)}"
         )
     return batch_size
 
@@ -174,12 +179,3 @@ def _with_range(spec, range_max, rate):
         scale_bits=spec.scale_bits,
         buffer_bits=spec.buffer_bits,
     )
-
-
-def _dead_channels(ranges: Mapping[str, np.ndarray]):
-    for name, value in ranges.items():
-        dead = int((value == 0).sum())
-        if dead and value.ndim == 0:
-            yield f"{name}: its output is 0 for every calibration sample"
-        elif dead:
-            yield f"{name}: {dead} of {value.size} channels are 0 for every calibration sample"

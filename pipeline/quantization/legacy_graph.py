@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import Note
 
 RANGES = ("max", "max_per_axis", "std", "std_per_axis")
 LARGEST_FACTOR = np.float32(1000)
@@ -66,12 +67,12 @@ class LegacyGraph:
         Batch norms folded; Conv2D, SeparableConv2D, Dense, pooling, QuantizedReLU.
     quantizers : mapping of (node name, weight name) to WeightQuantizer
         One for each kernel; ``depthwise_kernel`` and ``pointwise_kernel`` of separable ones.
-    notes : tuple of str
+    notes : tuple of Note
     """
 
     graph: Graph
     quantizers: Mapping[tuple[str, str], WeightQuantizer]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def fake_quantized(self) -> Graph:
         """Return the float graph with quantized weights: what the training framework computes."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.messages.notes import Note
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Format:
@@ -72,7 +74,7 @@ class QuantizedGraph:
     nodes : tuple of QuantizedNode
         Topological order; the first is the ``Input``.
     output : str
-    notes : tuple of str
+    notes : tuple of Note
         What a user should know.
     """
 
@@ -80,4 +82,4 @@ class QuantizedGraph:
     scheme: str
     nodes: tuple[QuantizedNode, ...]
     output: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()

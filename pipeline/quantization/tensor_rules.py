@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.graph.node import Node
+from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_aligned, quantize_fixed
 from pipeline.quantization.lookup import INDEX_BITS, lookup_table
@@ -92,7 +93,7 @@ def reshape_rule(walk: Walk, node: Node, settings) -> None:
     elif len(after) > 1 and after[-1] != np.prod(after):
         raise ModelError(
             f"{node.name}: reshaping {before} to {after} mixes channels of different scales; use"
-            " quantization.per_tensor_activations=true"
+            f" {setting('quantization.per_tensor_activations', True)}"
         )
     elif walk.calibrated.flatten_saturates:
         shift, aligned = align(given)

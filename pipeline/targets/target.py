@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigError, IncompatibleModelError
+from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
 
@@ -57,7 +58,8 @@ def target(name: str) -> Target:
     """
     if name not in known_targets():
         raise ConfigError(
-            f"target.name: unknown target '{name}'; known targets: {', '.join(known_targets())}"
+            f"{setting('target.name')}: unknown target '{name}'; known targets:"
+            f" {', '.join(known_targets())}"
         )
     return importlib.import_module(f"pipeline.targets.{name}").TARGET
 
@@ -93,7 +95,7 @@ def convert(
             graph.name,
             [
                 f"it was quantized by scheme '{graph.scheme}'; {name} takes"
-                f" {', '.join(chosen.schemes)} (quantization.scheme)"
+                f" {', '.join(chosen.schemes)} ({setting('quantization.scheme')})"
             ],
             f"convert to {name}",
         )

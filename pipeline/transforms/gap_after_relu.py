@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.operations import NEURAL_OPS
+from pipeline.messages.settings import setting
 from pipeline.transforms.commutation import commutation_errors
 from pipeline.transforms.gap_runs import (
     MAX_CHANNELS,
@@ -92,7 +93,8 @@ def _check_options(gap):
         found = getattr(gap, key) if gap is not None else allowed[0]
         if found not in allowed:
             raise ConfigError(
-                f"transforms.gap.{key}: found '{found}'; allowed: {', '.join(allowed)}"
+                f"{setting(f'transforms.gap.{key}')}: found '{found}'; allowed:"
+                f" {', '.join(allowed)}"
             )
 
 
@@ -107,7 +109,8 @@ def _reasons(graph, run, strategy):
     if strategy == "exact" and channels > MAX_CHANNELS:
         yield (
             f"{run.pooling}: has {channels} channels; the identity layer behind it allows up to"
-            f" {MAX_CHANNELS}; use transforms.gap.strategy=relocate or fewer channels"
+            f" {MAX_CHANNELS}; use {setting('transforms.gap.strategy', 'relocate')} or fewer"
+            " channels"
         )
     if strategy != "exact":
         yield from obstacles(graph, run)

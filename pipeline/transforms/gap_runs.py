@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
+from pipeline.messages.settings import setting
 
 MAX_CHANNELS = 2048
 """Channels of a fully connected or 1x1 layer on Akida 2.0."""
@@ -64,12 +65,12 @@ def obstacles(graph: Graph, run: Run) -> Iterator[str]:
     if graph.sole_consumer(before) is None:
         yield (
             f"{before}: is read by several layers, so that {run.activation} cannot move before"
-            f" {run.pooling}; use transforms.gap.strategy=exact"
+            f" {run.pooling}; use {setting('transforms.gap.strategy', 'exact')}"
         )
     if any(graph.shapes[name][-1] != channels for name in run.between):
         yield (
             f"{run.pooling}: a layer before {run.activation} changes the {channels} channels,"
-            " so that it cannot move; use transforms.gap.strategy=exact"
+            f" so that it cannot move; use {setting('transforms.gap.strategy', 'exact')}"
         )
 
 

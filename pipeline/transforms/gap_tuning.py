@@ -8,6 +8,7 @@ from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.logits import before_probabilities
+from pipeline.messages.settings import setting
 from pipeline.transforms.activation_match import match_activation, matchable
 from pipeline.transforms.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap_runs import Run
@@ -95,7 +96,8 @@ def _refit_all(graph, original, runs, samples):
     layers = {run.pooling: linear_layers(graph, run.pooling) for run in runs}
     reasons = [
         f"{name}: no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
-        " refitted; use transforms.gap.strategy=exact, or recalibrate=bn"
+        f" refitted; use {setting('transforms.gap.strategy', 'exact')}, or"
+        f" {setting('transforms.gap.recalibrate', 'bn')}"
         for name, found in layers.items()
         if not found
     ]
@@ -127,8 +129,8 @@ def _finetune(graph, options, images):
 
     if images.labels is None:
         raise DataError(
-            "transforms.gap.strategy: found finetune, but the images have no labels; use distill"
-            " or recalibrate=bn_ridge, which need none"
+            f"{setting('transforms.gap.strategy')}: found finetune, but the images have no labels;"
+            " use distill or relocate, which need none"
         )
     labels = np.asarray(images.labels)
     tuned, history = tune(

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
+from pipeline.messages.settings import setting
 from pipeline.transforms.differences import DIFFERENCES
 from pipeline.transforms.gap_after_relu import gap_after_relu
 from pipeline.transforms.images import Images
@@ -65,13 +66,13 @@ def apply(
     unknown = [name for name in options.names if name not in TRANSFORMS]
     if unknown:
         raise ConfigError(
-            f"transforms.names: found '{unknown[0]}'; allowed: {', '.join(TRANSFORMS)}"
+            f"{setting('transforms.names')}: found '{unknown[0]}'; allowed: {', '.join(TRANSFORMS)}"
         )
     images = images or Images(images=samples)
     if images.are_numbers and options.max_accuracy_drop is not None:
         raise ConfigError(
-            f"transforms.max_accuracy_drop: found {options.max_accuracy_drop}; the labels are"
-            " numbers to estimate, which have no accuracy; allowed: null"
+            f"{setting('transforms.max_accuracy_drop')}: found {options.max_accuracy_drop}; the"
+            " labels are numbers to estimate, which have no accuracy; allowed: null"
         )
     report: dict[str, dict] = {}
     first = before = forward(graph, samples) if options.names else None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.messages.settings import setting
+
 
 class Refused(Exception):
     """A block has no Akida 1.0 layer; the message names it, what was found and what to do."""
@@ -15,7 +17,7 @@ def wrong_bits(name: str, bits: int) -> str:
     """Return the refusal of an activation's width."""
     return (
         f"{name}: {bits}-bit activations; Akida 1.0 allows 1, 2 or 4"
-        " (quantization.activation_bits=4)"
+        f" ({setting('quantization.activation_bits', 4)})"
     )
 
 

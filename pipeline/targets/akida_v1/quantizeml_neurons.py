@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.messages.settings import setting
 from pipeline.targets.akida_v1.legacy_neurons import _pooled_pixels
 from pipeline.targets.akida_v1.neuron import Neuron, Refused, wrong_bits
 from pipeline.targets.blocks import Block
@@ -43,15 +44,15 @@ def _neuron(block: Block, gain: float, dequantizer) -> tuple[Neuron, float]:
     if np.any(head.registers.get("input_shift", 0)):
         raise Refused(
             f"{head.name}: its inputs are quantized per channel; Akida 1.0 needs"
-            " quantization.per_tensor_activations=true"
+            f" {setting('quantization.per_tensor_activations', True)}"
         )
     common = {"padding_value": float(padding[0])}
     if relu is None:
         if "output_shift" in block.last.registers:
             raise Refused(
                 f"{block.last.name}: its output is quantized but has no activation; Akida 1.0 ends"
-                " in unquantized sums: end the model with this layer, and set"
-                " quantization.last_output_bits=null"
+                " in unquantized sums: end the model with this layer, and quantize with"
+                f" {setting('quantization.last_output_bits', None)}"
             )
         # Without an output quantizer the float is (p + bias) * scales.
         step = gain / dequantizer.registers["scales"].astype(np.float64)
@@ -77,7 +78,7 @@ def _output_unit(relu) -> tuple[np.ndarray, int]:
     if relu.format.frac_bits.ndim:
         raise Refused(
             f"{relu.name}: its output is quantized per channel; Akida 1.0 needs"
-            " quantization.per_tensor_activations=true"
+            f" {setting('quantization.per_tensor_activations', True)}"
         )
     if "max_value" not in relu.registers:
         raise Refused(f"{relu.name}: an unbounded ReLU; Akida 1.0 needs a max_value (ReLU6)")
@@ -87,7 +88,7 @@ def _output_unit(relu) -> tuple[np.ndarray, int]:
     if signed:
         raise Refused(
             f"{relu.name}: signed outputs; Akida 1.0's are unsigned: end with a layer that has no"
-            " activation (quantization.last_output_bits=null)"
+            f" activation ({setting('quantization.last_output_bits', None)})"
         )
     shift = relu.registers["output_shift"].astype(np.float64)
     scales = relu.registers.get("output_scales", np.ones(1)).astype(np.float64)

@@ -58,7 +58,7 @@ def test_settings_are_those_of_the_file():
     assert (relu.bits, relu.signed, relu.range_max.shape) == (4, False, (4,))
     assert "Flatten" not in {model.graph.node(name).op for name in model.nodes}
     assert model.flatten_saturates
-    assert any("softmax" in note for note in model.notes)
+    assert any("softmax" in note.text for note in model.notes)
     assert model.graph.output == "logits"
 
 
@@ -103,6 +103,6 @@ def test_float_layers_are_refused_but_for_a_last_activation(tmp_path):
         layers["softmax"]["class_name"] = "AveragePooling2D"
 
     model = load_model(edited(tmp_path, "quantized_residual.h5", sigmoid))
-    assert any("sigmoid" in note for note in model.notes)
+    assert any("sigmoid" in note.text for note in model.notes)
     with pytest.raises(IncompatibleModelError, match="softmax: AveragePooling2D was left in float"):
         load_model(edited(tmp_path, "quantized_residual.h5", average))
