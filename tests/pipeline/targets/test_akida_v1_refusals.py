@@ -62,7 +62,8 @@ CASES = {
         BASE,
         {"last_output_bits": 8},
         "dense_4: its output is quantized but has no activation; Akida 1.0 ends in unquantized"
-        " sums: end the model with this layer, and quantize with quantization.last_output_bits=null",
+        " sums: end the model with this layer, and quantize with"
+        " quantization.last_output_bits=null",
     ),
     "nothing": ([UNIT], {}, "it has no layer with weights"),
     "per_axis": (
