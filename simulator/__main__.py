@@ -10,6 +10,7 @@ import numpy as np
 from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
+from simulator.input_range import input_warning
 from simulator.program import Program
 from simulator.whole_file import write_whole
 
@@ -23,7 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         program = Program.load(options.program)
-        outputs = simulate(program, load_images(options.images))
+        images = load_images(options.images)
+        outputs = simulate(program, images)
+        if warning := input_warning(program, images):
+            print(f"warning: {warning}", file=sys.stderr)
         if options.output:
             save_array(options.output, outputs)
     except (ProgramError, OSError) as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 
 from simulator.engine import simulate
+from simulator.input_range import input_warning
 from simulator.program import Program
 
 
@@ -17,7 +19,7 @@ class ServedProgram:
     program: Program
 
     def predict(self, model_input, params=None) -> np.ndarray:
-        """Return the program's outputs.
+        """Return the program's outputs; logs a warning where the images are of another scale.
 
         Parameters
         ----------
@@ -31,7 +33,11 @@ class ServedProgram:
         ProgramError
             When the images are not of the program's type and shape.
         """
-        return simulate(self.program, np.asarray(model_input))
+        images = np.asarray(model_input)
+        outputs = simulate(self.program, images)
+        if warning := input_warning(self.program, images):
+            logging.getLogger(__name__).warning(warning)
+        return outputs
 
 
 def _load_pyfunc(path: str) -> ServedProgram:

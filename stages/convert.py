@@ -6,8 +6,9 @@ import logging
 
 from pipeline.config import load
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
+from pipeline.messages.saturation import register_notes
 from pipeline.quantization.archive import load_quantized
-from pipeline.stage import run
+from pipeline.stage import log_notes, run
 from pipeline.targets import convert
 from simulator.summary import summary
 
@@ -19,6 +20,8 @@ def main() -> None:
     program = convert(
         load_quantized(QUANTIZED), chip.name, strict=chip.strict, fit_registers=chip.fit_registers
     )
+    notes = register_notes(program)
+    log_notes(notes)
     exceeded = list(program.limits())
     for sentence in exceeded:
         logging.warning(sentence)
@@ -28,6 +31,7 @@ def main() -> None:
         "weight_bytes": sum(layer.weight_bytes for layer in program.layers),
         "macs": sum(layer.macs for layer in program.layers),
         "exceeded_limits": len(exceeded),
+        "notes": [note.as_dict() for note in notes],
     }
     program.save(PROGRAM)
     write_text(SUMMARY, table)

@@ -23,7 +23,7 @@ from pipeline.files import (
     write_json,
 )
 from pipeline.graph.archive import load_graph
-from pipeline.stage import run
+from pipeline.stage import log_notes, run
 from simulator import Program
 
 ACCURACY = (
@@ -70,7 +70,9 @@ def main() -> None:
     write_csv(PREDICTIONS, ("actual", "predicted"), names)
     write_csv(LAYERS, result.layers[0], [layer.values() for layer in result.layers])
     write_bytes(CONFUSION, picture)
-    write_json(metrics_path("evaluate"), result.metrics)
+    notes = [note.as_dict() for note in result.notes]
+    write_json(metrics_path("evaluate"), {**result.metrics, "notes": notes})
+    log_notes(result.notes)
     logging.info(MEAN_ERROR if data.is_regression else ACCURACY, result.metrics)
 
 

@@ -34,6 +34,7 @@ def command(
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.messages.notes import REGISTERS, Note
+    from pipeline.messages.saturation import register_notes
     from pipeline.quantization.integers import integers
     from pipeline.targets import convert, newest_for
 
@@ -50,6 +51,7 @@ def command(
         tell(quantized.notes, verbose=verbose)
     changes = program.notes[len(quantized.notes) :]
     tell(Note(kind=REGISTERS, text=text) for text in changes)
+    tell(register_notes(program), verbose=verbose)
     warn(program.limits())
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

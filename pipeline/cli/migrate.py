@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, target_option
+from pipeline.cli.parameters import PATH, target_option, tell
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
@@ -141,17 +141,15 @@ def _samples(graph, calibration, labels):
 
     from pipeline.data.array_file import load_array
     from pipeline.data.labels import check_labels
-    from pipeline.errors import DataError
+    from pipeline.graph.input_range import expected_range, input_notes
     from pipeline.preparation.verification import random_images
+    from pipeline.quantization.samples import check_samples
 
     if calibration is None:
         return random_images(graph, RANDOM, SEED), None
-    images, shape = load_array(calibration), graph.shapes[graph.input.name]
-    if images.shape[1:] != shape or not len(images):
-        raise DataError(
-            f"{calibration}: holds an array of {images.shape}; the model takes"
-            f" (n, {', '.join(map(str, shape))}) with n above 0"
-        )
+    images = load_array(calibration)
+    check_samples(graph, images, calibration)
+    tell(input_notes(images, expected_range(graph), calibration))
     if labels is None:
         return images, None
     outputs = int(np.prod(graph.shapes[graph.output]))

@@ -45,6 +45,15 @@ def tell(notes, *, verbose: bool = False) -> None:
             _echo("", line)
 
 
+def check_scale(images, *programs) -> None:
+    """Refuse images that programs do not take; warn where their scale is not what is expected."""
+    from simulator.engine import check_images
+    from simulator.input_range import input_warning
+
+    found = [input_warning(program, check_images(program, images)) for program in programs]
+    warn(dict.fromkeys(filter(None, found)))
+
+
 def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
 

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, warn
-
-TOUCHED = {
-    "flatten": "values saturated while flattening, which the chip would not do",
-    "input below zero": "inputs fell below zero, where the chip clips",
-}
-"""Stage of saturation to what a user should know about it."""
+from pipeline.cli.parameters import PATH, backend_option, check_scale, tell, verbose_option
 
 
 @click.command()
@@ -24,8 +17,9 @@ TOUCHED = {
 @click.option("--trace", type=PATH, help="Write every layer's integer output there (.npz).")
 @click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
 @backend_option
+@verbose_option
 def command(
-    program: str, images: str, output: str | None, trace: str | None, batch_size, backend
+    program: str, images: str, output: str | None, trace: str | None, batch_size, backend, verbose
 ) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
@@ -36,20 +30,19 @@ def command(
     import numpy as np
 
     from pipeline.data.array_file import load_array, save_array
+    from pipeline.messages.saturation import counted, saturation_notes
     from simulator import Program, simulate
     from simulator.archive import write_archive
     from simulator.classes import classify
+    from simulator.statistics import Statistics
 
     loaded, batch = Program.load(program), load_array(images)
+    check_scale(batch, loaded)
     outputs: dict[str, list] = {}
-    touched: Counter = Counter()
+    statistics = Statistics(loaded)
 
     def probe(layer, values) -> None:
         outputs.setdefault(layer.name, []).append(values)
-
-    def tally(layer, stage: str, count: int) -> None:
-        if stage in TOUCHED:
-            touched[layer.name, stage] += count
 
     done, start = 0, time.monotonic()
 
@@ -70,11 +63,12 @@ def command(
             batch,
             batch_size=batch_size,
             probe=probe if trace else None,
-            tally=tally,
+            tally=statistics.tally,
             progress=progress,
             backend=backend,
         )
-    warn(f"{name}: {count} {TOUCHED[stage]}" for (name, stage), count in touched.items())
+    found = counted(statistics, len(batch))
+    tell(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
     if trace:
         arrays = {name: np.concatenate(parts) for name, parts in outputs.items()}
         write_archive(trace, {"kind": "trace", "layers": list(arrays)}, arrays)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.data.labels import check_labels
 from pipeline.errors import DataError
+from pipeline.messages.saturation import counted, largest_share
 from simulator import Program, simulate
 from simulator.classes import classify
 from simulator.layer import Layer
@@ -136,6 +137,7 @@ def _run(program, images, labels, totals, rows) -> np.ndarray:
         row["output_sparsity"] = figures.output_sparsity
         row["effective_macs"] = figures.effective_macs
         row["saturated"] = sum(figures.saturated.values())
+    totals["saturated_share"] = largest_share(counted(statistics))
     effective = sum(row["effective_macs"] for row in rows)
     totals["effective_macs"] = effective
     totals["sparsity"] = 1 - effective / totals["macs"] if totals["macs"] else 0.0

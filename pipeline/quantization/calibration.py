@@ -144,13 +144,13 @@ def observe(
             if progress is not None:
                 progress(done, total)
 
-    streams = _streams(graph, samples, size)
+    interleaved = streams(graph, samples, size)
     for _ in range(epochs):
-        forward(graph, samples, batch_size=size, probe=probe, streams=streams)
+        forward(graph, samples, batch_size=size, probe=probe, streams=interleaved)
     return ranges, low, high
 
 
-def _streams(graph, samples, batch_size):
+def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:
     """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
     temporal = [node.name for node in graph.nodes if node.op in TEMPORAL]
     if not temporal:

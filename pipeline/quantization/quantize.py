@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.graph.graph import Graph
+from pipeline.graph.input_range import expected_range, input_notes
 from pipeline.messages.notes import CALIBRATION, WARNING, Note
 from pipeline.messages.settings import setting
 from pipeline.quantization.calibration import Progress
@@ -54,7 +55,9 @@ def quantize(
     if samples is None:
         rng = np.random.default_rng(options.calibration.seed)
         samples = random_samples(graph, options.calibration.samples, rng)
+    given = () if random else input_notes(samples, expected_range(graph), "calibration samples")
     quantized = SCHEMES[options.scheme](graph, samples, options, progress)
+    quantized = replace(quantized, notes=(*given, *quantized.notes))
     if options.scheme == "quantizeml" and random and not options.per_tensor_activations:
         quantized = replace(quantized, notes=(_random_per_axis(), *quantized.notes))
     return quantized

@@ -1,0 +1,118 @@
+"""Say which numbers saturate, in which layer, what share of them, and whether it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.messages.notes import SATURATION, WARNING, Note
+from simulator.program import Program
+from simulator.statistics import KINDS, Saturation, Statistics
+
+HARMLESS = 0.005
+"""Share of a layer's values whose saturation changes no class worth counting; measured by
+`benchmarks.saturation`, see docs/saturation.md."""
+HARM = "classes change"
+WORST = 3
+"""Layers that a line names; `Note.details` has all."""
+ADVICE = {
+    "input": "give images of the scale that the model was calibrated on",
+    "input below zero": "give images of the scale that the model was calibrated on",
+    "flatten": "quantize without the reference's Flatten",
+    "output": "calibrate on more, or on more varied, images",
+}
+LARGE_NUMBERS = "train with smaller weights or biases, or with batch normalization before the layer"
+
+
+def counted(statistics: Statistics, images: int | None = None) -> tuple[Saturation, ...]:
+    """Return what saturated in a run, less what the layers' activations clip on purpose.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    images : int, optional
+        As in `Statistics.saturations`.
+    """
+    layers = statistics.program.by_name
+    return tuple(s for s in statistics.saturations(images) if s.kind not in layers[s.layer].clips)
+
+
+def largest_share(saturations: Sequence[Saturation]) -> float:
+    """Return the largest share of a layer's values that saturated, from 0 to 1."""
+    return max((found.share for found in saturations), default=0.0)
+
+
+def verdict(share: float) -> str:
+    """Return in words whether a largest share matters."""
+    if share == 0:
+        return "none"
+    judged = "harmless below" if share <= HARMLESS else f"{HARM} above"
+    return f"{percent(share)} of a layer at most; {judged} {HARMLESS:.1%}"
+
+
+def percent(share: float) -> str:
+    """Return a share with two significant digits, never rounded to 0 or to all."""
+    if share in (0, 1):
+        return f"{share:.0%}"
+    return "below 0.001%" if share < 1e-5 else f"{min(100 * share, 99.9):.2g}%"
+
+
+def saturation_notes(saturations: Sequence[Saturation], where: str) -> tuple[Note, ...]:
+    """Return a warning on layers whose saturation matters, and a note on the others.
+
+    Parameters
+    ----------
+    saturations : sequence of Saturation
+    where : str
+        On what they were counted, such as "64 images".
+    """
+    bad = [found for found in saturations if found.share > HARMLESS]
+    rest = [found for found in saturations if found.share <= HARMLESS]
+    notes = []
+    if bad:
+        advice = "; ".join(dict.fromkeys(ADVICE.get(s.kind, LARGE_NUMBERS) for s in _worst(bad)))
+        text = f"numbers saturate on {where}: {_named(bad)}; above {HARMLESS:.1%} {HARM}: {advice}"
+        notes.append(_note(bad, text, WARNING))
+    if rest:
+        text = f"numbers saturate on {where}: {_named(rest)}; harmless below {HARMLESS:.1%}"
+        notes.append(_note(rest, text))
+    return tuple(notes)
+
+
+def _note(found, text, level="note"):
+    layers = tuple(dict.fromkeys(s.layer for s in found))
+    details = tuple(
+        f"{s.layer}: {s.kind}: {s.count:,} of {s.total:,} ({percent(s.share)}): {KINDS[s.kind]}"
+        for s in found
+    )
+    return Note(kind=SATURATION, level=level, layers=layers, text=text, details=details)
+
+
+def _worst(found):
+    return sorted(found, key=lambda s: -s.share)[:WORST]
+
+
+def _named(found) -> str:
+    parts = [f"{s.layer} {percent(s.share)} ({KINDS[s.kind]})" for s in _worst(found)]
+    more = len(found) - len(parts)
+    return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+
+
+def register_notes(program: Program) -> tuple[Note, ...]:
+    """Return a warning on layers whose constants saturate whatever the images are.
+
+    Parameters
+    ----------
+    program : Program
+    """
+    found = [
+        Saturation(layer=layer.name, kind=kind, count=count, total=layer.output_shape[-1])
+        for layer in program.layers
+        for kind, count in layer.saturated_constants().items()
+    ]
+    if not found:
+        return ()
+    text = (
+        f"biases saturate by themselves, whatever the image, in these shares of a layer's filters:"
+        f" {_named(found)}; {LARGE_NUMBERS}"
+    )
+    return (_note(found, text, WARNING),)
