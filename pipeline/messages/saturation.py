@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.messages.notes import SATURATION, WARNING, Note
+from pipeline.messages.settings import setting
 from simulator.program import Program
 from simulator.statistics import KINDS, Saturation, Statistics
 
@@ -14,13 +15,8 @@ HARMLESS = 0.005
 HARM = "classes change"
 WORST = 3
 """Layers that a line names; `Note.details` has all."""
-ADVICE = {
-    "input": "give images of the scale that the model was calibrated on",
-    "input below zero": "give images of the scale that the model was calibrated on",
-    "flatten": "quantize without the reference's Flatten",
-    "output": "calibrate on more, or on more varied, images",
-}
 LARGE_NUMBERS = "train with smaller weights or biases, or with batch normalization before the layer"
+SCALE = "give images of the scale that the model was calibrated on"
 
 
 def counted(statistics: Statistics, images: int | None = None) -> tuple[Saturation, ...]:
@@ -53,7 +49,9 @@ def percent(share: float) -> str:
     """Return a share with two significant digits, never rounded to 0 or to all."""
     if share in (0, 1):
         return f"{share:.0%}"
-    return "below 0.001%" if share < 1e-5 else f"{min(100 * share, 99.9):.2g}%"
+    if share < 1e-5:
+        return "below 0.001%"
+    return f"{100 * share:.2g}%" if share < 0.1 else f"{min(100 * share, 99.9):.3g}%"
 
 
 def saturation_notes(saturations: Sequence[Saturation], where: str) -> tuple[Note, ...]:
@@ -69,7 +67,7 @@ def saturation_notes(saturations: Sequence[Saturation], where: str) -> tuple[Not
     rest = [found for found in saturations if found.share <= HARMLESS]
     notes = []
     if bad:
-        advice = "; ".join(dict.fromkeys(ADVICE.get(s.kind, LARGE_NUMBERS) for s in _worst(bad)))
+        advice = "; ".join(dict.fromkeys(_advice(s.kind) for s in _worst(bad)))
         text = f"numbers saturate on {where}: {_named(bad)}; above {HARMLESS:.1%} {HARM}: {advice}"
         notes.append(_note(bad, text, WARNING))
     if rest:
@@ -85,6 +83,14 @@ def _note(found, text, level="note"):
         for s in found
     )
     return Note(kind=SATURATION, level=level, layers=layers, text=text, details=details)
+
+
+def _advice(kind: str) -> str:
+    if kind == "flatten":
+        return f"quantize with {setting('quantization.flatten', 'align')}"
+    if kind == "output":
+        return "calibrate on more, or on more varied, images"
+    return SCALE if kind.startswith("input") else LARGE_NUMBERS
 
 
 def _worst(found):

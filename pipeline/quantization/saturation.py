@@ -99,31 +99,60 @@ def notes(graph: Graph, held: Held, samples: np.ndarray, streams: int, size: int
 
 
 def _saturations(graph, held, samples, streams, size) -> Iterator[Saturation]:
-    counts: Counter = Counter()
-    totals: Counter = Counter()
-
-    def probe(name, values):
-        if name not in held.sums:
-            return
-        sums, layer = np.abs(values.astype(np.float64)) / held.sums[name].unit, _layer(graph, name)
-        for kind, beyond in _beyond(graph.node(name).op, held.sums[name], sums):
-            counts[layer, kind] += int(np.count_nonzero(beyond))
-            totals[layer, kind] += values.size
-
-    forward(graph, samples, batch_size=size, probe=probe, streams=streams)
-    for (layer, kind), count in counts.items():
+    """Yield what saturates on samples, by the layer that it belongs to."""
+    meter = _Meter(graph, held)
+    forward(graph, samples, batch_size=size, probe=meter, streams=streams)
+    for (layer, kind), count in meter.counts.items():
         if count:
-            yield Saturation(layer=layer, kind=kind, count=count, total=totals[layer, kind])
+            yield Saturation(layer=layer, kind=kind, count=count, total=meter.totals[layer, kind])
 
 
-def _beyond(op, held: Sum, sums):
-    """Yield the kinds of saturation at a node, and where each happens."""
-    if op in SUMMING:
-        yield "accumulator", sums >= 2.0**held.value_bits
-    elif op == "GlobalAveragePooling2D":
-        yield "global sum", sums >= 2.0**held.value_bits
-    if held.scales is not None:
-        yield "output product", sums * held.scales >= 2.0**held.product_bits
+class _Meter:
+    """Sees the float values of each node, and counts those that its integers cannot hold."""
+
+    def __init__(self, graph: Graph, held: Held):
+        self.graph, self.held = graph, held
+        self.counts: Counter = Counter()
+        self.totals: Counter = Counter()
+        self._held_back: dict[str, np.ndarray] = {}
+
+    def __call__(self, name: str, values: np.ndarray) -> None:
+        """Count one batch of one node's values."""
+        if (held := self.held.sums.get(name)) is None:
+            return
+        node, layer = self.graph.node(name), _layer(self.graph, name)
+        units = values.astype(np.float64) / held.unit
+        if node.op in SUMMING:
+            units = self._summed(node, held, units, layer)
+        elif node.op == "GlobalAveragePooling2D":
+            self._count(layer, "global sum", np.abs(units) >= 2.0**held.value_bits)
+        elif node.op == "ReLU" and (sums := self._held_back.pop(node.inputs[0], None)) is not None:
+            # Where the sum has saturated, the float model's own value is not what follows.
+            highest = node.attrs["max_value"]
+            units = np.clip(sums, 0, np.inf if highest is None else highest / held.unit)
+        if held.scales is not None:
+            product = np.abs(units) * held.scales
+            self._count(layer, "output product", product >= 2.0**held.product_bits)
+
+    def _summed(self, node, held, units, layer) -> np.ndarray:
+        """Return sums as the accumulator holds them: clipped before and after the bias."""
+        bound = 2.0**held.value_bits
+        bias = node.weights.get("bias", np.zeros(1)) / held.unit
+        before = units - bias
+        sums = np.clip(before, -bound, bound) + np.clip(bias, -bound, bound)
+        self._count(layer, "accumulator", (np.abs(before) >= bound) | (np.abs(sums) >= bound))
+        if "bias" in node.weights:
+            beyond = np.broadcast_to(np.abs(bias) >= bound, units.shape)
+            self._count(layer, "bias", beyond)
+        sums = np.clip(sums, -bound, bound)
+        follower = self.graph.sole_consumer(node)
+        if follower is not None and follower.op == "ReLU":
+            self._held_back[node.name] = sums
+        return sums
+
+    def _count(self, layer: str, kind: str, beyond: np.ndarray) -> None:
+        self.counts[layer, kind] += int(np.count_nonzero(beyond))
+        self.totals[layer, kind] += beyond.size
 
 
 def _layer(graph: Graph, name: str) -> str:
