@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.input_range import input_warning
 from simulator.program import Program
@@ -26,7 +27,8 @@ class ServedProgram:
         model_input : array of shape (n, *program.input_shape)
             Of the program's input type.
         params : mapping, optional
-            None is known; MLflow passes it.
+            ``classes``: True returns the class of each image, int64 of shape (n,), as
+            `simulator.classes.classify` defines it, instead of the outputs.
 
         Raises
         ------
@@ -37,7 +39,7 @@ class ServedProgram:
         outputs = simulate(self.program, images)
         if warning := input_warning(self.program, images):
             logging.getLogger(__name__).warning(warning)
-        return outputs
+        return classify(outputs) if (params or {}).get("classes") else outputs
 
 
 def _load_pyfunc(path: str) -> ServedProgram:

@@ -10,9 +10,9 @@ from simulator.program import Program
 from simulator.statistics import KINDS, Saturation, Statistics
 
 HARMLESS = 0.005
-"""Share of a layer's values whose saturation changes no class worth counting; measured by
+"""Share of a layer's values up to which saturation has changed next to no class; measured by
 `benchmarks.saturation`, see docs/saturation.md."""
-HARM = "classes change"
+HARM = "classes may change"
 WORST = 3
 """Layers that a line names; `Note.details` has all."""
 LARGE_NUMBERS = "train with smaller weights or biases, or with batch normalization before the layer"
@@ -98,9 +98,13 @@ def _worst(found):
 
 
 def _named(found) -> str:
-    parts = [f"{s.layer} {percent(s.share)} ({KINDS[s.kind]})" for s in _worst(found)]
-    more = len(found) - len(parts)
-    return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+    """Return the worst layers, those that saturate alike together."""
+    kinds: dict[str, list[str]] = {}
+    for entry in _worst(found):
+        kinds.setdefault(entry.kind, []).append(f"{entry.layer} {percent(entry.share)}")
+    parts = [f"{', '.join(layers)} ({KINDS[kind]})" for kind, layers in kinds.items()]
+    more = len(found) - min(len(found), WORST)
+    return ", ".join(parts) + (f" and {more} more" if more else "")
 
 
 def register_notes(program: Program) -> tuple[Note, ...]:
