@@ -167,11 +167,11 @@ def _constants(found: Counter) -> Iterator[Note]:
     found = +found
     if not found:
         return
-    count = found.total()
+    count, layers = found.total(), len(found)
     yield Note(
         kind=SATURATION,
         layers=tuple(found),
-        text=f"{count:,} constants in {len(found)} layers are powers of two, which their registers"
-        " hold one step too small (127 for 128): below 0.8% of each, harmless",
-        details=tuple(f"{name}: {number} constants" for name, number in found.items()),
+        text=f"constants that are powers of two: {count:,} in {layers} layer{'s' * (layers > 1)};"
+        " their registers hold one step less (127 for 128), which is harmless below 1% of each",
+        details=tuple(f"{name}: constants: {number}" for name, number in found.items()),
     )

@@ -140,7 +140,7 @@ def test_constants_that_are_powers_of_two_are_counted():
         if "powers of two" in note.text
     ]
     assert not note.is_warning and "harmless" in note.text
-    assert any(line.startswith("first: 8 constants") for line in note.details)
+    assert any(line == "first: constants: 8" for line in note.details)
     assert not before or "first" not in before[0].layers
 
 
