@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs conformance results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance results bench
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -53,6 +53,9 @@ docs: $(READY) ## renew the pages that are made from the code
 	@python -m pipeline.targets.document > docs/targets.md
 	@python -m pipeline.compatibility.document > docs/compatibility.md
 	@python -m pipeline.graph.document > docs/models.md
+
+deps: $(READY) ## rewrite the code that each stage of dvc.yaml depends on
+	@python -m pipeline.repro.dependencies
 
 N ?= 30
 SEED ?= 0

@@ -26,6 +26,7 @@ ALLOWED = {
 # Imported inside functions only, and only here.
 LATE = {
     "dvc": {"pipeline/repro/dvc_server.py"},
+    "ruamel": {"pipeline/repro/dependencies.py"},
     "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py", "pipeline/sweeps/launch.py"},
     "PIL": {"pipeline/data/image_folder.py", "pipeline/data/tfds_sets.py"},
     "keras": {

@@ -1,0 +1,30 @@
+"""Two checkouts are compared file by file, and what one of them cannot make is told apart."""
+
+from collections import Counter
+
+import pytest
+
+from conformance.checkouts import compare, main
+from tests.repository import SOURCE
+
+OLD = {"same.npz": "1", "other.npz": "1", "gone.npz": "1", "a.said": "yes"}
+NEW = {"same.npz": "1", "other.npz": "2", "more.npz": "1", "a.said": "no"}
+
+
+def test_files_and_messages_are_counted_apart(capsys):
+    expected = Counter(equal=1, differ=1, lost=1, gained=1, messages=1)
+    assert compare("case", OLD, NEW) == expected
+    assert capsys.readouterr().out.splitlines() == [
+        "  case: gone.npz: lost",
+        "  case: other.npz: differ",
+    ]
+
+
+@pytest.mark.slow
+def test_a_checkout_equals_itself(capsys):
+    cases = SOURCE.parent / "shared" / "golden"
+    if not cases.is_dir():
+        pytest.skip("the reference cases are not here")
+    assert main([str(SOURCE), str(SOURCE), str(cases)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert " 0 differ, 0 lost, 0 gained; 0 messages differ" in last and " 0 equal" not in last
