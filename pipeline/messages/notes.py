@@ -69,6 +69,16 @@ class Note:
         return cls(**texts, layers=layers, details=details)
 
 
+MEASURED = (INPUT, SATURATION)
+"""Kinds about the samples rather than about the model."""
+
+
 def texts(notes: Iterable[Note]) -> tuple[str, ...]:
-    """Return the lines of notes, as a program file keeps them."""
+    """Return the line of each note."""
     return tuple(note.text for note in notes)
+
+
+def program_lines(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Return the lines that a program file keeps: what is true of the model, every layer's."""
+    kept = (note for note in notes if note.kind not in MEASURED)
+    return tuple(line for note in kept for line in note.details or (note.text,))

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from pipeline.messages.notes import DEAD_CHANNELS, WARNING, Note
+from pipeline.messages.notes import DEAD_CHANNELS, NOTE, WARNING, Note
 
 WORST = 3
 """Layers that the line names; `Note.details` has all."""
 
 
 def dead_channels(ranges: Mapping[str, np.ndarray]) -> Iterator[Note]:
-    """Yield a note on channels whose range is 0, and a warning on layers without any other.
+    """Yield a note on channels whose range is 0: a warning where a layer has no other.
 
     Parameters
     ----------
@@ -21,39 +21,44 @@ def dead_channels(ranges: Mapping[str, np.ndarray]) -> Iterator[Note]:
         Largest magnitude at each output quantizer.
     """
     counts = {name: (int((value == 0).sum()), value.size) for name, value in ranges.items()}
-    silent = [name for name, (dead, size) in counts.items() if dead == size]
-    if silent:
-        yield Note(
-            kind=DEAD_CHANNELS,
-            level=WARNING,
-            layers=tuple(silent),
-            text=f"{_names(silent)}: the output is 0 for every calibration sample, and so is what"
-            " follows; check the samples and the weights before",
-        )
-    partly = {name: found for name, found in counts.items() if 0 < found[0] < found[1]}
-    if partly:
-        yield _some(partly)
-
-
-def _some(found) -> Note:
-    details = tuple(
-        f"{name}: {dead} of {size} channels are 0 for every calibration sample"
-        for name, (dead, size) in found.items()
+    found = {name: count for name, count in counts.items() if count[0]}
+    if not found:
+        return
+    silent = [name for name, (dead, size) in found.items() if dead == size]
+    partly = {name: count for name, count in found.items() if name not in silent}
+    parts = [_silent(silent)] * bool(silent) + [_partly(partly)] * bool(partly)
+    yield Note(
+        kind=DEAD_CHANNELS,
+        level=WARNING if silent else NOTE,
+        layers=tuple(found),
+        text="; ".join(parts),
+        details=tuple(_line(name, ranges[name].ndim, *count) for name, count in found.items()),
     )
+
+
+def _line(name: str, axes: int, dead: int, size: int) -> str:
+    if not axes:
+        return f"{name}: its output is 0 for every calibration sample"
+    return f"{name}: {dead} of {size} channels are 0 for every calibration sample"
+
+
+def _silent(layers) -> str:
+    more = len(layers) - WORST
+    names = ", ".join(layers[:WORST]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"{names}: the output is 0 for every calibration sample; check the samples, and the"
+        " weights before"
+    )
+
+
+def _partly(found) -> str:
     if len(found) == 1:
-        return Note(kind=DEAD_CHANNELS, layers=tuple(found), text=details[0], details=details)
+        ((name, count),) = found.items()
+        return _line(name, 1, *count)
     worst = sorted(found, key=lambda name: -found[name][0] / found[name][1])[:WORST]
     dead, size = (sum(column) for column in zip(*found.values(), strict=True))
     shares = ", ".join(f"{name} ({found[name][0]} of {found[name][1]})" for name in worst)
-    return Note(
-        kind=DEAD_CHANNELS,
-        layers=tuple(found),
-        text=f"{dead:,} of {size:,} channels in {len(found)} layers are 0 for every calibration"
-        f" sample; most in {shares}",
-        details=details,
+    return (
+        f"{dead:,} of {size:,} channels in {len(found)} layers are 0 for every calibration sample;"
+        f" most in {shares}"
     )
-
-
-def _names(layers) -> str:
-    more = len(layers) - WORST
-    return ", ".join(layers[:WORST]) + (f" and {more} more" if more > 0 else "")

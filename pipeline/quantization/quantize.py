@@ -66,8 +66,5 @@ def quantize(
 def _random_per_axis() -> Note:
     per_tensor = setting("quantization.per_tensor_activations", True)
     data = setting("quantization.calibration.source", "data")
-    text = (
-        f"calibrated per channel on random samples: not accurate; use {data}, or {per_tensor} for"
-        " one scale of each tensor"
-    )
+    text = f"calibrated per channel on random samples: not accurate. Set {per_tensor}, or {data}"
     return Note(kind=CALIBRATION, level=WARNING, text=text)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
-from pipeline.messages.notes import texts
+from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.targets.akida_v1.legacy_neurons import legacy_neurons
 from pipeline.targets.akida_v1.neuron import Neuron, Refused
@@ -62,7 +62,7 @@ def lower(graph: QuantizedGraph) -> Program:
         input_dtype="uint8",
         output_shape=next(node.shape for node in graph.nodes if node.name == graph.output),
         layers=tuple(layers),
-        notes=texts(graph.notes),
+        notes=program_lines(graph.notes),
     )
 
 

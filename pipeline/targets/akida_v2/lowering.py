@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
-from pipeline.messages.notes import texts
+from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.targets.akida_v2.layers import MAKERS, Refused, input_conv2d
 from pipeline.targets.blocks import Block, blocks
@@ -51,7 +51,7 @@ def lower(graph: QuantizedGraph) -> Program:
         input_dtype=image.attrs["dtype"],
         output_shape=output.shape,
         layers=tuple(layers),
-        notes=texts(graph.notes),
+        notes=program_lines(graph.notes),
     )
 
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from pipeline.messages.lines import WIDTH, wrapped
-from pipeline.messages.notes import DEAD_CHANNELS, KINDS, WARNING, Note, texts
+from pipeline.messages.notes import (
+    DEAD_CHANNELS,
+    KINDS,
+    LEFT_TO_HOST,
+    SATURATION,
+    WARNING,
+    Note,
+    program_lines,
+    texts,
+)
 from pipeline.quantization.dead_channels import dead_channels
 
 
@@ -34,11 +43,24 @@ def test_many_layers_make_one_line_with_the_worst():
 
 def test_a_layer_without_any_output_is_a_warning():
     some, scalar = ranges(dead=4, live=0, half=2), {"scalar": np.float32(0)}
-    warning, note = dead_channels(some | scalar)
-    assert warning.is_warning and warning.layers == ("dead", "scalar")
-    assert "dead, scalar: the output is 0" in warning.text
-    assert note.text == "half: 2 of 4 channels are 0 for every calibration sample"
+    (warning,) = dead_channels(some | scalar)
+    assert warning.is_warning and warning.layers == ("dead", "half", "scalar")
+    silent, partly = warning.text.split("; ", 1)[0], warning.text.rsplit("; ", 1)[-1]
+    assert silent == "dead, scalar: the output is 0 for every calibration sample"
+    assert partly == "half: 2 of 4 channels are 0 for every calibration sample"
+    assert warning.details[-1] == "scalar: its output is 0 for every calibration sample"
     assert not list(dead_channels(ranges(live=0)))
+
+
+def test_a_program_keeps_what_is_true_of_the_model_and_every_layers_line():
+    (dead,) = dead_channels(ranges(a=1, b=2))
+    measured = Note(kind=SATURATION, text="on 64 samples")
+    cut = Note(kind=LEFT_TO_HOST, text="softmax")
+    assert program_lines([cut, dead, measured]) == (
+        "softmax",
+        "a: 1 of 4 channels are 0 for every calibration sample",
+        "b: 2 of 4 channels are 0 for every calibration sample",
+    )
 
 
 @pytest.mark.parametrize("first", ["", "warning: "])

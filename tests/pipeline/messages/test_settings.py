@@ -167,7 +167,7 @@ def test_notes_are_printed_once_where_they_arise(tmp_path):
     first = crossgrade("quantize", model, "-o", quantized)
     joined = " ".join(first.stderr.split())
     assert "warning: calibrated per channel on random samples" in joined
-    assert "use --samples, or --per-tensor" in joined and not DOTTED.search(joined)
+    assert "Set --per-tensor, or --samples" in joined and not DOTTED.search(joined)
     second = crossgrade("convert", quantized, "-o", program)
     assert "random samples" not in second.output
     plain, whole = (crossgrade("summary", program, *option).output for option in ((), ("-v",)))
