@@ -80,9 +80,7 @@ def apply(
     for name in options.names:
         rewrite = TRANSFORMS[name](graph, options, images)
         after = forward(rewrite.graph, samples) if rewrite.changed else before
-        report[name] = _measure(name, graph, rewrite, before, after)
-        if not images.are_numbers:
-            report[name]["agreement"] = _agreement(graph, before, after)
+        report[name] = _measure(name, graph, rewrite, before, after, images.are_numbers)
         if rewrite.changed and images.has_test:
             test = images.test_images, images.test_labels
             score = accuracy(graph, *test) if score is None else score
@@ -100,7 +98,7 @@ def _agreement(graph, before, after) -> float:
     return float(np.mean(classes_of(graph, before) == classes_of(graph, after)))
 
 
-def _measure(name, graph, rewrite, before, after) -> dict:
+def _measure(name, graph, rewrite, before, after, are_numbers) -> dict:
     difference = float(np.max(np.abs(after - before), initial=0))
     largest = float(np.max(np.abs(before), initial=1))
     # Written so that a difference which is not a number is refused as well.
@@ -113,6 +111,7 @@ def _measure(name, graph, rewrite, before, after) -> dict:
         "changed": list(rewrite.changed),
         "equivalent": rewrite.equivalent,
         "max_abs_difference": difference,
+        **({} if are_numbers else {"agreement": _agreement(graph, before, after)}),
         "added_parameters": rewrite.graph.parameters - graph.parameters,
         "added_macs": sum(count_macs(rewrite.graph).values()) - sum(count_macs(graph).values()),
         **rewrite.details,
