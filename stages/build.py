@@ -19,6 +19,7 @@ from pipeline.files import (
 )
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
+from pipeline.graph.input_range import expected_range, input_notes
 from pipeline.models.pretrained import take_weights
 from pipeline.models.source import source_graph
 from pipeline.stage import log_epoch, log_notes, run
@@ -36,6 +37,7 @@ def main() -> None:
         for line in fresh:
             logging.info(line)
     data = load_data(config.data)
+    log_notes(input_notes(data.x_train, expected_range(graph), f"training images of {data.name}"))
     logging.info("%s: %s parameters", graph.name, f"{graph.parameters:,}")
     graph, history = train(
         graph,

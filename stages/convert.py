@@ -6,7 +6,7 @@ import logging
 
 from pipeline.config import load
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
-from pipeline.messages.saturation import register_notes
+from pipeline.messages.conversion import conversion_notes
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import log_notes, run
 from pipeline.targets import convert
@@ -17,10 +17,9 @@ def main() -> None:
     """Lower the integers to the target's layers, and print what they are."""
     config = load()
     chip = config.target
-    program = convert(
-        load_quantized(QUANTIZED), chip.name, strict=chip.strict, fit_registers=chip.fit_registers
-    )
-    notes = register_notes(program)
+    quantized = load_quantized(QUANTIZED)
+    program = convert(quantized, chip.name, strict=chip.strict, fit_registers=chip.fit_registers)
+    notes = conversion_notes(quantized.notes, program)
     log_notes(notes)
     exceeded = list(program.limits())
     for sentence in exceeded:

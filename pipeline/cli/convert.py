@@ -33,8 +33,7 @@ def command(
     """
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
-    from pipeline.messages.notes import REGISTERS, Note, program_lines
-    from pipeline.messages.saturation import register_notes
+    from pipeline.messages.conversion import conversion_notes
     from pipeline.quantization.integers import integers
     from pipeline.targets import convert, newest_for
 
@@ -49,9 +48,7 @@ def command(
     if quantized is not loaded:
         # A file of 'crossgrade quantize' has printed its notes when it was made.
         tell(quantized.notes, verbose=verbose)
-    changes = program.notes[len(program_lines(quantized.notes)) :]
-    tell(Note(kind=REGISTERS, text=text) for text in changes)
-    tell(register_notes(program), verbose=verbose)
+    tell(conversion_notes(quantized.notes, program), verbose=verbose)
     warn(program.limits())
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")
