@@ -10,7 +10,7 @@ import numpy as np
 from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
-from simulator.input_range import input_warning
+from simulator.image_scale import input_warning
 from simulator.program import Program
 from simulator.whole_file import write_whole
 

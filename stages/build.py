@@ -19,7 +19,7 @@ from pipeline.files import (
 )
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
-from pipeline.graph.input_range import expected_range, input_notes
+from pipeline.graph.image_scale import expected_range, input_notes
 from pipeline.models.pretrained import take_weights
 from pipeline.models.source import source_graph
 from pipeline.stage import log_epoch, log_notes, run

@@ -141,7 +141,7 @@ def _samples(graph, calibration, labels):
 
     from pipeline.data.array_file import load_array
     from pipeline.data.labels import check_labels
-    from pipeline.graph.input_range import expected_range, input_notes
+    from pipeline.graph.image_scale import expected_range, input_notes
     from pipeline.preparation.verification import random_images
     from pipeline.quantization.samples import check_samples
 

@@ -48,7 +48,7 @@ def tell(notes, *, verbose: bool = False) -> None:
 def check_scale(images, *programs) -> None:
     """Refuse images that programs do not take; warn where their scale is not what is expected."""
     from simulator.engine import check_images
-    from simulator.input_range import input_warning
+    from simulator.image_scale import input_warning
 
     found = [input_warning(program, check_images(program, images)) for program in programs]
     warn(dict.fromkeys(filter(None, found)))

@@ -14,11 +14,11 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation.energy import energy_proxy
 from pipeline.evaluation.shards import Work, run_shards
 from pipeline.graph.graph import Graph
-from pipeline.graph.input_range import input_notes
+from pipeline.graph.image_scale import input_notes
 from pipeline.messages.notes import Note
 from pipeline.messages.saturation import counted, largest_share, saturation_notes
 from simulator import Program
-from simulator.input_range import expected_range
+from simulator.image_scale import expected_range
 
 POINTS = 10_000
 """Points of maps that are listed."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.graph.graph import Graph
-from pipeline.graph.input_range import expected_range, input_notes
+from pipeline.graph.image_scale import expected_range, input_notes
 from pipeline.messages.notes import CALIBRATION, WARNING, Note
 from pipeline.messages.settings import setting
 from pipeline.quantization.calibration import Progress

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulator.akida_v2 import Quantizer
-from simulator.input_range import expected_range, input_warning, range_problem
+from simulator.image_scale import expected_range, input_warning, range_problem
 from simulator.program import Program
 from simulator.serving import ServedProgram
 from tests.builders import dequantizer_layer, input_data

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.messages.notes import INPUT, WARNING, Note
-from simulator.input_range import InputRange, pixels, range_problem
+from simulator.image_scale import InputRange, pixels, range_problem
 
 IN_PLACE = ("Dropout", "Reshape", "ZeroPadding2D")
 """Operations that keep the scale, between the input and its Rescaling."""

@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.archive import save_graph
-from pipeline.graph.input_range import expected_range, input_notes
+from pipeline.graph.image_scale import expected_range, input_notes
 from pipeline.quantization.quantize import quantize
 from pipeline.targets import convert
 from simulator.__main__ import main as simulator_main
