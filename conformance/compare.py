@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from conformance.doubt import BARE, Doubt, magnitude, ulps
+from pipeline.chips.akida_v2.lowering import lower
+from pipeline.chips.blocks import View
 from pipeline.quantization.integerize import integerize
-from pipeline.targets.akida_v2 import ORDER, lower
-from pipeline.targets.blocks import blocks
 from simulator import simulate
 from simulator.akida_v2 import Concatenate, Dequantizer, InputData, Quantizer
 
@@ -104,11 +104,14 @@ class _Run:
     def nodes(self):
         """Compare each node on QuantizeML's own inputs."""
         layers = {layer.name: layer for layer in self.program.layers}
-        for block in blocks(self.quantized, ORDER)[0]:
-            layer = layers[block.head.name]
-            inputs = []
-            for (source, _), shape in zip(block.sources, layer.input_shapes, strict=True):
-                given = self.images if source is None else self.theirs(source.last)
+        view = View(self.quantized, self.quantized)
+        for head in self.quantized.nodes:
+            if head.op == "Input" or head.name not in layers:
+                continue
+            layer, block, inputs = layers[head.name], view.by_head.get(head.name), []
+            for name, shape in zip(head.inputs, layer.input_shapes, strict=True):
+                source, _ = view.origin(name)
+                given = self.images if source.op == "Input" else self.theirs(source)
                 if given.dtype.kind != "f":
                     given = given.astype(np.int64)
                 inputs.append(given.reshape(len(given), *shape))
@@ -117,15 +120,15 @@ class _Run:
                 self.found.ulps = max(self.found.ulps, ulps(ours, self.trace.outputs))
                 continue
             if isinstance(layer, Quantizer | InputData | Concatenate):
-                self.check(block.head, layer.run(*inputs), None)
-                self.cover(layer, block.head, layer)
+                self.check(head, layer.run(*inputs), None)
+                self.cover(layer, head, layer)
                 continue
             self.chain(block, layer, inputs)
 
     def chain(self, block, layer, inputs):
         """Compare a layer's head, then each step of its tail."""
         bare = replace(layer, **BARE)
-        table = block.tail_node("Activation")
+        table = block.member("Activation")
         for node in (block.head, *block.tail):
             fields = {}
             if node is block.head:

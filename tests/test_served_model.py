@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.chips import convert
 from pipeline.config import Calibration, Quantization
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.tracking.served_model import save_served_model
 from simulator import simulate
 from simulator.serving import _load_pyfunc

@@ -22,20 +22,35 @@ from pipeline.cli.parameters import PATH, load_any, tell, verbose_option, warn
     is_flag=True,
     help="Bring registers inside their widths even where outputs change.",
 )
+@click.option(
+    "--samples",
+    type=PATH,
+    help="Images (.npy) to measure on where the chip changes outputs; random ones without.",
+)
 @verbose_option
 def command(
-    model: str, output: str, target: str | None, strict: bool, fit_registers: bool, verbose: bool
+    model: str,
+    output: str,
+    target: str | None,
+    strict: bool,
+    fit_registers: bool,
+    samples: str | None,
+    verbose: bool,
 ) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
     wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
     """
+    from pipeline.chips import convert, newest_for
+    from pipeline.chips.conversion import emulated_only
+    from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.messages.conversion import conversion_notes
+    from pipeline.messages.notes import LIMITS, Note
     from pipeline.quantization.integers import integers
-    from pipeline.targets import convert, newest_for
+    from simulator.refusal import refusal_lines
 
     loaded = load_any(model)
     if isinstance(loaded, Graph):
@@ -44,11 +59,18 @@ def command(
         )
     quantized = integers(loaded)
     chip = target or newest_for(quantized.scheme)
-    program = convert(quantized, chip, strict=strict, fit_registers=fit_registers)
+    images = None if samples is None else load_array(samples)
+    program = convert(
+        quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
+    )
     if quantized is not loaded:
         # A file of 'crossgrade quantize' has printed its notes when it was made.
         tell(quantized.notes, verbose=verbose)
     tell(conversion_notes(quantized.notes, program), verbose=verbose)
-    warn(program.limits())
+    warn(refusal_lines(emulated_only(quantized, program)))
+    tell(
+        Note(kind=LIMITS, text=f"{remark} (one reading of the vendor's page)")
+        for remark in program.remarks()
+    )
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

@@ -71,6 +71,7 @@ def command(
     """
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError
+    from pipeline.exporters.names import renaming_note
     from pipeline.files import write_bytes, write_json
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
@@ -93,6 +94,7 @@ def command(
     graph = read_float(source)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
+    tell(graph.notes)
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
     options = Transforms(
@@ -133,6 +135,8 @@ def command(
 
     write_float(out, migration.after, accept)
     _print(migration, len(images), out, folder / PAGE)
+    if out.suffix != ".npz" and (note := renaming_note(migration.after)):
+        click.echo(f"{out}: {note}")
 
 
 def _samples(graph, calibration, labels):

@@ -67,6 +67,7 @@ def command(
             batch_size=batch_size or _batch_size(graph),
         ),
     )
+    tell(graph.notes, verbose=verbose)
     images = None
     if samples is not None:
         from pipeline.data.array_file import load_array
@@ -92,6 +93,4 @@ def command(
 
 def _batch_size(graph) -> int:
     """Return the images at a time where the user does not say: one video's frames, or 100."""
-    from pipeline.graph.forward import TEMPORAL
-
-    return 1 if any(node.op in TEMPORAL for node in graph.nodes) else BATCH
+    return 1 if any(node.operation.temporal for node in graph.nodes) else BATCH

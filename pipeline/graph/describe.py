@@ -7,7 +7,6 @@ from typing import Any
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 
-FROZEN = ("moving_mean", "moving_variance")
 HEADER = ("Layer (type)", "Output Shape", "Param #", "MACs")
 WIDTH = 100
 GAP = 2
@@ -87,9 +86,7 @@ def layer_table(graph: Graph) -> dict[str, Any]:
 
 def non_trainable(graph: Graph) -> int:
     """Return the number of weight values that training by gradient does not touch."""
-    return sum(
-        node.weights[key].size for node in graph.nodes for key in FROZEN if key in node.weights
-    )
+    return sum(node.weights[key].size for node in graph.nodes for key in node.operation.measured)
 
 
 def _cut(text: str, width: int) -> str:

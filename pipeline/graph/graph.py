@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeline.errors import ModelError
 from pipeline.graph.node import Node
+from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class Graph:
         Topological order; exactly one node has ``op == "Input"``, and it comes first.
     output : str
         Name of the node whose value is the model's output.
+    notes : tuple of Note
+        What a user should know about how the model was read.
 
     Raises
     ------
@@ -33,6 +36,7 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     output: str
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self):
         """Check names, order and the single input."""
@@ -106,6 +110,26 @@ class Graph:
         readers = self._consumers[name]
         return readers[0] if len(readers) == 1 and name != self.output else None
 
+    def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
+        """Return `node`, or the nearest node before it whose operation is not one of `ops`.
+
+        Of a node with several inputs, the first is followed.
+        """
+        node = self.by_name[node] if isinstance(node, str) else node
+        while node.op in ops and node.inputs:
+            node = self.by_name[node.inputs[0]]
+        return node
+
+    def skip_ahead(self, node: Node | str, ops: Collection[str]) -> Node | None:
+        """Return the nearest node after `node` whose operation is not one of `ops`.
+
+        None where a node on the way, `node` included, has several consumers or is the output.
+        """
+        consumer = self.sole_consumer(node)
+        while consumer is not None and consumer.op in ops:
+            consumer = self.sole_consumer(consumer)
+        return consumer
+
     def behind(self, names: Iterable[str]) -> set[str]:
         """Return `names`, and the names of all nodes that they lead to."""
         reached = set(names)
@@ -133,7 +157,8 @@ class Graph:
         split : function of Node to nodes or None
             None keeps the node. Otherwise a chain of nodes takes its place: its *last* node
             takes over the consumers of the replaced one; an empty chain removes the node and
-            feeds its consumers from its first input.
+            feeds its consumers from its first input. A node of the same name keeps the
+            replaced one's `Node.split_from`.
 
         Returns
         -------
@@ -153,9 +178,15 @@ class Graph:
             if chain is None:
                 nodes.append(node.with_inputs(*map(follow, node.inputs)))
                 continue
-            chain = list(chain)
+            chain = [_with_history(new, node) for new in chain]
             nodes.extend(new.with_inputs(*map(follow, new.inputs)) for new in chain)
             last = chain[-1].name if chain else node.inputs[0]
             if last != node.name:
                 renamed[node.name] = last
         return self.with_nodes(nodes, follow(self.output))
+
+
+def _with_history(new, old):
+    if new.name != old.name or new.split_from is not None:
+        return new
+    return replace(new, split_from=old.split_from)

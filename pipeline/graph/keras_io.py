@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
-from pipeline.graph.keras_transposed import depthwise_conv2d_transpose, is_buildable
-
-MISSING = ("BufferTempConv", "DepthwiseBufferTempConv")
-CHANNELS_LAST = (
-    "Conv2D",
-    "DepthwiseConv2D",
-    "SeparableConv2D",
-    "Conv2DTranspose",
-    "MaxPooling2D",
-    "AveragePooling2D",
-    "GlobalAveragePooling2D",
-    "ZeroPadding2D",
-    "UpSampling2D",
-    "Flatten",
-)
-"""Layers that a user's Keras settings could otherwise switch to channels first."""
 
 
 def keras_names(graph: Graph) -> dict[str, str]:
-    """Return a name that Keras accepts for every node: it refuses ``/``."""
+    """Return a name that Keras accepts for every node.
+
+    Keras 3 refuses ``/``; TensorFlow takes names of Keras 2's layers as scopes, which start with
+    a letter, a digit or a dot.
+    """
     names: dict[str, str] = {}
-    taken = {node.name for node in graph.nodes if "/" not in node.name}
-    for node in graph.nodes:
-        name = node.name
-        if "/" in name:
-            base, number = name.replace("/", "__"), 1
-            name = base
-            while name in taken:
-                name, number = f"{base}_{number}", number + 1
-            taken.add(name)
-        names[node.name] = name
+    wanted = {node.name: accepted_name(node.name) for node in graph.nodes}
+    taken = {name for name, accepted in wanted.items() if name == accepted}
+    for name, base in wanted.items():
+        unique, number = base, 1
+        while name != base and unique in taken:
+            unique, number = f"{base}_{number}", number + 1
+        taken.add(unique)
+        names[name] = unique
     return names
+
+
+def accepted_name(name: str) -> str:
+    """Return a name that Keras accepts: `name` where it does, and close to it elsewhere."""
+    text = re.sub(r"[^A-Za-z0-9_.>-]", "_", name.replace("/", "__"))
+    return re.sub(r"^[^A-Za-z0-9.]+", "", text) or "layer"
 
 
 def to_keras(graph: Graph):
@@ -62,7 +54,11 @@ def to_keras(graph: Graph):
     """
     import keras
 
-    missing = [f"{node.name} ({node.op})" for node in graph.nodes if not _exists(node)]
+    missing = [
+        f"{node.name} ({node.op})"
+        for node in graph.nodes
+        if not node.operation.can_build_keras(node.attrs)
+    ]
     if missing:
         raise ModelError(f"{graph.name}: Keras has no such layer: {', '.join(missing)}")
     names, values = keras_names(graph), {}
@@ -72,10 +68,10 @@ def to_keras(graph: Graph):
     values[graph.input.name] = entry if is_float else keras.ops.cast(entry, "float32")
     for node in graph.nodes[1:]:
         inputs = [values[source] for source in node.inputs]
-        layer = _layer(keras, node, names[node.name])
+        layer = node.operation.build_keras(keras, node.attrs, names[node.name])
         values[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
         _set_weights(layer, node)
-    return keras.Model(entry, values[graph.output], name=_identifier(graph.name))
+    return keras.Model(entry, values[graph.output], name=accepted_name(graph.name))
 
 
 def from_keras_weights(graph: Graph, model) -> Graph:
@@ -92,36 +88,7 @@ def from_keras_weights(graph: Graph, model) -> Graph:
     return graph.with_nodes(nodes)
 
 
-def _exists(node):
-    if node.op == "DepthwiseConv2DTranspose" and not is_buildable(node.attrs):
-        return False
-    return node.op not in MISSING and node.attrs.get("padding_value") is None
-
-
-def _layer(keras, node, name):
-    options: dict[str, Any] = {"name": name, "dtype": "float32", **node.attrs}
-    options.pop("padding_value", None)
-    op = node.op
-    if op == "DepthwiseConv2DTranspose":
-        return depthwise_conv2d_transpose(node.attrs, name)
-    if op in CHANNELS_LAST:
-        options["data_format"] = "channels_last"
-    if op == "Add" and options.pop("average"):
-        op = "Average"
-    if op == "Activation":
-        alpha = options.pop("alpha")
-        if options["activation"] == "leaky_relu":
-            options["negative_slope"] = alpha
-            del options["activation"]
-            op = "LeakyReLU"
-    return getattr(keras.layers, op)(**options)
-
-
 def _set_weights(layer, node):
     for variable in layer.weights:
         if variable.name in node.weights:
             variable.assign(node.weights[variable.name])
-
-
-def _identifier(name):
-    return "".join(c if c.isalnum() or c in "_-." else "_" for c in name)

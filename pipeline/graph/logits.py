@@ -6,16 +6,15 @@ import math
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
+from pipeline.graph.traits import MOVES_ONLY
 
 PROBABILITIES = ("softmax", "sigmoid")
-IN_PLACE = ("Dropout", "Flatten", "Reshape")
-"""Operations that may follow the last activation; they change no value."""
 
 
 def final_activation(graph: Graph) -> str:
     """Return ``softmax`` or ``sigmoid`` where the outputs are probabilities, else ``linear``."""
     node = graph.node(graph.output)
-    while node.op in IN_PLACE or _is_linear(node):
+    while node.op in MOVES_ONLY or _is_linear(node):
         node = graph.node(node.inputs[0])
     found = _activation(node)
     return found if found in PROBABILITIES else "linear"

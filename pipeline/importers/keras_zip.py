@@ -10,24 +10,24 @@ from pathlib import Path
 import h5py
 
 from pipeline.errors import ModelError
-from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, open_hdf5
+from pipeline.importers.flatten import flatten_config
+from pipeline.importers.hdf5 import (
+    ALLOWANCE,
+    DAMAGE,
+    EXPANSION,
+    ArrayReader,
+    DamagedFileError,
+    open_hdf5,
+)
 from pipeline.importers.keras_h5 import parse_json
-from pipeline.importers.keras_model import KerasModel, flatten_config
+from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.layer_table import ALIASES, READ_AS
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-VARIABLES = {
-    "Conv2D": ("kernel", "bias"),
-    "DepthwiseConv2D": ("depthwise_kernel", "bias"),
-    "DepthwiseConv2DTranspose": ("depthwise_kernel", "bias"),
-    "Conv2DTranspose": ("kernel", "bias"),
-    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
-    "Dense": ("kernel", "bias"),
-    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
-    "PReLU": ("alpha",),
-    "BufferTempConv": ("kernel", "bias"),
-    "DepthwiseBufferTempConv": ("kernel", "bias"),
-}
-SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+OTHERS = {"Normalization": ("mean", "variance")}
+"""Variables of layers that are no operation."""
+UNREAD = {"Normalization": 1}
+"""Variables behind the others that inference does not read: a count of samples."""
 
 
 @contextmanager
@@ -54,14 +54,31 @@ def open_keras_zip(path: Path):
             data = _read(archive, "model.weights.h5", limit, label)
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{label}: the archive is truncated or damaged") from error
-    name, layers, output = flatten_config(parse_json(config, label), label)
+    flat = flatten_config(parse_json(config, label), label)
     with open_hdf5(io.BytesIO(data), label) as file:
-        reader = ArrayReader(label, len(data))
+        reader, groups = ArrayReader(label, len(data)), _groups(file, label)
 
         def weights(layer):
-            return _variables(file, layer, reader)
+            return _variables(groups, layer, reader)
 
-        yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
+        yield KerasModel(
+            name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=weights
+        )
+
+
+def _groups(file, label):
+    """Return all groups by their paths; Keras on Windows writes some with backslashes."""
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Group):
+            found[name.replace("\\", "/")] = item
+
+    try:
+        file.visititems(visit)
+    except DAMAGE as error:
+        raise DamagedFileError(f"{label}: its weights are damaged; save the model again") from error
+    return found
 
 
 def _read(archive, name, limit, label):
@@ -72,20 +89,18 @@ def _read(archive, name, limit, label):
     return data
 
 
-def _variables(file, layer, reader):
-    names = [
-        name
-        for name in VARIABLES.get(layer.class_name, ())
-        if layer.config.get(SWITCHES.get(name), True)
-    ]
+def _variables(groups, layer, reader):
+    kind = ALIASES.get(layer.class_name, layer.class_name)
+    known = kind in READ_AS
+    names = READ_AS[kind].stored_variables(layer.config) if known else OTHERS.get(kind, ())
     for container in CONTAINERS:
         where = "/".join(f"{container}/{key}" for _, key in layer.path) + "/vars"
-        group = file.get(where)
-        if isinstance(group, h5py.Group):
-            if len(group) != len(names):
+        if where in groups:
+            group, unread = groups[where], UNREAD.get(layer.class_name, 0)
+            if len(group) != len(names) + unread:
                 raise ModelError(
                     f"{reader.label}: layer '{layer.name}' has {len(group)} variables, expected"
-                    f" {len(names)} ({', '.join(names)})"
+                    f" {len(names) + unread} ({', '.join(names)})"
                 )
             return {name: reader.read(group, str(i)) for i, name in enumerate(names)}
     if names:

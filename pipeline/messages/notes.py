@@ -6,19 +6,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+READ = "read"
 LEFT_TO_HOST = "left_to_host"
 PREPARED = "prepared"
 DEAD_CHANNELS = "dead_channels"
 CALIBRATION = "calibration"
 REGISTERS = "registers"
+LIMITS = "limits"
 INPUT = "input"
 SATURATION = "saturation"
 KINDS = {
+    READ: "what a model file holds and inference does not need, or computes otherwise",
     LEFT_TO_HOST: "a final activation that the host computes",
     PREPARED: "layers that were folded, removed or reordered, with the same outputs",
     DEAD_CHANNELS: "channels that calibration never saw above 0",
     CALIBRATION: "how ranges of activations were measured",
-    REGISTERS: "registers that were changed to fit their widths",
+    REGISTERS: "what converting changed, and what that costs",
+    LIMITS: "where the vendor's pages differ about a limit",
     INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
 }

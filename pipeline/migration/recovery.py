@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.chips import convert, newest_for
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_model
 from pipeline.migration.compare import compare_outputs, outputs_of
 from pipeline.quantization.integers import integers
-from pipeline.targets import convert, newest_for
 from simulator import simulate
 
 

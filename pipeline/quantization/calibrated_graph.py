@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.messages.notes import Note
 
@@ -14,6 +15,8 @@ from pipeline.messages.notes import Note
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OutputQuantizer:
     """How a layer's output is quantized: to a power-of-two scale covering `range_max`.
+
+    Bit widths and axes are assigned first; calibration adds the range and the rate.
 
     Attributes
     ----------
@@ -23,8 +26,8 @@ class OutputQuantizer:
         Container; an 8-bit signed ReLU output uses 0..127.
     per_tensor : bool
         One range for the tensor, or one per channel (last axis).
-    range_max : float32 array of shape () or (channels,)
-        Largest magnitude to represent.
+    range_max : float32 array of shape () or (channels,), or None
+        Largest magnitude to represent; None before calibration.
     rescaling_rate : float32 array of shape () or (channels,)
         Factor moved from this output into the next layer's kernel by cross-layer equalization.
     scale_bits, buffer_bits : int
@@ -32,9 +35,9 @@ class OutputQuantizer:
     """
 
     bits: int
-    signed: bool
+    signed: bool = True
     per_tensor: bool
-    range_max: np.ndarray
+    range_max: np.ndarray | None = None
     rescaling_rate: np.ndarray = field(default_factory=lambda: np.float32(1))
     scale_bits: int = 8
     buffer_bits: int = 32
@@ -48,16 +51,17 @@ class InputQuantizer:
     ----------
     bits : int
     signed, per_tensor : bool
-    range_min, range_max : float32 array of shape () or (channels,)
+    range_min, range_max : float32 array of shape () or (channels,), or None
+        None before calibration.
     clip_at_zero : bool
         Unsigned outputs never go below zero, as on the chip; False is QuantizeML's container.
     """
 
-    bits: int
-    signed: bool
+    bits: int = 8
+    signed: bool = False
     per_tensor: bool
-    range_min: np.ndarray
-    range_max: np.ndarray
+    range_min: np.ndarray | None = None
+    range_max: np.ndarray | None = None
     clip_at_zero: bool = True
 
 
@@ -114,3 +118,18 @@ class CalibratedGraph:
     flatten_saturates: bool = False
     notes: tuple[Note, ...] = ()
     head: tuple[str, str, Mapping] | None = None
+
+    def __post_init__(self):
+        """Refuse quantizers without a range.
+
+        Raises
+        ------
+        ModelError
+        """
+        missing = [
+            name
+            for name, node in self.nodes.items()
+            if node.output is not None and node.output.range_max is None
+        ]
+        if missing:
+            raise ModelError(f"{missing[0]}: its output quantizer has no range; calibrate first")

@@ -14,13 +14,13 @@ import numpy as np
 
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 from pipeline.messages.notes import SATURATION, Note
 from pipeline.messages.saturation import saturation_notes
 from simulator.statistics import Saturation
 
 SAMPLES = 64
-SUMMING = (*NEURAL_OPS, "Add")
+SUMMING = (*NEURAL, "Add")
 """Operations that have an accumulator of their own; others continue one, or average it."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.accuracy import accuracy, check_accuracy_drop, classify
+from pipeline.chips import convert
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.data import Dataset
 from pipeline.errors import ConfigError, ModelError
@@ -22,7 +23,6 @@ from pipeline.evaluation.shards_processes import WorkerStopped
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from simulator import ProgramError, simulate
 
 MODEL = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.chips import convert
 from pipeline.cli.main import cli
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.data import Dataset, StoredImages
@@ -15,7 +16,6 @@ from pipeline.graph.architecture import build_graph
 from pipeline.graph.archive import save_graph
 from pipeline.graph.image_scale import expected_range, input_notes
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from simulator.__main__ import main as simulator_main
 
 CASE = Path(__file__).parents[4] / "shared/cases/S08_samples_of_another_scale"

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from pipeline.compatibility import check
+from pipeline.chips import convert
+from pipeline.chips.check import check
 from pipeline.config import Quantization
 from pipeline.errors import ModelError
 from pipeline.graph.forward import forward
 from pipeline.importers import load_float, quantized_by
 from pipeline.migration import migrate
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.transforms import Images
-from pipeline.transforms.continuous_activations import GAIN, continuous_activations
+from pipeline.transforms.approximate.continuous_activations import GAIN, continuous_activations
 from simulator import simulate
 from tests.pipeline.importers.keras_files import FIXTURES, edited
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from pipeline.chips.akida_v2.lowering import lower
+from pipeline.chips.blocks import View
 from pipeline.errors import IncompatibleModelError
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
-from pipeline.targets.akida_v2 import ORDER, lower
-from pipeline.targets.blocks import blocks
 from simulator import simulate
 from tests.pipeline.importers.keras_files import FIXTURES, edited
 
@@ -30,7 +30,7 @@ def test_every_layer_computes_the_recorded_integers(name):
         probe=lambda layer, values: found.update({layer.name: values}),
     )
     compared = set()
-    for block in blocks(quantized, ORDER)[0]:
+    for block in View(quantized, quantized).blocks:
         values = expected.get(block.last.name)
         if values is not None:
             np.testing.assert_array_equal(found[block.head.name].reshape(values.shape), values)

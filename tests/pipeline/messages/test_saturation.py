@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.chips import convert
 from pipeline.cli.main import cli
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.data import Dataset
@@ -25,7 +26,6 @@ from pipeline.messages.saturation import (
 )
 from pipeline.quantization import saturation
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from simulator import simulate
 from simulator.statistics import Saturation, Statistics
 
