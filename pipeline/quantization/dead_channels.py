@@ -26,7 +26,7 @@ def dead_channels(ranges: Mapping[str, np.ndarray]) -> Iterator[Note]:
         return
     silent = [name for name, (dead, size) in found.items() if dead == size]
     partly = {name: count for name, count in found.items() if name not in silent}
-    parts = [_silent(silent)] * bool(silent) + [_partly(partly)] * bool(partly)
+    parts = [say(part) for say, part in ((_silent, silent), (_partly, partly)) if part]
     yield Note(
         kind=DEAD_CHANNELS,
         level=WARNING if silent else NOTE,

@@ -50,6 +50,8 @@ def test_a_layer_without_any_output_is_a_warning():
     assert partly == "half: 2 of 4 channels are 0 for every calibration sample"
     assert warning.details[-1] == "scalar: its output is 0 for every calibration sample"
     assert not list(dead_channels(ranges(live=0)))
+    (alone,) = dead_channels(ranges(dead=4))
+    assert alone.is_warning and alone.text.startswith("dead: the output is 0")
 
 
 def test_a_program_keeps_what_is_true_of_the_model_and_every_layers_line():
