@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pipeline.transforms.gap.class_fit import fit_classes
 
 from pipeline.accuracy import accuracy, score
 from pipeline.chips import convert
@@ -24,6 +23,7 @@ from pipeline.graph.logits import before_probabilities, class_threshold
 from pipeline.migration import migrate
 from pipeline.quantization.quantize import quantize
 from pipeline.transforms import Images, apply
+from pipeline.transforms.gap.class_fit import fit_classes
 from simulator.__main__ import main as simulator_main
 
 CASE = Path(__file__).parents[4] / "shared/cases/S03_one_output_classifier"
