@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance keras-options results bench
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -64,6 +64,9 @@ SEED ?= 0
 JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+keras-options: $(READY) ## read models with every option of every Keras layer, compare with Keras
+	@python -m conformance.keras_options --jobs $(JOBS)
 
 results: $(READY) ## train, carry and quantize several models; writes docs/results.md (minutes)
 	@python -m benchmarks.results

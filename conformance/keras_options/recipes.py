@@ -64,7 +64,7 @@ RECIPES = (
     Recipe("Activation", {"activation": "relu"}, VECTOR, brief=True),
     Recipe("MaxPooling2D"),
     Recipe("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}, brief=True),
-    Recipe("AveragePooling2D"),
+    Recipe("AveragePooling2D", {"pool_size": 2}),
     Recipe("AveragePooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}, brief=True),
     Recipe("GlobalAveragePooling2D"),
     Recipe("ZeroPadding2D"),

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.graph.traits import NEURAL
+from pipeline.graph.traits import JOINS, KEEPS_VALUES, NEURAL
 from simulator.facts import LayerFacts
 from simulator.limit import size
 from simulator.windows import output_length, same_padding
 
 __all__ = ["Block", "View", "layer_facts", "pool_padding", "shape3d", "size"]
 
-HEADS = (*NEURAL, "Add", "Concatenate")
+HEADS = (*NEURAL, *JOINS)
 TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
-SHAPERS = ("Flatten", "Reshape", "Dropout", "Rescaling")
+SHAPERS = (*KEEPS_VALUES, "Rescaling")
 """Operations that change no value, or only its unit."""
 BORDERS = ("Quantizer", "Dequantizer")
 """What integer graphs have at their ends, and float graphs have not."""

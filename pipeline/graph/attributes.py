@@ -56,13 +56,13 @@ class Attribute:
 
 
 def whole(value: Any, low: int, high: int | None = None) -> bool:
-    """Return whether `value` is a whole number in a range, and not a bool."""
+    """Return True if `value` is a whole number in a range, and not a bool."""
     good = isinstance(value, Integral) and not isinstance(value, bool) and value >= low
     return good and (high is None or value <= high)
 
 
 def finite(value: Any) -> bool:
-    """Return whether `value` is a number that float32 can hold."""
+    """Return True if `value` is a number that float32 can hold."""
     return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 

@@ -16,6 +16,6 @@ def axis_without_batch(node, shape: tuple[int, ...]) -> int:
     axis, rank = node.attrs["axis"], len(shape)
     if axis == 0 or not -rank <= axis <= rank:
         raise ModelError(
-            f"{node.name}: axis is {axis}; its input has the axes 1 to {rank} behind the batch"
+            f"{node.name}: axis is {axis}; its input has the axes 1 to {rank} after the batch"
         )
     return axis - 1 if axis > 0 else rank + axis

@@ -16,7 +16,7 @@ CUT = "…"
 def describe(graph: Graph) -> str:
     """Return a table of the layers of `graph`: name and type, shape, parameters, MACs.
 
-    Below it stand the numbers of all, of trainable and of non-trainable parameters, with their
+    The last lines give the number of all, of trainable and of non-trainable parameters, with their
     size as float32, and the multiply-accumulates of one image. No line is longer than 100
     characters; names that do not fit lose their middle.
     """

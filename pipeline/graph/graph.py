@@ -101,14 +101,14 @@ class Graph:
         return tuple(self.by_name[source] for source in node.inputs)
 
     def consumers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the nodes that read `node`, in topological order, each once."""
+        """Return the consumers of `node`, in topological order, each once."""
         return self._consumers[node if isinstance(node, str) else node.name]
 
     def sole_consumer(self, node: Node | str) -> Node | None:
-        """Return the only reader of `node`; None when it has several, or is the output."""
+        """Return the only consumer of `node`; None when it has several, or is the output."""
         name = node if isinstance(node, str) else node.name
-        readers = self._consumers[name]
-        return readers[0] if len(readers) == 1 and name != self.output else None
+        consumers = self._consumers[name]
+        return consumers[0] if len(consumers) == 1 and name != self.output else None
 
     def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
         """Return `node`, or the nearest node before it whose operation is not one of `ops`.
@@ -130,8 +130,8 @@ class Graph:
             consumer = self.sole_consumer(consumer)
         return consumer
 
-    def behind(self, names: Iterable[str]) -> set[str]:
-        """Return `names`, and the names of all nodes that they lead to."""
+    def downstream(self, names: Iterable[str]) -> set[str]:
+        """Return `names`, and the names of all nodes that depend on them."""
         reached = set(names)
         for node in self.nodes:
             if reached.intersection(node.inputs):

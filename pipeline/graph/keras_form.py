@@ -163,7 +163,7 @@ class KerasForm:
         return None
 
     def can_build_keras(self, attrs: Mapping[str, Any]) -> bool:
-        """Return whether `build_keras` can make the layer."""
+        """Return True if `build_keras` can make the layer."""
         return self.in_keras and self.keras_obstacle(attrs, 3) is None
 
     def build_keras(self, keras, attrs: Mapping[str, Any], name: str):

@@ -1,4 +1,4 @@
-"""Exchange graphs with Keras: Keras trains and checks a model, it never holds it."""
+"""Exchange graphs with Keras, which trains and checks models."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import math
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.traits import MOVES_ONLY
+from pipeline.graph.traits import KEEPS_VALUES
 
 PROBABILITIES = ("softmax", "sigmoid")
 
@@ -14,7 +14,7 @@ PROBABILITIES = ("softmax", "sigmoid")
 def final_activation(graph: Graph) -> str:
     """Return ``softmax`` or ``sigmoid`` where the outputs are probabilities, else ``linear``."""
     node = graph.node(graph.output)
-    while node.op in MOVES_ONLY or _is_linear(node):
+    while node.op in KEEPS_VALUES or _is_linear(node):
         node = graph.node(node.inputs[0])
     found = _activation(node)
     return found if found in PROBABILITIES else "linear"

@@ -43,7 +43,7 @@ class Node:
     split_from: str | None = None
 
     def __post_init__(self):
-        """Freeze the containers, so that a shared node cannot change under a reader."""
+        """Freeze the containers, so that a node can be shared by graphs."""
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "attrs", MappingProxyType(dict(self.attrs)))
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))

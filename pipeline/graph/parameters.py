@@ -165,7 +165,7 @@ def _scaled(key, value, alpha) -> int:
 
 
 def _mentioned(value, name) -> bool:
-    """Return whether a size somewhere in `value` uses the parameter `name`."""
+    """Return True if a size somewhere in `value` uses the parameter `name`."""
     if isinstance(value, Mapping):
         return any(_mentioned(item, name) for item in value.values())
     if isinstance(value, list | tuple):

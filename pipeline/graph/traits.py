@@ -1,6 +1,6 @@
 """Names of the operations that share a trait; `pipeline.graph.operation` defines each trait.
 
-``node.op in (*NEURAL, *JOINS)``, ``graph.skip_back(node, MOVES_ONLY)``. Their order is always the
+``node.op in (*NEURAL, *JOINS)``, ``graph.skip_back(node, KEEPS_VALUES)``. Their order is always the
 same, so that they may be listed in messages.
 """
 
@@ -13,7 +13,7 @@ DEPTHWISE = having("depthwise")
 TEMPORAL = having("temporal")
 ACTIVATIONS = having("activation")
 POINTWISE = having("pointwise")
-MOVES_ONLY = having("keeps_values")
+KEEPS_VALUES = having("keeps_values")
 MOVES_ONLY = having("moves_only")
 RESHAPES = having("reshapes")
 POOLINGS = having("pooling")

@@ -7,7 +7,7 @@ import math
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.keras_values import scalar
+from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.graph.node import Node
 from pipeline.importers.activation_table import activation
 from pipeline.importers.hdf5 import DamagedFileError
@@ -19,7 +19,7 @@ from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, ex
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
-from pipeline.importers.reading_notes import reading_notes
+from pipeline.importers.reading_notes import computed_in_half, reading_notes
 from pipeline.importers.rescalings import affine_node, merged_rescalings
 from pipeline.importers.tensor_functions import (
     NEVER_RUN,
@@ -115,7 +115,11 @@ class _Reader:
         return _MAKERS.get(kind, _Reader._layer)(self, layer, inputs)
 
     def _input(self, layer, inputs):
-        attrs = READ_AS["InputLayer"].read_keras("InputLayer", layer.config)
+        config = layer.config
+        if dtype_name(config.get("dtype")) == "float16" and computed_in_half(self.model.layers):
+            # What a Sequential makes of mixed_float16 where it was given no input of its own.
+            config = {**config, "dtype": HALF_PRECISION}
+        attrs = READ_AS["InputLayer"].read_keras("InputLayer", config)
         return [make_node(layer.name, "Input", (), attrs)]
 
     def _activation(self, layer, inputs):

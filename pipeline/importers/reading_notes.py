@@ -12,6 +12,11 @@ from pipeline.messages.notes import READ, Note
 MOST_NAMES = 3
 
 
+def computed_in_half(layers: Iterable[KerasLayer]) -> list[str]:
+    """Return the names of layers that Keras computes in float16 from float32 weights."""
+    return [n.name for n in layers if dtype_name(n.config.get("dtype")) == HALF_PRECISION]
+
+
 def reading_notes(layers: Iterable[KerasLayer]) -> tuple[Note, ...]:
     """Return a note for each kind of thing that a graph does not keep."""
     layers, notes = list(layers), []
@@ -19,8 +24,7 @@ def reading_notes(layers: Iterable[KerasLayer]) -> tuple[Note, ...]:
         if layer.class_name in IDENTITIES:
             text = f"{layer.name}: {layer.class_name} does nothing in inference; it is left out"
             notes.append(Note(kind=READ, layers=(layer.name,), text=text))
-    half = [n.name for n in layers if dtype_name(n.config.get("dtype")) == HALF_PRECISION]
-    if half:
+    if half := computed_in_half(layers):
         shown = ", ".join(half[:MOST_NAMES])
         more = f" and {len(half) - MOST_NAMES} more" if len(half) > MOST_NAMES else ""
         text = (

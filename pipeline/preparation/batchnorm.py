@@ -43,14 +43,8 @@ def fold_batchnorm(graph: Graph) -> Graph:
 def folded(node: Node, batchnorm: Node) -> Node:
     """Return a layer that computes `node` followed by `batchnorm`."""
     scale, mean, beta = batchnorm_factors(batchnorm)
-    key = "pointwise_kernel" if node.op == "SeparableConv2D" else "kernel"
-    kernel = node.weights[key]
-    if node.op in ("DepthwiseConv2D", "DepthwiseConv2DTranspose"):
-        kernel = kernel * scale.reshape(kernel.shape[2:])
-    elif node.op == "Conv2DTranspose":
-        kernel = kernel * scale[:, None]
-    else:
-        kernel = kernel * scale
+    key = node.operation.output_kernel
+    kernel = node.weights[key] * node.operation.per_output(node.weights[key], scale)
     bias = beta + (node.weights.get("bias", 0) - mean) * scale
     return node.with_attrs(use_bias=True).with_weights(**{key: kernel, "bias": bias})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.traits import MOVES_ONLY
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.messages.notes import LEFT_TO_HOST, Note
 from pipeline.preparation.editing import removed
 
@@ -25,7 +25,7 @@ def cut_head(graph: Graph) -> tuple[Graph, list[Note]]:
     notes = []
     while True:
         last = graph.node(graph.output)
-        while last.op in MOVES_ONLY and _keeps_shape(graph, last):
+        while last.op in KEEPS_VALUES and _keeps_shape(graph, last):
             last = graph.node(last.inputs[0])
         kind = last.attrs["activation"] if last.op == "Activation" else last.op.lower()
         if last.op not in ("Softmax", "Activation") or kind not in (*_ACTIVATIONS, "linear"):

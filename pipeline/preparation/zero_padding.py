@@ -217,6 +217,6 @@ class _Geometry:
 
 def enlarged(node: Node, rows: tuple[int, int], columns: tuple[int, int]) -> Node:
     """Return a convolution whose kernel has zeros around it: (before, after) rows and columns."""
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    key = node.operation.input_kernel
     kernel = np.pad(node.weights[key], (rows, columns, (0, 0), (0, 0)))
     return node.with_attrs(kernel_size=kernel.shape[:2]).with_weights(**{key: kernel})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
-from pipeline.graph.traits import MOVES_ONLY
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from simulator.refusal import Refusal
@@ -16,7 +16,7 @@ from simulator.refusal import Refusal
 INPUT_BITS = 8
 LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
 """Layers with weights that the scheme knows."""
-SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *MOVES_ONLY)
+SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
 """What one step means is the same before and after these."""
 
 

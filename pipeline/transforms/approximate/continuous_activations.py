@@ -7,14 +7,14 @@ import numpy as np
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.graph.traits import MOVES_ONLY, NEURAL
+from pipeline.graph.traits import KEEPS_VALUES, NEURAL
 from pipeline.transforms.rewrite import Rewrite
 
 GAIN = 64.0
 """Of a 1-bit activation's slope; a power of two, so that scaled weights are exact."""
 MEASURED = 256
 """Images on which activations are compared."""
-BETWEEN = ("MaxPooling2D", "GlobalAveragePooling2D", *MOVES_ONLY)
+BETWEEN = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
 
 
 def continuous_activations(graph: Graph, options=None, images=None) -> Rewrite:
@@ -72,7 +72,7 @@ def _layer_before(graph, node):
 
 def _steep(node, threshold):
     """Return the layer with outputs stretched around `threshold`."""
-    key = "pointwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    key = node.operation.output_kernel
     kernel = node.weights[key]
     size = node.attrs.get("filters") or node.attrs.get("units") or kernel.shape[2]
     bias = node.weights.get("bias", np.zeros(size, np.float32))

@@ -18,7 +18,7 @@ def expand_dilation(graph: Graph) -> Rewrite:
     def split(node):
         if node.op not in CONVOLUTIONS or node.attrs["dilation_rate"] == (1, 1):
             return None
-        key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+        key = node.operation.input_kernel
         kernel, rates = node.weights[key], node.attrs["dilation_rate"]
         size = tuple((k - 1) * d + 1 for k, d in zip(kernel.shape[:2], rates, strict=True))
         if max(size) > LARGEST:

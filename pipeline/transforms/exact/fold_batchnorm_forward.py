@@ -6,11 +6,11 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.operations.normalization import batchnorm_factors
-from pipeline.graph.traits import CONVOLUTIONS, MOVES_ONLY, NEURAL
+from pipeline.graph.traits import CONVOLUTIONS, KEEPS_VALUES, NEURAL
 from pipeline.preparation.editing import removed, replaced
 from pipeline.transforms.rewrite import Rewrite
 
-PASSED = (*MOVES_ONLY, "GlobalAveragePooling2D", "MaxPooling2D")
+PASSED = (*KEEPS_VALUES, "GlobalAveragePooling2D", "MaxPooling2D")
 """Operations that commute with a batch norm; a maximum only with one of positive scales."""
 CONSUMERS = (*CONVOLUTIONS, "Dense")
 
@@ -74,15 +74,15 @@ def _fold(graph, batchnorm):
 
 def absorb(node, scale, shift):
     """Return the layer that computes `node` of ``scale * x + shift``, channel by channel."""
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    operation = node.operation
+    key = operation.input_kernel
     kernel = node.weights[key]
+    scaled = kernel * operation.per_input(kernel, scale)
     if node.op in ("DepthwiseConv2D", "SeparableConv2D"):
-        scaled = kernel * scale[:, None]
         constant = (kernel.sum((0, 1)) * shift[:, None]).reshape(-1)
         if node.op == "SeparableConv2D":
             constant = constant @ node.weights["pointwise_kernel"][0, 0]
     else:
-        scaled = kernel * scale[:, None]
         constant = (kernel * shift[:, None]).sum(tuple(range(kernel.ndim - 1)))
     bias = node.weights.get("bias", np.zeros(1, np.float32)) + constant
     return node.with_attrs(use_bias=True).with_weights(

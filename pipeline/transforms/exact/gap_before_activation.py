@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.traits import MOVES_ONLY, NEURAL
+from pipeline.graph.traits import KEEPS_VALUES, NEURAL
 from pipeline.preparation.editing import inserted
 from pipeline.transforms.exact.identity_before_pooling import identity
 from pipeline.transforms.rewrite import Rewrite
@@ -20,7 +20,7 @@ def gap_before_activation(graph: Graph) -> Rewrite:
     for node in graph.nodes:
         if node.op != "GlobalAveragePooling2D":
             continue
-        source = graph.skip_back(node.inputs[0], MOVES_ONLY)
+        source = graph.skip_back(node.inputs[0], KEEPS_VALUES)
         if source.op != "ReLU" or source.attrs["negative_slope"]:
             continue
         changed.append(node.name)
@@ -36,6 +36,6 @@ def gap_before_activation(graph: Graph) -> Rewrite:
 def _feeds_neural(graph, name):
     """Return True if a neural layer follows without an activation between."""
     return any(
-        node.op in NEURAL or (node.op in MOVES_ONLY and _feeds_neural(graph, node.name))
+        node.op in NEURAL or (node.op in KEEPS_VALUES and _feeds_neural(graph, node.name))
         for node in graph.consumers(name)
     )

@@ -10,7 +10,7 @@ from pipeline.graph.forward import run_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.logits import before_probabilities, final_activation, has_one_output
 from pipeline.graph.node import Node
-from pipeline.graph.traits import MOVES_ONLY
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.transforms.gap.class_fit import fit_classes
 from pipeline.transforms.gap.outputs import outputs
 from pipeline.transforms.gap.ridge import fit_ridge
@@ -18,10 +18,8 @@ from pipeline.transforms.gap.rounding_noise import rounding_noise
 from simulator.windows import same_padding
 
 LINEAR = ("Dense", "Conv2D", "SeparableConv2D")
-PASSED = (*MOVES_ONLY, "DepthwiseConv2D", "BatchNormalization")
+PASSED = (*KEEPS_VALUES, "DepthwiseConv2D", "BatchNormalization")
 """Layers that may come between the pooling and the linear layer to be refitted."""
-POINTWISE = {"SeparableConv2D": "pointwise_kernel"}
-"""Name of the refitted weight, where it is not ``kernel``."""
 
 
 def is_linear(node: Node) -> bool:
@@ -82,7 +80,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     before, wanted = outputs(reference, [reference.node(name).inputs[0], name], images)
     rows, before = _features(node, inputs), _features(node, before)
     wanted = wanted.reshape(len(rows), -1)
-    key = POINTWISE.get(node.op, "kernel")
+    key = node.operation.output_kernel
     kernel = node.weights[key]
     prior = _slopes(rows, before)[:, None] * kernel.reshape(-1, kernel.shape[-1])
     largest = np.abs(rows).max()

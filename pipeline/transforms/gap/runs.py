@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.traits import MOVES_ONLY, RESHAPES
+from pipeline.graph.traits import KEEPS_VALUES, RESHAPES
 from pipeline.messages.settings import setting
 from simulator.refusal import Refusal
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU")
 OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "linear")
 """Activations that are computed in software after the last layer, in any place."""
-TRANSPARENT = ("BatchNormalization", *MOVES_ONLY)
+TRANSPARENT = ("BatchNormalization", *KEEPS_VALUES)
 
 
 @dataclass(frozen=True)

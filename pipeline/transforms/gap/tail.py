@@ -22,7 +22,7 @@ def tail(graph: Graph, name: str) -> Graph | None:
     None where one of them reads an earlier layer as well, or where the node has no influence on
     the output.
     """
-    reached = graph.behind([name])
+    reached = graph.downstream([name])
     kept = [node for node in graph.nodes if node.name in reached and node.name != name]
     passed_by = any(not reached.issuperset(node.inputs) for node in kept)
     if passed_by or graph.output not in reached:

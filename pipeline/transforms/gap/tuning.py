@@ -89,7 +89,7 @@ def _recalibrate(graph, original, runs, kind, images, more) -> tuple[Graph, dict
 def _batchnorms(graph, runs, *, later):
     """Return the batch norms in `runs`, and with `later` those after them."""
     names = {name for run in runs for name in run.between}
-    reached = graph.behind(names) if later else names
+    reached = graph.downstream(names) if later else names
     return [n.name for n in graph.nodes if n.op == "BatchNormalization" and n.name in reached]
 
 
@@ -116,7 +116,7 @@ def _refit_all(graph, original, runs, samples):
 
 
 def _linear_after(graph, poolings) -> list[str]:
-    reached = graph.behind(poolings)
+    reached = graph.downstream(poolings)
     return [node.name for node in graph.nodes if node.name in reached and is_linear(node)]
 
 

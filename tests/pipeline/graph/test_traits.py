@@ -31,9 +31,9 @@ def test_operations_of_each_trait():
     assert set(traits.ACTIVATIONS) == activations
     assert set(traits.POINTWISE) == activations | {"BatchNormalization", "Rescaling", "Dropout"}
     assert set(traits.RESHAPES) == {"Flatten", "Reshape"}
-    assert set(traits.MOVES_ONLY) == {"Flatten", "Reshape", "Dropout"}
+    assert set(traits.KEEPS_VALUES) == {"Flatten", "Reshape", "Dropout"}
     moves = {"MaxPooling2D", "Permute", "Concatenate", "ZeroPadding2D", "UpSampling2D"}
-    assert set(traits.MOVES_ONLY) == {*traits.MOVES_ONLY, *moves}
+    assert set(traits.MOVES_ONLY) == {*traits.KEEPS_VALUES, *moves}
     assert set(traits.POOLINGS) == {"MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"}
     assert set(traits.JOINS) == {"Add", "Concatenate"}
     depthwise = {"DepthwiseConv2D", "DepthwiseConv2DTranspose", "DepthwiseBufferTempConv"}

@@ -87,9 +87,11 @@ def test_inputs_that_round(tmp_path, dtype):
 def test_mixed_precision_is_read_with_a_note(tmp_path):
     config = functional([image(dtype="float32"), conv("c", "image", dtype="mixed_float16")])
     graph = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV}))
-    assert len(graph.notes) == 1 and graph.notes[0].text.startswith(
-        "c: Keras computes them in float16"
-    )
+    (note,) = graph.notes
+    assert note.text.startswith("c: Keras computes them in float16")
+    config["config"]["layers"][0]["config"]["dtype"] = "float16"
+    again = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV}))
+    assert again.input.attrs["dtype"] == "float32" and again.notes == graph.notes
 
 
 @pytest.mark.parametrize("kind", ["ReLU", "AveragePooling2D", "GlobalAveragePooling2D", "Softmax"])
