@@ -12,8 +12,9 @@ from simulator.plan.global_pool import GlobalSum
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
 
-LONGEST_SHIFT = 48
-"""A right shift of more makes every 33-bit product round to zero."""
+SHIFTS = (-48, 24)
+"""A right shift of more makes every 33-bit product round to zero, and a left shift of more makes no
+product but zero fit an output of `WIDEST_OUTPUT` bits."""
 
 WIDEST_OUTPUT = 12
 """Value bits whose steps are still tabulated."""
@@ -98,7 +99,7 @@ def staircase(layer, bound: int) -> Staircase | str:
         return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
     if not scales.min() > 0:
         return "an output scale is zero"
-    shift = np.broadcast_to(layer.output_shift.astype(np.int64), (channels,))
+    shift = np.clip(layer.output_shift.astype(np.int64), *SHIFTS)
     widest = (1 << value_bits) - 1
     low, high = -(1 << value_bits), np.full(channels, widest, np.int64)
     reach = np.full(channels, NEVER)
@@ -156,17 +157,16 @@ def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
 
 def _rounded(products, shift):
     """Return ``floor(products * 2**shift + 1/2)`` for non-negative products below 2**36."""
-    right = np.clip(-shift, 0, LONGEST_SHIFT)
+    right = np.maximum(-shift, 0)
     half = np.where(right > 0, np.int64(1) << np.maximum(right - 1, 0), 0)
-    left = np.clip(shift, 0, 24)
-    return ((products + half) >> right) << left
+    return ((products + half) >> right) << np.maximum(shift, 0)
 
 
 def _first(levels, scales, shift):
     """Return the smallest p with ``floor(p * scales * 2**shift + 1/2) >= level``, integers only."""
-    right = np.clip(-shift, 0, LONGEST_SHIFT)
+    right = np.maximum(-shift, 0)
     # p * scales >= (2 * level - 1) * 2**(right - 1), below 2**62 for levels of 13 value bits.
     shifted = (2 * levels - 1) << np.maximum(right - 1, 0)
-    divisor = np.where(right > 0, scales, scales << np.clip(shift, 0, 24))
+    divisor = np.where(right > 0, scales, scales << np.maximum(shift, 0))
     wanted = np.where(right > 0, shifted, levels)
     return -(-wanted // divisor)
