@@ -8,6 +8,7 @@ from functools import cached_property
 
 from pipeline.errors import ModelError
 from pipeline.graph.node import Node
+from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Graph:
         Topological order; exactly one node has ``op == "Input"``, and it comes first.
     output : str
         Name of the node whose value is the model's output.
-    notes : tuple of str
+    notes : tuple of Note
         What a user should know about how the model was read.
 
     Raises
@@ -35,7 +36,7 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     output: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self):
         """Check names, order and the single input."""
