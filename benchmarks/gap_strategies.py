@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.accuracy import accuracy, classify
+from pipeline.chips import convert
 from pipeline.config import Data, Gap, Quantization, Training, Transforms
 from pipeline.data import load_data
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.training.train import train
 from pipeline.transforms import Images, apply
 from simulator import simulate

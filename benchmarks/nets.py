@@ -74,9 +74,9 @@ def sized_program(size: int):
 
 
 def _converted(graph, images):
+    from pipeline.chips import convert
     from pipeline.config import Calibration, Quantization
     from pipeline.quantization.quantize import quantize
-    from pipeline.targets import convert
 
     options = Quantization(calibration=Calibration(samples=SAMPLES, batch_size=SAMPLES))
     return convert(quantize(graph, images[:SAMPLES], options), "akida_v2")

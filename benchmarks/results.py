@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.chips import convert
 from pipeline.config import Data, Evaluate, Quantization, Training, Transforms
 from pipeline.data import Dataset, calibration_samples, load_data
 from pipeline.evaluation.evaluate import evaluate
@@ -24,7 +25,6 @@ from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.graph import Graph
 from pipeline.quantization.quantize import quantize
 from pipeline.stage import run
-from pipeline.targets import convert
 from pipeline.training.train import train
 from pipeline.transforms import apply
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from conformance.backends import run_backends
+from conformance.coverage import combinations
 from conformance.doubt import BARE, Doubt, magnitude, ulps
+from pipeline.chips.akida_v2.lowering import lower
+from pipeline.chips.blocks import View
 from pipeline.quantization.integerize import integerize
-from pipeline.targets.akida_v2 import ORDER, lower
-from pipeline.targets.blocks import blocks
-from simulator import simulate
 from simulator.akida_v2 import Concatenate, Dequantizer, InputData, Quantizer
 
 ACCUMULATORS = (
@@ -45,6 +46,11 @@ class Comparison:
         Largest difference of the final floats, in units in the last place.
     covered : Counter
         Layer, weight bits, output bits and axis of everything compared.
+    backends : list of dict
+        Where a backend of the emulator differs from the reference, see
+        `conformance.backends.run_backends`.
+    combinations : set of Combination
+        What the program has.
     """
 
     tensors: int = 0
@@ -54,11 +60,13 @@ class Comparison:
     formats: list = field(default_factory=list)
     ulps: int = 0
     covered: Counter = field(default_factory=Counter)
+    backends: list = field(default_factory=list)
+    combinations: set = field(default_factory=set)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing differs but what float32 cannot hold."""
-        return not self.mismatches and not self.formats and self.ulps <= 1
+        """True if nothing differs but what float32 cannot hold."""
+        return not (self.mismatches or self.formats or self.backends) and self.ulps <= 1
 
 
 def compare(calibrated, trace, images: np.ndarray) -> Comparison:
@@ -104,11 +112,14 @@ class _Run:
     def nodes(self):
         """Compare each node on QuantizeML's own inputs."""
         layers = {layer.name: layer for layer in self.program.layers}
-        for block in blocks(self.quantized, ORDER)[0]:
-            layer = layers[block.head.name]
-            inputs = []
-            for (source, _), shape in zip(block.sources, layer.input_shapes, strict=True):
-                given = self.images if source is None else self.theirs(source.last)
+        view = View(self.quantized, self.quantized)
+        for head in self.quantized.nodes:
+            if head.op == "Input" or head.name not in layers:
+                continue
+            layer, block, inputs = layers[head.name], view.by_head.get(head.name), []
+            for name, shape in zip(head.inputs, layer.input_shapes, strict=True):
+                source, _ = view.origin(name)
+                given = self.images if source.op == "Input" else self.theirs(source)
                 if given.dtype.kind != "f":
                     given = given.astype(np.int64)
                 inputs.append(given.reshape(len(given), *shape))
@@ -117,15 +128,15 @@ class _Run:
                 self.found.ulps = max(self.found.ulps, ulps(ours, self.trace.outputs))
                 continue
             if isinstance(layer, Quantizer | InputData | Concatenate):
-                self.check(block.head, layer.run(*inputs), None)
-                self.cover(layer, block.head, layer)
+                self.check(head, layer.run(*inputs), None)
+                self.cover(layer, head, layer)
                 continue
             self.chain(block, layer, inputs)
 
     def chain(self, block, layer, inputs):
         """Compare a layer's head, then each step of its tail."""
         bare = replace(layer, **BARE)
-        table = block.tail_node("Activation")
+        table = block.member("Activation")
         for node in (block.head, *block.tail):
             fields = {}
             if node is block.head:
@@ -221,8 +232,9 @@ class _Run:
                 self.found.formats.append(f"{node.name} ({node.op})")
 
     def whole(self):
-        """Run the program from the images; inexact values upstream make this comparison void."""
-        outputs = simulate(self.program, self.images)
+        """Run the program on every backend; inexact values upstream void the final comparison."""
+        self.found.combinations = combinations(self.program)
+        outputs, self.found.backends = run_backends(self.program, self.images)
         if not self.found.inexact:
             theirs = self.trace.outputs
             self.found.ulps = max(self.found.ulps, ulps(outputs.reshape(theirs.shape), theirs))

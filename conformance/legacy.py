@@ -15,15 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.chips import convert
+from pipeline.chips.akida_v1.lowering import chain_neurons
+from pipeline.chips.akida_v1.neuron import Neuron
+from pipeline.chips.blocks import View
 from pipeline.data.array_file import load_array
 from pipeline.errors import CrossgradeError, DataError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
 from pipeline.quantization.integerize_legacy import integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph
-from pipeline.targets import convert
-from pipeline.targets.akida_v1.lowering import check_chain
-from pipeline.targets.akida_v1.neuron import Neuron
 from simulator import ProgramError, simulate
 from simulator.akida_v1 import InputConvolutional
 from simulator.kernels import conv2d
@@ -105,8 +106,10 @@ def compare(model: LegacyGraph, images: np.ndarray) -> tuple[list[Row], Outputs]
     levels = _joined(levels)
     reference = _joined(reference)
     fed = images.astype(np.int32)
-    for block, neuron in zip(*check_chain(quantized), strict=True):
-        relu, layer = block.tail_node("ReLU"), program.by_name[block.head.name]
+    for block, neuron in zip(
+        View(quantized, quantized).blocks, chain_neurons(quantized), strict=True
+    ):
+        relu, layer = block.member("ReLU"), program.by_name[block.head.name]
         fed = fed.reshape(len(images), *layer.input_shapes[0])
         alone, exact = layer.run(fed), exact_outputs(layer, neuron, fed)
         if relu is None:

@@ -1,5 +1,18 @@
 """The errors that a user's input can cause; commands and stages print them in one line."""
 
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from simulator.archive import ArchiveError
+from simulator.errors import ProgramError
+from simulator.refusal import Refusal, refusal_lines
+
+REFUSED, INTERRUPTED = 1, 130
+"""Exit statuses of commands and stages."""
+WIDTH = 100
+
 
 def one_line(error: BaseException) -> str:
     """Return what an error of another library says, in one line."""
@@ -12,6 +25,10 @@ class CrossgradeError(ValueError):
 
 class ConfigError(CrossgradeError):
     """A configuration value is unknown, of the wrong type, or impossible with another one."""
+
+
+class UnknownKeyError(ConfigError):
+    """A configuration has a key that does not exist, perhaps besides other errors."""
 
 
 class DataError(CrossgradeError):
@@ -29,16 +46,57 @@ class IncompatibleModelError(ModelError):
     ----------
     model : str
         Name of the model.
-    reasons : list of str
-        One line each: layer, what was found, what is allowed, what to do.
+    refusals : iterable of Refusal, or of str
+        A string is a reason whose layer, finding and cure are not known apart.
     action : str
         What could not be done ("convert to akida_v2").
+
+    Attributes
+    ----------
+    refusals : tuple of Refusal
     """
 
-    def __init__(self, model, reasons, action):
-        self.model, self.reasons, self.action = model, list(reasons), action
-        lines = "\n".join(f"  - {reason}" for reason in self.reasons)
-        count = len(self.reasons)
-        super().__init__(
-            f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n{lines}"
+    def __init__(self, model: str, refusals: Iterable[Refusal | str], action: str):
+        self.model, self.action = model, action
+        self.refusals = tuple(
+            Refusal(found=refusal) if isinstance(refusal, str) else refusal for refusal in refusals
         )
+        lines = refusal_lines(self.refusals)
+        count = len(lines)
+        super().__init__(
+            f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n"
+            + "\n".join(f"  - {line}" for line in lines)
+        )
+
+    @property
+    def reasons(self) -> list[str]:
+        """One line for each refusal."""
+        return [str(refusal) for refusal in self.refusals]
+
+
+EXPECTED = (CrossgradeError, ProgramError, ArchiveError, OSError, KeyboardInterrupt)
+"""What a command or stage ends with in one message; everything else is a bug."""
+
+
+def ending(error: BaseException) -> tuple[str, int]:
+    """Return the message and the exit status of a command or stage that ends with `error`.
+
+    Parameters
+    ----------
+    error : one of `EXPECTED`
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted; {str(error) or 'nothing was written'}", INTERRUPTED
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}", REFUSED
+    return "\n".join(map(_wrapped, str(error).splitlines())), REFUSED
+
+
+def _wrapped(line: str) -> str:
+    """Return an entry of a list within `WIDTH` columns; other lines, with their paths, as is."""
+    if not line.startswith("  - "):
+        return line
+    return textwrap.fill(
+        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

@@ -6,12 +6,8 @@ import logging
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import CrossgradeError
+from pipeline.errors import EXPECTED, ending
 from pipeline.progress import epoch_line
-from simulator.archive import ArchiveError
-from simulator.errors import ProgramError
-
-REFUSED, INTERRUPTED = 1, 130
 
 
 def run(name: str, function: Callable[[], None]) -> None:
@@ -27,16 +23,10 @@ def run(name: str, function: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout)
     try:
         function()
-    except (CrossgradeError, ProgramError, ArchiveError) as error:
-        sys.stderr.write(f"{name}: {error}\n")
-        sys.exit(REFUSED)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"{name}: {where}{error.strerror or error}\n")
-        sys.exit(REFUSED)
-    except KeyboardInterrupt as stop:
-        sys.stderr.write(f"{name}: interrupted; {str(stop) or 'nothing was written'}\n")
-        sys.exit(INTERRUPTED)
+    except EXPECTED as error:
+        message, status = ending(error)
+        sys.stderr.write(f"{name}: {message}\n")
+        sys.exit(status)
 
 
 def log_epoch(epoch: int, epochs: int, metrics) -> None:

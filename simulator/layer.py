@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from simulator.facts import LayerFacts
 from simulator.integer import Tally
 
 Shape = tuple[int, int, int]
@@ -36,6 +37,8 @@ class Layer:
     """Whether the inputs are floating-point numbers; all others are integers."""
     gives_floats: ClassVar[bool] = False
     """Whether the output is."""
+    on_host: ClassVar[bool] = False
+    """True if it is no layer of the chip, but what the host does to its output."""
     equation: ClassVar[str] = ""
     """The arithmetic in one line, in the names of the registers."""
     label: ClassVar[str | None] = None
@@ -102,6 +105,22 @@ class Layer:
         """Yield a sentence for every register that makes the layer meaningless."""
         yield from ()
 
-    def limits(self) -> Iterator[str]:
-        """Yield a sentence for every published limit of the chip that the layer exceeds."""
-        yield from ()
+    def facts(self, followers: tuple[str, ...] | None = None) -> LayerFacts:
+        """Return what the chip's limits look at.
+
+        Parameters
+        ----------
+        followers : tuple of str, optional
+            Kinds of the layers that read this one; None if that is not known.
+        """
+        return LayerFacts(
+            name=self.name,
+            kind=type(self).__name__,
+            input_shape=self.input_shapes[0],
+            followers=followers,
+            **self.traits(),
+        )
+
+    def traits(self) -> dict:
+        """Return the fields of `LayerFacts` that registers decide."""
+        return {"shape": self.output_shape}

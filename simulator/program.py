@@ -12,9 +12,11 @@ import numpy as np
 
 from simulator.archive import ArchiveError, read_archive, write_archive
 from simulator.errors import ProgramError
+from simulator.facts import LayerFacts
 from simulator.layer import Layer
+from simulator.refusal import Refusal
 from simulator.registers import check_types
-from simulator.targets import layer_types
+from simulator.targets import layer_types, limits_of
 
 KIND, FORMAT = "program", 1
 INPUT_TYPES = ("uint8", "int8", "int16", "float32")
@@ -116,10 +118,28 @@ class Program:
         if math.prod(shapes[self.layers[-1].name]) != math.prod(self.output_shape):
             yield f"output_shape {self.output_shape} is not that of {self.layers[-1].name}"
 
+    def exceeded(self) -> Iterator[Refusal]:
+        """Yield every published limit of the chip that a layer exceeds."""
+        limits = limits_of(self.target)
+        for facts in self._facts():
+            yield from limits.exceeded(facts)
+
+    def remarks(self) -> Iterator[Refusal]:
+        """Yield what exceeds one reading of a limit that the vendor's page leaves open."""
+        limits = limits_of(self.target)
+        for facts in self._facts():
+            yield from limits.remarks(facts)
+
     def limits(self) -> Iterator[str]:
-        """Yield every published limit of the chip that a layer exceeds, with the layer's name."""
+        """Yield `exceeded` as lines."""
+        return map(str, self.exceeded())
+
+    def _facts(self) -> Iterator[LayerFacts]:
         for layer in self.layers:
-            yield from (f"{layer.name}: {sentence}" for sentence in layer.limits())
+            readers = [other for other in self.layers if layer.name in other.inputs]
+            yield layer.facts(
+                tuple(type(reader).__name__ for reader in readers if not reader.on_host)
+            )
 
     def save(self, path) -> None:
         """Write the program to `path`: arrays as ``layer/register``, the rest as JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from types import ModuleType
 
 from simulator.errors import ProgramError
 
@@ -30,9 +31,24 @@ def layer_types(target: str) -> Mapping[str, type]:
     ProgramError
         For an unknown chip; known ones are listed.
     """
+    module = importlib.import_module(f"simulator.{_known(target)}")
+    return {cls.__name__: cls for cls in module.LAYERS}
+
+
+def limits_of(target: str) -> ModuleType:
+    """Return the published limits of a chip: its module with ``exceeded`` and ``remarks``.
+
+    Raises
+    ------
+    ProgramError
+        For an unknown chip; known ones are listed.
+    """
+    return importlib.import_module(f"simulator.{_known(target)}.limits")
+
+
+def _known(target: str) -> str:
     if target not in known_targets():
         raise ProgramError(
             f"unknown target '{target}'; known targets: {', '.join(known_targets())}"
         )
-    module = importlib.import_module(f"simulator.{target}")
-    return {cls.__name__: cls for cls in module.LAYERS}
+    return target

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.chips import convert
+from pipeline.chips.conversion import emulated_only
 from pipeline.config import load
+from pipeline.data import calibration_samples, load_data
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import run
-from pipeline.targets import convert
+from simulator.refusal import refusal_lines
 from simulator.summary import summary
 
 
 def main() -> None:
     """Lower the integers to the target's layers, and print what they are."""
     config = load()
-    chip = config.target
+    chip, quantized = config.target, load_quantized(QUANTIZED)
     program = convert(
-        load_quantized(QUANTIZED), chip.name, strict=chip.strict, fit_registers=chip.fit_registers
+        quantized,
+        chip.name,
+        strict=chip.strict,
+        fit_registers=chip.fit_registers,
+        samples=lambda: calibration_samples(
+            load_data(config.data), config.quantization.calibration
+        ),
     )
-    exceeded = list(program.limits())
-    for sentence in exceeded:
+    notes = program.notes[len(quantized.notes) :]
+    for sentence in (*notes, *refusal_lines(emulated_only(quantized, program))):
         logging.warning(sentence)
+    for remark in program.remarks():
+        logging.info("%s (one reading of the vendor's page)", remark)
     table = summary(program)
     metrics = {
         "layers": len(program.layers),
         "weight_bytes": sum(layer.weight_bytes for layer in program.layers),
         "macs": sum(layer.macs for layer in program.layers),
-        "exceeded_limits": len(exceeded),
+        "exceeded_limits": len(list(program.exceeded())),
+        "notes": list(notes),
     }
     program.save(PROGRAM)
     write_text(SUMMARY, table)

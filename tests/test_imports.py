@@ -44,7 +44,7 @@ LATE = {
     "mlflow": {"pipeline/tracking/served_model.py", "pipeline/tracking/store.py"},
     "platformdirs": {"pipeline/data/cache.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
-    "scipy": {"pipeline/transforms/class_fit.py"},
+    "scipy": {"pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
         "pipeline/data/tfds_sets.py",
@@ -68,12 +68,12 @@ OPTIONAL = {
     "simulator/plan/fast/vectors.py": {"llvmlite", "numba"},
 }
 FORBIDDEN = {
-    "pipeline/graph": {"transforms", "preparation", "quantization", "targets", "data", "config"},
-    "pipeline/transforms": {"quantization", "targets", "data", "config"},
-    "pipeline/preparation": {"transforms", "targets", "data", "config"},
-    "pipeline/quantization": {"transforms", "targets", "data", "config"},
-    "pipeline/targets": {"transforms", "data", "config"},
-    "pipeline/data": {"graph", "transforms", "quantization", "targets", "config"},
+    "pipeline/graph": {"transforms", "preparation", "quantization", "chips", "data", "config"},
+    "pipeline/transforms": {"quantization", "chips", "data", "config"},
+    "pipeline/preparation": {"transforms", "chips", "data", "config"},
+    "pipeline/quantization": {"transforms", "chips", "data", "config"},
+    "pipeline/chips": {"data", "config", "migration"},
+    "pipeline/data": {"graph", "transforms", "quantization", "chips", "config"},
     "simulator/akida_v2": {"akida_v1"},
 }
 

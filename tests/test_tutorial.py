@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.chips import convert
 from pipeline.config.sections import Calibration, Quantization, Transforms
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.describe import describe
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.transforms import apply
 from simulator import simulate
 from simulator.summary import summary
-from tests.tutorial_page import AKIDA_1_0, AKIDA_2_0, PAGE_1_0, PAGE_2_0, PAGE_KERAS
+from tests.tutorial_page import AKIDA_1_0, AKIDA_2_0, PAGE_1_0, PAGE_2_0, PAGE_KERAS, collapsed
 
 MODEL = yaml.safe_load(
     (Path(__file__).parents[1] / "conf/model/tutorial_cnn.yaml").read_text(encoding="utf-8")
@@ -33,11 +33,6 @@ RANDOM = Calibration(source="random", samples=32, batch_size=16)
 
 def unpadded(text):
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-
-
-def collapsed(text):
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line)
 
 
 def options(scheme, **changes):
@@ -127,7 +122,7 @@ def test_1_random_samples_per_axis_are_warned_about(graph, quantized_2_0):
 
 def test_1_the_width_of_8192_inputs_is_reported(quantized_2_0):
     (limit,) = convert(quantized_2_0, "akida_v2").limits()
-    assert limit.startswith("dense: 8192 inputs; at most 2048")
+    assert limit.startswith("dense: 8192 inputs; allowed: at most 2048")
 
 
 SEPARABLE = {
@@ -250,11 +245,11 @@ def test_2_2_global_average_pooling():
     assert types(convert(new, "akida_v2"))[1] == "Conv2D"
     with pytest.raises(IncompatibleModelError) as caught:
         convert(old, "akida_v2")
-    assert "relu: ReLU after GlobalAveragePooling2D gap" in str(caught.value)
-    assert "add transform gap_after_relu (transforms=upgrade_v2)" in str(caught.value)
+    assert "gap: before relu; allowed: after the activation" in str(caught.value)
+    assert "(transform gap_after_relu)" in str(caught.value)
     with pytest.raises(IncompatibleModelError) as caught:
         convert(new, "akida_v1")
-    assert "gap: GlobalAveragePooling2D after ReLU relu" in str(caught.value)
+    assert "gap: after relu (ReLU); allowed: after a convolution" in str(caught.value)
 
 
 def test_2_2_weights_are_kept_but_outputs_are_not_the_same():
@@ -275,8 +270,11 @@ def test_2_2_weights_are_kept_but_outputs_are_not_the_same():
     assert not np.array_equal(forward(moved, x), forward(old, x))
 
 
-def test_3_the_2_0_model_converted_to_1_0(graph):
-    quantized = quantize(graph, None, options("quantizeml", per_tensor_activations=True))
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_3_the_2_0_model_converted_to_1_0(graph, per_tensor):
+    """The same integers on both chips, quantized as by default or for one scale per tensor."""
+    settings = options("quantizeml", per_tensor_activations=per_tensor)
+    quantized = quantize(graph, None, settings)
     program = convert(quantized, "akida_v1")
     assert unpadded(summary(program)) == AKIDA_1_0
     assert collapsed(summary(program)) == PAGE_1_0
@@ -287,6 +285,7 @@ def test_3_the_2_0_model_converted_to_1_0(graph):
     np.testing.assert_array_equal(*(output.argmax(axis=-1) for output in outputs))
 
 
-def test_3_activations_per_channel_cannot_go_to_1_0(quantized_2_0):
-    with pytest.raises(IncompatibleModelError, match=r"re_lu: .*per_tensor_activations=true"):
-        convert(quantized_2_0, "akida_v1")
+def test_3_one_scale_per_tensor_is_measured(quantized_2_0):
+    (note,) = convert(quantized_2_0, "akida_v1").notes[len(quantized_2_0.notes) :]
+    assert "re_lu took the coarsest" in note
+    assert "quantization.per_tensor_activations=true" in note

@@ -82,3 +82,9 @@ Total params: 82954 (324.04 KB)
 Trainable params: 82890 (323.79 KB)
 Non-trainable params: 64 (256.00 Byte)
 """
+
+
+def collapsed(text):
+    """Return a text as the page shows it: every run of blanks is one, and no line is empty."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line)

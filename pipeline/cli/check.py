@@ -25,9 +25,9 @@ def command(context, model, parameters, target, as_json, fixable, strict) -> Non
     """
     import json
 
-    from pipeline.compatibility import check
-    from pipeline.compatibility.report import COMPATIBLE, FIXABLE
-    from pipeline.compatibility.table import table
+    from pipeline.chips.check import check
+    from pipeline.chips.report import COMPATIBLE, FIXABLE
+    from pipeline.chips.table import table
     from pipeline.errors import ModelError
     from pipeline.graph.architecture import build_graph
     from pipeline.graph.architecture_file import is_architecture, read_architecture

@@ -22,16 +22,31 @@ from pipeline.cli.parameters import PATH, load_any, warn
     is_flag=True,
     help="Bring registers inside their widths even where outputs change.",
 )
-def command(model: str, output: str, target: str | None, strict: bool, fit_registers: bool) -> None:
+@click.option(
+    "--samples",
+    type=PATH,
+    help="Images (.npy) to measure on where the chip changes outputs; random ones without.",
+)
+def command(
+    model: str,
+    output: str,
+    target: str | None,
+    strict: bool,
+    fit_registers: bool,
+    samples: str | None,
+) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
     wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
     """
+    from pipeline.chips import convert, newest_for
+    from pipeline.chips.conversion import emulated_only
+    from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.integers import integers
-    from pipeline.targets import convert, newest_for
+    from simulator.refusal import refusal_lines
 
     loaded = load_any(model)
     if isinstance(loaded, Graph):
@@ -40,8 +55,13 @@ def command(model: str, output: str, target: str | None, strict: bool, fit_regis
         )
     quantized = integers(loaded)
     chip = target or newest_for(quantized.scheme)
-    program = convert(quantized, chip, strict=strict, fit_registers=fit_registers)
+    images = None if samples is None else load_array(samples)
+    program = convert(
+        quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
+    )
     warn(program.notes)
-    warn(program.limits())
+    warn(refusal_lines(emulated_only(quantized, program)))
+    for remark in program.remarks():
+        click.echo(f"note: {remark} (one reading of the vendor's page)", err=True)
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

@@ -54,30 +54,24 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; refusals become one message and exit status 1."""
-    from pipeline.errors import CrossgradeError
-    from simulator.archive import ArchiveError
-    from simulator.errors import ProgramError
+    from pipeline.errors import EXPECTED, INTERRUPTED, REFUSED, ending
 
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
-        sys.exit(_say("interrupted; nothing was written", 130))
-    except KeyboardInterrupt:
-        sys.exit(_say("interrupted; nothing was written", 130))
+        sys.exit(_end(*ending(KeyboardInterrupt())))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (CrossgradeError, ProgramError, ArchiveError) as error:
-        sys.exit(_say(f"error: {error}", 1))
     except BrokenPipeError:
-        sys.exit(1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(_say(f"error: {where}{error.strerror or error}", 1))
+        sys.exit(REFUSED)
+    except EXPECTED as error:
+        message, status = ending(error)
+        sys.exit(_end(message if status == INTERRUPTED else f"error: {message}", status))
 
 
-def _say(message: str, status: int) -> int:
+def _end(message: str, status: int) -> int:
     click.echo(message, err=True)
     return status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.chips import known_targets
 from pipeline.config.sections import Config
-from pipeline.targets import known_targets
 
 
 def impossible(config: Config) -> Iterator[str]:

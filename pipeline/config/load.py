@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
 from pipeline.config.sections import Config
-from pipeline.errors import ConfigError, one_line
+from pipeline.errors import ConfigError, UnknownKeyError, one_line
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -59,8 +59,13 @@ def check(values) -> Config:
     if not problems:
         problems = list(impossible(config))
     if problems:
-        raise ConfigError("; ".join(problems))
+        unknown = any(isinstance(problem, _UnknownKey) for problem in problems)
+        raise (UnknownKeyError if unknown else ConfigError)("; ".join(problems))
     return config
+
+
+class _UnknownKey(str):
+    """The problem of a key that the configuration does not have."""
 
 
 def _read(section, values, prefix, problems):
@@ -74,7 +79,8 @@ def _read(section, values, prefix, problems):
         if key not in table:
             near = difflib.get_close_matches(str(key), table, 1)
             hint = f"did you mean {prefix}{near[0]}? " if near else ""
-            problems.append(f"{prefix}{key}: unknown key; {hint}allowed: {', '.join(table)}")
+            allowed = ", ".join(table)
+            problems.append(_UnknownKey(f"{prefix}{key}: unknown key; {hint}allowed: {allowed}"))
     hints = typing.get_type_hints(section)
     read = {
         name: _value(field, hints[name], values[name], prefix + name, problems)

@@ -28,7 +28,7 @@ def equivalence(difference: float, largest: float, equivalent: bool) -> str:
     difference, largest : float
         Largest change of an output, and largest output.
     equivalent : bool
-        Whether the change is meant to keep the function.
+        True if the change is meant to keep the function.
     """
     if not equivalent or not difference <= TOLERANCE * max(largest, 1.0):
         return APPROXIMATE
@@ -65,11 +65,12 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
         lacks the layer; ``status``: kept, changed, moved, split, added, removed;
         ``max_abs_difference``: of its output on `images`, where both have it in one shape.
     """
-    origins = {node.name: _origin(before, node.name) for node in after.nodes}
+    origins = {node.name: _origin(before, node) for node in after.nodes}
     above, above_now = _ancestors(before, {}), _ancestors(after, origins)
     met = set(origins.values())
     common = met & before.by_name.keys()
     differences = _differences(before, after, origins, images)
+    last_parts = {origin: name for name, origin in origins.items()}.values()
     entries = []
     for node in after.nodes:
         origin = origins[node.name]
@@ -79,8 +80,8 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
             status = "moved"
         elif known is not None:
             difference = differences.get(node.name)
-        if status == "split" and node.name != f"pw_{origin}":
-            difference = None  # the depthwise half has no counterpart
+        if status == "split" and node.name not in last_parts:
+            difference = None  # only the last part computes what the layer did
         entries.append(
             {
                 "before": _entry(before, known),
@@ -101,10 +102,9 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
     ]
 
 
-def _origin(before, name):
-    """Return the name that a layer had before: ``x`` for the halves ``dw_x`` and ``pw_x``."""
-    split = name not in before.by_name and name[:3] in ("dw_", "pw_")
-    return name[3:] if split and name[3:] in before.by_name else name
+def _origin(before, node):
+    """Return the name that a layer had before: that of the layer it was split from, if any."""
+    return node.split_from if node.split_from in before.by_name else node.name
 
 
 def _ancestors(graph, origins) -> dict[str, frozenset[str]]:
@@ -125,7 +125,7 @@ def _status(old, new):
     same_weights = old.weights.keys() == new.weights.keys() and all(
         np.array_equal(old.weights[key], new.weights[key]) for key in old.weights
     )
-    # The axis of a batch norm says nothing when both mean the channels.
+    # Two ways of writing the axis of a batch norm mean the channels.
     attrs = [{k: v for k, v in node.attrs.items() if k != "axis"} for node in (old, new)]
     return "kept" if old.op == new.op and attrs[0] == attrs[1] and same_weights else "changed"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.accuracy import check_accuracy_drop
-from pipeline.compatibility import Report, check
-from pipeline.compatibility.check import chip, repaired
-from pipeline.compatibility.report import COMPATIBLE, INCOMPATIBLE
+from pipeline.chips import chip
+from pipeline.chips.check import Report, check, repaired
+from pipeline.chips.report import COMPATIBLE, INCOMPATIBLE
 from pipeline.config.sections import Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.forward import forward
@@ -22,6 +22,7 @@ from pipeline.migration.compare import (
     outputs_of,
 )
 from pipeline.transforms import TRANSFORMS, Images, apply
+from simulator.refusal import Refusal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,10 +93,10 @@ def migrate(
     options = options or Transforms()
     images = calibration or Images(images=samples)
     first = check(graph, target)
-    if first.verdict == INCOMPATIBLE and _hopeless(first, options):
-        raise IncompatibleModelError(graph.name, _reasons(graph, first), f"migrate to {target}")
+    if first.verdict == INCOMPATIBLE and _beyond_repair(first, options):
+        raise IncompatibleModelError(graph.name, _refusals(graph, first), f"migrate to {target}")
     new, steps = graph, []
-    for name in (*chip(target).transforms, *options.names):
+    for name in (*chip(target).repairs, *options.names):
         if _changes(name, new):
             one = replace(options, names=(name,), max_accuracy_drop=None)
             new, report = apply(new, one, samples, images)
@@ -105,8 +106,7 @@ def migrate(
             steps.append({"transform": name, "equivalence": kind, **report})
     last = check(new, target)
     if last.verdict != COMPATIBLE:
-        reasons = [f"{v.layer}: {v.found}; allowed: {v.allowed}; {v.fix}" for v in last.conversion]
-        raise IncompatibleModelError(graph.name, reasons, f"migrate to {target}")
+        raise IncompatibleModelError(graph.name, last.conversion, f"migrate to {target}")
     found = compare_outputs(outputs_of(graph, samples), outputs_of(new, samples), labels)
     meant = all(step["equivalence"] != CLASSES[-1] for step in steps)
     total = equivalence(found["max_abs_difference"], found["largest_output"], meant)
@@ -135,16 +135,16 @@ def migrate(
     )
 
 
-def _reasons(graph, report) -> list[str]:
-    """Return why a model cannot be migrated; a repair's own refusal says more than the rule."""
+def _refusals(graph, report) -> list[Refusal]:
+    """Return why a model cannot be migrated; a repair's refusal is more precise than the rule."""
     _, refusals = repaired(graph, report.target)
-    refused = {refusal.partition(":")[0] for refusal in refusals}
-    rest = [reason for reason in report.reasons() if reason.partition(":")[0] not in refused]
-    return list(dict.fromkeys([*refusals, *rest])) or list(report.notes)
+    refused = {layer for refusal in refusals for layer in refusal.layers}
+    rest = [found for found in report.refusals() if not refused.intersection(found.layers)]
+    return list(dict.fromkeys([*refusals, *rest])) or [Refusal(found=n) for n in report.notes]
 
 
-def _hopeless(report, options):
-    """Return whether no strategy of the user's can repair what the default ones cannot."""
+def _beyond_repair(report, options):
+    """Return True if no strategy for the moved pooling can repair the rest."""
     left = [violation for violation in report.conversion if not violation.fixable]
     moved = options.gap.strategy != "exact"
     return not (moved and left and all(v.transform == "gap_after_relu" for v in left))
@@ -152,6 +152,6 @@ def _hopeless(report, options):
 
 def _changes(name, graph) -> bool:
     try:
-        return bool(TRANSFORMS[name](graph, None, None).changed)
+        return bool(TRANSFORMS[name](graph).changed)
     except IncompatibleModelError:
-        return True  # with the user's options it may not refuse; else it says why
+        return True  # With the user's options it may not refuse; else it gives the reason.

@@ -1,4 +1,4 @@
-"""Recompute a certificate, and say whether the files still match it."""
+"""Recompute a certificate, and compare the files with it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compatibility import check
-from pipeline.compatibility.report import COMPATIBLE
+from pipeline.chips.check import check
+from pipeline.chips.report import COMPATIBLE
 from pipeline.data.array_file import load_array
 from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
@@ -44,7 +44,7 @@ def verify(path, *, model=None, output=None, calibration=None) -> list[Finding]:
     path : path-like
         A certificate, or the folder it lies in.
     model, output, calibration : path-like, optional
-        The files, where they are no longer where the certificate says.
+        The files, if they have moved since.
 
     Returns
     -------

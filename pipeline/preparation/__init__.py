@@ -8,6 +8,7 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.preparation.activations import leaky_to_table, split_activations
 from pipeline.preparation.batchnorm import fold_batchnorm
+from pipeline.preparation.constant_channels import fold_constant_channels
 from pipeline.preparation.dropout import remove_dropout, remove_dropout_before_batchnorm
 from pipeline.preparation.grouped import grouped_to_depthwise
 from pipeline.preparation.head import cut_head
@@ -34,12 +35,12 @@ PASSES = (
     remove_dropout_before_batchnorm,
     grouped_to_depthwise,
     remove_reshapes,
+    fold_zero_padding,
     align_rescaling,
     max_pool_before_activation,
     batchnorm_before_pool,
+    fold_constant_channels,
     fold_batchnorm,
-    fold_zero_padding,
-    align_rescaling,
     split_joins,
     odd_kernels,
     split_strided_depthwise,
@@ -50,8 +51,23 @@ PASSES = (
     identity_for_many_readers,
     remove_dropout,
 )
-"""All passes in order: QuantizeML's, plus the removal of dropouts and a second look at Rescaling
-for those that a ZeroPadding2D hid from their convolution."""
+"""All passes in order: QuantizeML's, and the folding of constant channels.
+
+Zero padding comes off before the others, so that they find convolutions next to their Rescaling
+and poolings next to their activation; dropouts come off last.
+"""
+PASSES_V1 = (
+    split_activations,
+    remove_dropout,
+    remove_reshapes,
+    fold_zero_padding,
+    max_pool_before_activation,
+    batchnorm_before_pool,
+    fold_constant_channels,
+    fold_batchnorm,
+)
+"""The same for Akida 1.0 and its scheme cnn2snn: what its converter does before it cuts a model
+into layers, and the folding of zero padding and constant channels."""
 
 
 def prepare(graph: Graph) -> tuple[Graph, list[str]]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
+from pipeline.preparation.constant_channels import (
+    LARGEST_CONSTANT,
+    constant_channels,
+    where_blocked,
+)
 from pipeline.preparation.editing import pairs, removed, replaced
-
-LARGEST_DEAD_OUTPUT = 0.05
-"""Largest beta of a channel without gamma that integers can hold.
-
-A kernel of zeros has the smallest scale there is, 1e-6; with up to 8 fractional bits of the input
-and an output scale of 8 bits, a larger constant overflows the 32 bits before the output shift.
-"""
+from pipeline.preparation.obstacle import Obstacle
 
 
 def fold_batchnorm(graph: Graph) -> Graph:
@@ -25,14 +24,15 @@ def fold_batchnorm(graph: Graph) -> Graph:
     by g, and the bias becomes beta + (bias - mean) * g. A channel whose gamma is zero gets a
     kernel of zeros: its output is beta, which must be small; else the batch norm stays and
     `unsupported` names it. (QuantizeML folds no batch norm of the model if one gamma is zero.)
+    `pipeline.preparation.constant_channels` makes most of them 0 before.
     Successive batch norms are all folded.
     """
     while True:
         found = dict(
             (first.name, (first, second))
-            for first, second in pairs(graph, NEURAL_OPS, ("BatchNormalization",))
+            for first, second in pairs(graph, NEURAL, ("BatchNormalization",))
             if second.attrs["axis"] in (-1, len(graph.shapes[first.name]))
-            and not dead_channels(second).any()
+            and not constant_channels(second).any()
         )
         if not found:
             return graph
@@ -40,22 +40,40 @@ def fold_batchnorm(graph: Graph) -> Graph:
         graph = removed(graph, {second.name for _, second in found.values()})
 
 
-def dead_channels(batchnorm: Node) -> np.ndarray:
-    """Return which channels have no gamma, but a beta too large for a kernel of zeros (bool)."""
-    scale, _, beta = batchnorm_factors(batchnorm)
-    return (scale == 0) & (np.abs(beta) > LARGEST_DEAD_OUTPUT)
-
-
 def folded(node: Node, batchnorm: Node) -> Node:
     """Return a layer that computes `node` followed by `batchnorm`."""
     scale, mean, beta = batchnorm_factors(batchnorm)
-    key = "pointwise_kernel" if node.op == "SeparableConv2D" else "kernel"
-    kernel = node.weights[key]
-    if node.op in ("DepthwiseConv2D", "DepthwiseConv2DTranspose"):
-        kernel = kernel * scale.reshape(kernel.shape[2:])
-    elif node.op == "Conv2DTranspose":
-        kernel = kernel * scale[:, None]
-    else:
-        kernel = kernel * scale
+    key = node.operation.output_kernel
+    kernel = node.weights[key] * node.operation.per_output(node.weights[key], scale)
     bias = beta + (node.weights.get("bias", 0) - mean) * scale
     return node.with_attrs(use_bias=True).with_weights(**{key: kernel, "bias": bias})
+
+
+def batchnorm_obstacle(graph: Graph, batchnorm: Node) -> Obstacle:
+    """Return why `batchnorm`, a node that the passes have left, does not fold."""
+    source, fix = graph.node(batchnorm.inputs[0]), "move it before the activation and retrain"
+    negative = int(np.sum(batchnorm_factors(batchnorm)[0] < 0))
+    if source.op in NEURAL and constant_channels(batchnorm).any():
+        return Obstacle(
+            f"has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
+            f" {int(constant_channels(batchnorm).sum())} of its channels, which"
+            f" {where_blocked(graph, batchnorm)}",
+            "gammas other than 0, as integers cannot hold the constant next to a kernel of zeros",
+            "prune these filters",
+        )
+    if batchnorm.attrs["axis"] not in (-1, len(graph.shapes[batchnorm.name])):
+        return Obstacle(f"normalises axis {batchnorm.attrs['axis']}", "the last (channels)", fix)
+    if len(graph.consumers(source)) > 1:
+        found = f"shares its input {source.name} with other layers"
+        return Obstacle(found, "an input of its own", fix)
+    if source.op == "MaxPooling2D" and negative:
+        return Obstacle(
+            f"follows the max pool {source.name} and has {negative} negative gammas",
+            "none, as a negative factor turns a maximum into a minimum",
+            fix,
+        )
+    return Obstacle(
+        f"follows {source.name} ({source.op})",
+        "directly after a convolution, a dense layer or their pool",
+        fix,
+    )

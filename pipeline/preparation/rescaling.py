@@ -12,14 +12,14 @@ TARGETS = ("Conv2D", "Dense", "BufferTempConv", "DepthwiseBufferTempConv")
 
 
 def align_rescaling(graph: Graph) -> Graph:
-    """Fold the offset of the first Rescaling, and a scale per channel, into the layer behind it.
+    """Fold the offset of the first Rescaling, and its scales, into the layer after it.
 
-    The kernel takes a scale per channel, the bias takes the offset. A convolution with "same"
-    padding must from then on pad with the number that means zero: its attribute `padding_value`
-    becomes -offset (-offset / scale with a scale per channel).
+    The kernel takes scales per channel, and one that is negative; the bias takes the offset. A
+    convolution with "same" padding must from then on pad with the number that means zero: its
+    attribute `padding_value` becomes -offset (-offset / scale where the kernel took the scale).
 
-    Left as it is, and refused by `unsupported`: a Rescaling with several readers, one in front
-    of another layer type, and one with an offset in front of a buffered temporal convolution,
+    Left as it is, and refused by `unsupported`: a Rescaling with several consumers, one in front
+    of another layer type, and one with an offset before a buffered temporal convolution,
     whose buffers start with zeros (QuantizeML folds that one too, which changes the outputs of
     the first time steps).
     """
@@ -30,28 +30,33 @@ def align_rescaling(graph: Graph) -> Graph:
     if target is None or target.op not in TARGETS or target.attrs.get("groups", 1) != 1:
         return graph
     scale, offset = np.float32(found.attrs["scale"]), np.float32(found.attrs["offset"])
-    if "Buffer" in target.op and np.any(offset):
+    if ("Buffer" in target.op and np.any(offset)) or not np.all(scale):
         return graph
     new = {found.name: found.with_attrs(scale=_factor(found), offset=0.0)}
-    new[target.name] = _absorb(target, scale, offset)
+    new[target.name] = _absorb(target, scale, offset, keeps_scale=_is_factor(found))
     return replaced(graph, new)
 
 
 def is_aligned(node: Node) -> bool:
-    """Return whether a Rescaling is one factor without an offset."""
-    return np.size(node.attrs["scale"]) == 1 and not np.any(node.attrs["offset"])
+    """Return whether a Rescaling is one positive factor without an offset."""
+    return _is_factor(node) and not np.any(node.attrs["offset"])
+
+
+def _is_factor(node):
+    """Return whether one scale, which integers can have, holds for all channels."""
+    return np.size(node.attrs["scale"]) == 1 and np.all(np.asarray(node.attrs["scale"]) > 0)
 
 
 def _factor(node):
-    return float(np.squeeze(node.attrs["scale"])) if np.size(node.attrs["scale"]) == 1 else 1.0
+    return float(np.squeeze(node.attrs["scale"])) if _is_factor(node) else 1.0
 
 
-def _absorb(node, scale, offset):
+def _absorb(node, scale, offset, *, keeps_scale):
     kernel = node.weights["kernel"]
     attrs, per_channel = {"use_bias": True}, np.size(scale) > 1
     if node.op == "Conv2D" and node.attrs["padding"] == "same":
         old = np.float32(0 if node.attrs["padding_value"] is None else node.attrs["padding_value"])
-        value = np.atleast_1d((old - offset) / scale if per_channel else old - offset)
+        value = np.atleast_1d(old - offset if keeps_scale else (old - offset) / scale)
         value = value[:1] if np.all(value == value[0]) else value
         attrs["padding_value"] = tuple(map(float, value)) if np.any(value) else None
     bias = node.weights.get("bias", np.zeros(kernel.shape[-1], np.float32))
@@ -61,6 +66,6 @@ def _absorb(node, scale, offset):
         scale, offset = np.reshape(scale, (-1, 1)), np.reshape(offset, (-1, 1))
     if np.any(offset):
         bias = bias + np.sum(kernel * offset, axis=tuple(range(kernel.ndim - 1)))
-    if per_channel:
+    if not keeps_scale:
         kernel = kernel * scale
     return node.with_attrs(**attrs).with_weights(kernel=kernel, bias=bias)

@@ -1,51 +1,49 @@
-"""What Akida 2.0's quantization cannot hold, and what to do about it."""
+"""Layers that Akida 2.0's quantization cannot hold, and what to do about them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
-from pipeline.preparation.batchnorm import LARGEST_DEAD_OUTPUT, dead_channels
+from pipeline.preparation.batchnorm import batchnorm_obstacle
 from pipeline.preparation.rescaling import TARGETS as RESCALED
 from pipeline.preparation.rescaling import is_aligned
+from pipeline.preparation.zero_padding import padding_obstacle
+from simulator.refusal import Refusal
 
+Obstacles = Iterator[tuple[str, str, str]]
+"""What was found, what is allowed, what to do."""
+FindObstacles = Callable[[Graph, Node], Obstacles]
 TABLES = ("gelu", "swish", "hard_silu", "leaky_relu")
 
 
-def unsupported(graph: Graph) -> list[str]:
-    """Return one line for every layer of a prepared graph that cannot become integers.
-
-    Each names the layer, what was found, what is allowed and what to do.
-    """
+def unsupported(graph: Graph) -> list[Refusal]:
+    """Return a refusal for every layer of a prepared graph that cannot become integers."""
     return [
-        f"{node.name}: {reason}"
+        Refusal(layers=(node.name,), found=found, allowed=allowed, fix=fix)
         for node in graph.nodes
         if node.op in RULES
-        for reason in RULES[node.op](graph, node)
+        for found, allowed, fix in RULES[node.op](graph, node)
     ]
 
 
-def _only(key, allowed, cure) -> Callable[[Graph, Node], Iterator[str]]:
+def _only(key, allowed, cure) -> FindObstacles:
     def rule(graph, node):
         if node.attrs[key] != allowed:
-            yield f"{node.op} has {key} {node.attrs[key]}; allowed: {allowed}; {cure}"
+            yield f"{node.op} has {key} {node.attrs[key]}", str(allowed), cure
 
     return rule
 
 
-def _never(cure) -> Callable[[Graph, Node], Iterator[str]]:
+def _never(cure) -> FindObstacles:
     def rule(graph, node):
-        yield f"{node.op} has no counterpart; {cure}"
+        yield f"{node.op} has no counterpart", "", cure
 
     return rule
 
 
-def _all(*rules) -> Callable[[Graph, Node], Iterator[str]]:
+def _all(*rules) -> FindObstacles:
     def rule(graph, node):
         for each in rules:
             yield from each(graph, node)
@@ -57,8 +55,9 @@ def _activation(graph, node):
     kind = node.attrs["activation"]
     if kind not in TABLES:
         yield (
-            f"activation '{kind}' inside the model has no counterpart; allowed: relu,"
-            f" {', '.join(TABLES)} (softmax and sigmoid may end a model); replace it and retrain"
+            f"activation '{kind}' inside the model has no counterpart",
+            f"relu, {', '.join(TABLES)} (softmax and sigmoid may end a model)",
+            "replace it and retrain",
         )
 
 
@@ -66,76 +65,51 @@ def _relu(graph, node):
     for key in ("negative_slope", "threshold"):
         if node.attrs[key]:
             yield (
-                f"ReLU has {key} {node.attrs[key]:g}; allowed: 0 (a slope without max_value and"
-                " threshold becomes a leaky ReLU); use a plain ReLU and retrain"
+                f"ReLU has {key} {node.attrs[key]:g}",
+                "0 (a slope without max_value and threshold becomes a leaky ReLU)",
+                "use a plain ReLU and retrain",
             )
 
 
 def _batchnorm(graph, node):
-    source = graph.node(node.inputs[0])
-    if source.op in NEURAL_OPS and dead_channels(node).any():
-        yield (
-            f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_DEAD_OUTPUT} in"
-            f" {int(dead_channels(node).sum())} of its channels; allowed: gammas other than 0, as"
-            " integers cannot hold such a constant next to a kernel of zeros; prune these filters"
-        )
-        return
-    if node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
-        found = f"normalises axis {node.attrs['axis']}; allowed: the last (channels)"
-    elif len(graph.consumers(source)) > 1:
-        found = f"shares its input {source.name} with other layers; allowed: to be its only reader"
-    elif source.op == "MaxPooling2D" and np.any(batchnorm_factors(node)[0] < 0):
-        count = int(np.sum(batchnorm_factors(node)[0] < 0))
-        found = (
-            f"follows the max pool {source.name} and has {count} negative gammas; allowed: none,"
-            " as a negative factor turns a maximum into a minimum"
-        )
-    else:
-        found = (
-            f"follows {source.name} ({source.op}); allowed: right behind a convolution, a dense"
-            " layer or their pool"
-        )
-    yield f"BatchNormalization {found}; move it in front of the activation, or remove and retrain"
+    found, allowed, fix = batchnorm_obstacle(graph, node)
+    yield f"BatchNormalization {found}", allowed, fix
 
 
 def _rescaling(graph, node):
-    readers = graph.consumers(node)
+    consumers = graph.consumers(node)
     if node.inputs[0] != graph.input.name:
         yield (
-            f"Rescaling follows {node.inputs[0]}; allowed: right behind the input; scale the next"
-            " layer's kernel instead"
+            f"Rescaling follows {node.inputs[0]}",
+            "directly after the input",
+            "scale the next layer's kernel instead",
         )
     elif not is_aligned(node):
-        found = ", ".join(f"{reader.name} ({reader.op})" for reader in readers) or "nothing"
+        found = ", ".join(f"{consumer.name} ({consumer.op})" for consumer in consumers) or "nothing"
         yield (
-            f"Rescaling with an offset or a scale per channel is read by {found}; allowed: one"
-            f" reader of {', '.join(RESCALED)} (no offset before the buffered ones); rescale by"
-            " one factor without an offset"
+            f"Rescaling with an offset, a scale per channel or none above 0 before {found}",
+            f"before one {' or '.join(RESCALED)} (no offset before the buffered ones)",
+            "rescale by one positive factor without an offset",
         )
 
 
 def _zero_padding(graph, node):
-    yield (
-        f"ZeroPadding2D {node.attrs['padding']} is not equal to padding 'same' of a following"
-        " convolution of up to 7x7; give the convolution padding 'same' and retrain"
-    )
+    found, allowed, fix = padding_obstacle(graph, node)
+    yield f"ZeroPadding2D: {found}", allowed, fix
 
 
 def _join(graph, node):
     if len(node.inputs) != 2:
-        yield f"{node.op} averages {len(node.inputs)} inputs; allowed: 2; average in pairs"
+        yield f"{node.op} averages {len(node.inputs)} inputs", "2", "average in pairs"
     if node.op == "Concatenate" and node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
-        yield (
-            f"Concatenate joins axis {node.attrs['axis']}; allowed: the last (channels);"
-            " join channels"
-        )
+        yield f"Concatenate joins axis {node.attrs['axis']}", "the last (channels)", "join channels"
 
 
 _GROUPS = _only("groups", 1, "use a DepthwiseConv2D and a 1x1 Conv2D, or a full convolution")
 _DILATION = _only("dilation_rate", (1, 1), "use a larger kernel (5 or 7)")
 _MULTIPLIER = _only("depth_multiplier", 1, "add a 1x1 Conv2D for more channels")
 
-RULES: dict[str, Callable[[Graph, Node], Iterator[str]]] = {
+RULES: dict[str, FindObstacles] = {
     "Conv2D": _all(_GROUPS, _DILATION),
     "DepthwiseConv2D": _all(_MULTIPLIER, _DILATION),
     "SeparableConv2D": _all(_MULTIPLIER, _DILATION),

@@ -12,20 +12,18 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, TEMPORAL
+from pipeline.quantization.calibrated_graph import (
+    InputQuantizer,
+    NodeQuantization,
+    OutputQuantizer,
+)
+from simulator.refusal import Refusal
 
-ALIGNED_INPUTS = (*NEURAL_OPS, "Add", "Concatenate", "Flatten", "Permute", "Activation")
+ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
 
-PASS_THROUGH = (
-    "MaxPooling2D",
-    "Dropout",
-    "Reshape",
-    "Flatten",
-    "Permute",
-    "Concatenate",
-    "Rescaling",
-)
+PASS_THROUGH = (*MOVES_ONLY, "Rescaling")
 """Operations that cannot rescale: the quantizer belongs to a node before them."""
 
 ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
@@ -34,54 +32,29 @@ ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
 NEURAL_BUFFER_BITS = 28
 LUT_INPUT_BITS = 11
 LUT_BITS = 14
-_WIDE_NEURAL_OPS = ("SeparableConv2D", "BufferTempConv", "DepthwiseBufferTempConv")
-_BUFFERED_OPS = (*NEURAL_OPS, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
+_WIDE_NEURAL_OPS = ("SeparableConv2D", *TEMPORAL)
+_BUFFERED_OPS = (*NEURAL, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuantizerSpec:
-    """An output quantizer that has no range yet; fields as in `OutputQuantizer`."""
-
-    bits: int
-    signed: bool = True
-    per_tensor: bool
-    scale_bits: int = 8
-    buffer_bits: int = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodeAssignment:
-    """Bit widths of one node; fields as in `NodeQuantization`."""
-
-    weight_bits: int | None = None
-    buffer_bits: int = 32
-    output: QuantizerSpec | None = None
-    lut_bits: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputSpec:
-    """An input quantizer that has no range yet; fields as in `InputQuantizer`."""
-
-    bits: int = 8
-    signed: bool = False
-    per_tensor: bool
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Assignment:
-    """What every node of a graph gets.
+    """The quantizers of a graph, without ranges.
 
     Attributes
     ----------
-    nodes : mapping of str to NodeAssignment
+    nodes : mapping of str to NodeQuantization
         One entry for every node that computes, in the graph's order.
-    input : InputSpec or None
+    input : InputQuantizer or None
         For float images; None when they enter as integers.
     """
 
-    nodes: Mapping[str, NodeAssignment]
-    input: InputSpec | None = None
+    nodes: Mapping[str, NodeQuantization]
+    input: InputQuantizer | None = None
+
+    @property
+    def outputs(self) -> dict[str, OutputQuantizer]:
+        """The output quantizers by node."""
+        return {name: node.output for name, node in self.nodes.items() if node.output is not None}
 
 
 def assign(graph: Graph, options) -> Assignment:
@@ -100,32 +73,32 @@ def assign(graph: Graph, options) -> Assignment:
         When float images enter a layer that cannot absorb their zero point, or
         ``last_output_bits`` is asked of a node that cannot quantize.
     """
-    outputs, reasons = _output_quantizers(graph, options), []
+    outputs, refusals = _output_quantizers(graph, options), []
     if options.last_output_bits:
-        reasons += _quantize_last(graph, options, outputs)
-    input_spec = None
+        refusals += _quantize_last(graph, options, outputs)
+    quantizer = None
     if not graph.input.attrs["dtype"].startswith(("uint", "int")):
         vector = len(graph.input.attrs["shape"]) < 2
-        input_spec = InputSpec(per_tensor=options.per_tensor_activations or vector)
-        reasons += _refuse_zero_point(graph)
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize")
-    return Assignment(nodes=_nodes(graph, options, outputs), input=input_spec)
+        quantizer = InputQuantizer(per_tensor=options.per_tensor_activations or vector)
+        refusals += _refuse_zero_point(graph)
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize")
+    return Assignment(nodes=_nodes(graph, options, outputs), input=quantizer)
 
 
 def _nodes(graph, options, outputs):
-    neural = [node.name for node in graph.nodes if node.op in NEURAL_OPS]
+    neural = [node.name for node in graph.nodes if node.op in NEURAL]
     nodes = {}
     for node in graph.nodes:
         if node.op not in _BUFFERED_OPS:
             continue
         weight_bits, buffer_bits = None, options.buffer_bits
-        if node.op in NEURAL_OPS:
+        if node.op in NEURAL:
             first = node.name == neural[0]
             weight_bits = options.input_weight_bits if first else options.weight_bits
             if node.op not in _WIDE_NEURAL_OPS:
                 buffer_bits = min(NEURAL_BUFFER_BITS, buffer_bits)
-        nodes[node.name] = NodeAssignment(
+        nodes[node.name] = NodeQuantization(
             weight_bits=weight_bits,
             buffer_bits=buffer_bits,
             output=outputs.get(node.name),
@@ -146,7 +119,7 @@ def block_ends(graph: Graph, name: str) -> list[str]:
 
 
 def _output_quantizers(graph, options):
-    outputs: dict[str, QuantizerSpec] = {}
+    outputs: dict[str, OutputQuantizer] = {}
     # Backwards: where consumers disagree on the width, the last one decides, as in QuantizeML.
     for consumer in reversed(graph.nodes):
         if consumer.op not in ALIGNED_INPUTS:
@@ -178,20 +151,23 @@ def _quantizer(graph, name, consumer, options, per_tensor):
         before = block_ends(graph, name)
         if before and graph.node(before[0]).op in ("ReLU", "Activation"):
             bits = options.activation_bits
-    return QuantizerSpec(
+    return OutputQuantizer(
         bits=bits, signed=signed, per_tensor=per_tensor, buffer_bits=options.buffer_bits
     )
 
 
 def _quantize_last(graph, options, outputs):
-    """Give the output node its quantizer; return the reasons against it."""
+    """Give the output node its quantizer; return the refusals against it."""
     last, bits = graph.node(graph.output), options.last_output_bits
     if last.op in PASS_THROUGH or last.op == "Input":
-        return [
-            f"{last.name}: {last.op} cannot quantize its output; it must be a layer that computes"
-            f" (set quantization.last_output_bits to null, or end the model before {last.name})"
-        ]
-    outputs[last.name] = QuantizerSpec(
+        refusal = Refusal(
+            layers=(last.name,),
+            found=f"{last.op} cannot quantize its output",
+            allowed="a layer that computes",
+            fix="set quantization.last_output_bits to null, or end the model before it",
+        )
+        return [refusal]
+    outputs[last.name] = OutputQuantizer(
         bits=bits,
         per_tensor=True,
         scale_bits=16 if bits >= 16 else 8,
@@ -202,10 +178,7 @@ def _quantize_last(graph, options, outputs):
 
 def first_layer(graph: Graph):
     """Return the node that reads the images, behind a rescaling; None when there are several."""
-    node = graph.sole_consumer(graph.input)
-    while node is not None and node.op == "Rescaling":
-        node = graph.sole_consumer(node)
-    return node
+    return graph.skip_ahead(graph.input, ("Rescaling",))
 
 
 def _refuse_zero_point(graph):
@@ -213,8 +186,10 @@ def _refuse_zero_point(graph):
     if node is not None and node.op in ZERO_POINT_OPS:
         return []
     found = "several layers" if node is None else f"{node.name} ({node.op})"
-    return [
-        f"{graph.input.name}: float images go to {found}; allowed: {', '.join(ZERO_POINT_OPS)},"
-        " whose bias absorbs the zero point. Make the model's input uint8 (a Rescaling layer may"
-        " follow)"
-    ]
+    refusal = Refusal(
+        layers=(graph.input.name,),
+        found=f"float images go to {found}",
+        allowed=f"{', '.join(ZERO_POINT_OPS)}, whose bias absorbs the zero point",
+        fix="make the model's input uint8 (a Rescaling layer may follow)",
+    )
+    return [refusal]

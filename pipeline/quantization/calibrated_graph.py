@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OutputQuantizer:
     """How a layer's output is quantized: to a power-of-two scale covering `range_max`.
+
+    Bit widths and axes are assigned first; calibration adds the range and the rate.
 
     Attributes
     ----------
@@ -22,8 +25,8 @@ class OutputQuantizer:
         Container; an 8-bit signed ReLU output uses 0..127.
     per_tensor : bool
         One range for the tensor, or one per channel (last axis).
-    range_max : float32 array of shape () or (channels,)
-        Largest magnitude to represent.
+    range_max : float32 array of shape () or (channels,), or None
+        Largest magnitude to represent; None before calibration.
     rescaling_rate : float32 array of shape () or (channels,)
         Factor moved from this output into the next layer's kernel by cross-layer equalization.
     scale_bits, buffer_bits : int
@@ -31,9 +34,9 @@ class OutputQuantizer:
     """
 
     bits: int
-    signed: bool
+    signed: bool = True
     per_tensor: bool
-    range_max: np.ndarray
+    range_max: np.ndarray | None = None
     rescaling_rate: np.ndarray = field(default_factory=lambda: np.float32(1))
     scale_bits: int = 8
     buffer_bits: int = 32
@@ -47,16 +50,17 @@ class InputQuantizer:
     ----------
     bits : int
     signed, per_tensor : bool
-    range_min, range_max : float32 array of shape () or (channels,)
+    range_min, range_max : float32 array of shape () or (channels,), or None
+        None before calibration.
     clip_at_zero : bool
         Unsigned outputs never go below zero, as on the chip; False is QuantizeML's container.
     """
 
-    bits: int
-    signed: bool
+    bits: int = 8
+    signed: bool = False
     per_tensor: bool
-    range_min: np.ndarray
-    range_max: np.ndarray
+    range_min: np.ndarray | None = None
+    range_max: np.ndarray | None = None
     clip_at_zero: bool = True
 
 
@@ -103,8 +107,9 @@ class CalibratedGraph:
         saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
     notes : tuple of str
         What a user should know (ignored layers, differences from hardware).
-    head : (str, str, mapping) or None
-        Name, operation and attributes of a last softmax or activation that is not in `graph`.
+    float_tail : tuple of (str, str, mapping)
+        Name, operation and attributes of the layers between the last integer and the model's
+        output, which are not in `graph` and left to the host; in the order of their use.
     """
 
     graph: Graph
@@ -112,4 +117,19 @@ class CalibratedGraph:
     input: InputQuantizer | None = None
     flatten_saturates: bool = False
     notes: tuple[str, ...] = ()
-    head: tuple[str, str, Mapping] | None = None
+    float_tail: tuple[tuple[str, str, Mapping], ...] = ()
+
+    def __post_init__(self):
+        """Refuse quantizers without a range.
+
+        Raises
+        ------
+        ModelError
+        """
+        missing = [
+            name
+            for name, node in self.nodes.items()
+            if node.output is not None and node.output.range_max is None
+        ]
+        if missing:
+            raise ModelError(f"{missing[0]}: its output quantizer has no range; calibrate first")

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline.errors import DataError, ModelError
-from pipeline.graph.forward import TEMPORAL, forward
+from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.quantization.assignment import Assignment
-from pipeline.quantization.calibrated_graph import (
-    CalibratedGraph,
-    InputQuantizer,
-    NodeQuantization,
-    OutputQuantizer,
-)
+from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.equalization import equalize
 from pipeline.quantization.observers import make_observer
 from pipeline.quantization.zero_point import fold_zero_point
@@ -57,43 +53,33 @@ def calibrate(
         When the frames of a temporal model do not fill their batches.
     """
     ranges, low, high = observe(graph, assignment, samples, options, progress)
-    quantizers = {name: n.output for name, n in assignment.nodes.items() if n.output}
     notes = tuple(_dead_channels(ranges))
-    rates = {name: np.ones_like(value) for name, value in ranges.items()}
+    outputs = {
+        name: replace(quantizer, range_max=ranges[name], rescaling_rate=np.ones_like(ranges[name]))
+        for name, quantizer in assignment.outputs.items()
+    }
     if options.equalize:
-        graph, ranges, rates = equalize(graph, quantizers, ranges)
+        graph, outputs = equalize(graph, outputs)
     padding = {
         node.name: np.atleast_1d(np.asarray(node.attrs["padding_value"], np.float32))
         for node in graph.nodes
         if node.attrs.get("padding_value") is not None
     }
-    spec, input_quantizer = assignment.input, None
-    if spec is not None:
-        if not spec.signed:
+    quantizer = assignment.input
+    if quantizer is not None:
+        if not quantizer.signed:
             low = np.minimum(low, np.float32(0))
             graph, folded = fold_zero_point(graph, low)
             padding |= folded
-        input_quantizer = InputQuantizer(
-            bits=spec.bits,
-            signed=spec.signed,
-            per_tensor=spec.per_tensor,
-            range_min=low,
-            range_max=high,
-        )
+        quantizer = replace(quantizer, range_min=low, range_max=high)
     nodes = {
-        name: NodeQuantization(
-            weight_bits=node.weight_bits,
-            buffer_bits=node.buffer_bits,
-            output=_with_range(node.output, ranges.get(name), rates.get(name)),
-            lut_bits=node.lut_bits,
-            padding_value=padding.get(name),
-        )
+        name: replace(node, output=outputs.get(name), padding_value=padding.get(name))
         for name, node in assignment.nodes.items()
     }
     return CalibratedGraph(
         graph=graph,
         nodes=nodes,
-        input=input_quantizer,
+        input=quantizer,
         flatten_saturates=options.flatten == "saturate",
         notes=notes,
     )
@@ -115,7 +101,7 @@ def observe(
     low, high : float32 array or None
         Range of float inputs.
     """
-    quantizers = {name: n.output for name, n in assignment.nodes.items() if n.output}
+    quantizers = assignment.outputs
     observer = make_observer(options.observer, options.momentum)
     ranges: dict[str, np.ndarray] = {}
     low = high = None
@@ -150,7 +136,7 @@ def observe(
 
 def _streams(graph, samples, batch_size):
     """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
-    temporal = [node.name for node in graph.nodes if node.op in TEMPORAL]
+    temporal = [node.name for node in graph.nodes if node.operation.temporal]
     if not temporal:
         return 1
     if len(samples) % batch_size:
@@ -160,20 +146,6 @@ def _streams(graph, samples, batch_size):
             f" = {batch_size} (a batch is one frame of that many videos)"
         )
     return batch_size
-
-
-def _with_range(spec, range_max, rate):
-    if spec is None:
-        return None
-    return OutputQuantizer(
-        bits=spec.bits,
-        signed=spec.signed,
-        per_tensor=spec.per_tensor,
-        range_max=range_max,
-        rescaling_rate=rate,
-        scale_bits=spec.scale_bits,
-        buffer_bits=spec.buffer_bits,
-    )
 
 
 def _dead_channels(ranges: Mapping[str, np.ndarray]):

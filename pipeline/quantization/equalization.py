@@ -9,59 +9,56 @@ qualify, are those of QuantizeML 1.2.5 (``calibrate``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
-from pipeline.quantization.assignment import QuantizerSpec
+from pipeline.graph.traits import NEURAL, RESHAPES, TEMPORAL
+from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.fixed_point import floor_log2
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
-_RESHAPING = ("Reshape", "Flatten")
-_PER_TENSOR_ONLY = ("BufferTempConv", "DepthwiseBufferTempConv")
 
 
 def equalize(
-    graph: Graph, quantizers: Mapping[str, QuantizerSpec], ranges: Mapping[str, np.ndarray]
-) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Equalize every quantized output that has one layer with a kernel behind it.
+    graph: Graph, quantizers: Mapping[str, OutputQuantizer]
+) -> tuple[Graph, dict[str, OutputQuantizer]]:
+    """Equalize every quantized output that has one layer with a kernel after it.
 
     Parameters
     ----------
     graph : Graph
         Prepared float graph.
-    quantizers : mapping of str to QuantizerSpec
-        Output quantizers by node.
-    ranges : mapping of str to float32 array of shape () or (channels,)
-        Calibrated ranges of the same nodes.
+    quantizers : mapping of str to OutputQuantizer
+        Output quantizers by node, with their calibrated ranges.
 
     Returns
     -------
     graph : Graph
         With the next layers' kernels divided.
-    ranges, rates : dict of str to float32 array
-        New ranges; factors on the output scales (1 where nothing was done).
+    quantizers : dict of str to OutputQuantizer
+        With new ranges and factors; as before where nothing was done.
     """
-    ranges = dict(ranges)
-    rates = {name: np.ones_like(value) for name, value in ranges.items()}
+    equalized = dict(quantizers)
     divided: dict[str, Node] = {}
-    for name, spec in quantizers.items():
+    for name, quantizer in quantizers.items():
         # The sum of an Add is only shifted: it has no output scale that could carry a factor.
         if graph.node(name).op == "Add":
             continue
-        found = next_layer(graph, name, per_tensor=spec.per_tensor)
-        ideal = ideal_range(ranges[name], spec.bits)
-        if found is None or (ideal == ranges[name]).all():
+        found = next_layer(graph, name, per_tensor=quantizer.per_tensor)
+        range_max = quantizer.range_max
+        ideal = ideal_range(range_max, quantizer.bits)
+        if found is None or (ideal == range_max).all():
             continue
         dead = ideal == 0
-        rates[name] = np.where(dead, 1, ideal) / np.where(dead, 1, ranges[name])
-        ranges[name] = ideal
+        rate = np.where(dead, 1, ideal) / np.where(dead, 1, range_max)
+        equalized[name] = replace(quantizer, range_max=ideal, rescaling_rate=rate)
         consumer, flattened = found
-        divided[consumer.name] = _divide_kernel(consumer, rates[name], flattened)
+        divided[consumer.name] = divide_kernel(consumer, rate, flattened)
     nodes = (divided.get(node.name, node) for node in graph.nodes)
-    return graph.with_nodes(nodes), ranges, rates
+    return graph.with_nodes(nodes), equalized
 
 
 def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Graph, list[str]]:
@@ -88,7 +85,7 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
         if found is None:
             reasons.append(f"{name}: its equalization has no layer behind it that takes it back")
             continue
-        node = _divide_kernel(found[0], 1 / rate, found[1])
+        node = divide_kernel(found[0], 1 / rate, found[1])
         graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
     return graph, reasons
 
@@ -119,31 +116,56 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
         The layer, and the shape before flattening when its input was flattened per channel.
     """
     node, reshaped, shape = graph.sole_consumer(name), False, None
-    while node is not None and node.op not in NEURAL_OPS:
-        if node.op in _RESHAPING and not per_tensor:
+    while node is not None and node.op not in NEURAL:
+        if node.op in RESHAPES and not per_tensor:
             if reshaped:
                 return None
             reshaped, shape = True, graph.shapes[node.inputs[0]]
             if graph.shapes[node.name][-1] == shape[-1]:
                 shape = None
-        elif node.op not in (*_SKIPPED, *(_RESHAPING if per_tensor else ())):
+        elif node.op not in (*_SKIPPED, *(RESHAPES if per_tensor else ())):
             return None
         node = graph.sole_consumer(node)
     if node is None or node.attrs.get("groups", 1) != 1:
         return None
-    if not per_tensor and node.op in _PER_TENSOR_ONLY:
+    if not per_tensor and node.op in TEMPORAL:
         return None
     if shape is not None and node.op != "Dense":
         return None
     return node, shape
 
 
-def _divide_kernel(node, rate, flattened):
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+def divide_kernel(node: Node, rate: np.ndarray, flattened: tuple | None) -> Node:
+    """Return a layer whose kernel takes back a factor of its input.
+
+    Parameters
+    ----------
+    node : Node
+    rate : float32 array of shape () or (channels,)
+        The factor.
+    flattened : tuple of int or None
+        Shape of the input before a Flatten, see `next_layer`.
+    """
+    operation = node.operation
+    key = operation.input_kernel
     kernel = node.weights[key]
     if flattened is not None:
         wide = kernel.reshape(*flattened, kernel.shape[-1]) / rate[:, None]
         return node.with_weights(**{key: wide.reshape(kernel.shape)})
-    # Kernels of transposed convolutions end in (filters, channels), all others in the reverse.
-    rate = rate if node.op == "Conv2DTranspose" or rate.ndim == 0 else rate[:, None]
+    rate = operation.per_input(kernel, rate) if rate.ndim else rate
     return node.with_weights(**{key: kernel / rate})
+
+
+def scale_filters(node: Node, factors: np.ndarray) -> Node:
+    """Return a layer whose outputs are multiplied by a factor per channel.
+
+    Parameters
+    ----------
+    node : Node
+        With a kernel; not separable, for which the pointwise kernel would have to change.
+    factors : float32 array of shape (channels,)
+    """
+    kernel = node.weights["kernel"]
+    kernel = kernel * node.operation.per_output(kernel, factors)
+    bias = {"bias": node.weights["bias"] * factors} if "bias" in node.weights else {}
+    return node.with_weights(kernel=kernel, **bias)

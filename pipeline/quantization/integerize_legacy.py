@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
+from simulator.refusal import Refusal
 
-KERNELS = {
-    "Conv2D": ("kernel",),
-    "Dense": ("kernel",),
-    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel"),
-}
-SAME = ("MaxPooling2D", "GlobalAveragePooling2D", "Flatten", "Reshape", "Dropout")
+LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
+"""Layers with weights that the scheme knows."""
+SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
+"""What one step means is the same before and after these."""
 
 
 def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
@@ -38,18 +38,23 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         Naming every layer that the scheme does not know.
     """
     graph = legacy.graph
-    known = (*KERNELS, *SAME, "Input", "Rescaling", "QuantizedReLU")
-    reasons = [
-        f"{node.name}: {node.op} is not part of the scheme cnn2snn; known: {', '.join(known)}"
+    known = (*LAYERS, *SAME, "Input", "Rescaling", "QuantizedReLU")
+    refusals = [
+        Refusal(
+            layers=(node.name,),
+            found=f"{node.op} is not part of the scheme cnn2snn",
+            allowed=", ".join(known),
+            rule="scheme_layer",
+        )
         for node in graph.nodes
         if node.op not in known
     ]
     for rule in (_rescaling, _no_activation):
-        reasons += [reason for node in graph.nodes if (reason := rule(node, graph))]
-    if not any(node.op in KERNELS for node in graph.nodes):
-        reasons.append("it has no layer with weights")
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
+        refusals += [refusal for node in graph.nodes if (refusal := rule(node, graph))]
+    if not any(node.op in LAYERS for node in graph.nodes):
+        refusals.append(Refusal(found="it has no layer with weights"))
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
     formats: dict[str, Format] = {}
     nodes = []
     for node in graph.nodes:
@@ -64,9 +69,9 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
             step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))
             registers["step"] = np.asarray(step)
             formats[node.name] = _format(bits["output"], step)
-        elif op in KERNELS:
+        elif op in LAYERS:
             factor = np.float64(1)
-            for name in KERNELS[op]:
+            for name in node.operation.kernels:
                 quantizer = legacy.quantizers[node.name, name]
                 registers[name] = quantizer.integers(node.weights[name])
                 registers[f"{name}_factor"] = quantizer.factor(node.weights[name])
@@ -100,31 +105,34 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     )
 
 
-def _rescaling(node, graph) -> str | None:
+def _rescaling(node, graph) -> Refusal | None:
     """Return why a Rescaling cannot become part of the first layer's threshold."""
     if node.op != "Rescaling":
         return None
     scale, offset = node.attrs["scale"], node.attrs["offset"]
     if node.inputs[0] != graph.input.name:
-        return f"{node.name}: Rescaling follows {node.inputs[0]}; allowed: right behind the input"
-    if np.ndim(scale) or np.ndim(offset) or not scale > 0:
-        return (
-            f"{node.name}: Rescaling by {scale}, offset {offset}; Akida 1.0 takes one positive"
-            " scale and one offset for all channels"
-        )
-    return None
+        found, allowed = f"Rescaling follows {node.inputs[0]}", "directly after the input"
+    elif np.ndim(scale) or np.ndim(offset) or not scale > 0:
+        found = f"Rescaling by {scale}, offset {offset}"
+        allowed = "one positive scale and one offset for all channels on Akida 1.0"
+    else:
+        return None
+    return Refusal(layers=(node.name,), found=found, allowed=allowed, rule="scheme_rescaling")
 
 
-def _no_activation(node, graph) -> str | None:
+def _no_activation(node, graph) -> Refusal | None:
     """Return why a layer cannot read what another one leaves unquantized."""
-    if node.op not in KERNELS:
+    if node.op not in LAYERS:
         return None
-    source = graph.node(node.inputs[0])
-    while source.op in SAME:
-        source = graph.node(source.inputs[0])
-    if source.op not in KERNELS:
+    source = graph.skip_back(node.inputs[0], SAME)
+    if source.op not in LAYERS:
         return None
-    return f"{source.name}: no activation before {node.name}; Akida 1.0 needs a ReLU between"
+    return Refusal(
+        layers=(source.name,),
+        found=f"no activation before {node.name}",
+        allowed="a ReLU between them on Akida 1.0",
+        rule="scheme_activation",
+    )
 
 
 def _format(value_bits: int, scales) -> Format:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import ModelError
 from pipeline.graph.node import Node
 from pipeline.quantization.calibrated_graph import NodeQuantization
 from pipeline.quantization.fixed_point import quantize_aligned, quantize_weights, weight_scales
@@ -34,7 +33,7 @@ def neural_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     shift, given = align(walk.source(node))
     registers, kernel = {}, node.weights["kernel"]
     if given.scales is not None and given.scales.ndim:
-        raise ModelError(f"{node.name}: its input is an accumulator with a scale per channel")
+        raise walk.refused(node, "its input is an accumulator with a scale per channel")
     if shift is not None:
         registers["input_shift"] = np.resize(shift, _input_channels(node, walk))
     if settings.padding_value is not None:
@@ -67,9 +66,8 @@ def depthwise_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     """Depthwise convolutions: every channel keeps its own scale."""
     given = walk.source(node)
     if given.scales is not None:
-        raise ModelError(
-            f"{node.name}: a {node.op} needs quantized inputs, found rescaled ones; start the"
-            " model with a Conv2D"
+        raise walk.refused(
+            node, f"{node.op} on rescaled inputs", "quantized ones", "start the model with a Conv2D"
         )
     kernel, registers = node.weights["kernel"], {}
     scales = weight_scales(kernel, settings.weight_bits, -2)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from pipeline.graph.wiring import Wiring
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,7 +64,7 @@ class QuantizedNode:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedGraph:
+class QuantizedGraph(Wiring):
     """An integer model, independent of the chip.
 
     Attributes
@@ -81,3 +84,8 @@ class QuantizedGraph:
     nodes: tuple[QuantizedNode, ...]
     output: str
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Output shape of every node, without the batch dimension."""
+        return {node.name: node.shape for node in self.nodes}

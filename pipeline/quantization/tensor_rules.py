@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.errors import ModelError
 from pipeline.graph.node import Node
 from pipeline.quantization.calibrated_graph import NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_aligned, quantize_fixed
@@ -23,9 +22,11 @@ def input_rule(walk: Walk, node: Node, settings) -> None:
     dtype, quantizer = node.attrs["dtype"], walk.calibrated.input
     if quantizer is None:
         if dtype not in INPUT_BITS:
-            raise ModelError(
-                f"{node.name}: inputs are {dtype} but no input quantizer is given; calibrate with"
-                f" samples, or use inputs of {', '.join(INPUT_BITS)}"
+            raise walk.refused(
+                node,
+                f"{dtype} inputs without a quantizer",
+                f"{', '.join(INPUT_BITS)}, or float32, whose range is calibrated",
+                "store the inputs as one of these and rescale them in the model",
             )
         walk.emit(node, {}, {}, Format(value_bits=INPUT_BITS[dtype], frac_bits=np.asarray(0)))
         return
@@ -66,9 +67,10 @@ def rescaling_rule(walk: Walk, node: Node, settings) -> None:
     """A rescaling changes what a pixel means, not the pixel."""
     scale, offset = np.asarray(node.attrs["scale"], np.float32), node.attrs["offset"]
     if scale.ndim or np.any(np.asarray(offset) != 0):
-        raise ModelError(
-            f"{node.name}: a rescaling per channel or with an offset must be folded into the next"
-            " layer first; it can only be the first layer"
+        raise walk.refused(
+            node,
+            "a rescaling per channel or with an offset",
+            "before a layer that takes it, as the model's first",
         )
     given = walk.source(node)
     scales = scale if given.scales is None else np.asarray(given.scales * scale, np.float32)
@@ -84,15 +86,17 @@ def reshape_rule(walk: Walk, node: Node, settings) -> None:
     """Reshape or flatten: channels' scales travel with their values."""
     given, before, after = walk.source(node), walk.shapes[node.inputs[0]], walk.shapes[node.name]
     if given.scales is not None and given.scales.ndim and before[-1] != after[-1]:
-        raise ModelError(f"{node.name}: cannot {node.op.lower()} an accumulator; quantize it first")
+        raise walk.refused(node, f"{node.op} of an accumulator", "of a quantized output")
     # QuantizeML's Flatten aligns channels even where it leaves every value in its place.
     saturates = node.op == "Flatten" and walk.calibrated.flatten_saturates
     if given.frac_bits.ndim == 0 or (before[-1] == after[-1] and not saturates):
         walk.emit(node, {}, {}, given)
     elif len(after) > 1 and after[-1] != np.prod(after):
-        raise ModelError(
-            f"{node.name}: reshaping {before} to {after} mixes channels of different scales; use"
-            " quantization.per_tensor_activations=true"
+        raise walk.refused(
+            node,
+            f"reshaping {before} to {after} mixes channels of different scales",
+            "one scale",
+            "use quantization.per_tensor_activations=true",
         )
     elif walk.calibrated.flatten_saturates:
         shift, aligned = align(given)
@@ -125,9 +129,10 @@ def activation_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     """Any other activation: a look-up table over an 11-bit index."""
     given = walk.source(node)
     if not (given.per_tensor and given.scales is None and given.value_bits == INDEX_BITS - 1):
-        raise ModelError(
-            f"{node.name}: a look-up table needs an {INDEX_BITS}-bit input quantized per tensor,"
-            f" found {given.value_bits + 1} bits"
+        raise walk.refused(
+            node,
+            f"a look-up table on {given.value_bits + 1} bits",
+            f"{INDEX_BITS} bits, quantized per tensor",
         )
     values, scale = lookup_table(
         node.attrs["activation"], node.attrs["alpha"], int(given.frac_bits), settings.lut_bits or 14
@@ -159,7 +164,7 @@ def add_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     """An addition: left shifts bring both inputs to one scale."""
     a, b = (walk.source(node, position) for position in (0, 1))
     if a.scales is not None or b.scales is not None:
-        raise ModelError(f"{node.name}: Add needs quantized inputs, found an accumulator")
+        raise walk.refused(node, "Add of an accumulator", "of quantized outputs")
     frac_bits, channels = np.maximum(a.frac_bits, b.frac_bits), walk.shapes[node.name][-1]
     registers = {
         "a_shift": per_channel(frac_bits - a.frac_bits, channels, np.uint8),
@@ -178,11 +183,9 @@ def concatenate_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None
     formats = [walk.formats[name] for name in node.inputs]
     shape = walk.shapes[node.name]
     if any(given.scales is not None for given in formats):
-        raise ModelError(f"{node.name}: Concatenate needs quantized inputs, found an accumulator")
+        raise walk.refused(node, "Concatenate of an accumulator", "of quantized outputs")
     if node.attrs["axis"] not in (-1, len(shape)):
-        raise ModelError(
-            f"{node.name}: concatenation along axis {node.attrs['axis']}; only channels (-1)"
-        )
+        raise walk.refused(node, f"Concatenate along axis {node.attrs['axis']}", "channels (-1)")
     frac_bits = [
         np.broadcast_to(given.frac_bits, (walk.shapes[name][-1],))
         for name, given in zip(node.inputs, formats, strict=True)

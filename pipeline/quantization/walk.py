@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.node import Node
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_scales
 from pipeline.quantization.quantized_graph import Format, QuantizedNode
+from simulator.refusal import Refusal
 
 ONE = np.float32(1)
 
@@ -39,11 +40,14 @@ class Walk:
         """Make the integers of one node."""
         rule = self.rules.get(node.op)
         if rule is None:
-            raise ModelError(
-                f"{node.name}: {node.op} has no integer arithmetic; quantizable layers: "
-                f"{', '.join(sorted(self.rules))}"
-            )
+            known = ", ".join(sorted(self.rules))
+            raise self.refused(node, f"{node.op} has no integer arithmetic", known)
         rule(self, node, self.calibrated.nodes.get(node.name, NodeQuantization()))
+
+    def refused(self, node: Node, found: str, allowed: str = "", fix: str = ""):
+        """Return the error that a node cannot become integers."""
+        refusal = Refusal(layers=(node.name,), found=found, allowed=allowed, fix=fix)
+        return IncompatibleModelError(self.graph.name, [refusal], "quantize")
 
     def source(self, node: Node, position: int = 0) -> Format:
         """Return the format of one input."""

@@ -11,10 +11,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides
-from pipeline.errors import ConfigError, CrossgradeError
+from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
@@ -148,6 +149,8 @@ def _application(sweep: Sweep):
 def _close(sweep: Sweep) -> None:
     """Record the remaining points, and print the comparison."""
     comparison = write_comparison(sweep)
+    for text in _chips_side_by_side(sweep):
+        print(f"\n{text}")
     if comparison.outcomes:
         print(f"\n{terminal_table(comparison)}\n")
         print(f"picture: {Path(sweep.folder) / PICTURE}")
@@ -156,6 +159,24 @@ def _close(sweep: Sweep) -> None:
     except StoreUnavailable as error:
         logging.warning("%s", error)
         print(f"results are kept in {sweep.folder}; 'crossgrade track --resume' records them")
+
+
+def _chips_side_by_side(sweep: Sweep) -> list[str]:
+    """Return each chip's summary, with its notes, of a sweep over nothing but chips."""
+    finished = [(folder, point) for folder, point in sweep.outcomes() if point.state == FINISHED]
+    models = {
+        tuple(item for item in point.params.items() if not item[0].startswith("target."))
+        for _, point in finished
+    }
+    if len(models) != 1 or len(finished) < 2:
+        return []
+    texts = []
+    for folder, point in finished:
+        made = folder / "workspace"
+        notes = files.read_json(made / files.metrics_path("convert")).get("notes", [])
+        summary = (made / files.SUMMARY).read_text(encoding="utf-8")
+        texts.append("\n".join([f"{sweep.point_name(point.changed)}:", *notes, summary]))
+    return texts
 
 
 def _announce(sweep: Sweep, outcome: Outcome) -> None:
@@ -194,9 +215,10 @@ def _check_names(overrides: Sequence[str]) -> None:
         raise ConfigError("; ".join(f"{key}: no such name in params.yaml" for key in unknown))
     try:
         check(values)
-    except ConfigError as error:
-        if "unknown key" in str(error):
-            raise
+    except UnknownKeyError:
+        raise
+    except ConfigError:
+        pass  # another value of a swept name may be right
 
 
 def _known(values, dotted: str) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v1 import limits
 from simulator.akida_v1.neuron import NeuralLayer
 from simulator.layer import Shape
 from simulator.registers import check_window
@@ -56,9 +55,10 @@ class Convolutional(NeuralLayer):
         size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
         yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of Convolutional; see `simulator.akida_v1.limits`."""
-        yield from limits.convolution(self)
+    def traits(self) -> dict:
+        """Return the window, on top of what every neural layer has."""
+        window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
+        return {**super().traits(), **window, "padding": self.padding}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,7 +86,3 @@ class InputConvolutional(Convolutional):
         yield from super().check()
         if not 0 <= self.padding_value <= 255:
             yield f"padding_value is {self.padding_value}; allowed: 0 to 255"
-
-    def limits(self) -> Iterator[str]:
-        """Published limits of InputConvolutional; see `simulator.akida_v1.limits`."""
-        yield from limits.input_convolution(self)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v1 import limits
 from simulator.akida_v1.neuron import NeuralLayer
 from simulator.layer import Shape
 
@@ -39,7 +37,3 @@ class FullyConnected(NeuralLayer):
         """Flatten column-major and multiply."""
         flat = x.transpose(0, 3, 2, 1).reshape(len(x), -1)
         return kernels.matmul(flat, self.weights[0, 0]).reshape(len(x), 1, 1, -1)
-
-    def limits(self) -> Iterator[str]:
-        """Published limits of FullyConnected; see `simulator.akida_v1.limits`."""
-        yield from limits.fully_connected(self)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.akida_v1.limits import DATA_BITS
 from simulator.integer import Tally, whole_range
 from simulator.layer import Layer, Shape
 
@@ -41,7 +39,6 @@ class InputData(Layer):
         """Pass integers on."""
         return x.astype(np.int32)
 
-    def limits(self) -> Iterator[str]:
-        """Layers behind the input take 1, 2 or 4 bits (Akida 1.0 hardware documentation)."""
-        if self.input_bits not in DATA_BITS:
-            yield f"{self.input_bits}-bit inputs; allowed: {', '.join(map(str, DATA_BITS))}"
+    def traits(self) -> dict:
+        """Return the width of the inputs."""
+        return {**super().traits(), "input_bits": self.input_bits}

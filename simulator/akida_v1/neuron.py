@@ -120,6 +120,22 @@ class NeuralLayer(Layer):
         height, width, _ = self.potential_shape
         return height * width * self.weights.size
 
+    def traits(self) -> dict:
+        """Return pooling, widths and, where there is an activation, what its registers reach."""
+        found: dict = {
+            "shape": self.potential_shape,
+            "pool": self.pool_size,
+            "pool_stride": self.pool_stride,
+            "pool_padding": self.padding if self.pool_type == "max" else None,
+            "average": self.potential_shape[:2] if self.pool_type == "average" else None,
+            "weight_bits": self.weights_bits,
+        }
+        if self.activation:
+            found["activation"], found["output_bits"] = "relu", self.act_bits
+            found["act_step"] = float(self.act_step.max())
+            found["threshold"] = int(np.abs(self.threshold.astype(np.int64)).max())
+        return found
+
     def potentials(self, x: np.ndarray) -> np.ndarray:
         """Return the exact weighted sums, int64 (n, h, w, filters)."""
         raise NotImplementedError

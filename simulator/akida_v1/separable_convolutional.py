@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v1 import limits
 from simulator.akida_v1.neuron import NeuralLayer
 from simulator.layer import Shape
 from simulator.registers import check_weights, check_window
@@ -85,8 +84,7 @@ class SeparableConvolutional(NeuralLayer):
         size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
         yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of SeparableConvolutional; see `simulator.akida_v1.limits`."""
-        yield from limits.convolution(self)
-        if self.input_shapes[0][:2] == (1, 1):
-            yield "an input of 1x1; use a FullyConnected"
+    def traits(self) -> dict:
+        """Return the window, on top of what every neural layer has."""
+        window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
+        return {**super().traits(), **window, "padding": self.padding}

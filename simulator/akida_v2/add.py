@@ -59,11 +59,6 @@ class Add(OutputStage):
             yield f"buffer_bits is {self.buffer_bits}; allowed: 8 to 33"
         yield from super().check()
 
-    def limits(self) -> Iterator[str]:
-        """Only an output shift follows an addition on the chip."""
-        if self.activation != "none" or self.pool_size is not None or self.global_pool:
-            yield "an activation or pooling directly after Add; put a convolution between them"
-
 
 def _aligned(x: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
     return shift_left(x.astype(np.int64), 0 if shift is None else shift)

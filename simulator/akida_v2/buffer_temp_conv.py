@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.integer import Tally
 from simulator.layer import Shape
@@ -81,9 +80,9 @@ class BufferTempConv(NeuralLayer):
         if self.fifo_size < 1:
             yield f"fifo_size is {self.fifo_size}; the FIFO holds at least 1 frame"
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of buffered convolutions; see `simulator.akida_v2.limits`."""
-        yield from limits.buffered_convolution(self)
+    def traits(self) -> dict:
+        """Return the length of the memory, on top of what every neural layer has."""
+        return {**super().traits(), "fifo_size": self.fifo_size}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.layer import Shape
 from simulator.registers import check_window
@@ -61,6 +60,7 @@ class Conv2D(NeuralLayer):
         size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
         yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of Conv2D; see `simulator.akida_v2.limits`."""
-        yield from limits.convolution(self, kernels=limits.KERNELS["Conv2D"])
+    def traits(self) -> dict:
+        """Return the window, on top of what every neural layer has."""
+        window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
+        return {**super().traits(), **window, "padding": self.padding}

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.layer import Shape
 from simulator.registers import check_window
@@ -64,9 +63,10 @@ class Conv2DTranspose(NeuralLayer):
         kernel = self.weights.shape[:2]
         yield from check_window("kernel", kernel, kernel, self.kernel_stride, self.padding)
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of transposed convolutions; see `simulator.akida_v2.limits`."""
-        yield from limits.transposed_convolution(self)
+    def traits(self) -> dict:
+        """Return the window, on top of what every neural layer has."""
+        window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
+        return {**super().traits(), **window, "padding": self.padding}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.neural_layer import NeuralLayer, weighted
 from simulator.integer import Tally, saturate
 from simulator.layer import Shape
@@ -63,6 +61,6 @@ class Dense1D(NeuralLayer):
         sums = kernels.matmul(x, self.weights).reshape(len(x), 1, 1, -1)
         return self.finish(self.add_bias(sums, tally), tally)
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of Dense1D; see `simulator.akida_v2.limits`."""
-        yield from limits.dense(self)
+    def traits(self) -> dict:
+        """Return whether inputs saturate, on top of what every neural layer has."""
+        return {**super().traits(), "saturating_inputs": self.input_value_bits is not None}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.conv2d import Conv2D
 from simulator.akida_v2.neural_layer import weighted
 
@@ -42,9 +40,3 @@ class DepthwiseConv2D(Conv2D):
         """Convolve each channel with its own kernel."""
         flipped = self.weights[::-1, ::-1]
         return kernels.depthwise_conv2d(x, flipped, self.kernel_stride, self.padding)
-
-    def limits(self) -> Iterator[str]:
-        """Published limits of DepthwiseConv2D; see `simulator.akida_v2.limits`."""
-        yield from limits.convolution(self, kernels=limits.KERNELS["DepthwiseConv2D"])
-        if self.global_pool:
-            yield "global average pooling after a DepthwiseConv2D; only Conv2D has one"

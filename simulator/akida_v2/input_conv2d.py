@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from simulator import kernels
-from simulator.akida_v2 import limits
 from simulator.akida_v2.conv2d import Conv2D
 from simulator.akida_v2.neural_layer import weighted
 from simulator.registers import check_register
@@ -44,6 +43,8 @@ class InputConv2D(Conv2D):
         )
         yield from super().check()
 
-    def limits(self) -> Iterator[str]:
-        """Published limits of InputConv2D; see `simulator.akida_v2.limits`."""
-        yield from limits.input_convolution(self)
+    def traits(self) -> dict:
+        """Return what padding writes, on top of the window."""
+        value = self.padding_value
+        extremes = None if value is None else (int(value.min()), int(value.max()))
+        return {**super().traits(), "padding_values": extremes}

@@ -1,16 +1,33 @@
 """Published limits of Akida 2.0 hardware.
 
 A program beyond them still runs on the emulator; it does not map to the chip. Every number is one
-of the constants below, from which both the checks and the table in docs/targets.md are made.
+of the constants below: predicates compare with them, and sentences and pages quote them.
+
+The vendor's page calls the input's first dimension its width and the second its height
+("Input shape is (Width, Height, Channels)"); for global averages it does not say which is which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from simulator.akida_v2.tails import TAILS
+from simulator.limit import (
+    Limits,
+    numbers,
+    oversized,
+    pooling,
+    size,
+    sizes,
+    too_many,
+    unfollowed,
+    window,
+)
 
-SOURCE = "BrainChip documentation, Akida 2.0 hardware"
-INPUT_HEIGHT, INPUT_WIDTH, INPUT_CHANNELS, INPUT_FILTERS = (5, 384), 5, (1, 3), 512
-INPUT_WEIGHT_BITS = 8
+SOURCE = "BrainChip documentation, Akida 2.0 hardware (akida_examples 1bd582e)"
+INPUT_FIRST, INPUT_SECOND = 5, (5, 384)
+"""Least first dimension of images, and the range of the second."""
+INPUT_CHANNELS, INPUT_FILTERS = (1, 3), 512
+PIXEL = (0, 255)
+"""What "same" padding may write around an image."""
 INPUT_POOLS = ((2, 2), (3, 2))
 """Max pooling of InputConv2D: size and stride."""
 INPUT_STRIDES = {3: 3, 4: 4, 5: 5, 7: 6}
@@ -19,208 +36,278 @@ KERNELS = {"Conv2D": (1, 3, 5, 7), "DepthwiseConv2D": (3, 5, 7)}
 STRIDED_KERNEL, STRIDE = 3, 2
 POOLS = ((2, 1), (2, 2))
 """Max pooling of the other convolutions: size and stride."""
-TRANSPOSED_KERNELS, TRANSPOSED_STRIDE, TRANSPOSED_BITS = (3, 4), 2, (8,)
+TRANSPOSED_KERNELS, TRANSPOSED_STRIDE = (3, 4), 2
 MAP_SIDE, CHANNELS = 4096, 2048
-AVERAGE_WIDTH, AVERAGE_PIXELS = 64, 143
+AVERAGE_SIDE, AVERAGE_PIXELS = 64, 144
+"""Most of a global average's height (either side may be meant), and of its pixels."""
 INPUTS = 2048
-FIFO, BUFFERED_FILTERS, BUFFERED_WEIGHT_BITS = (2, 10), 2048, 8
-BITS = (4, 8)
+FIFO, BUFFERED_FILTERS = (2, 10), 2048
+BITS, WIDE = (4, 8), (8,)
 """Widths of weights and of activations."""
 
-
-def convolution(layer, *, kernels) -> Iterator[str]:
-    """Limits of Conv2D and DepthwiseConv2D."""
-    yield from _square(layer)
-    size, stride = layer.weights.shape[0], layer.kernel_stride[0]
-    if size not in kernels:
-        yield f"kernel {size}x{size}; allowed: {_squares(kernels)}"
-    if stride > STRIDE or (stride > 1 and size != STRIDED_KERNEL):
-        yield f"stride {stride} with a {size}x{size} kernel; allowed: 1, or {STRIDE} with 3x3"
-    if layer.padding != "same" and size > 1:
-        yield "padding 'valid'; allowed: same"
-    yield from _widths(layer)
-    yield from _channels(layer)
-    yield from _pooling(layer, sizes=POOLS)
-    height, width, _ = layer.input_shapes[0]
-    if max(height, width) > MAP_SIDE:
-        yield f"input of {height}x{width}; at most {MAP_SIDE} a side"
-    if layer.global_pool:
-        height, width, _ = layer.accumulator_shape
-        if width > AVERAGE_WIDTH or height * width > AVERAGE_PIXELS:
-            yield (
-                f"global average over {height}x{width}; at most {AVERAGE_WIDTH} wide and"
-                f" {AVERAGE_PIXELS} pixels"
-            )
-
-
-def input_convolution(layer) -> Iterator[str]:
-    """Limits of InputConv2D."""
-    yield from _square(layer)
-    height, width, channels = layer.input_shapes[0]
-    size, stride = layer.weights.shape[0], layer.kernel_stride[0]
-    if size not in INPUT_STRIDES:
-        yield f"kernel {size}x{size}; allowed: {_squares(INPUT_STRIDES)}"
-    elif stride > INPUT_STRIDES[size]:
-        yield f"stride {stride}; a {size}x{size} kernel allows 1 to {INPUT_STRIDES[size]}"
-    lowest, highest = INPUT_HEIGHT
-    if width < INPUT_WIDTH or not lowest <= height <= highest:
-        yield (
-            f"input of {height}x{width}; width at least {INPUT_WIDTH}, height {lowest} to {highest}"
-        )
-    if channels not in INPUT_CHANNELS:
-        yield f"{channels} input channels; allowed: 1 or 3"
-    if layer.filters > INPUT_FILTERS:
-        yield f"{layer.filters} filters; at most {INPUT_FILTERS}"
-    if layer.weight_bits != INPUT_WEIGHT_BITS:
-        yield (
-            f"{layer.weight_bits}-bit weights; the input layer holds {INPUT_WEIGHT_BITS}"
-            " (input_weight_bits)"
-        )
-    yield from _output_width(layer)
-    yield from _pooling(layer, sizes=INPUT_POOLS)
-    if layer.padding_value is not None and not (
-        layer.padding_value.min() >= 0 and layer.padding_value.max() <= 255
-    ):
-        yield "padding values outside 0..255"
-
-
-def transposed_convolution(layer) -> Iterator[str]:
-    """Limits of Conv2DTranspose and DepthwiseConv2DTranspose."""
-    yield from _square(layer)
-    size = layer.weights.shape[0]
-    if size not in TRANSPOSED_KERNELS:
-        yield f"kernel {size}x{size}; allowed: {_squares(TRANSPOSED_KERNELS)}"
-    if layer.kernel_stride != (TRANSPOSED_STRIDE,) * 2 or layer.padding != "same":
-        yield (
-            f"stride {layer.kernel_stride}, padding '{layer.padding}'; allowed:"
-            f" {TRANSPOSED_STRIDE} and same"
-        )
-    if layer.pool_size is not None or layer.global_pool:
-        yield "pooling after a transposed convolution; put a convolution between them"
-    yield from _widths(layer, TRANSPOSED_BITS)
-    yield from _channels(layer)
-
-
-def dense(layer) -> Iterator[str]:
-    """Limits of Dense1D."""
-    inputs = layer.weights.shape[0]
-    if inputs > INPUTS:
-        yield f"{inputs} inputs; at most {INPUTS} (pool or convolve before flattening)"
-    if layer.activation == "lut":
-        yield "a look-up table activation after Dense1D; use ReLU"
-    if layer.input_value_bits is not None:
-        yield "inputs that saturate after their shift (a QuantizeML Flatten); the chip does not"
-    yield from _widths(layer)
-
-
-def buffered_convolution(layer) -> Iterator[str]:
-    """Limits of BufferTempConv and DepthwiseBufferTempConv."""
-    if not FIFO[0] <= layer.fifo_size <= FIFO[1]:
-        yield f"fifo_size {layer.fifo_size}; allowed: {FIFO[0]} to {FIFO[1]}"
-    if layer.filters > BUFFERED_FILTERS:
-        yield f"{layer.filters} filters; at most {BUFFERED_FILTERS}"
-    if layer.weight_bits != BUFFERED_WEIGHT_BITS:
-        yield f"{layer.weight_bits}-bit weights; allowed: {BUFFERED_WEIGHT_BITS}"
-
-
-def _square(layer) -> Iterator[str]:
-    for name, pair in (("kernel", layer.weights.shape[:2]), ("stride", layer.kernel_stride)):
-        if pair[0] != pair[1]:
-            yield f"{name} {pair[0]}x{pair[1]}; it must be square"
-
-
-def _widths(layer, allowed=BITS) -> Iterator[str]:
-    if layer.weight_bits not in allowed:
-        yield f"{layer.weight_bits}-bit weights; allowed: {_list(allowed)}"
-    yield from _output_width(layer, allowed)
-
-
-def _output_width(layer, allowed=BITS) -> Iterator[str]:
-    if layer.output_shift is not None and layer.output_bits not in allowed:
-        yield f"{layer.output_bits}-bit outputs; allowed: {_list(allowed)}"
-
-
-def _channels(layer) -> Iterator[str]:
-    channels = layer.input_shapes[0][2]
-    if channels > CHANNELS:
-        yield f"{channels} input channels; at most {CHANNELS}"
-
-
-def _pooling(layer, *, sizes) -> Iterator[str]:
-    if layer.pool_size is None:
-        return
-    pair = (layer.pool_size[0], layer.pool_stride[0])
-    if layer.pool_size[0] != layer.pool_size[1] or layer.pool_stride[0] != layer.pool_stride[1]:
-        yield f"pooling {layer.pool_size} with stride {layer.pool_stride}; it must be square"
-    elif pair not in sizes:
-        allowed = ", ".join(f"{k}x{k} stride {s}" for k, s in sizes)
-        yield f"pooling {pair[0]}x{pair[0]} with stride {pair[1]}; allowed: {allowed}"
-    if layer.activation == "lut":
-        yield "max pooling together with a look-up table activation; use ReLU"
-    if layer.pool_padding != layer.padding and layer.weights.shape[0] > 1:
-        yield f"pooling padding '{layer.pool_padding}' after a '{layer.padding}' convolution"
-
-
-def _list(values) -> str:
-    return ", ".join(map(str, values))
-
-
-def _squares(sizes) -> str:
-    return _list(f"{k}x{k}" for k in sizes)
+TRANSPOSED = ("Conv2DTranspose", "DepthwiseConv2DTranspose")
+BUFFERED = ("BufferTempConv", "DepthwiseBufferTempConv")
+WINDOWED = tuple(KERNELS)
+SQUARE = ("InputConv2D", *WINDOWED, *TRANSPOSED)
+WEIGHT_BITS = {
+    **dict.fromkeys((*WINDOWED, "Dense1D"), BITS),
+    **dict.fromkeys(("InputConv2D", *TRANSPOSED, *BUFFERED), WIDE),
+}
+OUTPUT_BITS = {**WEIGHT_BITS, "InputConv2D": BITS}
 
 
 def _pools(pairs) -> str:
-    return _list(f"{size}x{size} stride {stride}" for size, stride in pairs)
+    return numbers(f"{side}x{side} of stride {stride}" for side, stride in pairs)
 
 
-_MAP = f"up to {MAP_SIDE}x{MAP_SIDE}x{CHANNELS}"
-_WIDTHS = {"input bits": _list(BITS), "weight bits": _list(BITS), "output bits": _list(BITS)}
-_WIDE = {"input bits": "8", "weight bits": "8", "output bits": "8"}
-_WINDOW = {
-    "input": _MAP,
-    "stride": f"1; {STRIDE} with {STRIDED_KERNEL}x{STRIDED_KERNEL}",
-    "padding": "same",
-    "max pooling": _pools(POOLS),
-    "global average": f"width up to {AVERAGE_WIDTH}, up to {AVERAGE_PIXELS} pixels",
-    **_WIDTHS,
-}
-_TRANSPOSED = {
-    "input": f"up to {CHANNELS} channels",
-    "kernel": _list(TRANSPOSED_KERNELS),
-    "stride": str(TRANSPOSED_STRIDE),
-    "padding": "same",
-    **_WIDE,
-}
-_BUFFERED = {
-    "kernel": f"{FIFO[0]} to {FIFO[1]} frames",
-    "filters": f"up to {BUFFERED_FILTERS}",
-    **_WIDE,
-}
-SUPPORTED = {
-    "InputConv2D": {
-        "input": f"height {INPUT_HEIGHT[0]} to {INPUT_HEIGHT[1]}, width from {INPUT_WIDTH},"
-        f" channels {_list(INPUT_CHANNELS)}",
-        "kernel": _list(INPUT_STRIDES),
-        "stride": "; ".join(f"1 to {most} ({k}x{k})" for k, most in INPUT_STRIDES.items()),
-        "padding": "same, valid",
-        "filters": f"up to {INPUT_FILTERS}",
-        "max pooling": _pools(INPUT_POOLS),
-        "input bits": "8",
-        "weight bits": str(INPUT_WEIGHT_BITS),
-        "output bits": _list(BITS),
-    },
-    "Conv2D": {"kernel": _list(KERNELS["Conv2D"]), **_WINDOW},
-    "DepthwiseConv2D": {"kernel": _list(KERNELS["DepthwiseConv2D"]), **_WINDOW}
-    | {"global average": "no"},
-    "Conv2DTranspose": _TRANSPOSED,
-    "DepthwiseConv2DTranspose": _TRANSPOSED,
-    "Dense1D": {"input": f"up to {INPUTS} values", **_WIDTHS},
-    "BufferTempConv": _BUFFERED,
-    "DepthwiseBufferTempConv": _BUFFERED,
-}
-"""Layer class to what it supports, in words; empty where the layer has no such thing."""
-
-NOTES = (
-    "Windows and strides are square.",
-    "Look-up table activations do not go with max pooling, nor with Dense1D.",
+_KERNELS_TEXT = f"{sizes(KERNELS['Conv2D'])} (depthwise: {sizes(KERNELS['DepthwiseConv2D'])})"
+STRIDED_TEXT = size((STRIDED_KERNEL, STRIDED_KERNEL))
+_INPUT_STRIDES_TEXT = numbers(
+    (f"{side}x{side} of stride 1 to {most}" for side, most in INPUT_STRIDES.items())
 )
+_TRANSPOSED_TEXT = f"{sizes(TRANSPOSED_KERNELS)} of stride {TRANSPOSED_STRIDE}, padding 'same'"
+INPUT_TEXT = f"at least {INPUT_FIRST} by {INPUT_SECOND[0]} to {INPUT_SECOND[1]}"
+POOLS_TEXT, INPUT_POOLS_TEXT = _pools(POOLS), _pools(INPUT_POOLS)
+_PIXEL_TEXT, FIFO_TEXT = (numbers(pair, "to") for pair in (PIXEL, FIFO))
+
+limit = Limits(globals())
+LIMITS, exceeded, remarks = limit.declared, limit.exceeded, limit.remarks
+
+
+@limit("InputConv2D")
+def input_channels(facts):
+    """The input convolution reads {INPUT_CHANNELS} channels."""
+    if facts.input_shape[2] not in INPUT_CHANNELS:
+        found = f"{facts.input_shape[2]} input channels"
+        yield found, numbers(INPUT_CHANNELS), "use padding 'valid', or inputs of 0 and above"
+
+
+@limit("InputConv2D")
+def input_size(facts):
+    """The input convolution reads images of {INPUT_TEXT} pixels."""
+    first, second, _ = facts.input_shape
+    lowest, highest = INPUT_SECOND
+    if first < INPUT_FIRST or not lowest <= second <= highest:
+        yield f"input of {first}x{second}", INPUT_TEXT, "resize the images"
+
+
+@limit("InputConv2D")
+def input_kernel(facts):
+    """The input convolution is {_INPUT_STRIDES_TEXT}."""
+    most = min(INPUT_STRIDES.get(side, 0) for side in facts.kernel)
+    if max(facts.stride) > most:
+        yield (
+            window(facts),
+            _INPUT_STRIDES_TEXT,
+            "use another kernel or stride and retrain",
+        )
+
+
+@limit("InputConv2D")
+def input_filters(facts):
+    """The input convolution has at most {INPUT_FILTERS} filters."""
+    if facts.filters > INPUT_FILTERS:
+        yield f"{facts.filters} filters", f"at most {INPUT_FILTERS}", "use fewer filters"
+
+
+@limit("InputConv2D")
+def padding_value(facts):
+    """What padding 'same' writes around an image is {_PIXEL_TEXT}."""
+    lowest, highest = facts.padding_values or PIXEL
+    if lowest < PIXEL[0] or highest > PIXEL[1]:
+        yield (
+            f"padding values {lowest} to {highest}",
+            _PIXEL_TEXT,
+            "use a Rescaling whose zero is a pixel's value, or padding 'valid'",
+        )
+
+
+@limit("InputData")
+def signed_input(facts):
+    """Only a first Conv2D of {INPUT_CHANNELS} channels with activation reads unsigned inputs."""
+    if facts.signed is False:
+        yield (
+            f"unsigned input of {size(facts.input_shape)}",
+            f"int8, or {numbers(INPUT_CHANNELS)} channels into a Conv2D with an activation",
+            "put a convolution with ReLU first, or shift the inputs to int8",
+        )
+
+
+@limit("InputData")
+def data_bits(facts):
+    """Inputs have {BITS} bits."""
+    if facts.input_bits not in (None, *BITS):
+        yield f"{facts.input_bits}-bit inputs", f"{numbers(BITS)} bits", "use int8 inputs"
+
+
+@limit(*SQUARE)
+def square_kernel(facts):
+    """Kernels are square."""
+    if len(set(facts.kernel)) > 1:
+        yield f"kernel {size(facts.kernel)}", "square", "extend it with zeros"
+
+
+@limit(*SQUARE)
+def square_stride(facts):
+    """Strides are the same in both directions."""
+    if len(set(facts.stride)) > 1:
+        yield f"stride {size(facts.stride)}", "square", "use equal strides and retrain"
+
+
+@limit(*WINDOWED)
+def kernel_and_stride(facts):
+    """Convolutions are {_KERNELS_TEXT}; stride {STRIDE} goes with {STRIDED_TEXT} only."""
+    allowed, stride = KERNELS[facts.kind], max(facts.stride)
+    strided = stride > STRIDE or (stride > 1 and set(facts.kernel) != {STRIDED_KERNEL})
+    if not set(facts.kernel) <= set(allowed) or strided:
+        yield (
+            window(facts),
+            f"{sizes(allowed)}; stride 1, or {STRIDE} with {STRIDED_TEXT}",
+            "use another kernel or stride and retrain",
+        )
+
+
+@limit(*WINDOWED)
+def padding(facts):
+    """Convolutions after the first have padding 'same'."""
+    if facts.padding != "same" and max(facts.kernel) > 1:
+        yield "padding 'valid'", "'same'", "use padding 'same' and retrain"
+
+
+@limit(*TRANSPOSED)
+def transposed_convolution(facts):
+    """Transposed convolutions are {_TRANSPOSED_TEXT}."""
+    good = set(facts.kernel) <= set(TRANSPOSED_KERNELS) and facts.padding == "same"
+    if not good or set(facts.stride) != {TRANSPOSED_STRIDE}:
+        yield (
+            f"{window(facts)}, padding '{facts.padding}'",
+            _TRANSPOSED_TEXT,
+            "use these and retrain",
+        )
+
+
+@limit(*WINDOWED, *TRANSPOSED, *BUFFERED)
+def map_size(facts):
+    """Maps have at most {MAP_SIDE} rows and columns and {CHANNELS} channels."""
+    yield from oversized(facts, MAP_SIDE, CHANNELS)
+
+
+@limit(*TAILS)
+def layer_pattern(facts):
+    """A layer is followed by what one Akida 2.0 layer absorbs: pooling, activation, average."""
+    allowed = TAILS[facts.kind]
+    if facts.tail not in allowed:
+        detachable = facts.average and facts.tail[:-1] in allowed
+        yield (
+            " > ".join((facts.kind, *facts.tail)),
+            "; ".join(" > ".join((facts.kind, *tail)) for tail in allowed),
+            "put a 1x1 Conv2D before the average" if detachable else "reorder and retrain",
+        )
+
+
+@limit("InputConv2D", *WINDOWED)
+def square_pool(facts):
+    """Max pooling windows and their strides are square."""
+    if facts.pool and (len(set(facts.pool)) > 1 or len(set(facts.pool_stride)) > 1):
+        yield pooling(facts), "square", "use square pooling and retrain"
+
+
+@limit("InputConv2D", *WINDOWED)
+def max_pooling(facts):
+    """Max pooling is {POOLS_TEXT}; after the input convolution {INPUT_POOLS_TEXT}."""
+    allowed = INPUT_POOLS if facts.kind == "InputConv2D" else POOLS
+    square = facts.pool and len(set(facts.pool)) == len(set(facts.pool_stride)) == 1
+    if square and (facts.pool[0], facts.pool_stride[0]) not in allowed:
+        yield pooling(facts), _pools(allowed), "use another pooling and retrain"
+
+
+@limit(*WINDOWED)
+def pooling_follower(facts):
+    """A convolution follows a layer with max pooling."""
+    yield from unfollowed(facts, WINDOWED)
+
+
+@limit("InputConv2D", *WINDOWED)
+def pooled_table(facts):
+    """Look-up table activations do not go with max pooling."""
+    if facts.pool and facts.activation == "lut":
+        yield "a look-up table activation with max pooling", "ReLU", "use ReLU and retrain"
+
+
+@limit("InputConv2D", *WINDOWED)
+def pool_padding(facts):
+    """A max pooling has the padding of the convolution before it."""
+    if facts.pool and facts.pool_padding != facts.padding and max(facts.kernel) > 1:
+        yield (
+            f"padding '{facts.pool_padding}' of the pooling after '{facts.padding}'",
+            f"'{facts.padding}'",
+            f"use padding '{facts.padding}', on maps that the pooling divides",
+        )
+
+
+@limit("Conv2D")
+def global_pooling(facts):
+    """Global averages are taken over at most {AVERAGE_SIDE} rows and {AVERAGE_PIXELS} pixels."""
+    height, width = facts.average or (1, 1)
+    if height * width > AVERAGE_PIXELS or min(height, width) > AVERAGE_SIDE:
+        yield _average(facts)
+
+
+@limit("Conv2D", remark=True)
+def global_pooling_side(facts):
+    """Either side of the map may be the height of a global average."""
+    if facts.average and max(facts.average) > AVERAGE_SIDE and not any(global_pooling(facts)):
+        yield _average(facts)
+
+
+def _average(facts):
+    return (
+        f"global average over {size(facts.average)}",
+        f"at most {AVERAGE_SIDE} high and {AVERAGE_PIXELS} pixels",
+        "pool or stride more before it and retrain",
+    )
+
+
+@limit("Dense1D")
+def dense_inputs(facts):
+    """A Dense layer has at most {INPUTS} inputs."""
+    yield from too_many(facts, INPUTS)
+
+
+@limit("Dense1D")
+def saturating_flatten(facts):
+    """Inputs of a Dense layer do not saturate after their shift."""
+    if facts.saturating_inputs:
+        yield (
+            "inputs that saturate after their shift (a QuantizeML Flatten)",
+            "inputs that do not",
+            "quantize with flatten=align",
+        )
+
+
+@limit(*BUFFERED)
+def buffers(facts):
+    """Buffered convolutions keep {FIFO_TEXT} steps and have at most {BUFFERED_FILTERS} filters."""
+    if not FIFO[0] <= facts.fifo_size <= FIFO[1] or facts.filters > BUFFERED_FILTERS:
+        yield (
+            f"fifo_size {facts.fifo_size}, {facts.filters} filters",
+            f"fifo_size {FIFO_TEXT}, at most {BUFFERED_FILTERS} filters",
+            "use a shorter memory or fewer filters",
+        )
+
+
+@limit(*WEIGHT_BITS)
+def weight_bits(facts):
+    """Weights have {BITS} bits; in input, transposed and buffered convolutions {WIDE}."""
+    if facts.weight_bits not in (None, *WEIGHT_BITS[facts.kind]):
+        allowed = numbers(WEIGHT_BITS[facts.kind])
+        fix = "quantize with these bits (input_weight_bits is the first layer's)"
+        yield f"{facts.weight_bits}-bit weights", allowed, fix
+
+
+@limit(*OUTPUT_BITS)
+def output_bits(facts):
+    """Outputs have {BITS} bits; of transposed and buffered convolutions {WIDE}."""
+    if facts.output_bits not in (None, *OUTPUT_BITS[facts.kind]):
+        allowed = numbers(OUTPUT_BITS[facts.kind])
+        yield f"{facts.output_bits}-bit outputs", allowed, "quantize with these bits"

@@ -79,6 +79,10 @@ class NeuralLayer(OutputStage):
         height, width, _ = self.accumulator_shape
         return height * width * self.weights.size
 
+    def traits(self) -> dict:
+        """Return the width of the weights, on top of what follows the sums."""
+        return {**super().traits(), "weight_bits": self.weight_bits}
+
     def accumulate(self, x: np.ndarray) -> np.ndarray:
         """Return the exact weighted sums of shifted inputs, int64, before any saturation."""
         raise NotImplementedError

@@ -111,6 +111,18 @@ class OutputStage(Layer):
             return math.prod(self.pooled_shape)
         return super().values_at(stage)
 
+    def traits(self) -> dict:
+        """Return what follows the sums."""
+        return {
+            "shape": self.accumulator_shape,
+            "pool": self.pool_size,
+            "pool_stride": self.pool_stride,
+            "pool_padding": self.pool_padding if self.pool_size is not None else None,
+            "activation": self.activation,
+            "average": self.pooled_shape[:2] if self.global_pool else None,
+            "output_bits": self.output_bits if self.output_shift is not None else None,
+        }
+
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
         """Return the output bits; without a ReLU an unsigned container holds a sign too."""
         if self.output_shift is None:

@@ -51,10 +51,10 @@ class InputData(Layer):
         if not 1 <= self.input_bits <= 16:
             yield f"input_bits is {self.input_bits}; allowed: 1 to 16"
 
-    def limits(self) -> Iterator[str]:
-        """The chip's InputData takes signed integers (vendor's converter)."""
-        if not self.input_signed:
-            yield "unsigned inputs of other than 1 or 3 channels; use int8 inputs or a Quantizer"
+    def traits(self) -> dict:
+        """Return width and sign of the inputs."""
+        bits, signed = self.input_bits, self.input_signed
+        return {**super().traits(), "input_bits": bits, "signed": signed}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -144,6 +144,7 @@ class Dequantizer(Layer):
     scales: np.ndarray
 
     gives_floats: ClassVar[bool] = True
+    on_host: ClassVar[bool] = True
     equation: ClassVar[str] = "y = float32(x) * scales, float32"
 
     @property

@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.compatibility.check import chip
+from pipeline.chips import chip, known_targets
 from pipeline.config import Config, check, load
 from pipeline.config.compose import compose, write_params
 from pipeline.data import known_sources
 from pipeline.errors import ConfigError
 from pipeline.graph.architecture import build_graph
-from pipeline.targets import known_targets
 from pipeline.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +39,7 @@ def test_every_choice_composes(choice):
 @pytest.mark.parametrize("generation", ["v1", "v2"])
 def test_repairs_are_those_of_migrate(generation):
     config = check(compose([f"transforms=repair_{generation}"], folder=CONF))
-    assert sorted(config.transforms.names) == sorted(chip(f"akida_{generation}").transforms)
+    assert sorted(config.transforms.names) == sorted(chip(f"akida_{generation}").repairs)
 
 
 def test_committed_params_are_the_composed_default():
@@ -92,7 +91,7 @@ def test_every_target_has_a_choice(name):
         ({"training": {"learning_rate": 0}}, "found 0.0; allowed: a number above 0"),
         ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: found nan"),
         ({"training": {"epochs": 1.5}}, "training.epochs: found 1.5; allowed: a whole number"),
-        ({"transforms": {"names": "unfuse_separable"}}, "allowed: a list of unfuse_separable"),
+        ({"transforms": {"names": "unfuse_separable"}}, "allowed: a list of continuous_"),
         ({"transforms": {"names": ["gap_after_relu"] * 2}}, "found gap_after_relu twice"),
         ({"transforms": {"gap": {"strategy": "guess"}}}, "transforms.gap.strategy: found 'guess'"),
         ({"target": {"name": "akida_v7"}}, "target.name: found 'akida_v7'; allowed: akida_"),

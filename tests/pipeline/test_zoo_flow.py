@@ -6,15 +6,15 @@ Small sizes, random weights and random calibration images: what is tested is tha
 import numpy as np
 import pytest
 
+from pipeline.chips import convert
 from pipeline.config import Calibration, Quantization, Transforms
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture, zoo_names
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.transforms import apply
-from pipeline.transforms.batchnorm_statistics import measure_batchnorms
+from pipeline.transforms.gap.batchnorm_statistics import measure_batchnorms
 from simulator import simulate
 
 SMALL = "input_shape=[32,32,3] alpha=0.125 classes=5"

@@ -7,29 +7,22 @@ the ranges of activations are the ReLUs' own (cnn2snn's legacy ``quantize``, Apa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.preparation.activations import split_activations
-from pipeline.preparation.batchnorm import fold_batchnorm
-from pipeline.preparation.dropout import remove_dropout
+from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.pooling_order import batchnorm_before_pool, max_pool_before_activation
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
-from pipeline.quantization.integerize_legacy import KERNELS, SAME, integerize_legacy
+from pipeline.quantization.integerize_legacy import LAYERS, SAME, integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
-
-PASSES = (
-    split_activations,
-    remove_dropout,
-    max_pool_before_activation,
-    batchnorm_before_pool,
-    fold_batchnorm,
-)
+from simulator.limit import size
+from simulator.refusal import Refusal
 
 
 def quantize(
@@ -60,19 +53,20 @@ def legacy(graph: Graph, options) -> LegacyGraph:
     """Return the prepared graph with its weight quantizers and discrete activations."""
     graph, notes = cut_head(graph)
     images = random_images(graph)
-    for change in PASSES:
+    for change in PASSES_V1:
         graph = verified(change, graph, images)
-    reasons = list(_unsupported(graph))
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize by the scheme cnn2snn")
+    refusals = list(_unsupported(graph))
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
     quantizers = {}
     bits = options.input_weight_bits
     for node in graph.nodes:
-        for name in KERNELS.get(node.op, ()):
+        if node.op not in LAYERS:
+            continue
+        for name in node.operation.kernels:
             kind = "max" if name == "depthwise_kernel" else "max_per_axis"
             quantizers[node.name, name] = WeightQuantizer(bits=bits, range=kind)
-        if node.op in KERNELS:
-            bits = options.weight_bits
+        bits = options.weight_bits
 
     def discrete(node):
         if node.op != "ReLU":
@@ -85,17 +79,19 @@ def legacy(graph: Graph, options) -> LegacyGraph:
     return LegacyGraph(graph=graph.rewrite(discrete), quantizers=quantizers, notes=tuple(notes))
 
 
-def _unsupported(graph: Graph):
-    """Yield a reason for every layer that the scheme does not know."""
-    known = (*KERNELS, *SAME, "Input", "Rescaling", "ReLU")
+def _unsupported(graph: Graph) -> Iterator[Refusal]:
+    """Yield a refusal for every layer that the scheme does not know."""
+    known = (*LAYERS, *SAME, "Input", "Rescaling", "ReLU")
     for node in graph.nodes:
+        attrs = node.attrs
         if node.op not in known:
-            yield (
-                f"{node.name}: {node.op} has no Akida 1.0 form; known layers: {', '.join(known)}"
-            )
-        elif node.op == "ReLU" and (node.attrs["negative_slope"] or node.attrs["threshold"]):
-            yield f"{node.name}: a ReLU with negative_slope or threshold; both must be 0"
-        elif node.attrs.get("depth_multiplier", 1) != 1 or node.attrs.get("groups", 1) != 1:
-            yield f"{node.name}: depth_multiplier and groups must be 1"
-        elif node.attrs.get("dilation_rate", (1, 1)) != (1, 1):
-            yield f"{node.name}: dilation {node.attrs['dilation_rate']}; only 1"
+            found, allowed = f"{node.op} has no Akida 1.0 form", f"known layers: {', '.join(known)}"
+        elif node.op == "ReLU" and (attrs["negative_slope"] or attrs["threshold"]):
+            found, allowed = "a ReLU with negative_slope or threshold", "0 for both"
+        elif attrs.get("depth_multiplier", 1) != 1 or attrs.get("groups", 1) != 1:
+            found, allowed = "a depth_multiplier or groups", "1 for both"
+        elif attrs.get("dilation_rate", (1, 1)) != (1, 1):
+            found, allowed = f"dilation {size(attrs['dilation_rate'])}", "1x1"
+        else:
+            continue
+        yield Refusal(layers=(node.name,), found=found, allowed=allowed, rule="scheme_layer")

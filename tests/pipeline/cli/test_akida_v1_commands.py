@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.chips import convert
 from pipeline.cli.main import cli
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.archive import save_graph
 from pipeline.quantization.archive import load_quantized, save_quantized
-from pipeline.targets import convert
 from simulator import Program, simulate
-from tests.pipeline.importers.keras_files import FIXTURES
-from tests.pipeline.targets.models import (
+from tests.pipeline.chips.quantized_models import (
     FLATTEN,
     GAP,
     RELU,
@@ -23,6 +22,7 @@ from tests.pipeline.targets.models import (
     quantized,
     separable,
 )
+from tests.pipeline.importers.keras_files import FIXTURES
 
 LAYERS = [UNIT, conv(4), RELU, separable(3), GAP, RELU, dense()]
 FILE = str(FIXTURES / "cnn2snn_small.h5")
@@ -76,7 +76,10 @@ def test_strict_refuses_what_the_chip_cannot_hold(tmp_path):
     save_quantized(tmp_path / "q.npz", quantized([conv(4, 4), RELU, FLATTEN, dense()], "cnn2snn"))
     arguments = ("convert", tmp_path / "q.npz", "-o", tmp_path / "p.npz", "--target", "akida_v1")
     result = crossgrade(*arguments)
-    assert "warning: conv2d_1: kernel 4x4; sides of 3, 5 or 7" in result.output
+    assert (
+        "warning: conv2d_1: kernel 4x4, stride 1x1; allowed: kernel sides 3, 5 or 7"
+        in result.output
+    )
     with pytest.raises(IncompatibleModelError, match="kernel 4x4"):
         crossgrade(*arguments, "--strict")
 

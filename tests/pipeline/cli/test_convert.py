@@ -26,12 +26,12 @@ GRAPH = build_graph(
 )
 
 
-def quantized(tmp_path, scheme):
+def quantized(tmp_path, scheme, *, per_tensor=True):
     options = Quantization(
         scheme=scheme,
         weight_bits=4,
         activation_bits=4,
-        per_tensor_activations=True,
+        per_tensor_activations=per_tensor,
         calibration=Calibration(samples=8, batch_size=8),
     )
     images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
@@ -58,6 +58,31 @@ def test_the_chip_can_be_chosen(tmp_path):
     assert "akida_v1 program" in run(path, "-o", output, "--target", "akida_v1").output
     result = run(path, "-o", output, env={"CROSSGRADE_TARGET": "akida_v1"})
     assert "akida_v1 program" in result.output
+
+
+def test_samples_measure_what_one_scale_costs(tmp_path, monkeypatch):
+    """Filters of other sizes, so that their scales differ."""
+    sizes = np.float32([1 / 32, 1 / 128, 1 / 512])
+    wide = GRAPH.rewrite(
+        lambda node: (
+            [node.with_weights(kernel=node.weights["kernel"] * sizes)]
+            if node.op == "Conv2D"
+            else None
+        )
+    )
+    monkeypatch.setitem(globals(), "GRAPH", wide)
+    path, output = quantized(tmp_path, "quantizeml", per_tensor=False), tmp_path / "program.npz"
+    chosen = (path, "-o", output, "--target", "akida_v1")
+    assert "fewer); on 64 random inputs outputs change by " in run(*chosen).output
+    np.save(tmp_path / "x.npy", np.zeros((3, 8, 8, 1), np.uint8))
+    result = run(*chosen, "--samples", tmp_path / "x.npy")
+    assert "fewer); on 3 samples outputs change by " in result.output
+    assert "crossgrade quantize --per-tensor" in result.output
+    output.unlink()
+    np.save(tmp_path / "x.npy", np.zeros((3, 7, 8, 1), np.uint8))
+    for wrong in ("x.npy", "none.npy"):
+        assert run(*chosen, "--samples", tmp_path / wrong).exit_code == 1
+        assert not output.exists()
 
 
 def test_what_a_chip_does_not_take(tmp_path):

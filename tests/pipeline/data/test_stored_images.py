@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.chips import convert
 from pipeline.config import Calibration, Data, Evaluate, Quantization, Training
 from pipeline.data import StoredImages, calibration_samples, choose, load_data, store
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
-from pipeline.targets import convert
 from pipeline.training.train import train
 
 MODEL = {

@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.chips import convert
 from pipeline.cli.main import cli
 from pipeline.errors import DataError
 from pipeline.evaluation.program_diff import diff, pairs
 from pipeline.evaluation.program_diff_table import WIDTH, diff_table, short
-from pipeline.targets import convert
 from simulator import ProgramError, simulate
-from tests.pipeline.targets.models import FLATTEN, RELU, UNIT, conv, dense, images, quantized
+from tests.pipeline.chips.quantized_models import (
+    FLATTEN,
+    RELU,
+    UNIT,
+    conv,
+    dense,
+    images,
+    quantized,
+)
 
 LAYERS = [UNIT, conv(4), RELU, conv(3), RELU, FLATTEN, dense()]
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from conformance.legacy import compare, main, relative
+from pipeline.chips import convert
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
 from pipeline.quantization.integers import integers
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
-from pipeline.targets import convert
 from simulator import Program, simulate
 from tests.pipeline.importers.keras_files import FIXTURES, edited
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.compatibility import check
+from pipeline.chips.check import check
 from pipeline.config.sections import Gap, Transforms
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.architecture import build_graph
@@ -11,7 +11,7 @@ from pipeline.migration.compare import compare_layers, compare_outputs, equivale
 from pipeline.preparation.editing import replaced
 from pipeline.preparation.verification import random_images
 from pipeline.transforms import Images
-from tests.pipeline.compatibility.models import (
+from tests.pipeline.chips.models import (
     BN,
     FIX,
     FLAT,
@@ -47,7 +47,10 @@ def test_the_matrix(model, target, verdict):
         return
     found = migrate(model, target, samples)
     assert found.check_after.verdict == "compatible"
-    assert bool(found.steps) == (verdict == FIX)
+    # A compatible model stays as it is, but for what only quantization would take off.
+    steps = {step["transform"] for step in found.steps}
+    assert bool(steps - {"fold_zero_padding"}) == (verdict == FIX)
+    assert not any(node.op == "ZeroPadding2D" for node in found.after.nodes)
     assert found.equivalence == ("float noise" if found.outputs["max_abs_difference"] else "exact")
     assert found.outputs["agreement"] == 1.0
 
@@ -126,7 +129,7 @@ def test_what_the_pooling_refuses_is_in_the_message():
     model = image(conv(), GAP, RELU, dense(), shape=(16, 16, 3))
     with pytest.raises(IncompatibleModelError, match="migrate to akida_v2"):
         migrate(model, "akida_v2", random_images(model, 2))
-    assert any("fewer than 144" in note for note in check(model, "akida_v2").notes)
+    assert any("at most 144 on Akida 2.0" in note for note in check(model, "akida_v2").notes)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +165,23 @@ def test_removed_and_changed_layers_are_listed():
         ("n4", None)
     ]
     assert [e["after"]["name"] for e in entries if e["status"] == "changed"] == ["n6"]
+
+
+def test_split_layers_are_found_whatever_they_are_called():
+    window = {"filters": 2, "kernel_size": 3, "padding": "same"}
+    body = [
+        {"Conv2D": {"name": "dw_s", **window}},
+        {"ReLU": {"max_value": 6}},
+        {"SeparableConv2D": {"name": "s", **window}},
+        {"ReLU": {"name": "last", "max_value": 6}},
+    ]
+    graph = build_graph({"name": "net", "input": {"shape": [8, 8, 3]}, "layers": body})
+    found = migrate(graph, "akida_v2", random_images(graph, 2))
+    entries = {e["after"]["name"]: e for e in found.layers}
+    assert [name for name, e in entries.items() if e["status"] == "split"] == ["dw_s_1", "pw_s"]
+    assert entries["dw_s_1"]["max_abs_difference"] is None
+    assert entries["pw_s"]["max_abs_difference"] == 0
+    assert entries["dw_s"]["status"] == entries["last"]["status"] == "kept"
 
 
 def test_a_repair_that_refuses_says_why():

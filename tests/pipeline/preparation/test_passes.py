@@ -11,7 +11,6 @@ from pipeline.preparation import (
     align_rescaling,
     batchnorm_before_pool,
     fold_batchnorm,
-    fold_zero_padding,
     grouped_to_depthwise,
     identity_after_image_block,
     identity_after_joins,
@@ -338,46 +337,6 @@ def test_rescaling_in_front_of_others_stays():
     for layer in (("DepthwiseConv2D", DW), ("ZeroPadding2D", {}), ("Flatten", {})):
         graph = image((4, 4, 2), ("Rescaling", {"scale": 0.5, "offset": -1.0}), layer)
         assert align_rescaling(graph) is graph
-
-
-@pytest.mark.parametrize("size", [(8, 8), (7, 7), (7, 8)])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
-@pytest.mark.parametrize("padding", [((0, 1), (0, 1)), ((1, 1), (1, 1)), ((1, 0), (1, 0))])
-@pytest.mark.parametrize("op", ["Conv2D", "DepthwiseConv2D", "SeparableConv2D"])
-def test_zero_padding_folds_only_where_equivalent(size, stride, kernel, padding, op):
-    attrs = {"kernel_size": kernel, "strides": stride}
-    attrs |= {} if op == "DepthwiseConv2D" else {"filters": 3}
-    graph = chain((*size, 2), ("ZeroPadding2D", {"padding": padding}), (op, attrs))
-    after = verified(fold_zero_padding, graph, random_images(graph), 1e-6)
-    same_size = graph.shapes["n1"][:2] == tuple(-(-n // stride) for n in size)
-    assert (ops(after) == [op]) == same_size
-    assert fold_zero_padding(after) is after
-
-
-def test_centred_padding_of_stride_2_needs_a_larger_kernel():
-    layers = ("ZeroPadding2D", {}), ("Conv2D", {**CONV, "padding": "valid", "strides": 2})
-    for size, kernel in ((8, 5), (7, 3)):
-        node = fold_zero_padding(chain((size, size, 2), *layers)).nodes[-1]
-        assert (node.attrs["kernel_size"], node.attrs["padding"]) == ((kernel, kernel), "same")
-    layers = (
-        ("ZeroPadding2D", {"padding": ((3, 3), (3, 3))}),
-        ("Conv2D", {**CONV, "kernel_size": 7, "padding": "valid", "strides": 2}),
-    )
-    graph = chain((16, 16, 3), *layers)
-    assert fold_zero_padding(graph) is graph
-
-
-def test_rescaling_behind_zero_padding_is_aligned_in_the_second_look():
-    graph = image(
-        (6, 6, 3),
-        ("Rescaling", {"scale": 0.01, "offset": -1.0}),
-        ("ZeroPadding2D", {}),
-        ("Conv2D", {"filters": 2, "kernel_size": 3}),
-    )
-    graph = fold_zero_padding(graph)
-    after = verified(align_rescaling, graph, random_images(graph))
-    assert after.nodes[-1].attrs["padding_value"] == (1.0,)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (7, 8)])

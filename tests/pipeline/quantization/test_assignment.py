@@ -2,7 +2,8 @@ import pytest
 
 from pipeline.config.sections import Quantization
 from pipeline.errors import IncompatibleModelError
-from pipeline.quantization.assignment import InputSpec, QuantizerSpec, assign
+from pipeline.quantization.assignment import assign
+from pipeline.quantization.calibrated_graph import InputQuantizer, OutputQuantizer
 from tests.pipeline.quantization.graphs import RELU, chain, conv
 
 GAP = ("GlobalAveragePooling2D", {})
@@ -10,15 +11,21 @@ DENSE = ("Dense", {"units": 5})
 
 
 def outputs(graph, **options):
-    nodes = assign(graph, Quantization(**options)).nodes
-    return {name: node.output for name, node in nodes.items() if node.output}
+    """Return the fields of the output quantizers by node."""
+    quantizers = assign(graph, Quantization(**options)).outputs
+    return {name: vars(quantizer) for name, quantizer in quantizers.items()}
+
+
+def fields(**settings):
+    """Return the fields of an output quantizer without a range."""
+    return vars(OutputQuantizer(**settings))
 
 
 def test_quantizers_end_their_blocks():
     graph = chain(conv(4), ("MaxPooling2D", {}), RELU, conv(4), RELU, GAP, DENSE)
     assert outputs(graph) == {
-        "relu_3": QuantizerSpec(bits=8, signed=True, per_tensor=False),
-        "globalaveragepooling2d_6": QuantizerSpec(bits=8, signed=True, per_tensor=True),
+        "relu_3": fields(bits=8, signed=True, per_tensor=False),
+        "globalaveragepooling2d_6": fields(bits=8, signed=True, per_tensor=True),
     }
 
 
@@ -30,16 +37,16 @@ def test_pooling_behind_relu_is_skipped():
 def test_four_bit_activations_are_unsigned_but_pooled_ones_signed():
     graph = chain(conv(4), RELU, conv(4), RELU, GAP, DENSE)
     assert outputs(graph, activation_bits=4) == {
-        "relu_2": QuantizerSpec(bits=4, signed=False, per_tensor=False),
-        "globalaveragepooling2d_5": QuantizerSpec(bits=4, signed=True, per_tensor=True),
+        "relu_2": fields(bits=4, signed=False, per_tensor=False),
+        "globalaveragepooling2d_5": fields(bits=4, signed=True, per_tensor=True),
     }
 
 
 def test_linear_layers_take_output_bits():
     graph = chain(conv(4), conv(4), GAP, DENSE)
     assert outputs(graph, activation_bits=4, output_bits=8) == {
-        "conv2d_1": QuantizerSpec(bits=8, per_tensor=False),
-        "globalaveragepooling2d_3": QuantizerSpec(bits=8, per_tensor=True),
+        "conv2d_1": fields(bits=8, per_tensor=False),
+        "globalaveragepooling2d_3": fields(bits=8, per_tensor=True),
     }
 
 
@@ -63,19 +70,19 @@ def test_weight_and_buffer_bits():
 
 def test_per_tensor_activations():
     graph = chain(conv(4), RELU, conv(4))
-    assert outputs(graph, per_tensor_activations=True)["relu_2"].per_tensor
+    assert outputs(graph, per_tensor_activations=True)["relu_2"]["per_tensor"]
 
 
 def test_vectors_are_per_tensor():
     graph = chain(DENSE, RELU, DENSE, shape=(7,))
-    assert outputs(graph)["relu_2"] == QuantizerSpec(bits=8, per_tensor=True)
+    assert outputs(graph)["relu_2"] == fields(bits=8, per_tensor=True)
 
 
 @pytest.mark.parametrize("flatten", ["align", "saturate"])
 def test_flatten_keeps_its_input_per_channel(flatten):
     graph = chain(conv(4), RELU, ("Flatten", {}), DENSE)
     assert outputs(graph, flatten=flatten) == {
-        "relu_2": QuantizerSpec(bits=8, signed=True, per_tensor=False)
+        "relu_2": fields(bits=8, signed=True, per_tensor=False)
     }
 
 
@@ -83,8 +90,8 @@ def test_look_up_tables_take_eleven_bits_per_tensor():
     lut = ("Activation", {"activation": "leaky_relu", "alpha": 0.1})
     graph = chain(conv(4), lut, conv(4))
     nodes = assign(graph, Quantization(activation_bits=4)).nodes
-    assert nodes["conv2d_1"].output == QuantizerSpec(bits=11, per_tensor=True)
-    assert nodes["activation_2"].output == QuantizerSpec(bits=4, signed=True, per_tensor=False)
+    assert vars(nodes["conv2d_1"].output) == fields(bits=11, per_tensor=True)
+    assert vars(nodes["activation_2"].output) == fields(bits=4, signed=True, per_tensor=False)
     assert nodes["activation_2"].lut_bits == 14
     assert nodes["conv2d_3"].output is None
 
@@ -98,9 +105,9 @@ def test_both_sides_of_an_addition_and_the_sum():
         conv(4),
     )
     assert outputs(graph, activation_bits=4) == {
-        "relu_2": QuantizerSpec(bits=4, signed=False, per_tensor=False),
-        "conv2d_3": QuantizerSpec(bits=8, per_tensor=False),
-        "add_4": QuantizerSpec(bits=8, per_tensor=False),
+        "relu_2": fields(bits=4, signed=False, per_tensor=False),
+        "conv2d_3": fields(bits=8, per_tensor=False),
+        "add_4": fields(bits=8, per_tensor=False),
     }
 
 
@@ -121,14 +128,14 @@ def test_one_per_tensor_consumer_is_enough():
     join = ("Concatenate", {}, ("activation_2", "conv2d_3"))
     graph = chain(conv(4), lut, after, join, conv(1))
     # the later consumer, the convolution, decides on the width
-    assert outputs(graph)["conv2d_1"] == QuantizerSpec(bits=8, per_tensor=True)
+    assert outputs(graph)["conv2d_1"] == fields(bits=8, per_tensor=True)
 
 
 @pytest.mark.parametrize(("bits", "scale_bits"), [(4, 8), (8, 8), (16, 16)])
 def test_last_output_bits(bits, scale_bits):
     graph = chain(conv(4), RELU, GAP, DENSE)
     assert "dense_4" not in outputs(graph)
-    assert outputs(graph, last_output_bits=bits)["dense_4"] == QuantizerSpec(
+    assert outputs(graph, last_output_bits=bits)["dense_4"] == fields(
         bits=bits, per_tensor=True, scale_bits=scale_bits
     )
 
@@ -141,7 +148,7 @@ def test_last_output_bits_refuse_a_pooling():
 
 def test_float_images_get_a_quantizer():
     graph = chain(("Rescaling", {"scale": 2.0}), conv(4), dtype="float32")
-    assert assign(graph, Quantization()).input == InputSpec(per_tensor=False)
+    assert vars(assign(graph, Quantization()).input) == vars(InputQuantizer(per_tensor=False))
     assert assign(graph, Quantization(per_tensor_activations=True)).input.per_tensor
     assert assign(chain(DENSE, shape=(7,), dtype="float32"), Quantization()).input.per_tensor
     assert assign(chain(conv(4)), Quantization()).input is None

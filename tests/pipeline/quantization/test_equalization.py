@@ -1,12 +1,25 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.quantization.assignment import QuantizerSpec
+from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.equalization import equalize, ideal_range
 from tests.pipeline.quantization.graphs import RELU, chain, conv
 
-PER_AXIS = QuantizerSpec(bits=8, per_tensor=False)
-PER_TENSOR = QuantizerSpec(bits=8, per_tensor=True)
+PER_AXIS = OutputQuantizer(bits=8, per_tensor=False)
+PER_TENSOR = OutputQuantizer(bits=8, per_tensor=True)
+
+
+def equalized(graph, quantizers, ranges):
+    """Return the equalized graph, and the new ranges and factors by node."""
+    given = {name: replace(q, range_max=ranges[name]) for name, q in quantizers.items()}
+    after, found = equalize(graph, given)
+    return (
+        after,
+        {name: quantizer.range_max for name, quantizer in found.items()},
+        {name: quantizer.rescaling_rate for name, quantizer in found.items()},
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +49,7 @@ def test_every_power_of_two_is_its_own_octave():
 def test_the_next_kernel_is_divided_per_input_channel():
     graph = chain(conv(2), RELU, conv(3))
     ranges = {"relu_2": np.float32([6, 0.5])}
-    after, new, rates = equalize(graph, {"relu_2": PER_AXIS}, ranges)
+    after, new, rates = equalized(graph, {"relu_2": PER_AXIS}, ranges)
     ideal = np.float32([4 * 255 / 256, 0.5 * 255 / 256])
     np.testing.assert_array_equal(new["relu_2"], ideal)
     np.testing.assert_array_equal(rates["relu_2"], ideal / np.float32([6, 0.5]))
@@ -50,7 +63,7 @@ def test_the_next_kernel_is_divided_per_input_channel():
 
 def test_dead_channels_are_left_alone():
     graph = chain(conv(2), RELU, conv(3))
-    after, new, rates = equalize(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([0, 4])})
+    after, new, rates = equalized(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([0, 4])})
     np.testing.assert_array_equal(new["relu_2"], np.float32([0, 4 * 255 / 256]))
     np.testing.assert_array_equal(rates["relu_2"], np.float32([1, 255 / 256]))
     before = graph.node("conv2d_3").weights["kernel"]
@@ -61,7 +74,7 @@ def test_dead_channels_are_left_alone():
 
 def test_an_all_dead_output_is_left_alone():
     graph = chain(conv(2), RELU, conv(3))
-    _, new, rates = equalize(graph, {"relu_2": PER_TENSOR}, {"relu_2": np.float32(0)})
+    _, new, rates = equalized(graph, {"relu_2": PER_TENSOR}, {"relu_2": np.float32(0)})
     assert new["relu_2"] == 0 and rates["relu_2"] == 1
 
 
@@ -78,7 +91,7 @@ def test_an_all_dead_output_is_left_alone():
 )
 def test_input_channel_axis_of_every_kernel(op, attrs, key, axis):
     graph = chain(conv(2), RELU, (op, attrs))
-    after, _, rates = equalize(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([5, 3])})
+    after, _, rates = equalized(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([5, 3])})
     before, new = graph.node(graph.output).weights[key], after.node(graph.output).weights[key]
     for channel in range(2):
         np.testing.assert_array_equal(
@@ -88,7 +101,7 @@ def test_input_channel_axis_of_every_kernel(op, attrs, key, axis):
 
 def test_through_flatten_per_channel():
     graph = chain(conv(2), RELU, ("Flatten", {}), ("Dense", {"units": 3}))
-    after, _, rates = equalize(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([5, 3])})
+    after, _, rates = equalized(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([5, 3])})
     before, new = (g.node("dense_4").weights["kernel"] for g in (graph, after))
     np.testing.assert_array_equal(new[0::2], before[0::2] / rates["relu_2"][0])
     np.testing.assert_array_equal(new[1::2], before[1::2] / rates["relu_2"][1])
@@ -103,7 +116,7 @@ def test_through_flatten_and_pooling_per_tensor():
         ("Flatten", {}),
         ("Dense", {"units": 3}),
     )
-    after, _, rates = equalize(graph, {"relu_2": PER_TENSOR}, {"relu_2": np.float32(5)})
+    after, _, rates = equalized(graph, {"relu_2": PER_TENSOR}, {"relu_2": np.float32(5)})
     before, new = (g.node("dense_6").weights["kernel"] for g in (graph, after))
     np.testing.assert_array_equal(new, before / rates["relu_2"])
 
@@ -126,7 +139,7 @@ def test_through_flatten_and_pooling_per_tensor():
 def test_no_equalization(layers):
     graph = chain(*layers)
     ranges = {"relu_2": np.float32([5, 3])}
-    after, new, rates = equalize(graph, {"relu_2": PER_AXIS}, ranges)
+    after, new, rates = equalized(graph, {"relu_2": PER_AXIS}, ranges)
     np.testing.assert_array_equal(new["relu_2"], ranges["relu_2"])
     np.testing.assert_array_equal(rates["relu_2"], [1, 1])
     for node in graph.nodes:
@@ -136,5 +149,5 @@ def test_no_equalization(layers):
 
 def test_sums_have_no_scale_to_carry_a_factor():
     graph = chain(conv(2), conv(2), ("Add", {}, ("conv2d_1", "conv2d_2")), conv(2))
-    _, new, rates = equalize(graph, {"add_3": PER_TENSOR}, {"add_3": np.float32(5)})
+    _, new, rates = equalized(graph, {"add_3": PER_TENSOR}, {"add_3": np.float32(5)})
     assert new["add_3"] == 5 and rates["add_3"] == 1

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.chips import convert
+from pipeline.errors import ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.quantization.calibrated_graph import (
@@ -13,7 +15,6 @@ from pipeline.quantization.calibrated_graph import (
     OutputQuantizer,
 )
 from pipeline.quantization.integerize import integerize
-from pipeline.targets import convert
 from simulator import simulate
 
 # Channel ranges 1 and 4: 7 and 5 fractional bits in a signed byte.
@@ -51,6 +52,14 @@ def flattened(size, *, saturates):
         },
         flatten_saturates=saturates,
     )
+
+
+def test_a_quantizer_without_range_is_refused():
+    calibrated = flattened(1, saturates=False)
+    output = replace(calibrated.nodes["conv"].output, range_max=None)
+    nodes = {**calibrated.nodes, "conv": replace(calibrated.nodes["conv"], output=output)}
+    with pytest.raises(ModelError, match="conv: its output quantizer has no range"):
+        replace(calibrated, nodes=nodes)
 
 
 @pytest.mark.parametrize("size", [1, 2])

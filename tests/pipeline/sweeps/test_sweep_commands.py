@@ -15,6 +15,7 @@ from pipeline.files import PROGRAM
 from pipeline.repro.workspace import KEEP_PARAMS
 from pipeline.tracking.store import EXPERIMENT, OUTCOME
 from tests.repository import FRONT, Repository
+from tests.tutorial_page import PAGE_1_0, PAGE_2_0, collapsed
 from tests.waiting import wait_for
 
 # MLflow's database layer uses what the next version deprecates.
@@ -167,6 +168,27 @@ def test_ray(repository):
     assert [row["state"] for row in table(repository)[1]] == ["finished", "refused"]
 
 
+def test_one_quantized_model_on_both_chips_shows_both_summaries(repository):
+    """The last section of the tutorial: one quantized file behind the tables of both chips."""
+    choices = ("model=tutorial_cnn", "data=digits32", "quantization=w4a4", "transforms=none")
+    output = repository.run(*FRONT, "-m", *choices, "target=akida_v1,akida_v2")
+    first, second = (collapsed(text) for text in output.split("\ntarget=akida_v")[-2:])
+    assert "one scale per tensor instead of one per channel" in first
+    assert PAGE_1_0 in first
+    # Its rules are as wide as the longest name, which Keras' counter of sessions made longer.
+    layers = PAGE_2_0.replace("dequantizer_3", "dequantizer")
+    assert rows_of(second) == rows_of(layers)
+    folder, rows = table(repository)
+    assert [row["state"] for row in rows] == ["finished"] * 2
+    assert len(list(folder.glob("shared/quantize-*"))) == 1
+    quantized = {path.read_bytes() for path in folder.glob("points/*/workspace/artifacts/q*.npz")}
+    assert len(quantized) == 1
+
+
+def rows_of(summary):
+    return [line for line in summary.splitlines() if "[" in line and "=" not in line]
+
+
 def test_optuna_with_two_objectives(repository):
     pytest.importorskip("optuna", reason="needs the extra 'optuna'")
     repository.run(
@@ -209,7 +231,7 @@ def server(tmp_path_factory):
             subprocess.Popen(command, cwd=root, stdout=log, stderr=log, env=kept, process_group=0)
         )
         log.close()
-        wait_for(lambda: answers(f"{address}/health"))
+        wait_for(lambda: answers(f"{address}/health"), started[-1], root / "log")
 
     yield address, start
     for process in started:

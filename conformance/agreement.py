@@ -1,0 +1,118 @@
+"""Compare what `check` says of random models with what converting them says.
+
+``python -m conformance.agreement [--models 5000] [--seed 0]``
+
+A model that breaks a rule must be refused, at layers that `check` names; every other one must
+become a program that exceeds exactly the limits, and breaks exactly the rules of the vendor's
+converter, that `check` found. Registers and widths of a quantized model are no part of a float
+model, so that their limits are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+
+import numpy as np
+
+from conformance.agreement_models import random_model
+from pipeline.chips import chip, convert, known_targets
+from pipeline.chips.check import check
+from pipeline.chips.conversion import emulated_only
+from pipeline.config.sections import Calibration, Quantization
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.graph import Graph
+from pipeline.quantization.quantize import quantize
+from pipeline.quantization.samples import random_samples
+from simulator import ProgramError
+
+SCHEMES = {"akida_v1": "cnn2snn", "akida_v2": "quantizeml"}
+QUANTIZED = ("weight_bits", "output_bits", "step_register", "threshold_register", "threshold_range")
+SAMPLES = 2
+
+
+def disagreement(model: Graph, target: str) -> tuple[str | None, Counter]:
+    """Return how `check` and converting differ, or None, and what was found.
+
+    Parameters
+    ----------
+    model : Graph
+    target : str
+
+    Returns
+    -------
+    str or None
+    Counter
+        Rules and limits, and ``converted`` or ``refused``.
+    """
+    report, found = check(model, target), chip(target)
+    strict = {rule.name for rule in found.rules if not rule.emulated}
+    broken = [violation for violation in report.violations if violation.rule in strict]
+    seen = Counter(violation.rule for violation in report.violations)
+    try:
+        quantized = _quantized(model, target)
+        program = convert(quantized, target)
+    except IncompatibleModelError as error:
+        if all(refusal.rule in QUANTIZED for refusal in error.refusals):
+            seen["registers"] += 1
+            return None, seen
+        seen["refused"] += 1
+        named = {layer for violation in broken for layer in violation.layers}
+        other = {layer for refusal in error.refusals for layer in refusal.layers} - named
+        return (f"refused, check found {broken}: {error}" if not broken or other else None), seen
+    except ProgramError as error:
+        seen["registers"] += 1
+        return (None if "act_step" in str(error) else str(error)), seen
+    seen["converted"] += 1
+    if broken:
+        return f"converted, check found {broken}", seen
+    said = {(v.layers, v.rule, v.found) for v in report.violations}
+    calibrated = ["padding_value"] if model.input.attrs["dtype"] == "float32" else []
+    exceeded = {
+        (refusal.layers, refusal.rule, refusal.found)
+        for refusal in emulated_only(quantized, program)
+        if refusal.rule not in (*QUANTIZED, *calibrated)
+    }
+    remarks = [note for note in report.notes if "one reading" in note]
+    if said != exceeded:
+        return f"check only {said - exceeded}, converted only {exceeded - said}", seen
+    if len(remarks) != len(list(program.remarks())):
+        return f"remarks of check {remarks}, of the program {list(program.remarks())}", seen
+    return None, seen
+
+
+def _quantized(model: Graph, target: str):
+    samples = random_samples(model, SAMPLES, np.random.default_rng(0))
+    options = Quantization(
+        scheme=SCHEMES[target],
+        **({"weight_bits": 4, "activation_bits": 4} if target == "akida_v1" else {}),
+        calibration=Calibration(source="random", samples=SAMPLES, batch_size=1),
+    )
+    return quantize(model, samples, options)
+
+
+def main() -> None:
+    """Compare, print what was reached, and exit with status 1 if anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=int, default=5000, help="of each chip")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    differ = 0
+    for target in known_targets():
+        total: Counter = Counter()
+        for seed in range(arguments.seed, arguments.seed + arguments.models):
+            text, seen = disagreement(random_model(seed, target), target)
+            total.update(seen)
+            if text is not None:
+                differ += 1
+                print(f"{target} seed {seed}: {text}")
+        print(f"{target}: {arguments.models} models")
+        for name, count in total.most_common():
+            print(f"  {name:28}{count:7}")
+    print(f"{differ} models on which check and convert differ")
+    sys.exit(1 if differ else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Akida 1.0: its rules, and how an integer model of either scheme becomes its layers."""
+
+from pipeline.chips.akida_v1.fit_registers import fit_registers
+from pipeline.chips.akida_v1.layers import facts
+from pipeline.chips.akida_v1.lowering import lower
+from pipeline.chips.akida_v1.rules import (
+    LIMIT_REPAIRS,
+    REFUSED_LIMITS,
+    REPAIRS,
+    RULES,
+    normalize,
+    notes,
+)
+from pipeline.chips.akida_v1.shared_scale_cost import shared_scale_cost
+from pipeline.chips.chip import Chip
+
+CHIP = Chip(
+    name="akida_v1",
+    title="Akida 1.0",
+    schemes=("cnn2snn", "quantizeml"),
+    rules=RULES,
+    repairs=REPAIRS,
+    normalize=normalize,
+    facts=facts,
+    limit_repairs=lambda limit, facts: LIMIT_REPAIRS.get(limit),
+    refused_limits=REFUSED_LIMITS,
+    notes=notes,
+    lower=lower,
+    measure=shared_scale_cost,
+    fit=fit_registers,
+)

@@ -1,0 +1,165 @@
+"""Blocks to Akida 1.0 layers: one linear chain, pooling before the neuron.
+
+The model breaks no rule of `pipeline.chips.akida_v1.rules`; what is refused here depends on how it
+was quantized.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.chips.akida_v1.layers import PIXEL, input_bits, reads_image
+from pipeline.chips.akida_v1.legacy_neurons import legacy_neurons
+from pipeline.chips.akida_v1.neuron import Neuron, Refused
+from pipeline.chips.akida_v1.quantizeml_neurons import quantizeml_neurons
+from pipeline.chips.blocks import Block, View, pool_padding, shape3d
+from pipeline.errors import IncompatibleModelError
+from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from simulator import Program
+from simulator.akida_v1 import (
+    Convolutional,
+    FullyConnected,
+    InputConvolutional,
+    InputData,
+    SeparableConvolutional,
+)
+from simulator.refusal import Refusal
+
+NAME = "akida_v1"
+
+
+def lower(graph: QuantizedGraph) -> Program:
+    """Return the Akida 1.0 program of an integer model.
+
+    Raises
+    ------
+    IncompatibleModelError
+        Listing everything about its quantization that the registers cannot hold.
+    """
+    view = View(graph, graph)
+    neurons = chain_neurons(graph)
+    layers: list = []
+    for block, neuron in zip(view.blocks, neurons, strict=True):
+        is_input = reads_image(view, block)
+        if not layers and not is_input:
+            layers.append(_input_data(graph.input))
+        feeds = (layers[-1].name,) if layers else ()
+        layers.append(_layer(view, block, neuron, feeds, is_input=is_input))
+    return Program(
+        name=graph.name,
+        target=NAME,
+        input_shape=graph.input.shape,
+        input_dtype="uint8",
+        output_shape=graph.node(graph.output).shape,
+        layers=tuple(layers),
+        notes=graph.notes,
+    )
+
+
+def chain_neurons(graph: QuantizedGraph) -> list[Neuron]:
+    """Return the neuron of each block of a linear chain, or refuse how it was quantized."""
+    chain = View(graph, graph).blocks
+    dequantizer = next((node for node in graph.nodes if node.op == "Dequantizer"), None)
+    refusals = [refusal for block in chain for refusal in _widths(block)]
+    try:
+        if graph.scheme == "cnn2snn":
+            neurons = legacy_neurons(chain, graph)
+        else:
+            neurons = quantizeml_neurons(chain, dequantizer)
+    except Refused as refused:
+        refusals += refused.refusals
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, f"convert to {NAME}")
+    return neurons
+
+
+def _widths(block: Block):
+    """Yield a refusal if the two kernels of a layer have different widths."""
+    widths = {bits for name, bits in block.head.bits.items() if name.endswith("weights")}
+    if len(widths) > 1:
+        yield Refusal(
+            layers=(block.name,),
+            found="its two kernels have different widths",
+            allowed="one",
+            fix="quantize both with the same bits",
+            rule="separable_bits",
+        )
+
+
+def _kernel(head: QuantizedNode) -> np.ndarray:
+    return head.registers["kernel"]
+
+
+def _fed_shape(view: View, block: Block) -> tuple[int, ...]:
+    """Return the shape of what feeds a block, before any Flatten or Reshape."""
+    return view.graph.shapes[view.source(block.head).name]
+
+
+def _input_data(image: QuantizedNode) -> InputData:
+    shape = shape3d(image.shape)
+    bits = input_bits(image)
+    return InputData(name=image.name, inputs=(), input_shapes=(shape,), input_bits=bits)
+
+
+def _layer(view: View, block: Block, neuron: Neuron, feeds, *, is_input: bool):
+    head = block.head
+    fields = {
+        "name": head.name,
+        "inputs": feeds,
+        "input_shapes": (shape3d(_fed_shape(view, block)),),
+        "weights_bits": head.bits["weights"],
+        "threshold": neuron.rounded,
+        "act_step": neuron.act_step,
+        "threshold_fraction": neuron.fraction,
+        "activation": neuron.activation,
+        "act_bits": neuron.act_bits,
+        **_pooling(block),
+    }
+    if head.op == "Dense":
+        return FullyConnected(**fields, weights=_column_major(_kernel(head), fields))
+    window = {"kernel_stride": head.attrs["strides"], "padding": _window_padding(block)}
+    if head.op == "SeparableConv2D":
+        return SeparableConvolutional(
+            **fields,
+            **window,
+            weights=_flipped(head.registers["depthwise_kernel"]),
+            weights_pw=head.registers["pointwise_kernel"],
+        )
+    if is_input:
+        # The chip pads with a whole pixel; the vendor's converter truncates.
+        value = int(neuron.padding_value)
+        if head.attrs["padding"] == "valid" and not 0 <= value <= PIXEL:
+            value = 0  # nothing is written, and the register holds pixels only
+        return InputConvolutional(**fields, **window, weights=_kernel(head), padding_value=value)
+    return Convolutional(**fields, **window, weights=_flipped(_kernel(head)))
+
+
+def _window_padding(block: Block) -> str:
+    """Return the one padding of convolution and pooling; a 1x1 kernel goes with either."""
+    pool = block.member("MaxPooling2D")
+    if pool is None or max(block.head.attrs["kernel_size"]) > 1:
+        return block.head.attrs["padding"]
+    return pool_padding(block, block.shape, pool)
+
+
+def _pooling(block: Block) -> dict:
+    if pool := block.member("MaxPooling2D"):
+        return {
+            "pool_type": "max",
+            "pool_size": pool.attrs["pool_size"],
+            "pool_stride": pool.attrs["strides"] or pool.attrs["pool_size"],
+        }
+    return {"pool_type": "average"} if block.member("GlobalAveragePooling2D") else {}
+
+
+def _flipped(kernel: np.ndarray) -> np.ndarray:
+    """Turn a cross-correlation kernel into the true convolution kernel that the chip holds."""
+    return np.ascontiguousarray(kernel[::-1, ::-1])
+
+
+def _column_major(kernel: np.ndarray, fields: dict) -> np.ndarray:
+    """Reorder (height, width, channel) inputs to the chip's (channel, width, height)."""
+    height, width, channels = fields["input_shapes"][0]
+    units = kernel.shape[1]
+    ordered = kernel.reshape(height, width, channels, units).transpose(2, 1, 0, 3)
+    return np.ascontiguousarray(ordered.reshape(1, 1, -1, units))

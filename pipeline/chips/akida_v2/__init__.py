@@ -1,0 +1,21 @@
+"""Akida 2.0: its rules, and how an integer model becomes its layers."""
+
+from pipeline.chips.akida_v2.kinds import facts
+from pipeline.chips.akida_v2.lowering import lower
+from pipeline.chips.akida_v2.notes import notes
+from pipeline.chips.akida_v2.rules import REFUSED_LIMITS, REPAIRS, RULES, limit_repair, normalize
+from pipeline.chips.chip import Chip
+
+CHIP = Chip(
+    name="akida_v2",
+    title="Akida 2.0",
+    schemes=("quantizeml",),
+    rules=RULES,
+    repairs=REPAIRS,
+    normalize=normalize,
+    facts=facts,
+    limit_repairs=limit_repair,
+    refused_limits=REFUSED_LIMITS,
+    notes=notes,
+    lower=lower,
+)

@@ -1,0 +1,93 @@
+"""Which Akida 2.0 layer a block becomes, and what the chip's limits look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.chips.blocks import Block, View, layer_facts, shape3d
+from simulator.akida_v2.limits import INPUT_CHANNELS
+from simulator.facts import LayerFacts
+
+SIGNED = {"uint8": False, "int8": True, "int16": True}
+"""Integer inputs, which enter as they are, to whether they have a sign."""
+
+
+def reads_pixels(view: View, block: Block) -> bool:
+    """Return whether a block becomes InputConv2D.
+
+    It is the image's convolution with an activation; or one that pads with something else than 0,
+    which no other layer does.
+    """
+    source = view.source(block.head)
+    if block.head.op != "Conv2D" or source.op not in ("Input", "Quantizer"):
+        return False
+    written = _written(view, block)
+    if written is not None and np.any(written):
+        return True
+    if source.op == "Quantizer":
+        unsigned = not source.bits["output_signed"]
+    else:
+        unsigned = not SIGNED.get(str(source.attrs["dtype"]), False)
+    activated = block.member("ReLU") or block.member("Activation")
+    pooled = block.member("GlobalAveragePooling2D")
+    channels = shape3d(block.input_shape)[2]
+    return bool(channels in INPUT_CHANNELS and unsigned and activated and not pooled)
+
+
+def padding_values(view: View, block: Block) -> tuple[int, int] | None:
+    """Return the least and largest integer that "same" padding writes; None if it is only 0.
+
+    Of float inputs calibration decides; None until then.
+    """
+    value = _written(view, block)
+    if value is None or not (view.quantized or view.graph.input.attrs["dtype"] in SIGNED):
+        return None
+    return int(np.min(value)), int(np.max(value))
+
+
+def _written(view: View, block: Block) -> np.ndarray | None:
+    """Return what "same" padding writes, in integers; of float inputs in their own unit."""
+    if view.quantized:
+        return getattr(block.head, "registers", {}).get("padding_value")
+    value = block.head.attrs.get("padding_value")
+    if value is None or block.head.attrs["padding"] != "same":
+        return None
+    scale = [node.attrs["scale"] for node in view.nodes("Rescaling")] or [1.0]
+    return np.rint(np.asarray(value, np.float64) / scale[0])
+
+
+def kinds(view: View) -> dict[str, str]:
+    """Return the class of layer that each block becomes, by its name."""
+    names = {"Dense": "Dense1D"}
+    return {
+        block.name: "InputConv2D"
+        if reads_pixels(view, block)
+        else names.get(block.head.op, block.head.op)
+        for block in view.blocks
+    }
+
+
+def needs_data(view: View, block: Block) -> bool:
+    """Return whether a block reads integer inputs that an InputData hands on."""
+    return view.source(block.head).op == "Input" and not reads_pixels(view, block)
+
+
+def facts(view: View) -> Iterator[LayerFacts]:
+    """Yield what limits look at, of every layer that the model becomes."""
+    image, known = view.graph.input, kinds(view)
+    dtype = str(image.attrs["dtype"])
+    first = [block for block in view.blocks if needs_data(view, block)]
+    if first and dtype in SIGNED:
+        shape = shape3d(first[0].input_shape)
+        yield LayerFacts(
+            name=image.name,
+            kind="InputData",
+            input_shape=shape,
+            shape=shape,
+            input_bits=np.dtype(dtype).itemsize * 8,
+            signed=SIGNED[dtype],
+        )
+    for block in view.blocks:
+        yield layer_facts(view, block, known, padding_values=padding_values(view, block))

@@ -1,0 +1,83 @@
+"""Cut an integer model into Akida 2.0 layers.
+
+Sequences follow the vendor's converter (cnn2snn, Apache-2.0): a neural node, then max pooling, an
+activation and a global average, becomes one layer. The model breaks no rule of
+`pipeline.chips.akida_v2.rules` but emulated ones; what the chip cannot hold but the arithmetic
+defines is converted and reported by `Program.exceeded`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.chips.akida_v2.kinds import needs_data, reads_pixels
+from pipeline.chips.akida_v2.layers import MAKERS, dequantizer, input_conv2d, quantizer, shifted
+from pipeline.chips.blocks import HEADS, Block, View, shape3d
+from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from simulator import Program
+from simulator.akida_v2 import InputData
+
+NAME = "akida_v2"
+
+
+def lower(graph: QuantizedGraph) -> Program:
+    """Return the Akida 2.0 program of an integer model that breaks no rule."""
+    view, layers = View(graph, graph), []
+    for node in graph.nodes:
+        if node.op in HEADS:
+            layers.extend(_layers(view, view.by_head[node.name]))
+        elif node.op == "Quantizer":
+            layers.append(quantizer(node, _common(view, node)))
+        elif node.op == "Dequantizer":
+            layers.append(dequantizer(node, _common(view, node)))
+    return Program(
+        name=graph.name,
+        target=NAME,
+        input_shape=graph.input.shape,
+        input_dtype=graph.input.attrs["dtype"],
+        output_shape=graph.nodes[-1].shape,
+        layers=tuple(layers),
+        notes=graph.notes,
+    )
+
+
+def _layers(view: View, block: Block) -> list:
+    """Return the layer of a block, after an InputData where the model's input needs one."""
+    head, made = block.head, []
+    common = _common(view, head)
+    maker = MAKERS[head.op]
+    if reads_pixels(view, block):
+        maker = input_conv2d
+    elif needs_data(view, block):
+        image = view.graph.input
+        name = f"{image.name}/data" if image.name == head.name else image.name
+        made.append(_input_data(name, image, common["input_shapes"][0]))
+        common["inputs"] = (name,) * len(common["input_shapes"])
+    layer = maker(block, common)
+    if head.op == "Dense":
+        layer = shifted(layer, view.origin(head.inputs[0])[1])
+    return [*made, layer]
+
+
+def _common(view: View, node: QuantizedNode) -> dict:
+    """Return a layer's name, the names of those that feed it, and the shapes that it reads."""
+    feeds, shapes = [], []
+    for name in node.inputs:
+        source, between = view.origin(name)
+        flat = node.op == "Dense" and source.op != "Input"
+        shapes.append(shape3d(source.shape if flat or not between else between[-1].shape))
+        if source.op != "Input":
+            owner = view.owner(source)
+            feeds.append(source.name if owner is None else owner.name)
+    return {"name": node.name, "inputs": tuple(feeds), "input_shapes": tuple(shapes)}
+
+
+def _input_data(name: str, image: QuantizedNode, shape) -> InputData:
+    dtype = np.dtype(image.attrs["dtype"])
+    return InputData(
+        name=name,
+        inputs=(),
+        input_shapes=(shape,),
+        input_bits=dtype.itemsize * 8,
+        input_signed=dtype.kind == "i",
+    )

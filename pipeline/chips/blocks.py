@@ -1,0 +1,243 @@
+"""A model as a chip sees it: layers with what follows them; of float and integer graphs alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.graph.traits import JOINS, KEEPS_VALUES, NEURAL
+from simulator.facts import LayerFacts
+from simulator.limit import size
+from simulator.windows import output_length, same_padding
+
+__all__ = ["Block", "View", "layer_facts", "pool_padding", "shape3d", "size"]
+
+HEADS = (*NEURAL, *JOINS)
+TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
+SHAPERS = (*KEEPS_VALUES, "Rescaling")
+"""Operations that change no value, or only its unit."""
+BORDERS = ("Quantizer", "Dequantizer")
+"""What integer graphs have at their ends, and float graphs have not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A layer and what a chip computes with it.
+
+    Attributes
+    ----------
+    head : Node or QuantizedNode
+        A neural layer or a join.
+    tail : tuple of Node or QuantizedNode
+        Pooling and activations, in order.
+    between : tuple of Node or QuantizedNode
+        What shapes the head's first input after the layer before it.
+    input_shape, shape : tuple of int
+        Of the head's first input, and of its output.
+    """
+
+    head: object
+    tail: tuple
+    between: tuple
+    input_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the head."""
+        return self.head.name
+
+    @property
+    def ops(self) -> tuple[str, ...]:
+        """Operations of the tail; a max pooling comes before ReLUs, with which it commutes."""
+        found = [node.op for node in self.tail]
+        for place, op in enumerate(found):
+            if op == "MaxPooling2D" and set(found[:place]) == {"ReLU"}:
+                return (op, *found[:place], *found[place + 1 :])
+        return tuple(found)
+
+    @property
+    def last(self):
+        """The node whose value is the block's output."""
+        return self.tail[-1] if self.tail else self.head
+
+    def member(self, op: str):
+        """Return the tail node of type `op`, if there is one."""
+        return next((node for node in self.tail if node.op == op), None)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A model, as it was given and as the chip's converter reorders it.
+
+    Attributes
+    ----------
+    original, graph : Graph or QuantizedGraph
+        Before and after the converter's own reordering; an integer graph is both.
+    """
+
+    original: object
+    graph: object
+
+    def nodes(self, *ops: str) -> Iterator:
+        """Yield the reordered model's nodes of some types."""
+        return (node for node in self.graph.nodes if node.op in ops)
+
+    def input_shape(self, node) -> tuple[int, ...]:
+        """Return the shape of a node's first input."""
+        return self.graph.shapes[node.inputs[0]]
+
+    @property
+    def last(self):
+        """The node whose value is the model's output, before it is dequantized."""
+        node = self.graph.node(self.graph.output)
+        return self.graph.node(node.inputs[0]) if node.op == "Dequantizer" else node
+
+    @property
+    def quantized(self) -> bool:
+        """True for an integer graph."""
+        return hasattr(self.graph, "scheme")
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Every neural layer and join, with its tail."""
+        return tuple(self._block(node) for node in self.nodes(*HEADS))
+
+    @cached_property
+    def by_head(self) -> dict[str, Block]:
+        """Blocks by the name of their head."""
+        return {block.name: block for block in self.blocks}
+
+    def _block(self, head) -> Block:
+        tail: list = []
+        node = self.graph.sole_consumer(head)
+        while node is not None and node.op in (*TAIL, "Dropout"):
+            if node.op in TAIL:
+                tail.append(node)
+            node = self.graph.sole_consumer(node)
+        between = tuple(self.origin(head.inputs[0])[1])
+        shapes = self.input_shape(head), self.graph.shapes[head.name]
+        return Block(head, tuple(tail), between, *shapes)
+
+    def source(self, node):
+        """Return the node that computes the first input of `node`."""
+        return self.origin(node.inputs[0])[0]
+
+    def origin(self, name: str) -> tuple:
+        """Return the node that computes a tensor, and the list of those that only shape it."""
+        node, between = self.graph.node(name), []
+        while node.op in SHAPERS:
+            between.insert(0, node)
+            node = self.graph.node(node.inputs[0])
+        return node, between
+
+    def readers(self, node) -> Iterator:
+        """Yield the layers that read `node`, looking through what changes no value."""
+        for reader in self.graph.consumers(node):
+            if reader.op in SHAPERS:
+                yield from self.readers(reader)
+            elif reader.op != "Dequantizer":
+                yield reader
+
+    def owner(self, node) -> Block | None:
+        """Return the block whose head or tail `node` is."""
+        while node.op not in HEADS and node.inputs:
+            node = self.graph.node(node.inputs[0])
+        return self.by_head.get(node.name)
+
+    def outside(self, node) -> str:
+        """Return why a pooling or activation is in no layer's tail, for users."""
+        before = node
+        while before.inputs and (before is node or before.op in (*TAIL, "Dropout")):
+            before = self.graph.node(before.inputs[0])
+        if not before.inputs:
+            return "on the model's input"
+        if before.op not in HEADS:
+            return f"after {before.name} ({before.op})"
+        return f"on a shared output of {before.name}"
+
+
+def pool_padding(block: Block, shape, pool) -> str:
+    """Return the padding of a max pooling, as its convolution's wherever both mean the same.
+
+    A chip has one padding for both. On maps that the windows cover exactly nothing is padded, and
+    "same" and "valid" are one.
+
+    Parameters
+    ----------
+    block : Block
+    shape : (height, width, ...)
+        What the pooling reads.
+    pool : Node or QuantizedNode
+    """
+    sides = pool.attrs["pool_size"]
+    strides = pool.attrs["strides"] or sides
+    exact = all(
+        same_padding(n, k, s) == (0, 0)
+        and output_length(n, k, s, "same") == output_length(n, k, s, "valid")
+        for n, k, s in zip(shape[:2], sides, strides, strict=True)
+    )
+    return block.head.attrs.get("padding", "same") if exact else pool.attrs["padding"]
+
+
+def padding_differs(block: Block) -> bool:
+    """Return whether a max pooling pads in another way than its convolution does.
+
+    The padding of a 1x1 convolution means nothing.
+    """
+    pool, kernel = block.member("MaxPooling2D"), block.head.attrs.get("kernel_size", (1, 1))
+    if pool is None or max(kernel) == 1:
+        return False
+    return pool_padding(block, block.shape, pool) != block.head.attrs["padding"]
+
+
+def layer_facts(view: View, block: Block, kinds: dict[str, str], **more) -> LayerFacts:
+    """Return what limits look at, of one block.
+
+    Parameters
+    ----------
+    view : View
+    block : Block
+    kinds : dict of str to str
+        Kind of layer that each block becomes, by its name.
+    **more : fields of `LayerFacts`
+        What only the chip knows.
+    """
+    head, bits = block.head, getattr(block.head, "bits", {})
+    found: dict = {}
+    if "kernel_size" in head.attrs:
+        found["kernel"], found["stride"] = head.attrs["kernel_size"], head.attrs["strides"]
+        found["padding"] = head.attrs["padding"]
+    if pool := block.member("MaxPooling2D"):
+        found["pool"] = pool.attrs["pool_size"]
+        found["pool_stride"] = pool.attrs["strides"] or pool.attrs["pool_size"]
+        found["pool_padding"] = pool_padding(block, block.shape, pool)
+    if average := block.member("GlobalAveragePooling2D"):
+        found["average"] = shape3d(view.input_shape(average))[:2]
+    if block.member("ReLU") or block.member("Activation"):
+        found["activation"] = "relu" if block.member("ReLU") else "lut"
+    return LayerFacts(
+        **{
+            "name": block.name,
+            "kind": kinds[block.name],
+            "input_shape": shape3d(block.input_shape),
+            "shape": shape3d(block.shape),
+            "followers": tuple(
+                kinds.get(reader.name, reader.op) for reader in view.readers(block.last)
+            ),
+            "fifo_size": head.attrs.get("fifo_size"),
+            "weight_bits": bits.get("weights"),
+            **found,
+            **more,
+        }
+    )
+
+
+def shape3d(shape) -> tuple[int, int, int]:
+    """Pad a shape to (height, width, channels) with leading ones; join what is beyond three."""
+    shape = tuple(int(n) for n in shape)
+    if len(shape) > 3:
+        return (math.prod(shape[:-2]), *shape[-2:])
+    return (*(1,) * (3 - len(shape)), *shape)

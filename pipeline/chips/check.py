@@ -1,0 +1,143 @@
+"""Hold a float model against the rules and limits of a chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipeline.chips.blocks import View
+from pipeline.chips.chip import Chip, chip
+from pipeline.chips.report import COMPATIBLE, FIXABLE, INCOMPATIBLE, Report, Violation
+from pipeline.chips.rule import CONVERSION, HARDWARE
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.graph import Graph
+from pipeline.transforms import TRANSFORMS, in_order
+from pipeline.transforms.approximate.continuous_activations import continuous_activations
+from simulator.refusal import Refusal
+
+
+def check(graph: Graph, target: str) -> Report:
+    """Return every violation of the rules of `target`, and whether `migrate` can repair it.
+
+    Nothing is computed on images: only the structure is read, and weights where a rule depends
+    on them (negative scales of batch norms).
+
+    Parameters
+    ----------
+    graph : Graph
+        A float model.
+    target : str
+        Name of a chip.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown chip.
+    """
+    found = chip(target)
+    violations, notes = find(graph, found)
+    notes = [*graph.notes, *notes]
+    verdict = COMPATIBLE
+    if violations:
+        fixed, refusals = repaired(graph, target)
+        notes += map(str, refusals)
+        left, _ = find(fixed, found)
+        broken = [v for v in left if v.kind == CONVERSION]
+        violations = _marked(violations, left, fixed)
+        if broken:
+            verdict = INCOMPATIBLE
+            if all(v.fixable for v in violations if v.kind == CONVERSION):
+                violations += broken  # what the repairs bring to light
+        elif any(v.kind == CONVERSION for v in violations):
+            verdict = FIXABLE
+    return Report(
+        model=graph.name,
+        target=target,
+        verdict=verdict,
+        violations=tuple(violations),
+        notes=tuple(notes),
+    )
+
+
+def _marked(violations, left, fixed: Graph) -> list[Violation]:
+    """Return violations with `fixable` set, given what is left of them after the repairs.
+
+    A violation is not fixable if a repair causes a new one in its layer. One without a transform
+    of its own may follow from its neighbour's: it is fixable if no conversion rule stays broken.
+    """
+    broken = [v for v in left if v.kind == CONVERSION]
+    new = {layer for layer, _ in _places(broken, fixed) - _places(violations, fixed)}
+    remaining = _places(left, fixed)
+    return [
+        replace(
+            v,
+            fixable=(v.transform is not None or not broken)
+            and not new.intersection(v.layers)
+            and not remaining.intersection((layer, v.rule) for layer in v.layers),
+        )
+        for v in violations
+    ]
+
+
+def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
+    """Return (layer, rule) of violations; the halves of a split layer count as the layer."""
+    places = {(layer, v.rule) for v in violations for layer in v.layers}
+    split = {node.name: node.split_from for node in fixed.nodes if node.split_from}
+    return places | {(split[layer], rule) for layer, rule in places if layer in split}
+
+
+def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
+    """Return the model after every automatic transform, unverified, and what these refused."""
+    refusals: list[Refusal] = []
+    for name in in_order(chip(target).repairs):
+        try:
+            graph = TRANSFORMS[name](graph).graph
+        except IncompatibleModelError as error:
+            refusals += error.refusals
+    return graph, refusals
+
+
+def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:
+    """Return every violation of a chip's rules and limits, in order of layers, and notes."""
+    # Steps of activations have a rule of their own; for the others they are ReLUs.
+    changed, notes = found.normalize(continuous_activations(graph).graph)
+    view = View(graph, changed)
+    violations = [*_broken_rules(view, found), *_exceeded_limits(view, found)]
+    order = {node.name: number for number, node in enumerate((*graph.nodes, *changed.nodes))}
+    violations.sort(key=lambda v: (v.kind, min(order.get(n, len(order)) for n in v.layers)))
+    remarks = [
+        f"{refusal} (one reading of the vendor's page)"
+        for facts in found.facts(view)
+        for refusal in found.limits.remarks(facts)
+    ]
+    return violations, [*notes, *found.notes(view), *remarks]
+
+
+def _broken_rules(view: View, found: Chip) -> Iterator[Violation]:
+    for rule in found.rules:
+        for finding in rule.findings(view):
+            yield Violation(
+                **_parts(finding),
+                transform=finding.transform,
+                sentence=rule.sentence,
+                source=rule.source,
+                kind=CONVERSION,
+            )
+
+
+def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
+    limits = found.limits
+    sentences = {limit.name: limit.sentence for limit in limits.LIMITS}
+    for facts in found.facts(view):
+        for refusal in limits.exceeded(facts):
+            yield Violation(
+                **_parts(refusal),
+                transform=found.limit_repairs(refusal.rule, facts),
+                sentence=sentences[refusal.rule],
+                source=limits.SOURCE,
+                kind=CONVERSION if refusal.rule in found.refused_limits else HARDWARE,
+            )
+
+
+def _parts(refusal: Refusal) -> dict:
+    return {key: getattr(refusal, key) for key in ("layers", "found", "allowed", "fix", "rule")}
