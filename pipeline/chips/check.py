@@ -36,6 +36,7 @@ def check(graph: Graph, target: str) -> Report:
     """
     found = chip(target)
     violations, notes = find(graph, found)
+    notes = [*graph.notes, *notes]
     verdict = COMPATIBLE
     if violations:
         fixed, refusals = repaired(graph, target)

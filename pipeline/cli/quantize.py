@@ -58,6 +58,8 @@ def command(
             source="data" if samples else "random", samples=num_samples, batch_size=batch_size
         ),
     )
+    for note in graph.notes:
+        click.echo(f"{model}: {note}", err=True)
     images = None
     if samples is not None:
         from pipeline.data.array_file import load_array

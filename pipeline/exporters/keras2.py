@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from pipeline.exporters.layers import keras_layers
+from pipeline.exporters.names import renamed_for_keras
 from pipeline.files import write_bytes
 from pipeline.graph.graph import Graph
 
@@ -21,14 +22,15 @@ ATTRIBUTE_BYTES = 60_000
 def save_keras2_h5(path: str | Path, graph: Graph) -> None:
     """Write `graph` as a whole-model file of Keras 2; equal graphs give equal bytes.
 
-    Layers keep their names, ``/`` included. The model is not compiled. The file is written whole
-    or not at all.
+    Layers have the names that `pipeline.exporters.names` gives them. The model is not compiled.
+    The file is written whole or not at all.
 
     Raises
     ------
     IncompatibleModelError
         Naming every layer that Keras 2 does not have.
     """
+    graph = renamed_for_keras(graph)
     layers = keras_layers(graph, 2)
     described = [
         {

@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 
 from pipeline.exporters.layers import Layer, keras_layers
+from pipeline.exporters.names import renamed_for_keras
 from pipeline.files import write_bytes
 from pipeline.graph.graph import Graph
-from pipeline.graph.keras_io import keras_names
-from pipeline.importers.keras_model import variable_keys
+from pipeline.importers.flatten import variable_keys
 
 KERAS_VERSION = "3.0.0"
 """The first version that reads the file."""
@@ -24,7 +23,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def save_keras3(path: str | Path, graph: Graph) -> None:
     """Write `graph` as a ``.keras`` file; equal graphs give equal bytes.
 
-    ``/`` in names of layers becomes ``__``, as Keras 3 refuses it. The model is not compiled.
+    Layers have the names that `pipeline.exporters.names` gives them. The model is not compiled.
     The file is written whole or not at all.
 
     Raises
@@ -32,15 +31,16 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
     IncompatibleModelError
         Naming every layer that Keras 3 does not have.
     """
-    layers = keras_layers(_renamed(graph), 3)
+    graph = renamed_for_keras(graph)
+    layers = keras_layers(graph, 3)
     by_name = {layer.name: layer for layer in layers}
     described = [_described(layer, by_name) for layer in layers]
     config = {
-        "name": "".join(c if c.isalnum() or c in "_-." else "_" for c in graph.name),
+        "name": graph.name,
         "trainable": True,
         "layers": described,
         "input_layers": [[layers[0].name, 0, 0]],
-        "output_layers": [[keras_names(graph)[graph.output], 0, 0]],
+        "output_layers": [[graph.output, 0, 0]],
     }
     model = {
         "module": "keras.src.models.functional",
@@ -61,17 +61,6 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
     write_bytes(path, buffer.getvalue())
-
-
-def _renamed(graph: Graph) -> Graph:
-    names = keras_names(graph)
-    return graph.with_nodes(
-        (
-            replace(node, name=names[node.name], inputs=[names[source] for source in node.inputs])
-            for node in graph.nodes
-        ),
-        names[graph.output],
-    )
 
 
 def _described(layer: Layer, by_name) -> dict:

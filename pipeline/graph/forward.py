@@ -192,7 +192,7 @@ def _relu(node, x):
         node.attrs[key] for key in ("max_value", "negative_slope", "threshold")
     )
     if slope or threshold:
-        y = np.where(x >= threshold, x, np.float32(slope) * (x - np.float32(threshold)))
+        y = np.where(x > threshold, x, np.float32(slope) * (x - np.float32(threshold)))
         return y if top is None else np.minimum(y, np.float32(top))
     # One pass, and a faster one than a maximum with a number.
     return np.clip(x, np.float32(0), None if top is None else np.float32(top))

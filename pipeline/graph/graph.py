@@ -22,6 +22,8 @@ class Graph:
         Topological order; exactly one node has ``op == "Input"``, and it comes first.
     output : str
         Name of the node whose value is the model's output.
+    notes : tuple of str
+        What a user should know about how the model was read.
 
     Raises
     ------
@@ -33,6 +35,7 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     output: str
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         """Check names, order and the single input."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -27,19 +28,27 @@ CHANNELS_LAST = (
 
 
 def keras_names(graph: Graph) -> dict[str, str]:
-    """Return a name that Keras accepts for every node: it refuses ``/``."""
+    """Return a name that Keras accepts for every node.
+
+    Keras 3 refuses ``/``; TensorFlow takes names of Keras 2's layers as scopes, which start with
+    a letter, a digit or a dot.
+    """
     names: dict[str, str] = {}
-    taken = {node.name for node in graph.nodes if "/" not in node.name}
-    for node in graph.nodes:
-        name = node.name
-        if "/" in name:
-            base, number = name.replace("/", "__"), 1
-            name = base
-            while name in taken:
-                name, number = f"{base}_{number}", number + 1
-            taken.add(name)
-        names[node.name] = name
+    wanted = {node.name: accepted_name(node.name) for node in graph.nodes}
+    taken = {name for name, accepted in wanted.items() if name == accepted}
+    for name, base in wanted.items():
+        unique, number = base, 1
+        while name != base and unique in taken:
+            unique, number = f"{base}_{number}", number + 1
+        taken.add(unique)
+        names[name] = unique
     return names
+
+
+def accepted_name(name: str) -> str:
+    """Return a name that Keras accepts: `name` where it does, and close to it elsewhere."""
+    text = re.sub(r"[^A-Za-z0-9_.>-]", "_", name.replace("/", "__"))
+    return re.sub(r"^[^A-Za-z0-9.]+", "", text) or "layer"
 
 
 def to_keras(graph: Graph):
@@ -75,7 +84,7 @@ def to_keras(graph: Graph):
         layer = _layer(keras, node, names[node.name])
         values[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
         _set_weights(layer, node)
-    return keras.Model(entry, values[graph.output], name=_identifier(graph.name))
+    return keras.Model(entry, values[graph.output], name=accepted_name(graph.name))
 
 
 def from_keras_weights(graph: Graph, model) -> Graph:
@@ -121,7 +130,3 @@ def _set_weights(layer, node):
     for variable in layer.weights:
         if variable.name in node.weights:
             variable.assign(node.weights[variable.name])
-
-
-def _identifier(name):
-    return "".join(c if c.isalnum() or c in "_-." else "_" for c in name)

@@ -10,16 +10,11 @@ from dataclasses import replace
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.importers.activation_table import activation
+from pipeline.importers.config_values import scalar
 from pipeline.importers.keras_float import check_weights, short_names
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import (
-    ALIASES,
-    RULES,
-    activation,
-    input_attrs,
-    node_attrs,
-    scalar,
-)
+from pipeline.importers.layer_table import ALIASES, RULES, input_attrs, node_attrs
 from pipeline.preparation.dropout import remove_dropout
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.pooling_order import max_pool_before_activation

@@ -76,7 +76,9 @@ class Walk:
         """Return the root with the wanted members; None when it is not readable as HDF5."""
         try:
             with h5py.File(source, "r") as file:
-                return self.node(file, 0, members)
+                # Keras on Windows joins the names of groups by backslashes.
+                joined = [name for name in file if name.partition("\\")[0] in members]
+                return self.node(file, 0, [*dict.fromkeys([*members, *joined])])
         except DAMAGE:
             return None
 

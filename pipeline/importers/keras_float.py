@@ -7,96 +7,198 @@ import math
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
+from pipeline.importers.activation_table import activation
+from pipeline.importers.config_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.importers.hdf5 import DamagedFileError
+from pipeline.importers.input_shape import with_input_shape
+from pipeline.importers.integer_tensors import IntegerTensors
+from pipeline.importers.keras_calls import check_inference
+from pipeline.importers.keras_classes import is_foreign
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import (
-    ALIASES,
-    RULES,
-    activation,
-    dtype_name,
-    input_attrs,
-    node_attrs,
-    scalar,
+from pipeline.importers.layer_table import ALIASES, RULES, input_attrs, node_attrs
+from pipeline.importers.normalization import rescaling_attrs
+from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
+from pipeline.importers.reading_notes import computed_in_half, reading_notes
+from pipeline.importers.rescalings import affine_node, merged_rescalings
+from pipeline.importers.tensor_functions import (
+    NEVER_RUN,
+    Affine,
+    is_function,
+    read_function,
 )
 
-PYTHON_OPS = {
-    "__operators__.add": ("Add", {}),
-    "math.add": ("Add", {}),
-    "nn.relu": ("ReLU", {}),
-    "nn.relu6": ("ReLU", {"max_value": 6.0}),
-}
 MOST_VALUES = 1 << 28
 """Values of one layer's output for one image."""
-NEVER_RUN = "code from a model file is never run; replace it with a Keras layer"
 
 
 def float_graph(model: KerasModel) -> Graph:
     """Return the graph of a float model.
 
     Fused activations become nodes of their own, named ``<layer>_activ`` (as QuantizeML names
-    them).
+    them). Layers that do nothing in inference are left out, or become a Dropout; arithmetic on
+    tensors becomes Rescaling, BatchNormalization and Add.
 
     Raises
     ------
     IncompatibleModelError
         Listing every layer that cannot be represented.
     """
-    nodes, reasons, renamed = [], [], {}
+    model = with_input_shape(model)
+    reader = _Reader(model)
+    reasons = []
     for layer in model.layers:
-        inputs = [renamed.get(name, name) for name in layer.inputs]
         try:
-            made = _nodes(layer, inputs, model)
+            reader.add(layer)
         except DamagedFileError:
             raise
+        except _InputRefusedError:
+            pass
         except MALFORMED as error:
             reasons.append(explain(layer, error))
-            continue
-        nodes.extend(made)
-        renamed[layer.name] = made[-1].name
     if reasons:
         raise IncompatibleModelError(model.label, reasons, "read the model")
-    graph = Graph(model.name, tuple(nodes), renamed[model.output])
-    check_last_axis(model.layers, graph, renamed)
+    notes = reading_notes(model.layers)
+    graph = Graph(model.name, tuple(reader.nodes), reader.values[model.output], notes)
+    check_last_axis(model.layers, graph, reader.values)
     check_weights(graph, model.label)
-    return graph
+    return merged_rescalings(graph)
 
 
-def _nodes(layer: KerasLayer, inputs, model):
-    """Return the one or two nodes of a layer."""
-    kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
-    if kind == "InputLayer":
+class _InputRefusedError(Exception):
+    """The layer cannot be judged, since one that it reads was refused."""
+
+
+class _Reader:
+    """Makes the nodes of one layer after the other.
+
+    Attributes
+    ----------
+    nodes : list of Node
+    values : dict of str to str
+        For each call of a layer, the node that has its output.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.nodes = []
+        self.values: dict[str, str] = {}
+        self.integers = IntegerTensors()
+
+    def add(self, layer: KerasLayer) -> None:
+        """Add the nodes of a layer."""
+        kind = ALIASES.get(layer.class_name, layer.class_name)
+        # A refused layer has no node; what only needs its name is judged all the same.
+        inputs = [self.values.get(name, name) for name in layer.inputs]
+        made = self._nodes(kind, layer, inputs)
+        self.nodes.extend(made)
+        self.values[layer.name] = made[-1].name if made else inputs[0]
+        self.integers.follow(kind, layer)
+
+    def _nodes(self, kind, layer, inputs):
+        if is_foreign(kind):
+            raise ModelError(f"{layer.name}: '{kind}' is a user's own class; {NEVER_RUN}")
+        if is_function(kind):
+            return self._function(layer, inputs)
+        if kind == "Lambda":
+            raise ModelError(f"{layer.name}: Lambda layers are refused; {NEVER_RUN}")
+        if kind not in RULES and kind not in IDENTITIES and kind not in SPECIAL:
+            raise ModelError(
+                f"{layer.name}: layer type '{kind}' is not known; known:"
+                f" {', '.join(sorted({*RULES, *IDENTITIES, *SPECIAL}))}"
+            )
+        check_options(kind, layer.config)
+        check_inference(layer.call)
+        self.integers.check(kind, layer)
+        if kind in IDENTITIES:
+            return []
+        return _MAKERS.get(kind, _Reader._layer)(self, layer, inputs)
+
+    def _input(self, layer, inputs):
+        config = layer.config
+        if dtype_name(config.get("dtype")) == "float16" and computed_in_half(self.model.layers):
+            # What a Sequential makes of mixed_float16 where it was given no input of its own.
+            config = {**config, "dtype": HALF_PRECISION}
         return [make_node(layer.name, "Input", (), input_attrs(config))]
-    if kind == "TFOpLambda":
-        function = str(config.get("function"))
-        if function not in PYTHON_OPS:
-            raise ModelError(f"{layer.name}: the function '{function}' is not known; {NEVER_RUN}")
-        op, attrs = PYTHON_OPS[function]
+
+    def _activation(self, layer, inputs):
+        op, attrs = activation(layer.config["activation"])
+        if attrs.get("activation") == "leaky_relu" and "alpha" in layer.config:
+            attrs["alpha"] = scalar(layer.config["alpha"])
         return [make_node(layer.name, op, inputs, attrs)]
-    if kind == "Lambda":
-        raise ModelError(f"{layer.name}: Lambda layers are refused; {NEVER_RUN}")
-    if kind == "Activation":
-        op, attrs = activation(config["activation"])
-        if attrs.get("activation") == "leaky_relu" and "alpha" in config:
-            attrs["alpha"] = scalar(config["alpha"])
-        return [make_node(layer.name, op, inputs, attrs)]
-    if kind not in RULES:
-        raise ModelError(
-            f"{layer.name}: layer type '{kind}' is not known; known: {', '.join(sorted(RULES))}"
-        )
-    policy = dtype_name(config.get("dtype"))
-    if policy.startswith("mixed_") or policy in ("float16", "bfloat16"):
-        raise ModelError(f"{layer.name}: its dtype is '{policy}'; only float32 layers can be read")
-    weights = short_names(model.weights(layer))
-    attrs = node_attrs(RULES[kind], config)
-    node = make_node(layer.name, RULES[kind].op, inputs, attrs, weights)
-    fused = config.get("activation")
-    if fused is None or fused == "linear" or "activation" in OPERATIONS[node.op].attrs:
-        return [node]
-    op, attrs = activation(fused)
-    if attrs.get("activation") == "linear":
-        return [node]
-    return [node, make_node(f"{layer.name}_activ", op, (layer.name,), attrs)]
+
+    def _normalization(self, layer, inputs):
+        config = layer.config
+        given = config.get("mean") is not None and config.get("variance") is not None
+        weights = {} if given else self.model.weights(layer)
+        attrs = rescaling_attrs(config, weights, len(self._shape(inputs[0])) + 1)
+        return [make_node(layer.name, "Rescaling", inputs, attrs)]
+
+    def _subtract(self, layer, inputs):
+        if len(inputs) != 2:
+            raise ModelError(f"Subtract takes 2 inputs, found {len(inputs)}")
+        minus = self._affine(f"{layer.name}_minus", inputs[1], -1.0, 0.0)
+        return [minus, make_node(layer.name, "Add", (inputs[0], minus.name))]
+
+    def _layer(self, layer, inputs):
+        """Return the one or two nodes of a layer that has a row in the table."""
+        kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
+        weights = short_names(self.model.weights(layer))
+        attrs = node_attrs(RULES[kind], config)
+        node = make_node(layer.name, RULES[kind].op, inputs, attrs, weights)
+        fused = config.get("activation")
+        if fused is None or fused == "linear" or "activation" in OPERATIONS[node.op].attrs:
+            return [node]
+        op, attrs = activation(fused)
+        if attrs.get("activation") == "linear":
+            return [node]
+        return [node, make_node(f"{layer.name}_activ", op, (layer.name,), attrs)]
+
+    def _function(self, layer, inputs):
+        """Return the nodes of a function of tensors."""
+        feeds = dict(zip(layer.call.tensors, inputs, strict=True))
+        found = read_function(layer, lambda: self._shape(inputs[0]))
+        if isinstance(found, Affine):
+            self.integers.check("arithmetic", layer)
+            source = feeds[found.tensor]
+            return [self._affine(layer.name, source, found.scale, found.offset)]
+        if found.op in (None, "cast"):
+            return []
+        self.integers.check(found.op, layer)
+        before, sources = [], []
+        for tensor in found.tensors:
+            if isinstance(tensor, Affine):
+                name = f"{layer.name}_minus"
+                source = feeds[tensor.tensor]
+                before.append(self._affine(name, source, tensor.scale, tensor.offset))
+                sources.append(name)
+            else:
+                sources.append(feeds[tensor])
+        return [*before, make_node(layer.name, found.op, sources, found.attrs)]
+
+    def _affine(self, name, source, scale, offset):
+        shape = self._shape(source)
+        producer = next(node for node in self.nodes if node.name == source)
+        return affine_node(name, producer, shape, scale, offset)
+
+    def _shape(self, name):
+        """Return the shape of a node that was made."""
+        known: dict[str, Node] = {}
+        for node in self.nodes:
+            if all(source in known for source in node.inputs):
+                known[node.name] = node
+        if name not in known:
+            raise _InputRefusedError
+        return Graph(self.model.name, tuple(known.values()), name).shapes[name]
+
+
+_MAKERS = {
+    "InputLayer": _Reader._input,
+    "Activation": _Reader._activation,
+    "Normalization": _Reader._normalization,
+    "Subtract": _Reader._subtract,
+}
 
 
 def short_names(arrays):

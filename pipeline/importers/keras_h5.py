@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import DAMAGE, ArrayReader, read_hdf5, text_attribute, text_list
-from pipeline.importers.keras_model import KerasModel, flatten_config
+from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.variable_owners import owners
 
 MODEL = "model_weights"
+BOOKKEEPING = ("count", "mask", "threshold", "pruning_step")
+"""Variables of Normalization and PruneLowMagnitude that inference does not read."""
 
 
 @contextmanager
@@ -30,13 +34,15 @@ def open_keras_h5(path: Path):
             f"{label}: it has no model_config (weights only?); save the whole model with"
             " model.save(...)"
         )
-    name, layers, output = flatten_config(parse_json(text, label), label)
-    reader = ArrayReader(label)
-
-    def weights(layer):
-        return _variables(file, layer, reader)
-
-    yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
+    flat = flatten_config(parse_json(text, label), label)
+    variables = _Variables(file, flat.calls, ArrayReader(label))
+    yield KerasModel(
+        name=flat.name,
+        label=label,
+        layers=flat.layers,
+        output=flat.output,
+        weights=variables.read,
+    )
 
 
 def parse_json(text: str | bytes, label: str) -> dict:
@@ -50,23 +56,36 @@ def parse_json(text: str | bytes, label: str) -> dict:
     return config
 
 
-def _variables(file, layer, reader):
-    """Return the variables of `layer` under their short names."""
-    outermost, name = layer.path[0][0], layer.path[-1][0]
-    group = file.find(f"{MODEL}/{outermost}")
-    try:
-        stored = text_list(group, "weight_names")
-    except DAMAGE as error:
-        raise ModelError(f"{reader.label}: the weights of layer '{outermost}' are missing") from (
-            error
-        )
-    arrays = {}
-    for full in stored:
-        stem, _, leaf = full.partition(":")[0].rpartition("/")
-        stem = stem.removesuffix("/output_quantizer")
-        # A nested model keeps the variables of all its layers in one group.
-        if len(layer.path) == 1 or stem == name or stem.endswith(f"/{name}"):
-            if leaf in arrays:
-                raise ModelError(f"{reader.label}: layer '{name}' has two variables '{leaf}'")
-            arrays[leaf] = reader.read(group, full)
-    return arrays
+class _Variables:
+    """Reads the variables of a layer from the group of the outermost model or layer it is in."""
+
+    def __init__(self, file, calls, reader):
+        self.file, self.calls, self.reader = file, calls, reader
+        self.known: dict[str, dict] = {}
+
+    def read(self, layer):
+        """Return the variables of `layer` under their short names."""
+        outermost = layer.path[0][0]
+        group, stored = self._group(outermost, layer)
+        if outermost not in self.known:
+            inside = [call for call in self.calls if call.path[0][0] == outermost]
+            self.known[outermost] = owners(inside, stored, self.reader.label)
+        found = self.known[outermost].get(layer.path, {})
+        return {
+            leaf: self.reader.read(group, full)
+            for leaf, full in found.items()
+            if leaf not in BOOKKEEPING
+        }
+
+    def _group(self, outermost, layer):
+        # A wrapper's variables are under its own name, or under that of the layer inside.
+        names = [outermost, layer.config.get("name", outermost)]
+        for name in names if len(layer.path) == 1 else names[:1]:
+            group = self.file.find(f"{MODEL}/{name}")
+            try:
+                return group, text_list(group, "weight_names")
+            except DAMAGE as error:
+                cause = error
+        raise ModelError(
+            f"{self.reader.label}: the weights of layer '{outermost}' are missing"
+        ) from cause

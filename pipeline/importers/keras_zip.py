@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, Group, read_hdf5
 from pipeline.importers.keras_h5 import parse_json
-from pipeline.importers.keras_model import KerasModel, flatten_config
+from pipeline.importers.keras_model import KerasModel
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 VARIABLES = {
@@ -21,10 +22,13 @@ VARIABLES = {
     "Dense": ("kernel", "bias"),
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "PReLU": ("alpha",),
+    "Normalization": ("mean", "variance"),
     "BufferTempConv": ("kernel", "bias"),
     "DepthwiseBufferTempConv": ("kernel", "bias"),
 }
 SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+UNREAD = {"Normalization": 1}
+"""Variables behind those of `VARIABLES` that inference does not read: a count of samples."""
 
 
 @contextmanager
@@ -51,14 +55,24 @@ def open_keras_zip(path: Path):
             data = _read(archive, "model.weights.h5", limit, label)
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{label}: the archive is truncated or damaged") from error
-    name, layers, output = flatten_config(parse_json(config, label), label)
-    file = read_hdf5(data, label, CONTAINERS)
-    reader = ArrayReader(label)
+    flat = flatten_config(parse_json(config, label), label)
+    groups, reader = dict(_groups(read_hdf5(data, label, CONTAINERS))), ArrayReader(label)
 
     def weights(layer):
-        return _variables(file, layer, reader)
+        return _variables(groups, layer, reader)
 
-    yield KerasModel(name=name, label=label, layers=layers, output=output, weights=weights)
+    yield KerasModel(
+        name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=weights
+    )
+
+
+def _groups(group, path=""):
+    """Yield (path, group) for all groups; Keras on Windows writes some paths with backslashes."""
+    for name, member in group.members.items():
+        if isinstance(member, Group):
+            inner = f"{path}/{name}" if path else name
+            yield inner.replace("\\", "/"), member
+            yield from _groups(member, inner)
 
 
 def _read(archive, name, limit, label):
@@ -69,7 +83,7 @@ def _read(archive, name, limit, label):
     return data
 
 
-def _variables(file, layer, reader):
+def _variables(groups, layer, reader):
     names = [
         name
         for name in VARIABLES.get(layer.class_name, ())
@@ -77,12 +91,12 @@ def _variables(file, layer, reader):
     ]
     for container in CONTAINERS:
         where = "/".join(f"{container}/{key}" for _, key in layer.path) + "/vars"
-        group = file.find(where)
-        if isinstance(group, Group):
-            if (count := len(group.members)) != len(names):
+        if where in groups:
+            group, wanted = groups[where], len(names) + UNREAD.get(layer.class_name, 0)
+            if (count := len(group.members)) != wanted:
                 raise ModelError(
                     f"{reader.label}: layer '{layer.name}' has {count} variables, expected"
-                    f" {len(names)} ({', '.join(names)})"
+                    f" {wanted} ({', '.join(names)})"
                 )
             return {name: reader.read(group, str(i)) for i, name in enumerate(names)}
     if names:

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.graph.operations import OPERATIONS
+from pipeline.importers.activation_table import relu
+from pipeline.importers.config_values import (
+    HALF_PRECISION,
+    dtype_name,
+    flag,
+    numbers,
+    scalar,
+)
 
 Config = Mapping[str, Any]
 
@@ -27,6 +36,10 @@ class Rule:
         Configuration keys that must have one of these values (or be absent) to be represented.
     convert : function of config to attributes, or None
         For what the fields above cannot say.
+    reads : tuple of str
+        Configuration keys that `convert` reads.
+    ignored : tuple of str
+        Configuration keys without influence on inference, beyond those of every layer.
     """
 
     op: str
@@ -34,77 +47,27 @@ class Rule:
     renamed: Mapping[str, str] = None
     fixed: Mapping[str, tuple] = None
     convert: Callable[[Config], dict[str, Any]] | None = None
+    reads: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 CHANNELS_LAST = {"data_format": ("channels_last", None)}
+PLAIN_WEIGHTS = dict.fromkeys(
+    ("lora_rank", "lora_alpha", "quantization_mode", "quantization_config"), (None,)
+)
+"""What Keras 3 can change about kernels."""
+_RENORM = {"renorm": (False, None), "renorm_clipping": (None,), "virtual_batch_size": (None,)}
 _SQUARE = ("kernel_size", "strides", "padding", "dilation_rate", "use_bias")
 _POOL = ("pool_size", "strides", "padding")
 
 
-def scalar(value: Any) -> float | None:
-    """Return a number that Keras may have stored as an array or a one-item list."""
-    if isinstance(value, Mapping):
-        value = value.get("config", {}).get("value", value.get("value"))
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ModelError(f"found {value!r} where one number is needed")
-    return float(value)
-
-
 def _relu(config):
-    # Keras 2 once wrote `negative_slope` and `threshold` as null for 0.
-    return {
-        "max_value": scalar(config.get("max_value")),
-        "negative_slope": scalar(config.get("negative_slope")) or 0.0,
-        "threshold": scalar(config.get("threshold")) or 0.0,
-    }
+    return relu(*(config.get(key) for key in ("max_value", "negative_slope", "threshold")))
 
 
 def _leaky_relu(config):
     slope = scalar(config.get("negative_slope", config.get("alpha", 0.3)))
     return {"negative_slope": slope}
-
-
-def _prelu(config):
-    return {"shared_axes": config.get("shared_axes")}
-
-
-ACTIVATIONS = {
-    "relu": ("ReLU", {}),
-    "relu6": ("ReLU", {"max_value": 6.0}),
-    "leaky_relu": ("Activation", {"activation": "leaky_relu", "alpha": 0.2}),
-    "silu": ("Activation", {"activation": "swish"}),
-    "swish": ("Activation", {"activation": "swish"}),
-    "hard_silu": ("Activation", {"activation": "hard_silu"}),
-    "hard_swish": ("Activation", {"activation": "hard_silu"}),
-    "gelu": ("Activation", {"activation": "gelu"}),
-    "softmax": ("Softmax", {}),
-    "sigmoid": ("Activation", {"activation": "sigmoid"}),
-    "tanh": ("Activation", {"activation": "tanh"}),
-    "linear": ("Activation", {"activation": "linear"}),
-}
-
-
-def activation(value: Any) -> tuple[str, dict[str, Any]]:
-    """Return (operation, attributes) of an activation named in a configuration.
-
-    Raises
-    ------
-    ModelError
-        For an activation that has no name, or one that is not known.
-    """
-    if isinstance(value, Mapping):
-        # Keras may store a function as an object that names it.
-        inner = value.get("config")
-        value = inner if isinstance(inner, str) else value.get("class_name")
-    name = str(value).rsplit(">", 1)[-1]
-    if name not in ACTIVATIONS:
-        raise ModelError(f"activation '{name}' is not known; known: {', '.join(ACTIVATIONS)}")
-    op, attrs = ACTIVATIONS[name]
-    return op, dict(attrs)
 
 
 def _zero_padding(config):
@@ -117,13 +80,10 @@ def _zero_padding(config):
 
 
 def _rescaling(config):
-    def value(name, default):
-        found = config.get(name, default)
-        if isinstance(found, list) and len(found) > 1:
-            return tuple(float(item) for item in found)
-        return scalar(found)
-
-    return {"scale": value("scale", 1.0), "offset": value("offset", 0.0)}
+    return {
+        "scale": numbers(config.get("scale", 1.0)),
+        "offset": numbers(config.get("offset", 0.0)),
+    }
 
 
 def _average(config):
@@ -143,8 +103,10 @@ def _batchnorm(config):
 
 
 RULES: dict[str, Rule] = {
-    "Rescaling": Rule("Rescaling", convert=_rescaling),
-    "Conv2D": Rule("Conv2D", ("filters", *_SQUARE, "groups"), fixed=CHANNELS_LAST),
+    "Rescaling": Rule("Rescaling", convert=_rescaling, reads=("scale", "offset")),
+    "Conv2D": Rule(
+        "Conv2D", ("filters", *_SQUARE, "groups"), fixed={**CHANNELS_LAST, **PLAIN_WEIGHTS}
+    ),
     "PaddedConv2D": Rule(
         "Conv2D", ("filters", *_SQUARE), fixed={**CHANNELS_LAST, "padding_value": (None,)}
     ),
@@ -166,22 +128,32 @@ RULES: dict[str, Rule] = {
         _SQUARE,
         fixed={**CHANNELS_LAST, "groups": (1,), "depth_multiplier": (1,)},
     ),
-    "Dense": Rule("Dense", ("units", "use_bias")),
-    "BatchNormalization": Rule("BatchNormalization", ("center", "scale"), convert=_batchnorm),
-    "ReLU": Rule("ReLU", convert=_relu),
-    "LeakyReLU": Rule("LeakyReLU", convert=_leaky_relu),
-    "PReLU": Rule("PReLU", convert=_prelu),
-    "Softmax": Rule("Softmax", convert=_softmax),
+    "Dense": Rule("Dense", ("units", "use_bias"), fixed=PLAIN_WEIGHTS),
+    "BatchNormalization": Rule(
+        "BatchNormalization",
+        ("center", "scale"),
+        fixed=_RENORM,
+        convert=_batchnorm,
+        # The axis is checked where the shape is known.
+        reads=("epsilon", "momentum", "axis"),
+        ignored=("synchronized", "fused", "renorm_momentum"),
+    ),
+    "ReLU": Rule("ReLU", convert=_relu, reads=("max_value", "negative_slope", "threshold")),
+    "LeakyReLU": Rule("LeakyReLU", convert=_leaky_relu, reads=("negative_slope", "alpha")),
+    "PReLU": Rule("PReLU", ("shared_axes",)),
+    "Softmax": Rule("Softmax", convert=_softmax, reads=("axis",)),
     "MaxPooling2D": Rule("MaxPooling2D", _POOL, fixed=CHANNELS_LAST),
     "AveragePooling2D": Rule("AveragePooling2D", _POOL, fixed=CHANNELS_LAST),
     "GlobalAveragePooling2D": Rule("GlobalAveragePooling2D", ("keepdims",), fixed=CHANNELS_LAST),
-    "ZeroPadding2D": Rule("ZeroPadding2D", fixed=CHANNELS_LAST, convert=_zero_padding),
+    "ZeroPadding2D": Rule(
+        "ZeroPadding2D", fixed=CHANNELS_LAST, convert=_zero_padding, reads=("padding",)
+    ),
     "UpSampling2D": Rule("UpSampling2D", ("size", "interpolation"), fixed=CHANNELS_LAST),
     "Flatten": Rule("Flatten", fixed=CHANNELS_LAST),
     "Reshape": Rule("Reshape", ("target_shape",)),
     "Permute": Rule("Permute", ("dims",)),
-    "Dropout": Rule("Dropout", ("rate",)),
-    "SpatialDropout2D": Rule("Dropout", ("rate",)),
+    "Dropout": Rule("Dropout", ("rate",), ignored=("seed", "noise_shape")),
+    "SpatialDropout2D": Rule("Dropout", ("rate",), ignored=("seed", "noise_shape", "data_format")),
     "Add": Rule("Add", ("average",)),
     "Average": Rule("Add", convert=_average),
     "Concatenate": Rule("Concatenate", ("axis",)),
@@ -222,7 +194,11 @@ def node_attrs(rule: Rule, config: Config) -> dict[str, Any]:
             attrs[attr] = config[key]
     if rule.convert:
         attrs.update(rule.convert(config))
-    return attrs
+    defaults = OPERATIONS[rule.op].attrs
+    return {
+        key: flag(value) if isinstance(defaults.get(key), bool) else value
+        for key, value in attrs.items()
+    }
 
 
 def input_attrs(config: Config) -> dict[str, Any]:
@@ -234,16 +210,26 @@ def input_attrs(config: Config) -> dict[str, Any]:
         When a dimension is unknown; the message lacks the layer's name.
     """
     shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if shape is None:
+        raise ModelError(
+            "the file does not hold the model's input shape, since the model was saved before it"
+            " saw an image; build it again with a keras.Input of fixed shape in front"
+        )
     if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape[1:]):
         raise ModelError(
             f"its shape is {shape}; every dimension but the first must be known: rebuild the"
             " model with a fixed input shape"
         )
-    return {"shape": tuple(shape[1:]), "dtype": dtype_name(config.get("dtype"))}
+    if config.get("sparse") or config.get("ragged"):
+        raise ModelError("its tensors are sparse or ragged; allowed: dense ones")
+    return {"shape": tuple(shape[1:]), "dtype": _input_dtype(config.get("dtype"))}
 
 
-def dtype_name(value: Any) -> str:
-    """Return the name of a dtype or of the policy object that Keras 3 stores for it."""
-    if isinstance(value, Mapping):
-        value = value.get("config", {}).get("name")
-    return str(value or "float32")
+def _input_dtype(value):
+    name = dtype_name(value)
+    if name in ("float16", "bfloat16", "mixed_bfloat16"):
+        raise ModelError(
+            f"its dtype is '{name}', so that images are rounded before the first layer; allowed:"
+            " float32 and whole numbers"
+        )
+    return "float32" if name == HALF_PRECISION else name

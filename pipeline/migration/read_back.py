@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.exporters.names import renaming_note
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.migration.compare import APPROXIMATE, equivalence
@@ -19,10 +20,12 @@ def read_back(path, graph: Graph, samples: np.ndarray) -> None:
     Raises
     ------
     ModelError
-        When they differ by more than float rounding.
+        When they differ by more than float rounding, or Keras refuses a name in the file.
     """
-    expected = forward(graph, samples[:IMAGES])
-    found = forward(read_float(path), samples[:IMAGES])
+    expected, again = forward(graph, samples[:IMAGES]), read_float(path)
+    if path.suffix != ".npz" and (note := renaming_note(again)):
+        raise ModelError(f"{path}: would not load in Keras ({note}); nothing was kept")
+    found = forward(again, samples[:IMAGES])
     largest = float(np.max(np.abs(expected), initial=0))
     if found.size == expected.size:
         difference = float(np.max(np.abs(found.reshape(expected.shape) - expected), initial=0))

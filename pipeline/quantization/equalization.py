@@ -58,7 +58,7 @@ def equalize(
         rate = np.where(dead, 1, ideal) / np.where(dead, 1, range_max)
         equalized[name] = replace(quantizer, range_max=ideal, rescaling_rate=rate)
         consumer, flattened = found
-        divided[consumer.name] = _divide_kernel(consumer, rate, flattened)
+        divided[consumer.name] = divide_kernel(consumer, rate, flattened)
     nodes = (divided.get(node.name, node) for node in graph.nodes)
     return graph.with_nodes(nodes), equalized
 
@@ -87,7 +87,7 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
         if found is None:
             reasons.append(f"{name}: its equalization has no layer behind it that takes it back")
             continue
-        node = _divide_kernel(found[0], 1 / rate, found[1])
+        node = divide_kernel(found[0], 1 / rate, found[1])
         graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
     return graph, reasons
 
@@ -137,7 +137,17 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
     return node, shape
 
 
-def _divide_kernel(node, rate, flattened):
+def divide_kernel(node: Node, rate: np.ndarray, flattened: tuple | None) -> Node:
+    """Return a layer whose kernel takes back a factor of its input.
+
+    Parameters
+    ----------
+    node : Node
+    rate : float32 array of shape () or (channels,)
+        The factor.
+    flattened : tuple of int or None
+        Shape of the input before a Flatten, see `next_layer`.
+    """
     key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
     kernel = node.weights[key]
     if flattened is not None:
@@ -146,3 +156,19 @@ def _divide_kernel(node, rate, flattened):
     # Kernels of transposed convolutions end in (filters, channels), all others in the reverse.
     rate = rate if node.op == "Conv2DTranspose" or rate.ndim == 0 else rate[:, None]
     return node.with_weights(**{key: kernel / rate})
+
+
+def scale_filters(node: Node, factors: np.ndarray) -> Node:
+    """Return a layer whose outputs are multiplied by a factor per channel.
+
+    Parameters
+    ----------
+    node : Node
+        With a kernel; not separable, for which the pointwise kernel would have to change.
+    factors : float32 array of shape (channels,)
+    """
+    # Depthwise and transposed kernels keep their filters in the last axis but one.
+    inner = node.op.startswith("DepthwiseConv2D") or node.op == "Conv2DTranspose"
+    kernel = node.weights["kernel"] * (factors[:, None] if inner else factors)
+    bias = {"bias": node.weights["bias"] * factors} if "bias" in node.weights else {}
+    return node.with_weights(kernel=kernel, **bias)

@@ -15,25 +15,36 @@ import numpy as np
 
 from pipeline.chips.akida_v1.legacy_neurons import _pooled_pixels
 from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, rounded, wrong_bits
+from pipeline.chips.akida_v1.reach import reach, within_reach
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.quantization.quantized_graph import QuantizedNode
 from simulator.akida_v1.neuron import ACT_BITS
 
+IMAGE_HIGHEST = 255
+
 
 def quantizeml_neurons(chain: Sequence[Block], dequantizer) -> list[Neuron]:
     """Return the neuron of each block of a linear chain; `dequantizer` ends the model."""
-    neurons, refusals, gain = [], [], 1.0
+    neurons, refusals, gain, highest = [], [], 1.0, IMAGE_HIGHEST
     for block, following in zip(chain, [*chain[1:], None], strict=True):
+        bound = reach(block, highest, _pooled(block))
         try:
-            neuron, gain = _neuron(block, following, gain, dequantizer)
+            neuron, gain = _neuron(block, following, gain, bound, dequantizer)
         except Refused as refused_one:
             refusals += refused_one.refusals
         else:
+            highest = 2**neuron.act_bits - 1
             neurons.append(neuron)
     if refusals:
         raise Refused(*refusals)
     return neurons
+
+
+def _pooled(block: Block) -> int:
+    """Return how many positions a block sums up."""
+    pool = block.member("GlobalAveragePooling2D")
+    return _pooled_pixels(block, pool) if pool else 1
 
 
 def pooled_bias(block: Block) -> np.ndarray:
@@ -42,12 +53,11 @@ def pooled_bias(block: Block) -> np.ndarray:
     if "bias" not in head.registers:
         return np.zeros(head.shape[-1], np.int64)
     bias, shift = (head.registers[name].astype(np.int64) for name in ("bias", "bias_shift"))
-    pool = block.member("GlobalAveragePooling2D")
-    return np.left_shift(bias, shift) * (_pooled_pixels(block, pool) if pool else 1)
+    return np.left_shift(bias, shift) * _pooled(block)
 
 
 def _neuron(
-    block: Block, following: Block | None, gain: float, dequantizer
+    block: Block, following: Block | None, gain: float, bound: np.ndarray, dequantizer
 ) -> tuple[Neuron, float]:
     """Return a block's neuron, and the gain that its grid gives to the next layer's potential."""
     head, relu = block.head, block.member("ReLU")
@@ -79,7 +89,8 @@ def _neuron(
     rec = (unit * gain * closer).astype(np.float32)
     exact = base * gain + 0.5 * rec.astype(np.float64)
     whole = np.rint(base * gain) + np.rint(0.5 * rec)
-    step = rec * np.float32(2.0 ** (bits - 4))
+    step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
+    whole, step = within_reach(whole, step, bits, bound)
     neuron = _made(head.name, exact, whole, step, activation=True, act_bits=bits, **common)
     return neuron, shared.potential / closer
 

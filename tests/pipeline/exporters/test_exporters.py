@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.exporters import save_keras2_h5, save_keras3
+from pipeline.exporters.names import renamed_for_keras, renaming_note
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
@@ -25,8 +26,21 @@ def test_round_trip(tmp_path, network, file):
     assert again.input.attrs == graph.input.attrs
     # The same operations on the same weights.
     np.testing.assert_array_equal(forward(again, images(graph)), forward(graph, images(graph)))
-    if file == "net.h5" and network != "integers":
-        assert [node.name for node in again.nodes] == [node.name for node in graph.nodes]
+    if network != "integers":
+        renamed = renamed_for_keras(graph)
+        assert [node.name for node in again.nodes] == [node.name for node in renamed.nodes]
+
+
+def named(*names):
+    return build({"Rescaling": {"scale": 1}}, *({"ReLU": {"name": name}} for name in names))
+
+
+def test_names_that_a_keras_refuses_are_replaced():
+    graph = named("_head", "a/b", "a__b", "ä c", "_", "head")
+    found = [node.name for node in renamed_for_keras(graph).nodes][2:]
+    assert found == ["head_1", "a__b_1", "a__b", "c", "layer", "head"]
+    assert renaming_note(graph).endswith("_head is head_1, a/b is a__b_1, ä c is c and 1 more")
+    assert renaming_note(renamed_for_keras(graph)) is None
 
 
 @pytest.mark.parametrize("file", WRITERS)

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.exporters import save_keras2_h5, save_keras3
 from pipeline.graph.forward import forward
-from tests.pipeline.exporters.networks import NETWORKS, images
+from tests.pipeline.exporters.networks import NETWORKS, build, images
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -25,6 +25,16 @@ def test_keras_3_reads_the_archive(tmp_path, network):
     graph = NETWORKS[network]()
     save_keras3(tmp_path / "m.keras", graph)
     check(keras.models.load_model(tmp_path / "m.keras"), graph)
+
+
+@pytest.mark.parametrize("generation", ["tf_keras", "keras"])
+def test_every_keras_reads_every_name(tmp_path, generation):
+    keras = pytest.importorskip(generation)
+    names = ("_head", "gap/identity", "b c", "__", "-x", "Größe", "a.b>c", "9")
+    layers = ({"Dense": {"name": name, "units": 3}} for name in names)
+    graph = build({"Rescaling": {"scale": 1}}, *layers, shape=(4,), name="_a net/1")
+    save_keras2_h5(tmp_path / "m.h5", graph)
+    check(keras.models.load_model(tmp_path / "m.h5"), graph)
 
 
 def check(model, graph):

@@ -143,11 +143,11 @@ def test_a_keras_archive(tmp_path):
 
 
 def test_all_refusals_come_at_once(tmp_path):
-    plus = layer("TFOpLambda", "multiply", "act", function="math.multiply")
+    plus = layer("TFOpLambda", "multiply", "act", function="math.cumsum")
     config = functional(
         [
             image(),
-            conv("first", "image", data_format_="x"),
+            conv("first", "image"),
             layer("Lambda", "code", "first", function=["4wEAAAA=", None, None]),
             layer("LSTM", "recurrent", "code"),
             layer("Activation", "act", "recurrent", activation="softplus"),

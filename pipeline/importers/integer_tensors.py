@@ -1,0 +1,56 @@
+"""Refuse layers that Keras computes in whole numbers, where float gives something else."""
+
+from __future__ import annotations
+
+from pipeline.errors import ModelError
+from pipeline.importers.config_values import dtype_name
+from pipeline.importers.keras_model import KerasLayer
+
+KEEPING = (
+    *("Flatten", "Reshape", "Permute", "ZeroPadding2D", "UpSampling2D", "MaxPooling2D"),
+    *("Concatenate", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "Identity"),
+    *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
+    *("RandomHeight", "RandomWidth"),
+)
+"""Layers that copy whole numbers as such."""
+WRAPPING = (
+    *("arithmetic", "Add", "Average", "Subtract", "AveragePooling2D", "GlobalAveragePooling2D"),
+    *("ReLU", "LeakyReLU", "PReLU", "Activation", "Softmax"),
+)
+"""Layers that compute in whole numbers where they are given some: sums may wrap around."""
+KEEPING_FUNCTIONS = ("concat", "reshape", "identity", "ops.Concatenate", "ops.Reshape")
+
+
+class IntegerTensors:
+    """Follows the tensors of whole numbers through a model."""
+
+    def __init__(self):
+        self.dtypes: dict[str, str] = {}
+
+    def check(self, kind: str, layer: KerasLayer) -> None:
+        """Refuse `layer` where it computes in whole numbers.
+
+        Parameters
+        ----------
+        kind : str
+            Class of the layer, or operation of a function of tensors.
+        layer : KerasLayer
+        """
+        found = [self.dtypes[name] for name in layer.inputs if name in self.dtypes]
+        if found and kind in WRAPPING:
+            raise ModelError(
+                f"its input is of type {found[0]}, in which Keras computes it, wrapping around or"
+                " rounding; put a Rescaling(1.0) behind the model's input"
+            )
+
+    def follow(self, kind: str, layer: KerasLayer) -> None:
+        """Note the type of the output of `layer`."""
+        if kind == "InputLayer":
+            dtype = dtype_name(layer.config.get("dtype"))
+            if "int" in dtype or dtype == "bool":
+                self.dtypes[layer.name] = dtype
+            return
+        kept = kind in KEEPING or str(layer.config.get("function", kind)) in KEEPING_FUNCTIONS
+        found = [self.dtypes[name] for name in layer.inputs if name in self.dtypes]
+        if found and kept:
+            self.dtypes[layer.name] = found[0]
