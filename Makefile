@@ -56,6 +56,8 @@ docs: $(READY) ## renew the pages that are made from the code
 	@python -m pipeline.chips.layers_page > docs/targets.md
 	@python -m pipeline.chips.rules_page > docs/compatibility.md
 	@python -m pipeline.graph.document > docs/models.md
+	@python -m pipeline.transforms.transforms_page > docs/transforms.md
+	@python -m pipeline.graph.operations_page > docs/operations.md
 
 deps: $(READY) ## rewrite the code that each stage of dvc.yaml depends on
 	@python -m pipeline.repro.dependencies

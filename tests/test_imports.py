@@ -44,7 +44,7 @@ LATE = {
     "mlflow": {"pipeline/tracking/served_model.py", "pipeline/tracking/store.py"},
     "platformdirs": {"pipeline/data/cache.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
-    "scipy": {"pipeline/transforms/class_fit.py"},
+    "scipy": {"pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
         "pipeline/data/tfds_sets.py",

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import JOINS, KEEPS_VALUES, NEURAL
 from simulator.facts import LayerFacts
 from simulator.limit import size
 from simulator.windows import output_length, same_padding
 
 __all__ = ["Block", "View", "layer_facts", "pool_padding", "shape3d", "size"]
 
-HEADS = (*NEURAL_OPS, "Add", "Concatenate")
+HEADS = (*NEURAL, *JOINS)
 TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
-SHAPERS = ("Flatten", "Reshape", "Dropout", "Rescaling")
+SHAPERS = (*KEEPS_VALUES, "Rescaling")
 """Operations that change no value, or only its unit."""
 BORDERS = ("Quantizer", "Dequantizer")
 """What integer graphs have at their ends, and float graphs have not."""
@@ -146,6 +146,17 @@ class View:
         while node.op not in HEADS and node.inputs:
             node = self.graph.node(node.inputs[0])
         return self.by_head.get(node.name)
+
+    def outside(self, node) -> str:
+        """Return why a pooling or activation is in no layer's tail, for users."""
+        before = node
+        while before.inputs and (before is node or before.op in (*TAIL, "Dropout")):
+            before = self.graph.node(before.inputs[0])
+        if not before.inputs:
+            return "on the model's input"
+        if before.op not in HEADS:
+            return f"after {before.name} ({before.op})"
+        return f"on a shared output of {before.name}"
 
 
 def pool_padding(block: Block, shape, pool) -> str:

@@ -11,8 +11,8 @@ from pipeline.chips.report import COMPATIBLE, FIXABLE, INCOMPATIBLE, Report, Vio
 from pipeline.chips.rule import CONVERSION, HARDWARE
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
-from pipeline.transforms import TRANSFORMS
-from pipeline.transforms.continuous_activations import continuous_activations
+from pipeline.transforms import TRANSFORMS, in_order
+from pipeline.transforms.approximate.continuous_activations import continuous_activations
 from simulator.refusal import Refusal
 
 
@@ -89,9 +89,9 @@ def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
 def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
     """Return the model after every automatic transform, unverified, and what these refused."""
     refusals: list[Refusal] = []
-    for name in chip(target).repairs:
+    for name in in_order(chip(target).repairs):
         try:
-            graph = TRANSFORMS[name](graph, None, None).graph
+            graph = TRANSFORMS[name](graph).graph
         except IncompatibleModelError as error:
             refusals += error.refusals
     return graph, refusals

@@ -8,8 +8,9 @@ import numpy as np
 
 from pipeline.chips.blocks import View, padding_differs, size
 from pipeline.chips.rule import Finding
-from pipeline.graph.forward import batchnorm_factors
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
+from pipeline.preparation.batchnorm import batchnorm_obstacle
+from pipeline.preparation.zero_padding import padding_obstacle
 
 CONVERTER = "cnn2snn 2.19 (Apache-2.0), conversion of Keras models"
 WINDOWED = (
@@ -109,25 +110,16 @@ def flat_dense(view: View) -> Iterator[Finding]:
 def batchnorm_position(view: View) -> Iterator[Finding]:
     """A BatchNormalization folds into the layer before it, or into that layer's pooling."""
     for node in view.nodes("BatchNormalization"):
-        source = view.graph.node(node.inputs[0])
-        allowed = "after a convolution, a Dense or their pooling, before the activation"
-        found = f"after {source.name} ({source.op})"
-        if source.op == "MaxPooling2D" and (batchnorm_factors(node)[0] < 0).any():
-            count = int((batchnorm_factors(node)[0] < 0).sum())
-            found = f"{count} negative gammas after the max pooling {source.name}"
-            allowed = "none negative"
         yield Finding(
             layers=(node.name,),
-            found=found,
-            allowed=allowed,
-            fix="fold it into the layer after it, or move it before the activation and retrain",
+            **batchnorm_obstacle(view.graph, node)._asdict(),
             transform="fold_batchnorm_forward",
         )
 
 
 def neural_layer(view: View) -> Iterator[Finding]:
     """A model has a neural layer."""
-    if not any(view.nodes(*NEURAL_OPS)):
+    if not any(view.nodes(*NEURAL)):
         yield Finding(
             layers=(view.last.name,),
             found="no layer with a kernel",
@@ -149,13 +141,11 @@ def rescaling_position(view: View) -> Iterator[Finding]:
 
 
 def zero_padding(view: View) -> Iterator[Finding]:
-    """A ZeroPadding2D is the "same" padding of the convolution after it."""
+    """A ZeroPadding2D is the "same" padding of the convolution or max pooling after it."""
     for node in view.nodes("ZeroPadding2D"):
         yield Finding(
             layers=(node.name,),
-            found=f"padding {node.attrs['padding']}".replace(" ", ""),
-            allowed="what padding 'same' does, kernels up to 7x7",
-            fix="give the convolution padding 'same' and retrain",
+            **padding_obstacle(view.graph, node)._asdict(),
         )
 
 

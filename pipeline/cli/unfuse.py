@@ -23,7 +23,7 @@ def command(model: str, output: str | None) -> None:
     from pipeline.migration.compare import compare_outputs, equivalence
     from pipeline.models.file import check_suffix, read_float, write_float
     from pipeline.preparation.verification import random_images
-    from pipeline.transforms.unfuse_separable import unfuse_separable
+    from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 
     source = Path(model)
     target = Path(output) if output else source.with_name(f"{source.stem}_unfused.h5")

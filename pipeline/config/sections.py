@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.transforms.table import TRANSFORMS
+
 
 def one_of(default, *allowed, prefixes=()):
     """Return a field that takes one of `allowed`, or what follows one of `prefixes`."""
@@ -141,25 +143,7 @@ class Transforms:
         Refuse a transform that loses more accuracy than this; None refuses nothing.
     """
 
-    names: tuple[str, ...] = one_of(
-        (),
-        "unfuse_separable",
-        "gap_after_relu",
-        "replace_average_pooling",
-        "dense_on_map",
-        "expand_dilation",
-        "expand_groups",
-        "square_windows",
-        "match_pool_padding",
-        "fold_batchnorm_forward",
-        "batchnorm_to_depthwise",
-        "identity_before_pooling",
-        "power_of_two_clip",
-        "continuous_activations",
-        "fuse_separable",
-        "enlarge_even_kernels",
-        "gap_before_activation",
-    )
+    names: tuple[str, ...] = one_of((), *TRANSFORMS)
     gap: Gap = field(default_factory=Gap)
     samples: int = number(256, 1)
     max_accuracy_drop: float | None = number(None, 0, 1)

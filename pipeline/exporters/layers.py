@@ -10,19 +10,7 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.keras_io import CHANNELS_LAST
 from pipeline.graph.node import Node
-
-MISSING = (
-    *("DepthwiseConv2DTranspose", "BufferTempConv", "DepthwiseBufferTempConv"),
-    "QuantizedReLU",
-)
-"""Layers that Keras itself does not have."""
-VARIABLES = (
-    *("depthwise_kernel", "pointwise_kernel", "kernel", "bias"),
-    *("gamma", "beta", "moving_mean", "moving_variance", "alpha"),
-)
-"""In the order in which Keras keeps them."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,49 +88,26 @@ def _castable(graph):
 
 
 def _obstacles(node, generation):
-    if node.op in MISSING:
+    operation = node.operation
+    if not operation.in_keras:
         yield f"{node.name}: Keras has no layer {node.op}; keep the graph as .npz"
-    if node.attrs.get("padding_value") is not None:
-        yield f"{node.name}: Keras pads with zeros only; write the model before it is prepared"
-    if generation == 2 and node.attrs.get("activation") == "hard_silu":
-        yield f"{node.name}: Keras 2 has no activation 'hard_silu'; write a .keras file"
+    elif reason := operation.keras_obstacle(node.attrs, generation):
+        yield f"{node.name}: {reason}"
 
 
 def _layer(graph, node: Node, generation) -> Layer:
-    kind, config = _described(node, generation)
-    if node.op in CHANNELS_LAST:
+    operation = node.operation
+    kind, config = operation.write_keras(node.attrs, generation)
+    if operation.data_format:
         config["data_format"] = "channels_last"
     if node.op != "Input":
         config = {"trainable": True, "dtype": "float32", **config}
-    weights = dict(node.weights)
-    if node.op == "DepthwiseConv2D":
-        weights["depthwise_kernel"] = weights.pop("kernel")
     return Layer(
         name=node.name,
         class_name=kind,
         config={"name": node.name, **config},
         inputs=node.inputs,
-        variables={key: weights[key] for key in VARIABLES if key in weights},
+        variables=operation.write_weights(node.attrs, node.weights),
         shape=graph.shapes[node.name],
         dtype=node.attrs["dtype"] if node.op == "Input" else "float32",
     )
-
-
-def _described(node, generation) -> tuple[str, dict]:
-    """Return class and configuration of the layer for one node."""
-    attrs = dict(node.attrs)
-    attrs.pop("padding_value", None)
-    slope = "alpha" if generation == 2 else "negative_slope"
-    if node.op == "Input":
-        key = "batch_input_shape" if generation == 2 else "batch_shape"
-        config = {key: [None, *attrs["shape"]], "dtype": attrs["dtype"]}
-        return "InputLayer", {**config, "sparse": False, "ragged": False}
-    if node.op == "LeakyReLU":
-        return "LeakyReLU", {slope: attrs["negative_slope"]}
-    if node.op == "Activation":
-        if attrs["activation"] == "leaky_relu":
-            return "LeakyReLU", {slope: attrs["alpha"]}
-        return "Activation", {"activation": attrs["activation"]}
-    if node.op == "Add":
-        return ("Average" if attrs["average"] else "Add"), {}
-    return node.op, attrs

@@ -28,7 +28,7 @@ def zoo_names() -> tuple[str, ...]:
 
 
 def is_architecture(model: str) -> bool:
-    """Return whether `model` names an architecture or its file, rather than a file of weights."""
+    """Return True if `model` names an architecture or its file, rather than a file of weights."""
     return Path(model).suffix in SUFFIXES or (not Path(model).is_file() and _is_name(model))
 
 
@@ -90,7 +90,7 @@ def read_assignments(parameters: Sequence[str]) -> dict[str, Any]:
 
 
 def _has_layers(path: Path) -> bool:
-    """Return whether a file lists layers; others name a model file instead."""
+    """Return True if a file lists layers; others name a model file instead."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return any(line.startswith("layers:") for line in lines)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pipeline.errors import ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import OPERATIONS
 from simulator.archive import ArchiveError, read_archive, write_archive
 
 KIND = "graph"
@@ -97,7 +96,7 @@ def check_weights(graph: Graph) -> None:
     problems = []
     for node in graph.nodes:
         source = graph.shapes[node.inputs[0]] if node.inputs else ()
-        wanted = OPERATIONS[node.op].weights(node.attrs, source)
+        wanted = node.operation.weights(node.attrs, source)
         for key in dict.fromkeys((*wanted, *node.weights)):
             found = node.weights[key].shape if key in node.weights else "none"
             if found != wanted.get(key, "none"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,35 +14,68 @@ DTYPES = (
     *("uint8", "uint16", "int8", "int16", "int32", "int64"),
     *("float16", "float32", "float64"),
 )
+REQUIRED = object()
+"""The default of an attribute that has none."""
 
-Rule = tuple[Callable[[Any], bool], str]
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value.
+
+    Attributes
+    ----------
+    allows : function of value to bool
+    allowed : str
+        What it allows, for messages.
+    """
+
+    allows: Callable[[Any], bool]
+    allowed: str
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of an operation.
+
+    Attributes
+    ----------
+    kind : Kind
+    default
+        Keras' own; `REQUIRED` where there is none. Only where it is None may the value be None.
+    """
+
+    kind: Kind
+    default: Any = REQUIRED
+
+    def refusal(self, key: str, value: Any) -> str | None:
+        """Return why the attribute, called `key`, cannot be `value`; None where it can."""
+        optional = self.default is None
+        if (optional and value is None) or self.kind.allows(value):
+            return None
+        return f"{key} is {_shown(value)}; allowed: {self.kind.allowed}{', or none' * optional}"
 
 
 def whole(value: Any, low: int, high: int | None = None) -> bool:
-    """Return whether `value` is a whole number in a range, and no truth value."""
+    """Return True if `value` is a whole number in a range, and not a bool."""
     good = isinstance(value, Integral) and not isinstance(value, bool) and value >= low
     return good and (high is None or value <= high)
 
 
 def finite(value: Any) -> bool:
-    """Return whether `value` is a number that float32 can hold."""
+    """Return True if `value` is a number that float32 can hold."""
     return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
-
-
-def _pair(value):
-    return _tuple(value, lambda n: whole(n, 1, LARGEST_WINDOW), 2)
 
 
 def _tuple(value, good, length=None):
     return isinstance(value, tuple) and length in (None, len(value)) and all(map(good, value))
 
 
+def _pair(value):
+    return _tuple(value, lambda n: whole(n, 1, LARGEST_WINDOW), 2)
+
+
 def _numbers(value):
     return finite(value) or (_tuple(value, finite) and len(value) > 0)
-
-
-def _flag(value):
-    return isinstance(value, bool)
 
 
 def _sides(value):
@@ -60,51 +94,24 @@ def _dims(value):
     return _tuple(value, lambda n: whole(n, 1)) and sorted(value) == list(range(1, len(value) + 1))
 
 
-def _or_none(rule: Rule) -> Rule:
-    good, allowed = rule
-    return lambda value: value is None or good(value), f"{allowed}, or none"
-
-
-COUNT: Rule = (lambda value: whole(value, 1, 2**31), "a whole number above 0")
-PAIR: Rule = (_pair, f"two whole numbers from 1 to {LARGEST_WINDOW}")
-FLAG: Rule = (_flag, "true, false")
-NUMBER: Rule = (finite, "a finite number")
-TEXT: Rule = (lambda value: isinstance(value, str), "a text")
-AXIS: Rule = (lambda value: whole(value, -4, 4), "a whole number from -4 to 4")
-
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(("filters", "units", "depth_multiplier", "groups", "fifo_size"), COUNT),
-    **dict.fromkeys(("kernel_size", "strides", "pool_size", "dilation_rate", "size"), PAIR),
-    **dict.fromkeys(("use_bias", "center", "keepdims", "average"), FLAG),
-    **dict.fromkeys(("epsilon", "momentum", "rate", "negative_slope", "threshold"), NUMBER),
-    **dict.fromkeys(("activation", "interpolation"), TEXT),
-    "alpha": NUMBER,
-    "offset": (_numbers, "finite numbers"),
-    "axis": AXIS,
-    "bits": (lambda value: whole(value, 1, 16), "a whole number from 1 to 16"),
-    "padding": (lambda value: value in ("same", "valid"), "same, valid"),
-    "max_value": _or_none((lambda value: finite(value) and value >= 0, "a number of at least 0")),
-    "shape": (lambda v: _tuple(v, lambda n: whole(n, 1)) and v != (), "whole numbers above 0"),
-    "dtype": (lambda value: value in DTYPES, ", ".join(DTYPES)),
-    "target_shape": (_target, "whole numbers above 0, of which one may be -1"),
-    "dims": (_dims, "the numbers 1, 2... each once"),
-    "shared_axes": _or_none((lambda v: _tuple(v, lambda n: whole(n, 1, 4)), "axes from 1 to 4")),
-}
-SPECIAL: dict[tuple[str, str], Rule] = {
-    ("Rescaling", "scale"): (_numbers, "finite numbers"),
-    ("BatchNormalization", "scale"): FLAG,
-    ("ZeroPadding2D", "padding"): (_sides, f"two pairs from 0 to {LARGEST_WINDOW}"),
-    ("MaxPooling2D", "strides"): _or_none(PAIR),
-    ("AveragePooling2D", "strides"): _or_none(PAIR),
-}
-
-
-def refusal(op: str, key: str, value: Any) -> str | None:
-    """Return why the attribute `key` of operation `op` cannot be `value`; None where it can."""
-    rule = SPECIAL.get((op, key)) or RULES.get(key)
-    if rule is None or rule[0](value):
-        return None
-    return f"{key} is {_shown(value)}; allowed: {rule[1]}"
+COUNT = Kind(lambda value: whole(value, 1, 2**31), "a whole number above 0")
+PAIR = Kind(_pair, f"two whole numbers from 1 to {LARGEST_WINDOW}")
+FLAG = Kind(lambda value: isinstance(value, bool), "true, false")
+NUMBER = Kind(finite, "a finite number")
+NUMBERS = Kind(_numbers, "finite numbers")
+TEXT = Kind(lambda value: isinstance(value, str), "a text")
+AXIS = Kind(lambda value: whole(value, -4, 4), "a whole number from -4 to 4")
+AXES = Kind(lambda value: _tuple(value, lambda n: whole(n, 1, 4)), "axes from 1 to 4")
+BITS = Kind(lambda value: whole(value, 1, 16), "a whole number from 1 to 16")
+PADDING = Kind(lambda value: value in ("same", "valid"), "same, valid")
+SIDES = Kind(_sides, f"two pairs from 0 to {LARGEST_WINDOW}")
+MAXIMUM = Kind(lambda value: finite(value) and value >= 0, "a number of at least 0")
+SHAPE = Kind(lambda v: _tuple(v, lambda n: whole(n, 1)) and v != (), "whole numbers above 0")
+TARGET_SHAPE = Kind(_target, "whole numbers above 0, of which one may be -1")
+DIMS = Kind(_dims, "the numbers 1, 2... each once")
+DTYPE = Kind(lambda value: value in DTYPES, ", ".join(DTYPES))
+INTERNAL = Kind(lambda value: True, "what preparation computes")
+"""Set by preparation, never by a file or an architecture."""
 
 
 def _shown(value) -> str:

@@ -1,4 +1,4 @@
-"""Blocks of an architecture file: one entry that stands for a layer and its usual followers.
+"""Blocks of an architecture file: one entry for a layer and those that usually follow it.
 
 The blocks, their options and the order and names of their layers follow the ``layer_blocks`` of
 BrainChip's akida_models, so that an architecture written for it can be copied line by line.

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.graph.attributes import refusal
+from pipeline.graph.attributes import PAIR, REQUIRED
 from pipeline.graph.node import Node
-from pipeline.graph.operations import OPERATIONS, REQUIRED
-
-PAIRS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
+from pipeline.graph.operations import OPERATIONS
 
 
 def make_node(
@@ -44,30 +42,37 @@ def make_node(
         raise ModelError(
             f"{name}: layer type '{op}' is not known; known: {', '.join(sorted(OPERATIONS))}"
         )
-    table, given = OPERATIONS[op], dict(attrs or {})
     inputs = tuple(inputs)
-    unknown = sorted(set(given) - set(table.attrs))
-    if unknown:
-        raise ModelError(
-            f"{name}: {op} has no attribute '{unknown[0]}'; it has "
-            f"{', '.join(table.attrs) or 'none'}"
-        )
-    missing = [key for key, value in table.attrs.items() if value is REQUIRED and key not in given]
-    if missing:
-        raise ModelError(f"{name}: {op} needs the attribute '{missing[0]}'")
-    if (table.arity >= 0 and len(inputs) != table.arity) or (table.arity < 0 and len(inputs) < 2):
-        wanted = str(table.arity) if table.arity >= 0 else "two or more"
+    full = _complete(name, OPERATIONS[op], dict(attrs or {}))
+    arity = OPERATIONS[op].arity
+    if (arity >= 0 and len(inputs) != arity) or (arity < 0 and len(inputs) < 2):
+        wanted = str(arity) if arity >= 0 else "two or more"
         raise ModelError(f"{name}: {op} takes {wanted} inputs, found {len(inputs)}")
-    full = {key: _normalised(key, given.get(key, value)) for key, value in table.attrs.items()}
     for key, value in full.items():
-        if sentence := refusal(op, key, value):
+        if sentence := OPERATIONS[op].attributes[key].refusal(key, value):
             raise ModelError(f"{name}: {sentence}")
     arrays = {key: np.asarray(value, np.float32) for key, value in (weights or {}).items()}
     return Node(name, op, inputs, full, arrays)
 
 
-def _normalised(key, value):
-    if key in PAIRS and isinstance(value, Integral):
+def _complete(name, operation, given):
+    """Return all attributes of a node in the order of its operation, normalised."""
+    known = operation.attributes
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ModelError(
+            f"{name}: {operation.name} has no attribute '{unknown[0]}'; it has "
+            f"{', '.join(known) or 'none'}"
+        )
+    full = {key: given.get(key, attribute.default) for key, attribute in known.items()}
+    missing = [key for key, value in full.items() if value is REQUIRED]
+    if missing:
+        raise ModelError(f"{name}: {operation.name} needs the attribute '{missing[0]}'")
+    return {key: _normalised(known[key].kind, value) for key, value in full.items()}
+
+
+def _normalised(kind, value):
+    if kind is PAIR and isinstance(value, Integral):
         return (int(value),) * 2
     if isinstance(value, list | tuple):
         return tuple(tuple(v) if isinstance(v, list | tuple) else v for v in value)

@@ -7,7 +7,6 @@ from typing import Any
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 
-FROZEN = ("moving_mean", "moving_variance")
 HEADER = ("Layer (type)", "Output Shape", "Param #", "MACs")
 WIDTH = 100
 GAP = 2
@@ -17,7 +16,7 @@ CUT = "…"
 def describe(graph: Graph) -> str:
     """Return a table of the layers of `graph`: name and type, shape, parameters, MACs.
 
-    Below it stand the numbers of all, of trainable and of non-trainable parameters, with their
+    The last lines give the number of all, of trainable and of non-trainable parameters, with their
     size as float32, and the multiply-accumulates of one image. No line is longer than 100
     characters; names that do not fit lose their middle.
     """
@@ -87,9 +86,7 @@ def layer_table(graph: Graph) -> dict[str, Any]:
 
 def non_trainable(graph: Graph) -> int:
     """Return the number of weight values that training by gradient does not touch."""
-    return sum(
-        node.weights[key].size for node in graph.nodes for key in FROZEN if key in node.weights
-    )
+    return sum(node.weights[key].size for node in graph.nodes for key in node.operation.measured)
 
 
 def _cut(text: str, width: int) -> str:

@@ -13,7 +13,7 @@ from pipeline.graph.parameters import PARAMETERS
 
 INTRODUCTION = """# Models
 
-The architectures in `conf/model/`, with the values of their parameters that stand in the files.
+The architectures in `conf/model/`, with the default values of their parameters.
 Take one with `model=<name>`, change its parameters with `model.alpha=0.5`,
 `model.input_shape=[96,96,3]`, `model.classes=10`, `model.version=2.0`, and look at it with
 `crossgrade describe <name> alpha=0.5 ...`.

@@ -1,4 +1,4 @@
-"""Run a float graph in numpy: the definition of what each operation computes."""
+"""Run a float graph in numpy, node by node."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.errors import DataError, ModelError
-from pipeline.graph import float_kernels as kernels
-from pipeline.graph.activations import ACTIVATIONS, softmax
+from pipeline.errors import DataError
+from pipeline.graph.float_kernels import temporal_windows
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.shapes import same_padding
 
 Probe = Callable[[str, np.ndarray], None]
 
@@ -82,8 +80,8 @@ def forward(
         for node in graph.nodes:
             if node.op == "Input":
                 value = batch
-            elif node.op in TEMPORAL:
-                value = _temporal(node, values[node.inputs[0]], past, streams)
+            elif node.operation.temporal:
+                value = _run_temporal(node, values[node.inputs[0]], past, streams)
             else:
                 value = run_node(node, *(values[name] for name in node.inputs))
             value = np.asarray(value, np.float32)
@@ -106,195 +104,15 @@ def run_node(node: Node, *inputs: np.ndarray) -> np.ndarray:
         Anything but ``Input`` and the buffered temporal convolutions.
     *inputs : float32 arrays with a batch axis
     """
-    return OPERATORS[node.op](node, *inputs)
+    return node.operation.forward(node, *inputs)
 
 
-def _padded(x, node, kernel, value=0):
-    if node.attrs["padding"] == "valid":
-        return x
-    strides = node.attrs["strides"] or kernel
-    dilation = node.attrs.get("dilation_rate", (1, 1))
-    rows, columns = (
-        same_padding(n, (k - 1) * d + 1, s)
-        for n, k, s, d in zip(x.shape[1:3], kernel, strides, dilation, strict=True)
-    )
-    return kernels.pad(x, rows, columns, value)
-
-
-def _biased(node, y):
-    return kernels.scale_and_shift(y, None, node.weights["bias"]) if node.attrs["use_bias"] else y
-
-
-def _conv(node, x):
-    attrs, value = node.attrs, node.attrs.get("padding_value")
-    x = _padded(x, node, attrs["kernel_size"], 0 if value is None else np.float32(value))
-    kernel = node.weights["kernel"]
-    y = kernels.conv2d(x, kernel, attrs["strides"], attrs["dilation_rate"], attrs["groups"])
-    return _biased(node, y)
-
-
-def _depthwise(node, x):
-    attrs = node.attrs
-    x = _padded(x, node, attrs["kernel_size"])
-    kernel = node.weights["kernel"]
-    return _biased(
-        node, kernels.depthwise_conv2d(x, kernel, attrs["strides"], attrs["dilation_rate"])
-    )
-
-
-def _separable(node, x):
-    attrs, weights = node.attrs, node.weights
-    x = _padded(x, node, attrs["kernel_size"])
-    x = kernels.depthwise_conv2d(
-        x, weights["depthwise_kernel"], attrs["strides"], attrs["dilation_rate"]
-    )
-    return _biased(node, kernels.conv2d(x, weights["pointwise_kernel"]))
-
-
-def _transposed(kernel_function):
-    def run(node, x):
-        attrs = node.attrs
-        if attrs["dilation_rate"] != (1, 1):
-            raise ModelError(
-                f"{node.name}: a transposed convolution with dilation_rate"
-                f" {attrs['dilation_rate']} is not known; use (1, 1)"
-            )
-        y = kernel_function(x, node.weights["kernel"], attrs["strides"], attrs["padding"])
-        return _biased(node, y)
-
-    return run
-
-
-def batchnorm_factors(node: Node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (scale, mean, beta) of a batch norm in inference: y = (x - mean) * scale + beta.
-
-    float32, one value per channel.
-    """
-    weights, attrs = node.weights, node.attrs
-    spread = np.sqrt(weights["moving_variance"] + np.float32(attrs["epsilon"]))
-    gamma = weights["gamma"] if attrs["scale"] else np.float32(1)
-    beta = weights["beta"] if attrs["center"] else np.zeros_like(spread)
-    return gamma / spread, weights["moving_mean"], beta
-
-
-def _batchnorm(node, x):
-    if node.attrs["axis"] not in (-1, x.ndim - 1):
-        raise ModelError(
-            f"{node.name}: BatchNormalization over axis {node.attrs['axis']}; only the last one"
-            " (channels) is known"
-        )
-    scale, mean, beta = batchnorm_factors(node)
-    return kernels.scale_and_shift(x, scale, beta - mean * scale)
-
-
-def _relu(node, x):
-    top, slope, threshold = (
-        node.attrs[key] for key in ("max_value", "negative_slope", "threshold")
-    )
-    if slope or threshold:
-        y = np.where(x > threshold, x, np.float32(slope) * (x - np.float32(threshold)))
-        return y if top is None else np.minimum(y, np.float32(top))
-    # One pass, and a faster one than a maximum with a number.
-    return np.clip(x, np.float32(0), None if top is None else np.float32(top))
-
-
-def _quantized_relu(node, x):  # ties go down
-    highest = 2 ** node.attrs["bits"] - 1
-    step = np.float32(node.attrs["max_value"] / highest)
-    return step * np.clip(np.ceil((x - step / 2) / step), 0, highest)
-
-
-def _leaky(node, x):
-    return ACTIVATIONS["leaky_relu"](x, np.float32(node.attrs["negative_slope"]))
-
-
-def _activation(node, x):
-    name = node.attrs["activation"]
-    if name not in ACTIVATIONS:
-        raise ModelError(
-            f"{node.name}: activation '{name}' is not known; known: {', '.join(ACTIVATIONS)}"
-        )
-    return ACTIVATIONS[name](x, np.float32(node.attrs["alpha"]))
-
-
-def _max_pool(node, x):
-    pool = node.attrs["pool_size"]
-    x = _padded(x, node, pool, -np.inf)
-    return kernels.max_pool(x, pool, node.attrs["strides"] or pool)
-
-
-def _average_pool(node, x):
-    pool = node.attrs["pool_size"]
-    strides = node.attrs["strides"] or pool
-    counts = _padded(np.ones((1, *x.shape[1:3], 1), np.float32), node, pool)
-    total = kernels.sum_pool(_padded(x, node, pool), pool, strides)
-    return total / kernels.sum_pool(counts, pool, strides)
-
-
-def _up_sample(node, x):
-    if node.attrs["interpolation"] != "nearest":
-        raise ModelError(
-            f"{node.name}: interpolation '{node.attrs['interpolation']}' is not known; use"
-            " 'nearest'"
-        )
-    rows, columns = node.attrs["size"]
-    return x.repeat(rows, 1).repeat(columns, 2)
-
-
-def _add(node, *inputs):
-    total = inputs[0]
-    for other in inputs[1:]:
-        total = total + other
-    return total / np.float32(len(inputs)) if node.attrs["average"] else total
-
-
-def _rescale(node, x):
-    return x * np.float32(node.attrs["scale"]) + np.float32(node.attrs["offset"])
-
-
-OPERATORS: dict[str, Callable[..., np.ndarray]] = {
-    "Rescaling": _rescale,
-    "Conv2D": _conv,
-    "DepthwiseConv2D": _depthwise,
-    "SeparableConv2D": _separable,
-    "Conv2DTranspose": _transposed(kernels.conv2d_transpose),
-    "DepthwiseConv2DTranspose": _transposed(kernels.depthwise_conv2d_transpose),
-    "Dense": lambda node, x: _biased(node, np.matmul(x, node.weights["kernel"])),
-    "BatchNormalization": _batchnorm,
-    "ReLU": _relu,
-    "QuantizedReLU": _quantized_relu,
-    "LeakyReLU": _leaky,
-    "PReLU": lambda node, x: np.maximum(x, 0) + node.weights["alpha"] * np.minimum(x, 0),
-    "Activation": _activation,
-    "Softmax": lambda node, x: softmax(x, node.attrs["axis"]),
-    "MaxPooling2D": _max_pool,
-    "AveragePooling2D": _average_pool,
-    "GlobalAveragePooling2D": lambda node, x: x.mean((1, 2), keepdims=node.attrs["keepdims"]),
-    "ZeroPadding2D": lambda node, x: kernels.pad(x, *node.attrs["padding"]),
-    "UpSampling2D": _up_sample,
-    "Flatten": lambda node, x: x.reshape(len(x), -1),
-    "Reshape": lambda node, x: x.reshape(len(x), *node.attrs["target_shape"]),
-    "Permute": lambda node, x: x.transpose(0, *node.attrs["dims"]),
-    "Dropout": lambda node, x: x,
-    "Add": _add,
-    "Concatenate": lambda node, *inputs: np.concatenate(inputs, node.attrs["axis"]),
-}
-"""Operation to function of (node, input arrays)."""
-
-TEMPORAL = ("BufferTempConv", "DepthwiseBufferTempConv")
-"""Operations that remember earlier images."""
-
-
-def _temporal(node, x, past, streams):
+def _run_temporal(node, x, past, streams):
+    """Return the output of a temporal node, and keep its last images in `past`."""
     steps = node.attrs["fifo_size"]
     before = past.get(node.name)
     if before is None:
         before = np.zeros(((steps - 1) * streams, *x.shape[1:]), np.float32)
-    fifo = kernels.temporal_windows(x, before, steps, streams)
+    frames = temporal_windows(x, before, steps, streams)
     past[node.name] = np.concatenate([before, x])[len(x) :]
-    kernel = node.weights["kernel"]
-    if node.op == "BufferTempConv":
-        y = np.matmul(np.concatenate(fifo, -1), kernel[0, 0])
-    else:
-        y = sum(old * weights for old, weights in zip(fifo, kernel, strict=True))
-    return _biased(node, y)
+    return node.operation.forward(node, *frames)

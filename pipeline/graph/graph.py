@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -100,17 +100,37 @@ class Graph:
         return tuple(self.by_name[source] for source in node.inputs)
 
     def consumers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the nodes that read `node`, in topological order, each once."""
+        """Return the consumers of `node`, in topological order, each once."""
         return self._consumers[node if isinstance(node, str) else node.name]
 
     def sole_consumer(self, node: Node | str) -> Node | None:
-        """Return the only reader of `node`; None when it has several, or is the output."""
+        """Return the only consumer of `node`; None when it has several, or is the output."""
         name = node if isinstance(node, str) else node.name
-        readers = self._consumers[name]
-        return readers[0] if len(readers) == 1 and name != self.output else None
+        consumers = self._consumers[name]
+        return consumers[0] if len(consumers) == 1 and name != self.output else None
 
-    def behind(self, names: Iterable[str]) -> set[str]:
-        """Return `names`, and the names of all nodes that they lead to."""
+    def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
+        """Return `node`, or the nearest node before it whose operation is not one of `ops`.
+
+        Of a node with several inputs, the first is followed.
+        """
+        node = self.by_name[node] if isinstance(node, str) else node
+        while node.op in ops and node.inputs:
+            node = self.by_name[node.inputs[0]]
+        return node
+
+    def skip_ahead(self, node: Node | str, ops: Collection[str]) -> Node | None:
+        """Return the nearest node after `node` whose operation is not one of `ops`.
+
+        None where a node on the way, `node` included, has several consumers or is the output.
+        """
+        consumer = self.sole_consumer(node)
+        while consumer is not None and consumer.op in ops:
+            consumer = self.sole_consumer(consumer)
+        return consumer
+
+    def downstream(self, names: Iterable[str]) -> set[str]:
+        """Return `names`, and the names of all nodes that depend on them."""
         reached = set(names)
         for node in self.nodes:
             if reached.intersection(node.inputs):

@@ -1,30 +1,13 @@
-"""Exchange graphs with Keras: Keras trains and checks a model, it never holds it."""
+"""Exchange graphs with Keras, which trains and checks models."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
-from pipeline.graph.keras_transposed import depthwise_conv2d_transpose, is_buildable
-
-MISSING = ("BufferTempConv", "DepthwiseBufferTempConv")
-CHANNELS_LAST = (
-    "Conv2D",
-    "DepthwiseConv2D",
-    "SeparableConv2D",
-    "Conv2DTranspose",
-    "MaxPooling2D",
-    "AveragePooling2D",
-    "GlobalAveragePooling2D",
-    "ZeroPadding2D",
-    "UpSampling2D",
-    "Flatten",
-)
-"""Layers that a user's Keras settings could otherwise switch to channels first."""
 
 
 def keras_names(graph: Graph) -> dict[str, str]:
@@ -71,7 +54,11 @@ def to_keras(graph: Graph):
     """
     import keras
 
-    missing = [f"{node.name} ({node.op})" for node in graph.nodes if not _exists(node)]
+    missing = [
+        f"{node.name} ({node.op})"
+        for node in graph.nodes
+        if not node.operation.can_build_keras(node.attrs)
+    ]
     if missing:
         raise ModelError(f"{graph.name}: Keras has no such layer: {', '.join(missing)}")
     names, values = keras_names(graph), {}
@@ -81,7 +68,7 @@ def to_keras(graph: Graph):
     values[graph.input.name] = entry if is_float else keras.ops.cast(entry, "float32")
     for node in graph.nodes[1:]:
         inputs = [values[source] for source in node.inputs]
-        layer = _layer(keras, node, names[node.name])
+        layer = node.operation.build_keras(keras, node.attrs, names[node.name])
         values[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
         _set_weights(layer, node)
     return keras.Model(entry, values[graph.output], name=accepted_name(graph.name))
@@ -99,31 +86,6 @@ def from_keras_weights(graph: Graph, model) -> Graph:
         weights = {key: np.asarray(variables[key], np.float32) for key in node.weights}
         nodes.append(node.with_weights(**weights))
     return graph.with_nodes(nodes)
-
-
-def _exists(node):
-    if node.op == "DepthwiseConv2DTranspose" and not is_buildable(node.attrs):
-        return False
-    return node.op not in MISSING and node.attrs.get("padding_value") is None
-
-
-def _layer(keras, node, name):
-    options: dict[str, Any] = {"name": name, "dtype": "float32", **node.attrs}
-    options.pop("padding_value", None)
-    op = node.op
-    if op == "DepthwiseConv2DTranspose":
-        return depthwise_conv2d_transpose(node.attrs, name)
-    if op in CHANNELS_LAST:
-        options["data_format"] = "channels_last"
-    if op == "Add" and options.pop("average"):
-        op = "Average"
-    if op == "Activation":
-        alpha = options.pop("alpha")
-        if options["activation"] == "leaky_relu":
-            options["negative_slope"] = alpha
-            del options["activation"]
-            op = "LeakyReLU"
-    return getattr(keras.layers, op)(**options)
 
 
 def _set_weights(layer, node):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_buildable(attrs) -> bool:
-    """Return whether the layer can be made: TensorFlow has neither dilation nor uneven strides."""
+    """Return True if the layer can be made: TensorFlow has neither dilation nor uneven strides."""
     return attrs["dilation_rate"] == (1, 1) and len(set(attrs["strides"])) == 1
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.graph.operation import Operation
+from pipeline.graph.operations import OPERATIONS
+
 
 @dataclass(frozen=True, eq=False)
 class Node:
@@ -19,7 +22,7 @@ class Node:
     name : str
         Unique in its graph; Keras layer names, ``/`` allowed.
     op : str
-        Key of `pipeline.graph.operations.OPERATIONS`: a Keras class name (``Conv2D``...).
+        Name of an operation of `pipeline.graph.operations`: a Keras class name (``Conv2D``...).
     inputs : tuple of str
         Names of the producing nodes, in order.
     attrs : mapping
@@ -40,10 +43,15 @@ class Node:
     split_from: str | None = None
 
     def __post_init__(self):
-        """Freeze the containers, so that a shared node cannot change under a reader."""
+        """Freeze the containers, so that a node can be shared by graphs."""
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "attrs", MappingProxyType(dict(self.attrs)))
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    @property
+    def operation(self) -> Operation:
+        """What the node's type carries, computes and costs."""
+        return OPERATIONS[self.op]
 
     @property
     def parameters(self) -> int:

@@ -16,7 +16,7 @@ PARAMETERS = ("version", "alpha", "input_shape", "classes", "boxes")
 KEYS = ("name", "input", *PARAMETERS, "versions", "blocks", "layers")
 """Everything that an architecture may hold at its top level."""
 WIDTHS = ("filters", "expanded_filters")
-SIZES = (*COUNTS, *WIDTHS, "target_shape")
+SIZES = COUNTS.union(WIDTHS, ("target_shape",))
 _ARITHMETIC = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -60,8 +60,8 @@ class Parameters:
         """
         shared = {key: value for key, value in self.blocks.items() if key in allowed}
         full = {**shared, **options}
-        for key in SIZES:
-            if key in full:
+        for key in full:
+            if key in SIZES:
                 full[key] = self._size(key, full[key])
         widths = [key for key in WIDTHS if type(full.get(key)) is int]
         if widths:
@@ -165,7 +165,7 @@ def _scaled(key, value, alpha) -> int:
 
 
 def _mentioned(value, name) -> bool:
-    """Return whether a size somewhere in `value` uses the parameter `name`."""
+    """Return True if a size somewhere in `value` uses the parameter `name`."""
     if isinstance(value, Mapping):
         return any(_mentioned(item, name) for item in value.values())
     if isinstance(value, list | tuple):

@@ -7,13 +7,28 @@ import re
 from typing import Any
 
 from pipeline.errors import ModelError
-from pipeline.graph.build import PAIRS
+from pipeline.graph.attributes import (
+    AXIS,
+    COUNT,
+    DTYPE,
+    FLAG,
+    INTERNAL,
+    MAXIMUM,
+    NUMBER,
+    NUMBERS,
+    PADDING,
+    PAIR,
+    TEXT,
+)
 from pipeline.graph.operations import OPERATIONS
 
-COUNTS = ("filters", "units", "depth_multiplier", "groups", "fifo_size")
-NUMBERS = ("scale", "offset", "max_value", "alpha")
-INTERNAL = ("padding_value",)
-"""Attributes that preparation adds, not architectures."""
+COUNTS = frozenset(
+    key
+    for operation in OPERATIONS.values()
+    for key, attribute in operation.attributes.items()
+    if attribute.kind is COUNT
+)
+"""Attributes that are sizes: an architecture may compute them from its parameters."""
 _FRACTION = re.compile(r"(-?\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
 
 
@@ -32,29 +47,17 @@ def read_value(op: str, key: str, value: Any) -> Any:
     ModelError
         When the value is of the wrong type or out of range.
     """
-    attrs = OPERATIONS[op].attrs
-    if key == "activation" and key not in attrs:
+    attributes = OPERATIONS[op].attributes
+    if key == "activation" and key not in attributes:
         raise ModelError(f"{op} has no attribute 'activation' here; add the activation as a layer")
-    if key in INTERNAL:
-        raise ModelError(f"{op} has no attribute '{key}' here; crossgrade sets it by itself")
-    if key not in attrs:
+    if key not in attributes:
         return value
-    default = attrs[key]
+    kind, default = attributes[key].kind, attributes[key].default
+    if kind is INTERNAL:
+        raise ModelError(f"{op} has no attribute '{key}' here; crossgrade sets it by itself")
     if value is None and default is None:
         return None
-    if key in COUNTS:
-        return _count(key, value)
-    if key in PAIRS:
-        return _pair(key, value)
-    if isinstance(default, bool):
-        return _typed(key, value, bool, "true, false")
-    if isinstance(default, float) or key in NUMBERS:
-        return _number(op, key, value)
-    if isinstance(default, int):
-        return _typed(key, value, int, "a whole number")
-    if isinstance(default, str):
-        return _typed(key, value, str, "a text")
-    return value
+    return _READERS[kind](key, value) if kind in _READERS else value
 
 
 def _typed(key, value, kind, allowed):
@@ -77,14 +80,48 @@ def _pair(key, value):
     return tuple(values) * 2 if len(values) == 1 else tuple(values)
 
 
-def _number(op, key, value):
-    if op == "Rescaling" and isinstance(value, list | tuple):
-        return tuple(_number(op, key, item) for item in value)
+def _number(key, value):
     match = _FRACTION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match and float(match[2]):
         return float(match[1]) / float(match[2])
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ModelError(f"{key} is {value!r}; allowed: a number, or a fraction such as 1/255")
-    if key == "max_value" and value <= 0:
-        raise ModelError(f"{key} is {value}; allowed: a number above 0, null")
     return float(value)
+
+
+def _numbers(key, value):
+    if isinstance(value, list | tuple):
+        return tuple(_number(key, item) for item in value)
+    return _number(key, value)
+
+
+def _maximum(key, value):
+    number = _number(key, value)
+    if number <= 0:
+        raise ModelError(f"{key} is {value}; allowed: a number above 0, null")
+    return number
+
+
+def _flag(key, value):
+    return _typed(key, value, bool, "true, false")
+
+
+def _whole(key, value):
+    return _typed(key, value, int, "a whole number")
+
+
+def _text(key, value):
+    return _typed(key, value, str, "a text")
+
+
+_READERS = {
+    COUNT: _count,
+    PAIR: _pair,
+    FLAG: _flag,
+    NUMBER: _number,
+    NUMBERS: _numbers,
+    MAXIMUM: _maximum,
+    AXIS: _whole,
+    **dict.fromkeys((TEXT, PADDING, DTYPE), _text),
+}
+"""How an architecture may write each kind of value; others are taken as they are."""

@@ -6,23 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import ModelError
-from pipeline.importers.config_values import scalar
+from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.keras_classes import class_name, function_name
+from pipeline.importers.layer_table import READ_AS
+from pipeline.importers.option_check import check_options
 
 ACTIVATIONS = {
-    "relu": ("ReLU", {}),
-    "relu6": ("ReLU", {"max_value": 6.0}),
-    "leaky_relu": ("Activation", {"activation": "leaky_relu", "alpha": 0.2}),
-    "silu": ("Activation", {"activation": "swish"}),
-    "swish": ("Activation", {"activation": "swish"}),
-    "hard_silu": ("Activation", {"activation": "hard_silu"}),
-    "hard_swish": ("Activation", {"activation": "hard_silu"}),
-    "gelu": ("Activation", {"activation": "gelu"}),
-    "softmax": ("Softmax", {}),
-    "sigmoid": ("Activation", {"activation": "sigmoid"}),
-    "tanh": ("Activation", {"activation": "tanh"}),
-    "linear": ("Activation", {"activation": "linear"}),
+    name: (operation.name, attrs)
+    for operation in OPERATIONS.values()
+    for name, attrs in operation.keras_activations.items()
 }
+"""Keras' name of a function to operation and attributes."""
 
 
 def activation(value: Any) -> tuple[str, dict[str, Any]]:
@@ -44,24 +38,11 @@ def activation(value: Any) -> tuple[str, dict[str, Any]]:
 
 def _layer(entry):
     """Return what a layer that is used as an activation computes."""
-    # The table of layers needs this module.
-    from pipeline.importers.layer_table import RULES, node_attrs
-    from pipeline.importers.option_check import check_options
-
     kind = class_name(entry)
     if kind not in ("ReLU", "LeakyReLU", "Softmax"):
         raise ModelError(
             f"activation '{kind}' is not known; known layers: ReLU, LeakyReLU, Softmax"
         )
     check_options(kind, entry["config"])
-    return RULES[kind].op, node_attrs(RULES[kind], entry["config"])
-
-
-def relu(max_value: Any, slope: Any, threshold: Any) -> dict[str, Any]:
-    """Return the attributes of a ``ReLU``; None for what is left out."""
-    # Keras 2 once wrote `negative_slope` and `threshold` as null for 0.
-    return {
-        "max_value": scalar(max_value),
-        "negative_slope": scalar(slope) or 0.0,
-        "threshold": scalar(threshold) or 0.0,
-    }
+    operation = READ_AS[kind]
+    return operation.name, operation.read_keras(kind, entry["config"])

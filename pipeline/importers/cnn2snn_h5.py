@@ -10,11 +10,12 @@ from dataclasses import replace
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_values import scalar
+from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
-from pipeline.importers.config_values import scalar
-from pipeline.importers.keras_float import check_weights, short_names
+from pipeline.importers.keras_float import check_weights
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import ALIASES, RULES, input_attrs, node_attrs
+from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.preparation.dropout import remove_dropout
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.pooling_order import max_pool_before_activation
@@ -108,7 +109,7 @@ def _node(layer: KerasLayer, model: KerasModel):
     kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
     if kind == "InputLayer":
         # Images enter as raw pixels, whatever type the training framework casts them to.
-        attrs = {**input_attrs(config), "dtype": "uint8"}
+        attrs = {**READ_AS[kind].read_keras(kind, config), "dtype": "uint8"}
         return make_node(layer.name, "Input", (), attrs), {}
     if kind in ACTIVATIONS:
         return make_node(layer.name, "QuantizedReLU", layer.inputs, _activation(kind, config)), {}
@@ -119,7 +120,7 @@ def _node(layer: KerasLayer, model: KerasModel):
         op, keys = KERNELS[kind]
         quantizers = {(layer.name, weight): _quantizer(config[key]) for weight, key in keys.items()}
     elif kind in PLAIN:
-        op, quantizers = RULES[kind].op, {}
+        op, quantizers = READ_AS[kind].name, {}
     else:
         raise ModelError(
             f"{layer.name}: {kind} is not a layer of a cnn2snn-quantized model; known: "
@@ -127,8 +128,9 @@ def _node(layer: KerasLayer, model: KerasModel):
         )
     if config.get("activation") not in (None, "linear") and kind in KERNELS:
         raise ModelError(f"its activation is {config['activation']!r}; allowed: none")
-    weights = short_names(model.weights(layer))
-    attrs = node_attrs(RULES[op], config)
+    operation = OPERATIONS[op]
+    weights = operation.read_weights(model.weights(layer))
+    attrs = operation.read_keras(op, config)
     return make_node(layer.name, op, layer.inputs, attrs, weights), quantizers
 
 

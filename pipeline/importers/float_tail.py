@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.errors import ModelError
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
-from pipeline.importers.layer_table import ALIASES, RULES, node_attrs
+from pipeline.importers.layer_table import ALIASES, READ_AS
 
 MOVING = ("Reshape", "Flatten", "Permute", "Dropout")
 """Operations that move values and change none (in inference)."""
@@ -29,8 +29,8 @@ def tail_layer(layer: KerasLayer) -> TailLayer:
     kind = ALIASES.get(layer.class_name, layer.class_name)
     if kind == "Activation":
         op, attrs = activation(layer.config["activation"])
-    elif kind in RULES and RULES[kind].op in (*MOVING, "Softmax"):
-        op, attrs = RULES[kind].op, node_attrs(RULES[kind], layer.config)
+    elif kind in READ_AS and READ_AS[kind].name in (*MOVING, "Softmax"):
+        op, attrs = READ_AS[kind].name, READ_AS[kind].read_keras(kind, layer.config)
     else:
         op, attrs = kind, {}
     if op not in MOVING and attrs.get("activation", op.lower()) not in NORMALIZING:

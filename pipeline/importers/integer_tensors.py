@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pipeline.errors import ModelError
-from pipeline.importers.config_values import dtype_name
+from pipeline.graph.keras_values import dtype_name
 from pipeline.importers.keras_model import KerasLayer
+from pipeline.importers.layer_table import READ_AS
 
 KEEPING = (
-    *("Flatten", "Reshape", "Permute", "ZeroPadding2D", "UpSampling2D", "MaxPooling2D"),
-    *("Concatenate", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "Identity"),
+    *(kind for kind, operation in READ_AS.items() if operation.moves_only),
+    *("SpatialDropout1D", "Identity", "RandomHeight", "RandomWidth"),
     *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
-    *("RandomHeight", "RandomWidth"),
 )
 """Layers that copy whole numbers as such."""
 WRAPPING = (

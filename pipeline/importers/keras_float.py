@@ -7,17 +7,16 @@ import math
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.graph.node import Node
-from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
-from pipeline.importers.config_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
 from pipeline.importers.keras_calls import check_inference
 from pipeline.importers.keras_classes import is_foreign
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import ALIASES, RULES, input_attrs, node_attrs
+from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
 from pipeline.importers.reading_notes import computed_in_half, reading_notes
@@ -103,10 +102,10 @@ class _Reader:
             return self._function(layer, inputs)
         if kind == "Lambda":
             raise ModelError(f"{layer.name}: Lambda layers are refused; {NEVER_RUN}")
-        if kind not in RULES and kind not in IDENTITIES and kind not in SPECIAL:
+        if kind not in READ_AS and kind not in IDENTITIES and kind not in SPECIAL:
             raise ModelError(
                 f"{layer.name}: layer type '{kind}' is not known; known:"
-                f" {', '.join(sorted({*RULES, *IDENTITIES, *SPECIAL}))}"
+                f" {', '.join(sorted({*READ_AS, *IDENTITIES, *SPECIAL}))}"
             )
         check_options(kind, layer.config)
         check_inference(layer.call)
@@ -120,7 +119,8 @@ class _Reader:
         if dtype_name(config.get("dtype")) == "float16" and computed_in_half(self.model.layers):
             # What a Sequential makes of mixed_float16 where it was given no input of its own.
             config = {**config, "dtype": HALF_PRECISION}
-        return [make_node(layer.name, "Input", (), input_attrs(config))]
+        attrs = READ_AS["InputLayer"].read_keras("InputLayer", config)
+        return [make_node(layer.name, "Input", (), attrs)]
 
     def _activation(self, layer, inputs):
         op, attrs = activation(layer.config["activation"])
@@ -142,13 +142,14 @@ class _Reader:
         return [minus, make_node(layer.name, "Add", (inputs[0], minus.name))]
 
     def _layer(self, layer, inputs):
-        """Return the one or two nodes of a layer that has a row in the table."""
+        """Return the one or two nodes of a layer that is an operation."""
         kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
-        weights = short_names(self.model.weights(layer))
-        attrs = node_attrs(RULES[kind], config)
-        node = make_node(layer.name, RULES[kind].op, inputs, attrs, weights)
+        operation = READ_AS[kind]
+        weights = operation.read_weights(self.model.weights(layer))
+        attrs = operation.read_keras(kind, config)
+        node = make_node(layer.name, operation.name, inputs, attrs, weights)
         fused = config.get("activation")
-        if fused is None or fused == "linear" or "activation" in OPERATIONS[node.op].attrs:
+        if fused is None or fused == "linear" or "activation" in operation.attributes:
             return [node]
         op, attrs = activation(fused)
         if attrs.get("activation") == "linear":
@@ -201,14 +202,6 @@ _MAKERS = {
 }
 
 
-def short_names(arrays):
-    """Return variables under the names of the operations table."""
-    arrays = dict(arrays)
-    if "depthwise_kernel" in arrays and "pointwise_kernel" not in arrays:
-        arrays["kernel"] = arrays.pop("depthwise_kernel")
-    return arrays
-
-
 def check_last_axis(layers, graph: Graph, renamed) -> None:
     """Refuse batch norms over another axis than the last."""
     reasons = []
@@ -239,7 +232,7 @@ def check_weights(graph: Graph, label: str) -> None:
             )
         if not node.inputs:
             continue
-        wanted = OPERATIONS[node.op].weights(node.attrs, shapes[node.inputs[0]])
+        wanted = node.operation.weights(node.attrs, shapes[node.inputs[0]])
         found = {name: array.shape for name, array in node.weights.items()}
         for name in sorted(set(wanted) | set(found)):
             if wanted.get(name) != found.get(name):

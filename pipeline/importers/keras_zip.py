@@ -11,24 +11,13 @@ from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, Group, read_hdf5
 from pipeline.importers.keras_h5 import parse_json
 from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.layer_table import ALIASES, READ_AS
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-VARIABLES = {
-    "Conv2D": ("kernel", "bias"),
-    "DepthwiseConv2D": ("depthwise_kernel", "bias"),
-    "DepthwiseConv2DTranspose": ("depthwise_kernel", "bias"),
-    "Conv2DTranspose": ("kernel", "bias"),
-    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
-    "Dense": ("kernel", "bias"),
-    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
-    "PReLU": ("alpha",),
-    "Normalization": ("mean", "variance"),
-    "BufferTempConv": ("kernel", "bias"),
-    "DepthwiseBufferTempConv": ("kernel", "bias"),
-}
-SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+OTHERS = {"Normalization": ("mean", "variance")}
+"""Variables of layers that are no operation."""
 UNREAD = {"Normalization": 1}
-"""Variables behind those of `VARIABLES` that inference does not read: a count of samples."""
+"""Variables behind the others that inference does not read: a count of samples."""
 
 
 @contextmanager
@@ -84,11 +73,9 @@ def _read(archive, name, limit, label):
 
 
 def _variables(groups, layer, reader):
-    names = [
-        name
-        for name in VARIABLES.get(layer.class_name, ())
-        if layer.config.get(SWITCHES.get(name), True)
-    ]
+    kind = ALIASES.get(layer.class_name, layer.class_name)
+    known = kind in READ_AS
+    names = READ_AS[kind].stored_variables(layer.config) if known else OTHERS.get(kind, ())
     for container in CONTAINERS:
         where = "/".join(f"{container}/{key}" for _, key in layer.path) + "/vars"
         if where in groups:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.importers.config_values import flag, numbers
+from pipeline.graph.keras_values import flag, numbers
 
 EPSILON = 1e-7
 """The smallest standard deviation that Keras divides by (``keras.backend.epsilon()``)."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import ModelError
-from pipeline.importers.config_values import check_dtype
-from pipeline.importers.layer_table import RULES
+from pipeline.graph.keras_values import check_dtype
+from pipeline.importers.layer_table import READ_AS
 
 EVERY_LAYER = frozenset(
     {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_dtype", "dynamic"}
@@ -47,8 +47,7 @@ def check_options(kind: str, config: Mapping[str, Any]) -> None:
     Parameters
     ----------
     kind : str
-        Class of the layer: a key of `RULES` or `IDENTITIES`, or ``InputLayer``, ``Activation``,
-        ``Normalization``, ``Subtract``.
+        Class of the layer: a key of `READ_AS`, `IDENTITIES` or `SPECIAL`.
     config : mapping
 
     Raises
@@ -74,18 +73,13 @@ def _known(kind) -> frozenset[str]:
         return EVERY_LAYER.union(SPECIAL[kind])
     if kind in IDENTITIES:
         return EVERY_LAYER.union(IDENTITIES[kind])
-    rule = RULES[kind]
-    known = {*rule.attrs, *(rule.renamed or {}).values(), *(rule.fixed or {})}
-    if "use_bias" in rule.attrs:
-        known.add("activation")
-    return EVERY_LAYER.union(known, rule.reads, rule.ignored)
+    return EVERY_LAYER | READ_AS[kind].read_keys(kind)
 
 
 SPECIAL = {
-    "InputLayer": ("sparse", "ragged", "optional", "type_spec", "input_tensor"),
     # alpha: of QuantizeML's leaky_relu
     "Activation": ("activation", "alpha"),
     "Normalization": ("axis", "mean", "variance", "invert", "mean_and_var", "max_examples"),
     "Subtract": (),
 }
-"""Own options of layers that have no row in `RULES`."""
+"""Own options of layers that `READ_AS` does not have."""

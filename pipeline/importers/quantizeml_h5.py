@@ -11,14 +11,14 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.keras_values import scalar
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
-from pipeline.importers.config_values import scalar
+from pipeline.graph.operations import OPERATIONS
+from pipeline.graph.traits import NEURAL
 from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
-from pipeline.importers.keras_float import check_weights, short_names
+from pipeline.importers.keras_float import check_weights
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
-from pipeline.importers.layer_table import RULES, input_attrs, node_attrs
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
@@ -34,7 +34,7 @@ CONVOLUTIONS = (
     "DepthwiseConv2DTranspose",
     "Dense",
 )
-COMPUTING = (*NEURAL_OPS, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
+COMPUTING = (*NEURAL, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
 # The axis of the kernel over which a scale is shared by design, as the file names it.
 KERNEL_AXIS = {"DepthwiseConv2D": -2, "DepthwiseConv2DTranspose": None}
 
@@ -97,7 +97,8 @@ class _Reader:
         kind = layer.class_name
         self.feeds[layer.name] = layer.name
         if kind == "InputLayer":
-            self.nodes.append(make_node(layer.name, "Input", (), input_attrs(layer.config)))
+            attrs = OPERATIONS["Input"].read_keras(kind, layer.config)
+            self.nodes.append(make_node(layer.name, "Input", (), attrs))
         elif kind == "InputQuantizer":
             self._input_quantizer(layer)
         elif kind == "Dequantizer":
@@ -136,7 +137,7 @@ class _Reader:
     def _quantized(self, layer, op):
         config = layer.config
         settings = config.get("quant_config") or {}
-        weights = short_names(self.model.weights(layer))
+        weights = OPERATIONS[op].read_weights(self.model.weights(layer))
         ranges = {key: weights.pop(key, None) for key in ("range_max", "rescaling_rate")}
         attrs, padding_value = _attrs(op, config)
         inputs = [self.feeds[name] for name in layer.inputs]
@@ -144,7 +145,7 @@ class _Reader:
         if op not in COMPUTING:
             return
         self.quantization[layer.name] = NodeQuantization(
-            weight_bits=_weight_bits(op, settings) if op in NEURAL_OPS else None,
+            weight_bits=_weight_bits(op, settings) if op in NEURAL else None,
             buffer_bits=_buffer_bits(op, settings),
             output=_output_quantizer(settings.get("output_quantizer"), ranges),
             lut_bits=_lut_bits(settings) if op == "Activation" else None,
@@ -156,7 +157,7 @@ _KINDS = {
     **{
         name: name
         for name in (
-            *NEURAL_OPS,
+            *NEURAL,
             *("ReLU", "Activation", "GlobalAveragePooling2D", "Flatten", "Reshape", "Permute"),
             *("Dropout", "Add", "Concatenate", "Rescaling"),
         )
@@ -167,7 +168,7 @@ _KINDS = {
 
 def _attrs(op, config):
     """Return (attributes, padding value) of a quantized layer."""
-    if config.get("activation") not in (None, "linear") and op in NEURAL_OPS:
+    if config.get("activation") not in (None, "linear") and op in NEURAL:
         raise ModelError(f"its activation is {config['activation']!r}; allowed: none")
     if op == "Activation":
         kind = str(config["activation"])
@@ -179,7 +180,7 @@ def _attrs(op, config):
     if op == "ReLU":
         limit = config.get("max_value", 6.0)
         return {"max_value": scalar(limit)}, None
-    attrs = node_attrs(RULES[op], config)
+    attrs = OPERATIONS[op].read_keras(op, config)
     if op.endswith("BufferTempConv"):
         attrs.setdefault("use_bias", False)
     padding_value = config.get("padding_value")

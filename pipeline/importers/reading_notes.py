@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.importers.config_values import HALF_PRECISION, dtype_name
+from pipeline.graph.keras_values import HALF_PRECISION, dtype_name
 from pipeline.importers.keras_model import KerasLayer
 from pipeline.importers.option_check import IDENTITIES
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ModelError
-from pipeline.importers.activation_table import activation, relu
-from pipeline.importers.config_values import numbers, scalar
+from pipeline.graph.keras_values import numbers, scalar
+from pipeline.graph.operations.activation import relu_attrs
+from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_calls import Tensor
 from pipeline.importers.keras_model import KerasLayer
 
@@ -181,7 +182,7 @@ def _tensor(value) -> Tensor:
 
 def _relu(given, shape):
     limits = (given.get(key) for key in ("max_value", "negative_slope", "threshold"))
-    return Step("ReLU", (_tensor(given["x"]),), relu(*limits))
+    return Step("ReLU", (_tensor(given["x"]),), relu_attrs(*limits))
 
 
 def _maximum(given, shape):

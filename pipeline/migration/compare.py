@@ -28,7 +28,7 @@ def equivalence(difference: float, largest: float, equivalent: bool) -> str:
     difference, largest : float
         Largest change of an output, and largest output.
     equivalent : bool
-        Whether the change is meant to keep the function.
+        True if the change is meant to keep the function.
     """
     if not equivalent or not difference <= TOLERANCE * max(largest, 1.0):
         return APPROXIMATE
@@ -125,7 +125,7 @@ def _status(old, new):
     same_weights = old.weights.keys() == new.weights.keys() and all(
         np.array_equal(old.weights[key], new.weights[key]) for key in old.weights
     )
-    # The axis of a batch norm says nothing when both mean the channels.
+    # Two ways of writing the axis of a batch norm mean the channels.
     attrs = [{k: v for k, v in node.attrs.items() if k != "axis"} for node in (old, new)]
     return "kept" if old.op == new.op and attrs[0] == attrs[1] and same_weights else "changed"
 

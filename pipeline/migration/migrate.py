@@ -93,7 +93,7 @@ def migrate(
     options = options or Transforms()
     images = calibration or Images(images=samples)
     first = check(graph, target)
-    if first.verdict == INCOMPATIBLE and _hopeless(first, options):
+    if first.verdict == INCOMPATIBLE and _beyond_repair(first, options):
         raise IncompatibleModelError(graph.name, _refusals(graph, first), f"migrate to {target}")
     new, steps = graph, []
     for name in (*chip(target).repairs, *options.names):
@@ -136,15 +136,15 @@ def migrate(
 
 
 def _refusals(graph, report) -> list[Refusal]:
-    """Return why a model cannot be migrated; a repair's own refusal says more than the rule."""
+    """Return why a model cannot be migrated; a repair's refusal is more precise than the rule."""
     _, refusals = repaired(graph, report.target)
     refused = {layer for refusal in refusals for layer in refusal.layers}
     rest = [found for found in report.refusals() if not refused.intersection(found.layers)]
     return list(dict.fromkeys([*refusals, *rest])) or [Refusal(found=n) for n in report.notes]
 
 
-def _hopeless(report, options):
-    """Return whether no strategy of the user's can repair what the default ones cannot."""
+def _beyond_repair(report, options):
+    """Return True if no strategy for the moved pooling can repair the rest."""
     left = [violation for violation in report.conversion if not violation.fixable]
     moved = options.gap.strategy != "exact"
     return not (moved and left and all(v.transform == "gap_after_relu" for v in left))
@@ -152,6 +152,6 @@ def _hopeless(report, options):
 
 def _changes(name, graph) -> bool:
     try:
-        return bool(TRANSFORMS[name](graph, None, None).changed)
+        return bool(TRANSFORMS[name](graph).changed)
     except IncompatibleModelError:
-        return True  # with the user's options it may not refuse; else it says why
+        return True  # With the user's options it may not refuse; else it gives the reason.

@@ -1,4 +1,4 @@
-"""Recompute a certificate, and say whether the files still match it."""
+"""Recompute a certificate, and compare the files with it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def verify(path, *, model=None, output=None, calibration=None) -> list[Finding]:
     path : path-like
         A certificate, or the folder it lies in.
     model, output, calibration : path-like, optional
-        The files, where they are no longer where the certificate says.
+        The files, if they have moved since.
 
     Returns
     -------

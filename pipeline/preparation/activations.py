@@ -15,9 +15,8 @@ def split_activations(graph: Graph) -> Graph:
     """Turn ``Activation`` nodes into ReLU where they are one; remove linear ones.
 
     Fused activations (``Conv2D(activation="relu")``) do not exist in graphs: the importer has
-    split them. Likewise a hard SiLU written out as x * relu6(x + 3) / 6 is recognised by whoever
-    reads the model, because graphs have no product of two tensors; here it is already
-    ``Activation("hard_silu")``.
+    split them. Likewise a hard SiLU written out as x * relu6(x + 3) / 6 is here already
+    ``Activation("hard_silu")``: importers recognise it, as graphs have no product of two tensors.
     """
     linear = {
         node.name

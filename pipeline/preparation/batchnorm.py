@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline.graph.forward import batchnorm_factors
+import numpy as np
+
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
-from pipeline.preparation.constant_channels import constant_channels
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import NEURAL
+from pipeline.preparation.constant_channels import (
+    LARGEST_CONSTANT,
+    constant_channels,
+    where_blocked,
+)
 from pipeline.preparation.editing import pairs, removed, replaced
+from pipeline.preparation.obstacle import Obstacle
 
 
 def fold_batchnorm(graph: Graph) -> Graph:
@@ -23,7 +30,7 @@ def fold_batchnorm(graph: Graph) -> Graph:
     while True:
         found = dict(
             (first.name, (first, second))
-            for first, second in pairs(graph, NEURAL_OPS, ("BatchNormalization",))
+            for first, second in pairs(graph, NEURAL, ("BatchNormalization",))
             if second.attrs["axis"] in (-1, len(graph.shapes[first.name]))
             and not constant_channels(second).any()
         )
@@ -36,13 +43,37 @@ def fold_batchnorm(graph: Graph) -> Graph:
 def folded(node: Node, batchnorm: Node) -> Node:
     """Return a layer that computes `node` followed by `batchnorm`."""
     scale, mean, beta = batchnorm_factors(batchnorm)
-    key = "pointwise_kernel" if node.op == "SeparableConv2D" else "kernel"
-    kernel = node.weights[key]
-    if node.op in ("DepthwiseConv2D", "DepthwiseConv2DTranspose"):
-        kernel = kernel * scale.reshape(kernel.shape[2:])
-    elif node.op == "Conv2DTranspose":
-        kernel = kernel * scale[:, None]
-    else:
-        kernel = kernel * scale
+    key = node.operation.output_kernel
+    kernel = node.weights[key] * node.operation.per_output(node.weights[key], scale)
     bias = beta + (node.weights.get("bias", 0) - mean) * scale
     return node.with_attrs(use_bias=True).with_weights(**{key: kernel, "bias": bias})
+
+
+def batchnorm_obstacle(graph: Graph, batchnorm: Node) -> Obstacle:
+    """Return why `batchnorm`, a node that the passes have left, does not fold."""
+    source, fix = graph.node(batchnorm.inputs[0]), "move it before the activation and retrain"
+    negative = int(np.sum(batchnorm_factors(batchnorm)[0] < 0))
+    if source.op in NEURAL and constant_channels(batchnorm).any():
+        return Obstacle(
+            f"has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
+            f" {int(constant_channels(batchnorm).sum())} of its channels, which"
+            f" {where_blocked(graph, batchnorm)}",
+            "gammas other than 0, as integers cannot hold the constant next to a kernel of zeros",
+            "prune these filters",
+        )
+    if batchnorm.attrs["axis"] not in (-1, len(graph.shapes[batchnorm.name])):
+        return Obstacle(f"normalises axis {batchnorm.attrs['axis']}", "the last (channels)", fix)
+    if len(graph.consumers(source)) > 1:
+        found = f"shares its input {source.name} with other layers"
+        return Obstacle(found, "an input of its own", fix)
+    if source.op == "MaxPooling2D" and negative:
+        return Obstacle(
+            f"follows the max pool {source.name} and has {negative} negative gammas",
+            "none, as a negative factor turns a maximum into a minimum",
+            fix,
+        )
+    return Obstacle(
+        f"follows {source.name} ({source.op})",
+        "directly after a convolution, a dense layer or their pool",
+        fix,
+    )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors, run_node
+from pipeline.graph.forward import run_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
-from pipeline.graph.shapes import same_padding
+from pipeline.graph.operations.normalization import batchnorm_factors
+from pipeline.graph.traits import ACTIVATIONS, CONVOLUTIONS, NEURAL
 from pipeline.preparation.editing import pairs, replaced
+from simulator.windows import same_padding
 
 LARGEST_CONSTANT = 0.05
 """Largest output of a filter of zeros that integers can hold.
@@ -20,7 +21,6 @@ LARGEST_CONSTANT = 0.05
 A kernel of zeros has the smallest scale there is, 1e-6; with up to 8 fractional bits of the input
 and an output scale of 8 bits, a larger constant overflows the 32 bits before the output shift.
 """
-WINDOWS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 
 
 def fold_constant_channels(graph: Graph) -> Graph:
@@ -32,9 +32,9 @@ def fold_constant_channels(graph: Graph) -> Graph:
     ``f(beta) - f(0)`` after an activation f, which is often 0.
 
     A convolution whose windows read zeros beyond the border has no such bias: there the constant
-    is not read. Its batch norm stays as it is, as do others that `obstacle` explains.
+    is not read. Its batch norm stays as it is, as do others that `where_blocked` explains.
     """
-    found = pairs(graph, NEURAL_OPS, ("BatchNormalization",))
+    found = pairs(graph, NEURAL, ("BatchNormalization",))
     for name in [second.name for _, second in found if constant_channels(second).any()]:
         try:
             graph = _folded(graph, graph.node(name))
@@ -49,8 +49,8 @@ def constant_channels(batchnorm: Node) -> np.ndarray:
     return (scale == 0) & (np.abs(beta) > LARGEST_CONSTANT)
 
 
-def obstacle(graph: Graph, batchnorm: Node) -> str:
-    """Return why the constants of `batchnorm` cannot be moved, as a phrase about them."""
+def where_blocked(graph: Graph, batchnorm: Node) -> str:
+    """Return where the constants of `batchnorm` cannot be moved, as a phrase about them."""
     try:
         _folded(graph, batchnorm)
     except _Blocked as reason:
@@ -170,7 +170,7 @@ def _concatenated(graph, node, *inputs):
 def _absorbed(graph, node, channels):
     """Return the layer with the contribution of the shift in its bias."""
     probe, window = node.with_attrs(use_bias=False), ()
-    if node.op in WINDOWS:
+    if node.op in CONVOLUTIONS:
         axes = zip(node.attrs["kernel_size"], node.attrs["dilation_rate"], strict=True)
         window = tuple((k - 1) * d + 1 for k, d in axes)
         sides = zip(graph.shapes[node.inputs[0]], window, node.attrs["strides"], strict=False)
@@ -186,8 +186,8 @@ def _absorbed(graph, node, channels):
 
 
 RULES: dict[str, Callable[..., Node | _Channels]] = {
-    **dict.fromkeys(("Dense", *WINDOWS), _absorbed),
-    **dict.fromkeys(("ReLU", "LeakyReLU", "PReLU", "QuantizedReLU", "Activation"), _activated),
+    **dict.fromkeys(("Dense", *CONVOLUTIONS), _absorbed),
+    **dict.fromkeys(ACTIVATIONS, _activated),
     **dict.fromkeys(("Dropout", "MaxPooling2D", "AveragePooling2D"), _kept),
     **dict.fromkeys(("GlobalAveragePooling2D", "UpSampling2D"), _kept),
     **dict.fromkeys(("Flatten", "Reshape"), _flattened),

@@ -14,8 +14,8 @@ def remove_dropout_before_batchnorm(graph: Graph) -> Graph:
             node.name
             for node in graph.nodes
             if node.op == "Dropout"
-            and (reader := graph.sole_consumer(node))
-            and reader.op in ("BatchNormalization", "Dropout")
+            and (consumer := graph.sole_consumer(node))
+            and consumer.op in ("BatchNormalization", "Dropout")
         },
     )
 

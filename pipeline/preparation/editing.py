@@ -9,12 +9,12 @@ from pipeline.graph.node import Node
 
 
 def pairs(graph: Graph, first: tuple[str, ...], second: tuple[str, ...]) -> Iterator[tuple]:
-    """Yield (node, reader) where a `first` operation is read by one `second` operation only."""
+    """Yield (node, consumer) where a `second` operation is the only consumer of a `first` one."""
     for node in graph.nodes:
         if node.op in first:
-            reader = graph.sole_consumer(node)
-            if reader is not None and reader.op in second:
-                yield node, reader
+            consumer = graph.sole_consumer(node)
+            if consumer is not None and consumer.op in second:
+                yield node, consumer
 
 
 def replaced(graph: Graph, nodes: Mapping[str, Node]) -> Graph:
@@ -23,14 +23,14 @@ def replaced(graph: Graph, nodes: Mapping[str, Node]) -> Graph:
 
 
 def removed(graph: Graph, names: set[str]) -> Graph:
-    """Return `graph` without the named nodes; their readers read what they read."""
+    """Return `graph` without the named nodes; their inputs feed their consumers."""
     return graph.rewrite(lambda node: [] if node.name in names else None) if names else graph
 
 
 def swapped(graph: Graph, first: Node, second: Node) -> Graph:
     """Return `graph` with two successive nodes in the reverse order.
 
-    `second` must be the only reader of `first`. Both keep their names; readers of `second`
+    `second` must be the only consumer of `first`. Both keep their names; consumers of `second`
     (and the model's output) move to `first`.
     """
     source = first.inputs[0]
@@ -44,8 +44,8 @@ def swapped(graph: Graph, first: Node, second: Node) -> Graph:
     return graph.with_nodes(nodes, first.name if graph.output == second.name else graph.output)
 
 
-def inserted(graph: Graph, source: str, new: Node, readers: set[str] | None = None) -> Graph:
-    """Return `graph` with `new` (a reader of `source`) between `source` and its readers.
+def inserted(graph: Graph, source: str, new: Node, consumers: set[str] | None = None) -> Graph:
+    """Return `graph` with `new`, which reads `source`, between `source` and its consumers.
 
     Parameters
     ----------
@@ -53,16 +53,16 @@ def inserted(graph: Graph, source: str, new: Node, readers: set[str] | None = No
     source : str
         Node after which `new` is put.
     new : Node
-    readers : set of str, optional
-        The readers that move; all of them and the model's output when left out.
+    consumers : set of str, optional
+        The consumers that move; all of them and the model's output when left out.
     """
     nodes = []
     for node in graph.nodes:
-        moves = readers is None or node.name in readers
+        moves = consumers is None or node.name in consumers
         nodes.append(_reading(node, source, new.name) if moves else node)
         if node.name == source:
             nodes.append(new)
-    moves = readers is None and graph.output == source
+    moves = consumers is None and graph.output == source
     return graph.with_nodes(nodes, new.name if moves else graph.output)
 
 

@@ -1,30 +1,30 @@
-"""Cut off what follows a classifier's logits."""
+"""Cut off the layers after a classifier's logits."""
 
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.preparation.editing import removed
 
 _ACTIVATIONS = ("softmax", "sigmoid")
-_SHAPERS = ("Reshape", "Flatten", "Dropout")
 
 
 def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
-    """Remove a softmax or sigmoid that ends the model, and whatever does not lead to the output.
+    """Remove a softmax or sigmoid that ends the model, and layers that do not lead to the output.
 
     A Reshape or Flatten that only adds or removes dimensions of one may follow it, and stays.
 
     Returns
     -------
     Graph
-        Its output are the logits.
+        With the logits as output.
     notes : list of str
         One line for each layer that was cut off.
     """
     notes = []
     while True:
         last = graph.node(graph.output)
-        while last.op in _SHAPERS and _keeps_shape(graph, last):
+        while last.op in KEEPS_VALUES and _keeps_shape(graph, last):
             last = graph.node(last.inputs[0])
         kind = last.attrs["activation"] if last.op == "Activation" else last.op.lower()
         if last.op not in ("Softmax", "Activation") or kind not in (*_ACTIVATIONS, "linear"):

@@ -1,4 +1,4 @@
-"""Insert 1x1 identity convolutions where Akida 2.0 needs a convolution to attach things to.
+"""Insert 1x1 identity convolutions where Akida 2.0 needs one to absorb what follows.
 
 The names, conditions and order are those of QuantizeML 1.2.5 (``insert_identity_convs``).
 """
@@ -9,19 +9,20 @@ import numpy as np
 
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import JOINS
 from pipeline.preparation.editing import inserted, pairs
 from pipeline.preparation.odd_kernels import reads_image
 
 MOST_CHANNELS = 2048
-JOINS = ("Add", "Concatenate")
+# Those that QuantizeML looks for.
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose")
 
 
 def identity_before_relu_gap(graph: Graph) -> Graph:
-    """Put one after the Add of Add > ReLU > GlobalAveragePooling2D: an Add has no pool."""
+    """Put one after the Add of Add > ReLU > GlobalAveragePooling2D: an Add has no pooling."""
     for add, relu in list(pairs(graph, ("Add",), ("ReLU",))):
-        reader = graph.sole_consumer(relu)
-        if reader and reader.op == "GlobalAveragePooling2D" and _fits(graph, add.name):
+        consumer = graph.sole_consumer(relu)
+        if consumer and consumer.op == "GlobalAveragePooling2D" and _fits(graph, add.name):
             graph = _identity(graph, add.name, f"{add.name}_identity_conv")
     return graph
 
@@ -30,27 +31,23 @@ def identity_after_joins(graph: Graph) -> Graph:
     """Put one after every Add and Concatenate of images that no convolution reads."""
     for node in graph.nodes:
         if node.op in JOINS and _fits(graph, node.name):
-            readers = graph.consumers(node.name)
-            if not any(reader.op in CONVOLUTIONS for reader in readers):
+            consumers = graph.consumers(node.name)
+            if not any(consumer.op in CONVOLUTIONS for consumer in consumers):
                 graph = _identity(graph, node.name, f"{node.name}_identity_conv")
     return graph
 
 
 def identity_after_image_block(graph: Graph) -> Graph:
-    """Put one after a first block on an image of 1 or 3 channels that has several readers."""
-    node = graph.input
-    while node.op in ("Input", "Rescaling"):
-        node = graph.sole_consumer(node)
-        if node is None:
-            return graph
-    if node.op != "Conv2D" or not reads_image(graph, node):
+    """Put one after a first block on an image of 1 or 3 channels that has several consumers."""
+    node = graph.skip_ahead(graph.input, ("Rescaling",))
+    if node is None or node.op != "Conv2D" or not reads_image(graph, node):
         return graph
-    while (reader := graph.sole_consumer(node)) and reader.op in (
+    while (consumer := graph.sole_consumer(node)) and consumer.op in (
         "ReLU",
         "MaxPooling2D",
         "Activation",
     ):
-        node = reader
+        node = consumer
     if len(graph.consumers(node)) < 2 or not _fits(graph, node.name):
         return graph
     return _identity(graph, node.name, f"{node.name}_identity_conv")
@@ -67,7 +64,7 @@ def identity_for_equal_inputs(graph: Graph) -> Graph:
             if _fits(graph, source):
                 name = graph.fresh_name(f"{source}_identity_conv")
                 new = _convolution(graph, source, name)
-                graph = inserted(graph, source, new, readers=set())
+                graph = inserted(graph, source, new, consumers=set())
                 nodes = (
                     other.with_inputs(name, source) if other.name == node.name else other
                     for other in graph.nodes
@@ -77,17 +74,17 @@ def identity_for_equal_inputs(graph: Graph) -> Graph:
 
 
 def identity_for_many_readers(graph: Graph) -> Graph:
-    """Pass the tensors of more than two readers on through identities, two readers at a time."""
+    """Put identities between a tensor and its consumers, until two read each tensor."""
     for node in graph.nodes[1:]:
-        readers = [reader.name for reader in graph.consumers(node.name)]
+        consumers = [consumer.name for consumer in graph.consumers(node.name)]
         if not _fits(graph, node.name):
             continue
-        while len(readers) > 2:
-            name = graph.fresh_name(f"{node.name}_identity_conv_{len(readers)}")
-            last, last_but_one = readers.pop(), readers.pop()
+        while len(consumers) > 2:
+            name = graph.fresh_name(f"{node.name}_identity_conv_{len(consumers)}")
+            last, last_but_one = consumers.pop(), consumers.pop()
             new = _convolution(graph, node.name, name)
-            graph = inserted(graph, node.name, new, readers={last, last_but_one})
-            readers.append(name)
+            graph = inserted(graph, node.name, new, consumers={last, last_but_one})
+            consumers.append(name)
     return graph
 
 

@@ -8,11 +8,9 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
+from pipeline.graph.traits import MOVES_ONLY
 
-_PASSING = (
-    *("Dropout", "Flatten", "Reshape", "Permute", "UpSampling2D", "ZeroPadding2D"),
-    *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "Add", "Concatenate"),
-)
+_PASSING = (*MOVES_ONLY, "AveragePooling2D", "GlobalAveragePooling2D", "Add")
 """Operations whose output is not negative where no input is."""
 _ALWAYS: dict[str, Callable[[Node], bool]] = {
     "Input": lambda node: str(node.attrs["dtype"]).startswith("u"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
-from pipeline.graph.shapes import same_padding
+from pipeline.graph.traits import TRANSPOSED
 from pipeline.preparation.editing import replaced
 from pipeline.preparation.zero_padding import enlarged
-
-TRANSPOSED = ("Conv2DTranspose", "DepthwiseConv2DTranspose")
+from simulator.windows import same_padding
 
 
 def odd_kernels(graph: Graph) -> Graph:
@@ -45,10 +44,8 @@ def _applies(graph, node):
 
 
 def reads_image(graph, node):
-    """Return whether a layer reads the input, rescaled at most, of 1 or 3 channels."""
-    source = graph.node(node.inputs[0])
-    while source.op == "Rescaling":
-        source = graph.node(source.inputs[0])
+    """Return True if a layer reads the model's input, of 1 or 3 channels, rescaled at most."""
+    source = graph.skip_back(node.inputs[0], ("Rescaling",))
     return source.op == "Input" and graph.shapes[source.name][-1] in (1, 3)
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
+from pipeline.graph.operations.normalization import batchnorm_factors
 from pipeline.preparation.editing import pairs, swapped
 
 
 def max_pool_before_activation(graph: Graph) -> Graph:
     """Swap ReLU (or leaky ReLU) > MaxPooling2D: the maximum commutes with a rising function.
 
-    A leaky ReLU of negative slope falls before zero and stays where it is; QuantizeML swaps it.
+    A leaky ReLU of negative slope falls below zero and is not swapped; QuantizeML swaps it.
     """
     return _swap_all(graph, ("ReLU", "Activation"), ("MaxPooling2D",), _rises)
 
 
 def batchnorm_before_pool(graph: Graph) -> Graph:
-    """Swap pool > BatchNormalization, so that the batch norm meets the layer it folds into.
+    """Swap pool > BatchNormalization, so that the batch norm follows the layer it folds into.
 
     A mean commutes with any batch norm; a maximum only with one whose scales are not negative.
     With negative ones it stays, and `unsupported` names it.

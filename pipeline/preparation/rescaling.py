@@ -18,8 +18,8 @@ def align_rescaling(graph: Graph) -> Graph:
     convolution with "same" padding must from then on pad with the number that means zero: its
     attribute `padding_value` becomes -offset (-offset / scale where the kernel took the scale).
 
-    Left as it is, and refused by `unsupported`: a Rescaling with several readers, one in front
-    of another layer type, and one with an offset in front of a buffered temporal convolution,
+    Left as it is, and refused by `unsupported`: a Rescaling with several consumers, one in front
+    of another layer type, and one with an offset before a buffered temporal convolution,
     whose buffers start with zeros (QuantizeML folds that one too, which changes the outputs of
     the first time steps).
     """

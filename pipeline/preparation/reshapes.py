@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import RESHAPES
 from pipeline.preparation.editing import pairs, removed
-
-RESHAPES = ("Reshape", "Flatten")
 
 
 def remove_reshapes(graph: Graph) -> Graph:

@@ -1,19 +1,15 @@
-"""What Akida 2.0's quantization cannot hold, and what to do about it."""
+"""Layers that Akida 2.0's quantization cannot hold, and what to do about them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
-from pipeline.graph.forward import batchnorm_factors
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
-from pipeline.preparation import zero_padding
-from pipeline.preparation.constant_channels import LARGEST_CONSTANT, constant_channels, obstacle
+from pipeline.preparation.batchnorm import batchnorm_obstacle
 from pipeline.preparation.rescaling import TARGETS as RESCALED
 from pipeline.preparation.rescaling import is_aligned
+from pipeline.preparation.zero_padding import padding_obstacle
 from simulator.refusal import Refusal
 
 Obstacles = Iterator[tuple[str, str, str]]
@@ -76,32 +72,12 @@ def _relu(graph, node):
 
 
 def _batchnorm(graph, node):
-    source = graph.node(node.inputs[0])
-    if source.op in NEURAL_OPS and constant_channels(node).any():
-        yield (
-            f"BatchNormalization has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
-            f" {int(constant_channels(node).sum())} of its channels, which {obstacle(graph, node)}",
-            "gammas other than 0, as integers cannot hold the constant next to a kernel of zeros",
-            "prune these filters",
-        )
-        return
-    if node.attrs["axis"] not in (-1, len(graph.shapes[node.name])):
-        found, allowed = f"normalises axis {node.attrs['axis']}", "the last (channels)"
-    elif len(graph.consumers(source)) > 1:
-        found, allowed = f"shares its input {source.name} with other layers", "an input of its own"
-    elif source.op == "MaxPooling2D" and np.any(batchnorm_factors(node)[0] < 0):
-        count = int(np.sum(batchnorm_factors(node)[0] < 0))
-        found = f"follows the max pool {source.name} and has {count} negative gammas"
-        allowed = "none, as a negative factor turns a maximum into a minimum"
-    else:
-        found = f"follows {source.name} ({source.op})"
-        allowed = "directly after a convolution, a dense layer or their pool"
-    fix = "move it in front of the activation, or remove and retrain"
+    found, allowed, fix = batchnorm_obstacle(graph, node)
     yield f"BatchNormalization {found}", allowed, fix
 
 
 def _rescaling(graph, node):
-    readers = graph.consumers(node)
+    consumers = graph.consumers(node)
     if node.inputs[0] != graph.input.name:
         yield (
             f"Rescaling follows {node.inputs[0]}",
@@ -109,7 +85,7 @@ def _rescaling(graph, node):
             "scale the next layer's kernel instead",
         )
     elif not is_aligned(node):
-        found = ", ".join(f"{reader.name} ({reader.op})" for reader in readers) or "nothing"
+        found = ", ".join(f"{consumer.name} ({consumer.op})" for consumer in consumers) or "nothing"
         yield (
             f"Rescaling with an offset, a scale per channel or none above 0 before {found}",
             f"before one {' or '.join(RESCALED)} (no offset before the buffered ones)",
@@ -118,7 +94,7 @@ def _rescaling(graph, node):
 
 
 def _zero_padding(graph, node):
-    found, allowed, fix = zero_padding.obstacle(graph, node)
+    found, allowed, fix = padding_obstacle(graph, node)
     yield f"ZeroPadding2D: {found}", allowed, fix
 
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.shapes import same_padding, window_output
+from pipeline.graph.traits import CONVOLUTIONS
 from pipeline.preparation.nonnegative import is_nonnegative
+from pipeline.preparation.obstacle import Obstacle
+from simulator.windows import output_length, same_padding
 
 LARGEST_KERNEL = 7
 POOL = "MaxPooling2D"
-WINDOWS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", POOL)
-
-
-class Obstacle(NamedTuple):
-    """Why a ZeroPadding2D cannot be folded: what was found, what is allowed, what to do."""
-
-    found: str
-    allowed: str
-    fix: str
+WINDOWS = (*CONVOLUTIONS, POOL)
 
 
 def fold_zero_padding(graph: Graph) -> Graph:
@@ -37,14 +29,14 @@ def fold_zero_padding(graph: Graph) -> Graph:
     A max pooling with padding 'same' ignores the border, while ZeroPadding2D lets it compare
     with 0. The two agree where no value is negative, and before a ReLU.
 
-    Other paddings stay, and `obstacle` says why.
+    Other paddings stay, and `padding_obstacle` says why.
     """
     for name in [node.name for node in graph.nodes if node.op == "ZeroPadding2D"]:
         graph = _fold(graph, graph.node(name))
     return graph
 
 
-def obstacle(graph: Graph, padding: Node) -> Obstacle:
+def padding_obstacle(graph: Graph, padding: Node) -> Obstacle:
     """Return why `padding`, a node that `fold_zero_padding` has left, cannot be folded."""
     if padding.name == graph.output:
         return Obstacle("it ends the model", "a convolution or max pooling after it", "remove it")
@@ -124,12 +116,10 @@ def _keeps_zero(node):
 
 def _compares_alike(graph, padding, pool):
     """Return True if zeros at the border change no maximum, or only one that a ReLU sets to 0."""
-    reader = graph.sole_consumer(pool)
-    while reader is not None and reader.op == "Dropout":
-        reader = graph.sole_consumer(reader)
-    cut = reader is not None and reader.op == "ReLU"
-    cut = cut and not (reader.attrs["negative_slope"] or reader.attrs["threshold"])
-    return cut or is_nonnegative(graph, pool.inputs[0])
+    relu = graph.skip_ahead(pool, ("Dropout",))
+    cuts = relu is not None and relu.op == "ReLU"
+    cuts = cuts and not (relu.attrs["negative_slope"] or relu.attrs["threshold"])
+    return cuts or is_nonnegative(graph, pool.inputs[0])
 
 
 class _Geometry:
@@ -208,7 +198,7 @@ class _Geometry:
 
     def _as_many(self, padding):
         axes = zip(self.size, self.extent, self.strides, strict=True)
-        return self.outputs == tuple(window_output(*axis, padding) for axis in axes)
+        return self.outputs == tuple(output_length(*axis, padding) for axis in axes)
 
     def _grown(self):
         """Return a convolution whose kernel has zeros at its edge so that 'same' fits, or None."""
@@ -227,6 +217,6 @@ class _Geometry:
 
 def enlarged(node: Node, rows: tuple[int, int], columns: tuple[int, int]) -> Node:
     """Return a convolution whose kernel has zeros around it: (before, after) rows and columns."""
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    key = node.operation.input_kernel
     kernel = np.pad(node.weights[key], (rows, columns, (0, 0), (0, 0)))
     return node.with_attrs(kernel_size=kernel.shape[:2]).with_weights(**{key: kernel})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, TEMPORAL
 from pipeline.quantization.calibrated_graph import (
     InputQuantizer,
     NodeQuantization,
@@ -20,18 +20,10 @@ from pipeline.quantization.calibrated_graph import (
 )
 from simulator.refusal import Refusal
 
-ALIGNED_INPUTS = (*NEURAL_OPS, "Add", "Concatenate", "Flatten", "Permute", "Activation")
+ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
 """Operations that need quantized, aligned inputs."""
 
-PASS_THROUGH = (
-    "MaxPooling2D",
-    "Dropout",
-    "Reshape",
-    "Flatten",
-    "Permute",
-    "Concatenate",
-    "Rescaling",
-)
+PASS_THROUGH = (*MOVES_ONLY, "Rescaling")
 """Operations that cannot rescale: the quantizer belongs to a node before them."""
 
 ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
@@ -40,8 +32,8 @@ ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
 NEURAL_BUFFER_BITS = 28
 LUT_INPUT_BITS = 11
 LUT_BITS = 14
-_WIDE_NEURAL_OPS = ("SeparableConv2D", "BufferTempConv", "DepthwiseBufferTempConv")
-_BUFFERED_OPS = (*NEURAL_OPS, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
+_WIDE_NEURAL_OPS = ("SeparableConv2D", *TEMPORAL)
+_BUFFERED_OPS = (*NEURAL, "Add", "ReLU", "GlobalAveragePooling2D", "Activation")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,13 +87,13 @@ def assign(graph: Graph, options) -> Assignment:
 
 
 def _nodes(graph, options, outputs):
-    neural = [node.name for node in graph.nodes if node.op in NEURAL_OPS]
+    neural = [node.name for node in graph.nodes if node.op in NEURAL]
     nodes = {}
     for node in graph.nodes:
         if node.op not in _BUFFERED_OPS:
             continue
         weight_bits, buffer_bits = None, options.buffer_bits
-        if node.op in NEURAL_OPS:
+        if node.op in NEURAL:
             first = node.name == neural[0]
             weight_bits = options.input_weight_bits if first else options.weight_bits
             if node.op not in _WIDE_NEURAL_OPS:
@@ -186,10 +178,7 @@ def _quantize_last(graph, options, outputs):
 
 def first_layer(graph: Graph):
     """Return the node that reads the images, behind a rescaling; None when there are several."""
-    node = graph.sole_consumer(graph.input)
-    while node is not None and node.op == "Rescaling":
-        node = graph.sole_consumer(node)
-    return node
+    return graph.skip_ahead(graph.input, ("Rescaling",))
 
 
 def _refuse_zero_point(graph):

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.errors import DataError, ModelError
-from pipeline.graph.forward import TEMPORAL, forward
+from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import CalibratedGraph
@@ -136,7 +136,7 @@ def observe(
 
 def _streams(graph, samples, batch_size):
     """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
-    temporal = [node.name for node in graph.nodes if node.op in TEMPORAL]
+    temporal = [node.name for node in graph.nodes if node.operation.temporal]
     if not temporal:
         return 1
     if len(samples) % batch_size:

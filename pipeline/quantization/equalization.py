@@ -15,13 +15,11 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL, RESHAPES, TEMPORAL
 from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.fixed_point import floor_log2
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
-_RESHAPING = ("Reshape", "Flatten")
-_PER_TENSOR_ONLY = ("BufferTempConv", "DepthwiseBufferTempConv")
 
 
 def equalize(
@@ -118,19 +116,19 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
         The layer, and the shape before flattening when its input was flattened per channel.
     """
     node, reshaped, shape = graph.sole_consumer(name), False, None
-    while node is not None and node.op not in NEURAL_OPS:
-        if node.op in _RESHAPING and not per_tensor:
+    while node is not None and node.op not in NEURAL:
+        if node.op in RESHAPES and not per_tensor:
             if reshaped:
                 return None
             reshaped, shape = True, graph.shapes[node.inputs[0]]
             if graph.shapes[node.name][-1] == shape[-1]:
                 shape = None
-        elif node.op not in (*_SKIPPED, *(_RESHAPING if per_tensor else ())):
+        elif node.op not in (*_SKIPPED, *(RESHAPES if per_tensor else ())):
             return None
         node = graph.sole_consumer(node)
     if node is None or node.attrs.get("groups", 1) != 1:
         return None
-    if not per_tensor and node.op in _PER_TENSOR_ONLY:
+    if not per_tensor and node.op in TEMPORAL:
         return None
     if shape is not None and node.op != "Dense":
         return None
@@ -148,13 +146,13 @@ def divide_kernel(node: Node, rate: np.ndarray, flattened: tuple | None) -> Node
     flattened : tuple of int or None
         Shape of the input before a Flatten, see `next_layer`.
     """
-    key = "depthwise_kernel" if node.op == "SeparableConv2D" else "kernel"
+    operation = node.operation
+    key = operation.input_kernel
     kernel = node.weights[key]
     if flattened is not None:
         wide = kernel.reshape(*flattened, kernel.shape[-1]) / rate[:, None]
         return node.with_weights(**{key: wide.reshape(kernel.shape)})
-    # Kernels of transposed convolutions end in (filters, channels), all others in the reverse.
-    rate = rate if node.op == "Conv2DTranspose" or rate.ndim == 0 else rate[:, None]
+    rate = operation.per_input(kernel, rate) if rate.ndim else rate
     return node.with_weights(**{key: kernel / rate})
 
 
@@ -167,8 +165,7 @@ def scale_filters(node: Node, factors: np.ndarray) -> Node:
         With a kernel; not separable, for which the pointwise kernel would have to change.
     factors : float32 array of shape (channels,)
     """
-    # Depthwise and transposed kernels keep their filters in the last axis but one.
-    inner = node.op.startswith("DepthwiseConv2D") or node.op == "Conv2DTranspose"
-    kernel = node.weights["kernel"] * (factors[:, None] if inner else factors)
+    kernel = node.weights["kernel"]
+    kernel = kernel * node.operation.per_output(kernel, factors)
     bias = {"bias": node.weights["bias"] * factors} if "bias" in node.weights else {}
     return node.with_weights(kernel=kernel, **bias)

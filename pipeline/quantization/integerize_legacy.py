@@ -8,16 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from simulator.refusal import Refusal
 
-KERNELS = {
-    "Conv2D": ("kernel",),
-    "Dense": ("kernel",),
-    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel"),
-}
-SAME = ("MaxPooling2D", "GlobalAveragePooling2D", "Flatten", "Reshape", "Dropout")
+LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
+"""Layers with weights that the scheme knows."""
+SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
+"""What one step means is the same before and after these."""
 
 
 def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
@@ -39,7 +38,7 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         Naming every layer that the scheme does not know.
     """
     graph = legacy.graph
-    known = (*KERNELS, *SAME, "Input", "Rescaling", "QuantizedReLU")
+    known = (*LAYERS, *SAME, "Input", "Rescaling", "QuantizedReLU")
     refusals = [
         Refusal(
             layers=(node.name,),
@@ -52,7 +51,7 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     ]
     for rule in (_rescaling, _no_activation):
         refusals += [refusal for node in graph.nodes if (refusal := rule(node, graph))]
-    if not any(node.op in KERNELS for node in graph.nodes):
+    if not any(node.op in LAYERS for node in graph.nodes):
         refusals.append(Refusal(found="it has no layer with weights"))
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
@@ -70,9 +69,9 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
             step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))
             registers["step"] = np.asarray(step)
             formats[node.name] = _format(bits["output"], step)
-        elif op in KERNELS:
+        elif op in LAYERS:
             factor = np.float64(1)
-            for name in KERNELS[op]:
+            for name in node.operation.kernels:
                 quantizer = legacy.quantizers[node.name, name]
                 registers[name] = quantizer.integers(node.weights[name])
                 registers[f"{name}_factor"] = quantizer.factor(node.weights[name])
@@ -123,12 +122,10 @@ def _rescaling(node, graph) -> Refusal | None:
 
 def _no_activation(node, graph) -> Refusal | None:
     """Return why a layer cannot read what another one leaves unquantized."""
-    if node.op not in KERNELS:
+    if node.op not in LAYERS:
         return None
-    source = graph.node(node.inputs[0])
-    while source.op in SAME:
-        source = graph.node(source.inputs[0])
-    if source.op not in KERNELS:
+    source = graph.skip_back(node.inputs[0], SAME)
+    if source.op not in LAYERS:
         return None
     return Refusal(
         layers=(source.name,),

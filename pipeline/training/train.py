@@ -11,7 +11,7 @@ from pipeline.data import Images, choose
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
-from pipeline.graph.logits import before_softmax
+from pipeline.graph.logits import before_softmax, ends_in_softmax
 from pipeline.progress import Progress
 from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.training.image_reader import numbers, reading
@@ -279,9 +279,8 @@ def _loss(keras, graph, labels, regression_loss):
     if np.issubdtype(labels.dtype, np.floating):
         losses = {"mae": keras.losses.MeanAbsoluteError, "mse": keras.losses.MeanSquaredError}
         return losses[regression_loss](), keras.metrics.MeanAbsoluteError()
-    last = graph.node(graph.output)
-    is_softmax = last.op == "Softmax" or last.attrs.get("activation") == "softmax"
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not is_softmax)
+    from_logits = not ends_in_softmax(graph)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
     return loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 

@@ -1,8 +1,29 @@
-"""Changes to a trained model before it is quantized: graph to graph, each one checked."""
+"""Changes to a trained model before it is quantized: graph to graph, each one verified.
+
+To write a transform, add a file and a row. `exact/dense_on_map.py` is a good one to copy.
+
+1. Put a function in a file of its name: in ``exact/`` if the outputs stay the same up to float
+   rounding, in ``approximate/`` if they do not, in ``gap/`` if it moves global average pooling.
+   It takes a graph and returns a `Rewrite`: a new graph, and the names of the layers that it was
+   about. It never changes its input, returns the same graph with no names where nothing is to be
+   done, and finds nothing to do in its own result. The first paragraph of its docstring
+   describes it to users.
+2. Add a `Transform` to `table.py`, at the place where it is to be applied: after those that make
+   its input, before those that use its result. The row states whether outputs stay the same,
+   what the transform needs besides the graph (then the function takes ``(graph, options,
+   images)``), and which rules it may repair. A chip that `migrate` is to repair by it names it
+   in its ``repairs``, and conf/transforms/repair_*.yaml.
+3. Run ``make docs``, and add a model to ``EXACT`` in tests/pipeline/transforms/test_rewrites.py.
+
+`apply` compares outputs before and after every transform on images, and refuses one that should
+not change them and does. What quantization does to every model by itself is no transform: that is
+`pipeline.preparation`, from whose passes transforms borrow.
+"""
 
 from __future__ import annotations
 
 from pipeline.transforms.images import Images
-from pipeline.transforms.sequence import TRANSFORMS, apply
+from pipeline.transforms.sequence import apply
+from pipeline.transforms.table import TRANSFORMS, in_order
 
-__all__ = ["TRANSFORMS", "Images", "apply"]
+__all__ = ["TRANSFORMS", "Images", "apply", "in_order"]

@@ -1,4 +1,4 @@
-"""The images that transforms may look at."""
+"""The images that transforms measure and calibrate on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Images:
 
     @property
     def has_test(self) -> bool:
-        """Whether accuracy can be measured."""
+        """True if accuracy can be measured."""
         return self.test_images is not None and self.test_labels is not None
 
     def drawn(self, count: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a transform hands back."""
+"""The result of a transform."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pipeline.graph.graph import Graph
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rewrite:
-    """A rewritten graph and what was done to it.
+    """A rewritten graph, and what was done to it.
 
     Attributes
     ----------
     graph : Graph
     changed : tuple of str
-        Names of the layers that were rewritten, as they were called before.
+        The layers that the transform was about, by the names that they had before. Comparing the
+        graphs cannot replace it: a batch norm that is folded changes its neighbour as well.
     equivalent : bool
-        Whether the new graph computes the same as the old one, up to float rounding.
+        True if the new graph computes the same as the old one, up to float rounding.
     details : mapping
-        What else the transform has to report; JSON values.
+        What else the transform reports; JSON values.
     """
 
     graph: Graph

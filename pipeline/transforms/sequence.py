@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,9 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
-from pipeline.transforms.differences import DIFFERENCES
-from pipeline.transforms.gap_after_relu import gap_after_relu
 from pipeline.transforms.images import Images
-from pipeline.transforms.rewrite import Rewrite
-from pipeline.transforms.unfuse_separable import unfuse_separable
+from pipeline.transforms.table import TRANSFORMS
 
-TRANSFORMS: dict[str, Callable[[Graph, Any, Images], Rewrite]] = {
-    "unfuse_separable": unfuse_separable,
-    "gap_after_relu": gap_after_relu,
-    **DIFFERENCES,
-}
 TOLERANCE = 1e-3
 """Of the largest output: far above the float32 rounding of a reordered sum."""
 

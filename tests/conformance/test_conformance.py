@@ -16,7 +16,7 @@ from conformance.layers import LIMITS, SLOPES, TABLES
 from conformance.networks import BITS, RESCALINGS, TAILS, TOPOLOGIES, random_network
 from conformance.report import print_report
 from pipeline.errors import ModelError
-from pipeline.graph.operations import NEURAL_OPS
+from pipeline.graph.traits import NEURAL
 
 ROOT = Path(__file__).parents[2]
 DRAWN = 1440
@@ -63,7 +63,7 @@ def test_networks_reach_every_kind_of_input_and_layer():
     wanted |= {"input channels of different range", "dead channels", "huge channels"}
     wanted |= {"join add", "join concatenate", "consumers 3", "zero padding", "temporal"}
     assert sorted(wanted - traits) == []
-    assert {*NEURAL_OPS} - {"SeparableConv2D"} <= ops
+    assert {*NEURAL} - {"SeparableConv2D"} <= ops
 
 
 def test_a_network_is_made_again_from_its_seed():

@@ -91,7 +91,7 @@ def test_every_target_has_a_choice(name):
         ({"training": {"learning_rate": 0}}, "found 0.0; allowed: a number above 0"),
         ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: found nan"),
         ({"training": {"epochs": 1.5}}, "training.epochs: found 1.5; allowed: a whole number"),
-        ({"transforms": {"names": "unfuse_separable"}}, "allowed: a list of unfuse_separable"),
+        ({"transforms": {"names": "unfuse_separable"}}, "allowed: a list of continuous_"),
         ({"transforms": {"names": ["gap_after_relu"] * 2}}, "found gap_after_relu twice"),
         ({"transforms": {"gap": {"strategy": "guess"}}}, "transforms.gap.strategy: found 'guess'"),
         ({"target": {"name": "akida_v7"}}, "target.name: found 'akida_v7'; allowed: akida_"),

@@ -14,7 +14,7 @@ from pipeline.graph.architecture_file import read_architecture, zoo_names
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
 from pipeline.transforms import apply
-from pipeline.transforms.batchnorm_statistics import measure_batchnorms
+from pipeline.transforms.gap.batchnorm_statistics import measure_batchnorms
 from simulator import simulate
 
 SMALL = "input_shape=[32,32,3] alpha=0.125 classes=5"

@@ -5,10 +5,12 @@ REPAIRS = (
     "replace_average_pooling",
     "dense_on_map",
     "expand_dilation",
+    "fold_zero_padding",
     "fuse_separable",
     "expand_groups",
     "enlarge_even_kernels",
     "match_pool_padding",
+    "fold_constant_channels",
     "fold_batchnorm_forward",
     "gap_before_activation",
 )

@@ -122,7 +122,7 @@ def one_activation(view: View) -> Iterator[Finding]:
         if owner is None or node not in owner.tail:
             yield Finding(
                 layers=(node.name,),
-                found="on the model's input" if owner is None else "on a shared output",
+                found=view.outside(node),
                 allowed="after a neural layer",
                 fix="remove it, or put a convolution before it",
             )

@@ -82,10 +82,9 @@ def orphan_tail(view: View) -> Iterator[Finding]:
     for node in view.nodes(POOL, RELU, TABLE, MEAN):
         owner = view.owner(node)
         if owner is None or node not in owner.tail:
-            readers = "" if owner is None else f" of {owner.name}"
             yield Finding(
                 layers=(node.name,),
-                found="on the model's input" if owner is None else f"on a shared output{readers}",
+                found=view.outside(node),
                 allowed="right after a convolution or Dense",
                 fix="put a 1x1 Conv2D before it",
                 transform="identity_before_pooling" if node.op == MEAN else None,

@@ -18,7 +18,7 @@ from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
-from pipeline.quantization.integerize_legacy import KERNELS, SAME, integerize_legacy
+from pipeline.quantization.integerize_legacy import LAYERS, SAME, integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.limit import size
@@ -61,11 +61,12 @@ def legacy(graph: Graph, options) -> LegacyGraph:
     quantizers = {}
     bits = options.input_weight_bits
     for node in graph.nodes:
-        for name in KERNELS.get(node.op, ()):
+        if node.op not in LAYERS:
+            continue
+        for name in node.operation.kernels:
             kind = "max" if name == "depthwise_kernel" else "max_per_axis"
             quantizers[node.name, name] = WeightQuantizer(bits=bits, range=kind)
-        if node.op in KERNELS:
-            bits = options.weight_bits
+        bits = options.weight_bits
 
     def discrete(node):
         if node.op != "ReLU":
@@ -80,7 +81,7 @@ def legacy(graph: Graph, options) -> LegacyGraph:
 
 def _unsupported(graph: Graph) -> Iterator[Refusal]:
     """Yield a refusal for every layer that the scheme does not know."""
-    known = (*KERNELS, *SAME, "Input", "Rescaling", "ReLU")
+    known = (*LAYERS, *SAME, "Input", "Rescaling", "ReLU")
     for node in graph.nodes:
         attrs = node.attrs
         if node.op not in known:

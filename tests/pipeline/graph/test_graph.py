@@ -39,6 +39,30 @@ def test_an_output_with_one_reader_has_no_sole_consumer():
     assert graph.sole_consumer("b") is None
 
 
+def line(*ops):
+    nodes = [node("x", "Input")]
+    for number, op in enumerate(ops):
+        nodes.append(node(f"n{number}", op, nodes[-1].name))
+    return Graph("line", nodes, nodes[-1].name)
+
+
+def test_skip_back_stops_at_the_first_other_operation():
+    graph = line("ReLU", "Flatten", "Dropout")
+    assert graph.skip_back("n2", {"Flatten", "Dropout"}).name == "n0"
+    assert graph.skip_back(graph.node("n2"), {"Flatten"}).name == "n2"
+    assert graph.skip_back("n2", {"Flatten", "Dropout", "ReLU", "Input"}).name == "x"
+    assert diamond().skip_back("d", {"Add", "ReLU"}).name == "x"
+
+
+def test_skip_ahead_follows_sole_consumers():
+    graph = line("Flatten", "Dropout", "ReLU")
+    assert graph.skip_ahead("x", {"Flatten", "Dropout"}).name == "n2"
+    assert graph.skip_ahead(graph.input, ()).name == "n0"
+    assert graph.skip_ahead("x", {"Flatten", "Dropout", "ReLU"}) is None
+    assert diamond().skip_ahead("x", {"ReLU"}) is None
+    assert diamond().skip_ahead("b", {"ReLU"}).name == "d"
+
+
 def test_rewrite_replaces_by_a_chain_and_rewires_every_reader():
     graph = diamond()
     new = graph.rewrite(

@@ -13,7 +13,7 @@ from pipeline.migration import migrate
 from pipeline.migration.compare import outputs_of
 from pipeline.quantization.quantize import quantize
 from pipeline.transforms import Images
-from pipeline.transforms.continuous_activations import GAIN, continuous_activations
+from pipeline.transforms.approximate.continuous_activations import GAIN, continuous_activations
 from simulator import simulate
 from tests.pipeline.importers.keras_files import FIXTURES, edited
 

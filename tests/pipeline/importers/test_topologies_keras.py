@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import ModelError
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
-from pipeline.transforms.unfuse_separable import unfuse_separable
+from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SHAPE = (8, 8, 3)

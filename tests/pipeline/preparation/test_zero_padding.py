@@ -13,7 +13,7 @@ from pipeline.graph.graph import Graph
 from pipeline.preparation import align_rescaling, fold_zero_padding
 from pipeline.preparation.nonnegative import is_nonnegative
 from pipeline.preparation.verification import random_images, verified
-from pipeline.preparation.zero_padding import enlarged, obstacle
+from pipeline.preparation.zero_padding import enlarged, padding_obstacle
 from tests.pipeline.graph.chains import chain
 
 CONV = {"filters": 4, "kernel_size": 3}
@@ -122,7 +122,7 @@ def test_random_geometries_fold_exactly_where_some_own_padding_is_equal():
         assert fold_zero_padding(new) is new or left
         if left:
             node = next(node for node in new.nodes if node.op == "ZeroPadding2D")
-            found, allowed, fix = obstacle(new, node)
+            found, allowed, fix = padding_obstacle(new, node)
             assert found and allowed and fix
             assert not any(alike(graph, other, images) for other in candidates(graph)), layers
         else:
@@ -152,7 +152,7 @@ def reason(*layers, shape=(16, 16, 3)):
     graph = chain(shape, *layers)
     new = fold_zero_padding(graph)
     node = next(node for node in new.nodes if node.op == "ZeroPadding2D")
-    return "; ".join(obstacle(new, node))
+    return "; ".join(padding_obstacle(new, node))
 
 
 def test_what_stays_says_why():

@@ -70,7 +70,7 @@ def test_no_transforms_change_nothing(graph, samples):
 
 
 def test_unknown_transform_is_refused(graph, samples):
-    with pytest.raises(ConfigError, match="'unfuse'; allowed: unfuse_separable, gap_after_relu"):
+    with pytest.raises(ConfigError, match="'unfuse'; allowed: continuous_activations, replace"):
         apply(graph, options("unfuse"), samples)
 
 

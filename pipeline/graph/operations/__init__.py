@@ -1,0 +1,30 @@
+"""The closed vocabulary of operations: one module per family, found by their place.
+
+Attribute names and defaults are those of the Keras layers of the same name; what Keras offers
+beyond them (other activations, data formats, initializers) has no counterpart on Akida.
+To add an operation, subclass `pipeline.graph.operation.Operation` in a module of this package and
+put an instance in the module's ``OPERATIONS``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from pipeline.graph.operation import Operation
+
+FAMILIES: dict[str, tuple[Operation, ...]] = {
+    module.name: import_module(f"{__name__}.{module.name}").OPERATIONS
+    for module in iter_modules(__path__)
+}
+"""Module to its operations."""
+
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation for family in FAMILIES.values() for operation in family
+}
+"""Name to operation."""
+
+
+def having(trait: str) -> tuple[str, ...]:
+    """Return the names of the operations for which an attribute of `Operation` is true."""
+    return tuple(name for name, operation in OPERATIONS.items() if getattr(operation, trait))

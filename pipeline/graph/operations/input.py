@@ -1,0 +1,59 @@
+"""Input."""
+
+from __future__ import annotations
+
+from pipeline.errors import ModelError
+from pipeline.graph.attributes import DTYPE, SHAPE, Attribute
+from pipeline.graph.keras_form import KerasRule
+from pipeline.graph.keras_values import input_dtype
+from pipeline.graph.operation import Operation
+
+
+def read_input(config):
+    """Return shape and dtype of an ``InputLayer``.
+
+    Raises
+    ------
+    ModelError
+        When a dimension is unknown; the message lacks the layer's name.
+    """
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if shape is None:
+        raise ModelError(
+            "the file does not hold the model's input shape, since the model was saved before it"
+            " saw an image; build it again with a keras.Input of fixed shape in front"
+        )
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape[1:]):
+        raise ModelError(
+            f"its shape is {shape}; every dimension but the first must be known: rebuild the"
+            " model with a fixed input shape"
+        )
+    if config.get("sparse") or config.get("ragged"):
+        raise ModelError("its tensors are sparse or ragged; allowed: dense ones")
+    return {"shape": tuple(shape[1:]), "dtype": input_dtype(config.get("dtype"))}
+
+
+class Input(Operation):
+    """The images; every model has one, without the batch axis."""
+
+    attributes = {"shape": Attribute(SHAPE), "dtype": Attribute(DTYPE, "uint8")}
+    arity = 0
+    keras = {
+        "InputLayer": KerasRule(
+            attrs=(),
+            convert=read_input,
+            reads=("batch_shape", "batch_input_shape", "dtype", "sparse", "ragged"),
+            ignored=("optional", "type_spec", "input_tensor"),
+        )
+    }
+
+    def output_shape(self, node):
+        return tuple(node.attrs["shape"])
+
+    def write_keras(self, attrs, generation):
+        key = "batch_input_shape" if generation == 2 else "batch_shape"
+        config = {key: [None, *attrs["shape"]], "dtype": attrs["dtype"]}
+        return "InputLayer", {**config, "sparse": False, "ragged": False}
+
+
+OPERATIONS = (Input(),)

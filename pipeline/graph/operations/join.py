@@ -1,0 +1,61 @@
+"""Joins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.graph.attributes import AXIS, FLAG, Attribute
+from pipeline.graph.axes import axis_without_batch
+from pipeline.graph.keras_form import KerasRule
+from pipeline.graph.operation import Operation
+
+
+class Add(Operation):
+    """The sum of tensors of one shape, or their average."""
+
+    attributes = {"average": Attribute(FLAG, False)}
+    arity = -1
+    keras = {
+        "Add": KerasRule(),
+        "Average": KerasRule(attrs=(), convert=lambda config: {"average": True}),
+    }
+
+    def output_shape(self, node, *shapes):
+        if len(set(shapes)) > 1:
+            raise ModelError(f"{node.name}: cannot add shapes {', '.join(map(str, shapes))}")
+        return shapes[0]
+
+    def forward(self, node, *inputs):
+        total = inputs[0]
+        for other in inputs[1:]:
+            total = total + other
+        return total / np.float32(len(inputs)) if node.attrs["average"] else total
+
+    def write_keras(self, attrs, generation):
+        return ("Average" if attrs["average"] else "Add"), {}
+
+
+class Concatenate(Operation):
+    """Tensors one after the other along an axis."""
+
+    attributes = {"axis": Attribute(AXIS, -1)}
+    arity = -1
+    moves_only = True
+    keras = {"Concatenate": KerasRule()}
+
+    def output_shape(self, node, *shapes):
+        axis = axis_without_batch(node, shapes[0])
+        rest = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
+        if len(rest) > 1:
+            raise ModelError(
+                f"{node.name}: cannot concatenate shapes {', '.join(map(str, shapes))}"
+            )
+        joined = sum(shape[axis] for shape in shapes)
+        return (*shapes[0][:axis], joined, *shapes[0][axis + 1 :])
+
+    def forward(self, node, *inputs):
+        return np.concatenate(inputs, node.attrs["axis"])
+
+
+OPERATIONS = (Add(), Concatenate())

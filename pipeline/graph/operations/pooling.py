@@ -1,0 +1,66 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.graph.attributes import FLAG, PADDING, PAIR, Attribute
+from pipeline.graph.float_kernels import max_pool, sum_pool
+from pipeline.graph.keras_form import KerasRule
+from pipeline.graph.operation import Operation
+from pipeline.graph.windows import padded, windowed_shape
+
+
+class Windowed(Operation):
+    """What poolings of windows share; their strides are the window where they are None."""
+
+    attributes = {
+        "pool_size": Attribute(PAIR, (2, 2)),
+        "strides": Attribute(PAIR, None),
+        "padding": Attribute(PADDING, "valid"),
+    }
+    on_maps = data_format = pooling = True
+
+    def output_shape(self, node, shape):
+        return windowed_shape(node, shape, node.attrs["pool_size"], shape[-1])
+
+
+class MaxPooling2D(Windowed):
+    """The largest value of each window."""
+
+    moves_only = True
+    keras = {"MaxPooling2D": KerasRule(aliases=("MaxPool2D",))}
+
+    def forward(self, node, x):
+        pool = node.attrs["pool_size"]
+        return max_pool(padded(node, x, pool, -np.inf), pool, node.attrs["strides"] or pool)
+
+
+class AveragePooling2D(Windowed):
+    """The mean of each window, padding not counted."""
+
+    keras = {"AveragePooling2D": KerasRule(aliases=("AvgPool2D",))}
+
+    def forward(self, node, x):
+        pool = node.attrs["pool_size"]
+        strides = node.attrs["strides"] or pool
+        counts = padded(node, np.ones((1, *x.shape[1:3], 1), np.float32), pool)
+        total = sum_pool(padded(node, x, pool), pool, strides)
+        return total / sum_pool(counts, pool, strides)
+
+
+class GlobalAveragePooling2D(Operation):
+    """The mean of the whole map."""
+
+    attributes = {"keepdims": Attribute(FLAG, False)}
+    keras = {"GlobalAveragePooling2D": KerasRule(aliases=("GlobalAvgPool2D",))}
+    on_maps = data_format = pooling = True
+
+    def output_shape(self, node, shape):
+        return (1, 1, shape[-1]) if node.attrs["keepdims"] else (shape[-1],)
+
+    def forward(self, node, x):
+        return x.mean((1, 2), keepdims=node.attrs["keepdims"])
+
+
+OPERATIONS = (MaxPooling2D(), AveragePooling2D(), GlobalAveragePooling2D())

@@ -1,0 +1,125 @@
+"""Shapes."""
+
+from __future__ import annotations
+
+import math
+
+from pipeline.errors import ModelError
+from pipeline.graph.attributes import DIMS, NUMBER, PAIR, SIDES, TARGET_SHAPE, TEXT, Attribute
+from pipeline.graph.float_kernels import pad
+from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule
+from pipeline.graph.operation import Operation
+
+
+def read_zero_padding(config):
+    """Return the four sides of a padding that may be one number, or one for each axis."""
+    padding = config["padding"]
+    if isinstance(padding, int):
+        padding = ((padding, padding), (padding, padding))
+    return {
+        "padding": tuple((side, side) if isinstance(side, int) else tuple(side) for side in padding)
+    }
+
+
+class ZeroPadding2D(Operation):
+    """Zeros around a map: ((top, bottom), (left, right))."""
+
+    attributes = {"padding": Attribute(SIDES, ((1, 1), (1, 1)))}
+    on_maps = data_format = moves_only = True
+    keras = {"ZeroPadding2D": KerasRule(attrs=(), convert=read_zero_padding, reads=("padding",))}
+
+    def output_shape(self, node, shape):
+        (top, bottom), (left, right) = node.attrs["padding"]
+        return (shape[0] + top + bottom, shape[1] + left + right, shape[2])
+
+    def forward(self, node, x):
+        return pad(x, *node.attrs["padding"])
+
+
+class UpSampling2D(Operation):
+    """Each pixel repeated in a window."""
+
+    attributes = {"size": Attribute(PAIR, (2, 2)), "interpolation": Attribute(TEXT, "nearest")}
+    on_maps = data_format = moves_only = True
+    keras = {"UpSampling2D": KerasRule()}
+
+    def output_shape(self, node, shape):
+        rows, columns = node.attrs["size"]
+        return (shape[0] * rows, shape[1] * columns, shape[2])
+
+    def forward(self, node, x):
+        if node.attrs["interpolation"] != "nearest":
+            raise ModelError(
+                f"{node.name}: interpolation '{node.attrs['interpolation']}' is not known; use"
+                " 'nearest'"
+            )
+        rows, columns = node.attrs["size"]
+        return x.repeat(rows, 1).repeat(columns, 2)
+
+
+class Flatten(Operation):
+    """All values of an image in one vector, row by row."""
+
+    keeps_values = moves_only = reshapes = True
+    keras = {"Flatten": KerasRule()}
+    data_format = True
+
+    def output_shape(self, node, shape):
+        return (math.prod(shape),)
+
+    def forward(self, node, x):
+        return x.reshape(len(x), -1)
+
+
+class Reshape(Operation):
+    """Another shape for the same values; one dimension may be -1."""
+
+    attributes = {"target_shape": Attribute(TARGET_SHAPE)}
+    keeps_values = moves_only = reshapes = True
+    keras = {"Reshape": KerasRule()}
+
+    def output_shape(self, node, shape):
+        target, size = list(node.attrs["target_shape"]), math.prod(shape)
+        if -1 in target:
+            known = -math.prod(target)
+            target[target.index(-1)] = size // known if known else 0
+        if math.prod(target) != size:
+            raise ModelError(
+                f"{node.name}: cannot reshape {shape} ({size} values) to {tuple(target)}"
+                f" ({math.prod(target)} values)"
+            )
+        return tuple(target)
+
+    def forward(self, node, x):
+        return x.reshape(len(x), *node.attrs["target_shape"])
+
+
+class Permute(Operation):
+    """The axes in another order, counted from 1."""
+
+    attributes = {"dims": Attribute(DIMS)}
+    moves_only = True
+    keras = {"Permute": KerasRule()}
+
+    def output_shape(self, node, shape):
+        dims = node.attrs["dims"]
+        if len(dims) != len(shape):
+            raise ModelError(f"{node.name}: dims are {dims}; its input has {len(shape)} axes")
+        return tuple(shape[axis - 1] for axis in dims)
+
+    def forward(self, node, x):
+        return x.transpose(0, *node.attrs["dims"])
+
+
+class Dropout(Operation):
+    """Random zeros in training; nothing in inference."""
+
+    attributes = {"rate": Attribute(NUMBER, 0.0)}
+    keeps_values = moves_only = pointwise = True
+    keras = {
+        "Dropout": KerasRule(ignored=("seed", "noise_shape")),
+        "SpatialDropout2D": KerasRule(ignored=("seed", "noise_shape", *CHANNELS_LAST)),
+    }
+
+
+OPERATIONS = (ZeroPadding2D(), UpSampling2D(), Flatten(), Reshape(), Permute(), Dropout())

@@ -1,0 +1,20 @@
+"""Names of the operations that share a trait; `pipeline.graph.operation` defines each trait.
+
+``node.op in (*NEURAL, *JOINS)``, ``graph.skip_back(node, KEEPS_VALUES)``. Their order is always the
+same, so that they may be listed in messages.
+"""
+
+from pipeline.graph.operations import having
+
+NEURAL = having("neural")
+CONVOLUTIONS = having("convolution")
+TRANSPOSED = having("transposed")
+DEPTHWISE = having("depthwise")
+TEMPORAL = having("temporal")
+ACTIVATIONS = having("activation")
+POINTWISE = having("pointwise")
+KEEPS_VALUES = having("keeps_values")
+MOVES_ONLY = having("moves_only")
+RESHAPES = having("reshapes")
+POOLINGS = having("pooling")
+JOINS = having("join")

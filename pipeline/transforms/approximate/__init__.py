@@ -1,0 +1,1 @@
+"""Rewrites that change what a model computes, and report by how much."""

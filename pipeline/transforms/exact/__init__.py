@@ -1,0 +1,1 @@
+"""Rewrites that keep what a model computes: functions of a graph alone, one file each."""

@@ -1,0 +1,1 @@
+"""Move global average pooling after the activation: exactly, refitted or retrained."""

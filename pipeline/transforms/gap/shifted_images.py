@@ -1,0 +1,53 @@
+"""Augment a few unlabelled images: each one is also moved by one pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class ShiftedImages:
+    """Images and their copies moved by one pixel along each axis, either way.
+
+    Border pixels are repeated. Copies are made on access.
+
+    Parameters
+    ----------
+    images : array of shape (n, ..., channels)
+        Axes between the first and the last of more than one pixel are moved along.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(n * copies, ..., channels)``; an image is followed by its copies.
+    dtype : numpy.dtype
+    """
+
+    def __init__(self, images: np.ndarray):
+        axes = [axis for axis in range(1, images.ndim - 1) if images.shape[axis] > 1]
+        self._moves = [None, *((axis, way) for axis in axes for way in (-1, 1))]
+        self._images, self._copies = images, len(self._moves)
+        self.shape = (len(images) * self._copies, *images.shape[1:])
+        self.dtype = images.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, as of an array."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key) -> np.ndarray:
+        """Return some as an array: ``images[10:20]`` or ``images[[3, 1, 4]]``."""
+        places = np.arange(len(self))[key]
+        found = np.array(self._images[places // self._copies])
+        for number, move in enumerate(self._moves):
+            if move is not None:
+                chosen = places % self._copies == number
+                found[chosen] = self._moved(found[chosen], *move)
+        return found
+
+    @staticmethod
+    def _moved(images, axis, way):
+        places = np.clip(np.arange(images.shape[axis]) + way, 0, images.shape[axis] - 1)
+        return images.take(places, axis)

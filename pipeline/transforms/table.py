@@ -1,0 +1,68 @@
+"""Every transform in the order in which all are applied: the one list of them.
+
+Configuration, reports, certificates and pages read this table; the repairs that a chip names are
+applied in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.transforms.approximate.continuous_activations import continuous_activations
+from pipeline.transforms.approximate.power_of_two_clip import power_of_two_clip
+from pipeline.transforms.exact.batchnorm_to_depthwise import batchnorm_to_depthwise
+from pipeline.transforms.exact.dense_on_map import dense_on_map
+from pipeline.transforms.exact.enlarge_even_kernels import enlarge_even_kernels
+from pipeline.transforms.exact.expand_dilation import expand_dilation
+from pipeline.transforms.exact.expand_groups import expand_groups
+from pipeline.transforms.exact.fold_batchnorm_forward import fold_batchnorm_forward
+from pipeline.transforms.exact.fold_constant_channels import fold_constant_channels
+from pipeline.transforms.exact.fold_zero_padding import fold_zero_padding
+from pipeline.transforms.exact.fuse_separable import fuse_separable
+from pipeline.transforms.exact.gap_before_activation import gap_before_activation
+from pipeline.transforms.exact.identity_before_pooling import identity_before_pooling
+from pipeline.transforms.exact.match_pool_padding import match_pool_padding
+from pipeline.transforms.exact.replace_average_pooling import replace_average_pooling
+from pipeline.transforms.exact.square_windows import square_windows
+from pipeline.transforms.exact.unfuse_separable import unfuse_separable
+from pipeline.transforms.gap.gap_after_relu import gap_after_relu
+from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, Transform
+
+_ROWS = (
+    # Steps go first, because the other transforms know ReLUs only.
+    Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
+    # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
+    Transform(replace_average_pooling, repairs=("average_pooling",)),
+    Transform(dense_on_map, repairs=("flat_dense",)),
+    Transform(expand_dilation, repairs=("dilation",)),
+    Transform(fold_zero_padding, repairs=("zero_padding",)),
+    # Separable layers of a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
+    Transform(fuse_separable, repairs=("supported_layer",)),
+    Transform(expand_groups, repairs=("groups",)),
+    Transform(unfuse_separable, repairs=("fused_separable",)),
+    Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
+    Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
+    Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
+    # A batch norm becomes a layer of its own only where no layer absorbs it.
+    Transform(fold_constant_channels, repairs=("batchnorm_position",)),
+    Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),
+    Transform(batchnorm_to_depthwise, repairs=("batchnorm_position",)),
+    # Averages move last, to the convolutions that are there by then.
+    Transform(
+        gap_after_relu,
+        BY_STRATEGY,
+        ("images", "labels", "training"),
+        repairs=("pooling_before_activation",),
+    ),
+    Transform(gap_before_activation, repairs=("pooling_behind_layer",)),
+    Transform(identity_before_pooling, repairs=("orphan_tail", "layer_pattern")),
+    Transform(power_of_two_clip, APPROXIMATE, ("images",)),
+)
+TRANSFORMS: dict[str, Transform] = {transform.name: transform for transform in _ROWS}
+"""Transforms by name, in order."""
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return some transforms in the order in which they are applied."""
+    chosen = set(names)
+    return tuple(name for name in TRANSFORMS if name in chosen)
