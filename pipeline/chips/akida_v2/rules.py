@@ -67,10 +67,15 @@ def layer_order(view: View) -> Iterator[Finding]:
         end = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
         if ops[end : end + 1] in ((RELU,), (TABLE,)):
             ops = ops[:end]  # an activation after an average has a rule of its own
-        turns = [ORDER[op] for op in ops]
-        if sorted(set(turns)) != turns or (ops and block.head.op == "Concatenate"):
+        late = [
+            node.name
+            for place, node in enumerate(block.turns[: len(ops)])
+            if block.head.op == "Concatenate"
+            or any(ORDER[earlier] >= ORDER[node.op] for earlier in ops[:place])
+        ]
+        if late:
             yield Finding(
-                layers=(block.tail[len(ops) - 1].name,),
+                layers=tuple(late),
                 found=" > ".join((block.head.op, *ops)),
                 allowed=f"{POOL} > {RELU} or {TABLE} > {MEAN}, of each one or none",
                 fix="reorder and retrain",
