@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError, ModelError
 from pipeline.graph.node import Node
 from pipeline.messages.notes import Note
 
@@ -47,9 +47,10 @@ class Graph:
                 raise ModelError(f"{self.name}: two layers are named '{node.name}'; rename one")
             for source in node.inputs:
                 if source not in seen:
-                    raise ModelError(
-                        f"{node.name}: its input '{source}' is not the name of an earlier layer; "
-                        f"known so far: {', '.join(sorted(seen)) or 'none'}"
+                    raise LayerError(
+                        node.name,
+                        f"its input '{source}' is not the name of an earlier layer; "
+                        f"known so far: {', '.join(sorted(seen)) or 'none'}",
                     )
             seen.add(node.name)
         inputs = [node.name for node in self.nodes if node.op == "Input"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
 from pipeline.importers.layer_table import ALIASES, READ_AS
@@ -36,10 +36,11 @@ def tail_layer(layer: KerasLayer) -> TailLayer:
         op, attrs = kind, {}
     if op not in MOVING and attrs.get("activation", op.lower()) not in NORMALIZING:
         found = layer.config["activation"] if kind == "Activation" else kind
-        raise ModelError(
-            f"{layer.name}: {found} was left in float by the quantizer; after the last quantized"
+        raise LayerError(
+            layer.name,
+            f"{found} was left in float by the quantizer; after the last quantized"
             f" layer only {', '.join(MOVING)} and the activations {', '.join(NORMALIZING)} may"
-            " be: replace the layer and quantize again"
+            " be: replace the layer and quantize again",
         )
     return layer.name, op, attrs
 

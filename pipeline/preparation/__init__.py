@@ -96,9 +96,9 @@ def prepare(graph: Graph) -> tuple[Graph, list[Note]]:
         When a pass changed the outputs.
     """
     graph, notes = cut_head(graph)
-    reasons = unsupported(reduce(lambda before, change: change(before), PASSES, graph))
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize for Akida 2.0")
+    refusals = unsupported(reduce(lambda before, change: change(before), PASSES, graph))
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize for Akida 2.0")
     samples = random_images(graph)
     for change in PASSES:
         before, graph = graph, verified(change, graph, samples)
