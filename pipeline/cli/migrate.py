@@ -136,7 +136,7 @@ def command(
 
     write_float(out, migration.after, accept)
     _print(migration, len(images), out, folder / PAGE)
-    if out.suffix != ".npz" and (note := renaming_note(migration.after)):
+    if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")
 
 

@@ -146,6 +146,15 @@ class Graph:
             name, number = f"{wanted}_{number}", number + 1
         return name
 
+    def part_name(self, name: str, part: str) -> str:
+        """Return a free name for a layer that is added to another one.
+
+        Names are joined by ``/`` where the model's own names have it, else by ``_``: Keras 3 reads
+        a model without ``/`` only.
+        """
+        joint = "/" if any("/" in node.name for node in self.nodes) else "_"
+        return self.fresh_name(f"{name}{joint}{part}")
+
     def with_nodes(self, nodes: Iterable[Node], output: str | None = None) -> Graph:
         """Return a graph of the same name made of `nodes`."""
         return replace(self, nodes=tuple(nodes), output=output or self.output)

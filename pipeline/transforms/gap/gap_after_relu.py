@@ -137,7 +137,7 @@ def _exact(graph, run) -> Graph:
     foldable = producer.op in NEURAL and graph.sole_consumer(producer) is not None
     if first is not None and first.op == "BatchNormalization" and foldable:
         moved = [first.with_attrs(axis=-1)]
-    name, eye = graph.fresh_name(f"{pooling.name}/identity"), np.eye(channels, dtype=np.float32)
+    name, eye = graph.part_name(pooling.name, "identity"), np.eye(channels, dtype=np.float32)
     if pooling.attrs["keepdims"]:
         attrs = {"filters": channels, "kernel_size": 1, "padding": "same", "use_bias": False}
         identity = make_node(name, "Conv2D", (pooling.name,), attrs, {"kernel": eye[None, None]})

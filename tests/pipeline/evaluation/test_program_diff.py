@@ -54,7 +54,7 @@ def test_pairs_by_name_then_by_order(a, b, expected):
 
 def test_a_fused_layer_goes_with_the_first_that_replaces_it():
     a = ["conv", "sep_1", "sep_2", "dense"]
-    b = ["conv", "dw_sep_1", "pw_sep_1", "dw_sep_2", "pw_sep_2", "sep_2/identity", "dense", "deq"]
+    b = ["conv", "dw_sep_1", "pw_sep_1", "dw_sep_2", "pw_sep_2", "sep_2_identity", "dense", "deq"]
     assert list(pairs(a, b)) == [
         (0, 0),
         (1, 1),
