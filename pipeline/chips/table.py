@@ -1,4 +1,4 @@
-"""A compatibility report as text of at most 100 columns."""
+"""Format a compatibility report as text of at most 100 columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTH = 100
 
 
 def table(report: Report) -> str:
-    """Return `report` for people: verdict, violations by kind and rule, notes."""
+    """Return `report` as text: verdict, violations by kind and rule, notes."""
     lines = [f"{report.model} on {report.target}: {report.verdict}"]
     for title, violations in (
         ("conversion rules", report.conversion),
@@ -32,7 +32,7 @@ def table(report: Report) -> str:
 
 
 def _by_rule(violations) -> Iterator[str]:
-    """Yield each rule once, and under it one entry for all layers that one cure concerns."""
+    """Yield each rule once, followed by one entry per fix for all its layers."""
     groups: dict[str, list[Violation]] = {}
     for violation in violations:
         groups.setdefault(violation.rule, []).append(violation)

@@ -1,7 +1,7 @@
 """Thresholds and steps of models quantized by the scheme cnn2snn.
 
-Formulas of the legacy converter (cnn2snn, Apache-2.0): a layer's input is ``a * x + b`` of the
-float model's, its integer kernel ``delta`` times the float kernel.
+The formulas are those of the legacy converter (cnn2snn, Apache-2.0): a layer's input is ``a * x +
+b``, where x is the float model's; its integer kernel is ``delta`` times the float kernel.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron
 
 
 def _pooled_pixels(block: Block, pool) -> int:
-    """Return height times width of what a global pooling sums."""
+    """Return the number of positions that a global average pooling sums."""
     before = block.head
     for node in block.tail:
         if node is pool:

@@ -1,9 +1,9 @@
-"""Cut an integer model into Akida 2.0 layers.
+"""Lower an integer model to Akida 2.0 layers.
 
-Sequences follow the vendor's converter (cnn2snn, Apache-2.0): a neural node, then max pooling, an
-activation and a global average, becomes one layer. The model breaks no rule of
-`pipeline.chips.akida_v2.rules` but emulated ones; what the chip cannot hold but the arithmetic
-defines is converted and reported by `Program.exceeded`.
+As in the vendor's converter (cnn2snn, Apache-2.0), a neural node with the max pooling, activation
+and global average after it becomes one layer. The model breaks no rule of
+`pipeline.chips.akida_v2.rules` except emulated ones; `Program.exceeded` reports what exceeds the
+chip's limits although the emulator's arithmetic defines it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _layers(view: View, block: Block) -> list:
 
 
 def _common(view: View, node: QuantizedNode) -> dict:
-    """Return a layer's name, the names of those that feed it, and the shapes that it reads."""
+    """Return a layer's name, the names of its producers, and its input shapes."""
     feeds, shapes = [], []
     for name in node.inputs:
         source, between = view.origin(name)

@@ -1,4 +1,4 @@
-"""What converts to Akida 2.0 but is worth knowing."""
+"""Remarks on models that convert to Akida 2.0."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.limit import numbers
 
 
 def notes(view: View) -> Iterator[str]:
-    """Say what converts but is worth knowing."""
+    """Yield remarks on a model that converts."""
     yield from _border(view)
     inner = [block for block in view.blocks if view.graph.consumers(block.head)]
     linear = [
@@ -37,7 +37,7 @@ def notes(view: View) -> Iterator[str]:
 
 
 def _border(view: View) -> Iterator[str]:
-    """Say where float inputs below 0 would need a layer that reads images only."""
+    """Yield a remark where negative float inputs would need a layer that only reads images."""
     image = view.graph.input
     channels = view.graph.shapes[image.name][-1]
     if image.attrs["dtype"] != "float32" or channels in INPUT_CHANNELS:
