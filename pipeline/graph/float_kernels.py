@@ -1,7 +1,7 @@
 """Float32 kernels of convolutions and pools: NHWC arrays in, NHWC arrays out.
 
-Padding is explicit here (`same_padding` of `pipeline.graph.shapes` turns names into numbers), so
-that a convolution may write any value around its image.
+Padding is explicit (`pipeline.graph.windows` turns names into numbers), so that a convolution may
+pad its input with any value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 Pair = tuple[int, int]
 
 _CHUNK_VALUES = 1 << 21
-"""Values of one patch matrix: 8 MiB of float32, which memory keeps for the next one."""
+"""Values of one patch matrix: 8 MiB of float32, which the allocator reuses for the next one."""
 
 
 def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0) -> np.ndarray:
@@ -72,7 +72,7 @@ def depthwise_conv2d(
     out = np.empty((*view.shape[:3], channels * multiplier), np.float32)
     if strides[1] != 1 or not x.flags.c_contiguous:
         return np.einsum("nhwijc,ijc->nhwc", view, matrix, out=out)
-    # Neighbouring windows are neighbours in memory: one inner loop over a whole row of outputs.
+    # Adjacent windows are adjacent in memory: one inner loop covers a row of outputs.
     n, rows, columns = view.shape[:3]
     length = columns * channels * multiplier
     lines = as_strided(x, (n, rows, kh, kw, length), (*view.strides[:2], *view.strides[3:]))
@@ -84,8 +84,8 @@ def depthwise_conv2d(
 def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) -> np.ndarray:
     """Return ``x * scale + shift`` by channel, the last axis; without a scale ``x + shift``.
 
-    A vector is repeated over a row of the image, since loops over channels alone are mostly
-    overhead; the values are those of plain broadcasting.
+    The vectors are repeated over a row of the image, since loops over channels alone are mostly
+    overhead; the result equals that of plain broadcasting.
     """
     repeats = x.shape[2] if x.ndim == 4 else 1
     lines = x.reshape(-1, repeats * x.shape[-1])
@@ -98,7 +98,7 @@ def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) 
 
 
 def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str) -> np.ndarray:
-    """Spread images (n, h, w, c) through a kernel (kh, kw, filters, c): a convolution's gradient.
+    """Apply a transposed convolution to images (n, h, w, c); kernel (kh, kw, filters, c).
 
     ``same`` gives h * stride rows, ``valid`` h * stride + max(kh - stride, 0).
     """
@@ -111,7 +111,7 @@ def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: 
 def depthwise_conv2d_transpose(
     x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str
 ) -> np.ndarray:
-    """Spread each channel through its own kernel (kh, kw, c, 1)."""
+    """Apply a transposed convolution to each channel; kernel (kh, kw, c, 1)."""
     return _spread(x[:, :, :, None, None, :] * kernel[..., 0], strides, padding)
 
 

@@ -22,9 +22,9 @@ class Graph:
     nodes : tuple of Node
         Topological order; exactly one node has ``op == "Input"``, and it comes first.
     output : str
-        Name of the node whose value is the model's output.
+        Name of the node that computes the model's output.
     notes : tuple of Note
-        What a user should know about how the model was read.
+        Notes on how the model was read.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class Graph:
         return self.by_name[name]
 
     def producers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the nodes that feed `node`, in the order of its inputs."""
+        """Return the producers of `node`, in the order of its inputs."""
         node = self.by_name[node] if isinstance(node, str) else node
         return tuple(self.by_name[source] for source in node.inputs)
 
@@ -114,7 +114,7 @@ class Graph:
     def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
         """Return `node`, or the nearest node before it whose operation is not one of `ops`.
 
-        Of a node with several inputs, the first is followed.
+        The first input of a node with several inputs is followed.
         """
         node = self.by_name[node] if isinstance(node, str) else node
         while node.op in ops and node.inputs:
@@ -124,7 +124,7 @@ class Graph:
     def skip_ahead(self, node: Node | str, ops: Collection[str]) -> Node | None:
         """Return the nearest node after `node` whose operation is not one of `ops`.
 
-        None where a node on the way, `node` included, has several consumers or is the output.
+        Return None if a node on the way, including `node`, has several consumers or is the output.
         """
         consumer = self.sole_consumer(node)
         while consumer is not None and consumer.op in ops:
@@ -147,10 +147,10 @@ class Graph:
         return name
 
     def part_name(self, name: str, part: str) -> str:
-        """Return a free name for a layer that is added to another one.
+        """Return an unused name for a layer that is added to another one.
 
-        Names are joined by ``/`` where the model's own names have it, else by ``_``: Keras 3 reads
-        a model without ``/`` only.
+        Names are joined by ``/`` where the model's own names contain it, else by ``_``: Keras 3
+        does not read names with ``/``.
         """
         joint = "/" if any("/" in node.name for node in self.nodes) else "_"
         return self.fresh_name(f"{name}{joint}{part}")
@@ -173,7 +173,7 @@ class Graph:
         Returns
         -------
         Graph
-            A new graph; this one is untouched.
+            A new graph; this one is unchanged.
         """
         renamed: dict[str, str] = {}
         nodes: list[Node] = []

@@ -1,4 +1,4 @@
-"""How the nodes of a graph are connected, whatever a node holds."""
+"""The connections between nodes of float and integer graphs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import cached_property
 
 
 class Wiring:
-    """Look-ups in ``nodes``, an ordered tuple of what has a ``name`` and ``inputs``.
+    """Look-ups in ``nodes``, an ordered tuple of objects with ``name`` and ``inputs``.
 
-    The first node is the input; ``output`` is the name of the last one that computes.
+    The first node is the input; ``output`` is the name of the node that computes the output.
     """
 
     @cached_property
@@ -34,7 +34,7 @@ class Wiring:
         return self.by_name[name]
 
     def consumers(self, node) -> tuple:
-        """Return the nodes that read `node`, in topological order, each once."""
+        """Return the consumers of `node`, in topological order, each once."""
         return self._consumers[node if isinstance(node, str) else node.name]
 
     def sole_consumer(self, node):
