@@ -1,4 +1,4 @@
-"""Measure the ranges of activations on samples, and settle everything that stays float.
+"""Measure the ranges of activations on samples, then equalize and fold the zero point.
 
 Steps and order are those of QuantizeML 1.2.5 (``calibrate``): ranges of all quantizers on the
 unchanged float graph, then cross-layer equalization, then the zero point of float inputs.
@@ -40,9 +40,8 @@ def calibrate(
     graph : Graph
         Prepared float graph.
     assignment : Assignment
-        Of the same graph.
-    samples : array of shape (n, *input shape)
-        Images in the dtype of the graph's input.
+        Assignment of the same graph. samples : array of shape (n, *input shape) Images in the dtype
+        of the graph's input.
     options : Quantization
         The ``quantization`` section of the configuration.
     progress : function of (batches done, batches in all), optional
@@ -50,7 +49,7 @@ def calibrate(
     Raises
     ------
     ModelError
-        When an activation overflows or is not a number.
+        If an activation is infinite or NaN.
     DataError
         When the frames of a temporal model do not fill their batches.
     """
@@ -137,7 +136,7 @@ def observe(
 
 
 def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:
-    """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
+    """Return the number of interleaved videos: a batch has one frame of each, as in QuantizeML."""
     temporal = [node.name for node in graph.nodes if node.operation.temporal]
     if not temporal:
         return 1

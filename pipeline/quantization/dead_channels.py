@@ -1,4 +1,4 @@
-"""Channels that calibration never saw above 0: in one line, with the worst layers."""
+"""Report channels that are 0 on all calibration samples, in one line with the worst layers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from pipeline.messages.notes import DEAD_CHANNELS, NOTE, WARNING, Note
 
 WORST = 3
-"""Layers that the line names; `Note.details` has all."""
+"""Number of layers that the line names; `Note.details` has all."""
 
 
 def dead_channels(ranges: Mapping[str, np.ndarray]) -> Iterator[Note]:
-    """Yield a note on channels whose range is 0: a warning where a layer has no other.
+    """Yield a note on channels whose range is 0; a warning if these are all of a layer's channels.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What saturates while a model is quantized: constants in their mantissas, sums on the samples.
+"""Count saturation in a quantized model: of constants in their mantissas, of sums on samples.
 
-The float model's values, in units of each accumulator, are the integers before they saturate, up
-to rounding; nothing has to be lowered to a chip for that.
+The float model's values in units of each accumulator are, up to rounding, the integers before
+saturation; no lowering to a chip is needed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from simulator.statistics import Saturation
 
 SAMPLES = 64
 SUMMING = (*NEURAL, "Add")
-"""Operations that have an accumulator of their own; others continue one, or average it."""
+"""Operations with their own accumulator; others continue one, or average it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sum:
-    """How a node's sum is held.
+    """Registers of a node's sum.
 
     Attributes
     ----------
     unit : float64 array of shape () or (channels,)
         Value of one unit of the sum.
     value_bits : int
-        Width of the sum without its sign.
+        Bit width of the sum without sign.
     scales : int array of shape () or (channels,), or None
-        Mantissas that it is multiplied by; None where it is not.
+        Mantissas that multiply the sum; None if it is not rescaled.
     product_bits : int
-        Width of that product without its sign.
+        Bit width of that product without sign.
     """
 
     unit: np.ndarray
@@ -48,30 +48,30 @@ class Sum:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Held:
-    """What the walk has noticed: the sum of each node, and constants that saturate.
+    """The sum of each node, and the constants that saturate.
 
     Attributes
     ----------
     sums : dict of str to Sum
     constants : Counter of str
-        Mantissas of each node that saturate by one step.
+        Number of mantissas of each node that saturate by one step.
     """
 
     sums: dict[str, Sum] = field(default_factory=dict)
     constants: Counter = field(default_factory=Counter)
 
     def count(self, name: str, values: np.ndarray, bits: int, shift: np.ndarray) -> None:
-        """Count constants of a node whose mantissa saturates.
+        """Count the constants of a node whose mantissa saturates.
 
         Parameters
         ----------
         name : str
         values : float array
-            Constants in the unit of their register.
+            Constants in units of their register.
         bits : int
-            Width of the mantissa without its sign.
+            Bit width of the mantissa without sign.
         shift : int array
-            What the mantissa is shifted left by.
+            Left shift of the mantissa.
         """
         limit = (2.0**bits - 0.5) * np.exp2(np.asarray(shift, np.float64))
         self.constants[name] += int(np.count_nonzero(np.abs(values) >= limit))
@@ -86,9 +86,9 @@ def notes(graph: Graph, held: Held, samples: np.ndarray, streams: int, size: int
         Prepared float graph.
     held : Held
     samples : array of shape (n, *input shape)
-        Calibration samples; the first ones are looked at.
+        Calibration samples; only the first ones are used.
     streams, size : int
-        Interleaved videos, and images at a time, as in calibration.
+        Number of interleaved videos, and images per batch, as in calibration.
     """
     some = samples[: max(SAMPLES // size, 1) * size] if streams > 1 else samples[:SAMPLES]
     found = list(_saturations(graph, held, some, streams, size))
@@ -99,7 +99,7 @@ def notes(graph: Graph, held: Held, samples: np.ndarray, streams: int, size: int
 
 
 def _saturations(graph, held, samples, streams, size) -> Iterator[Saturation]:
-    """Yield what saturates on samples, by the layer that it belongs to."""
+    """Yield the saturations on samples, by layer."""
     meter = _Meter(graph, held)
     forward(graph, samples, batch_size=size, probe=meter, streams=streams)
     for (layer, kind), count in meter.counts.items():
@@ -108,7 +108,7 @@ def _saturations(graph, held, samples, streams, size) -> Iterator[Saturation]:
 
 
 class _Meter:
-    """Sees the float values of each node, and counts those that its integers cannot hold."""
+    """Counts the float values of each node that its integers cannot represent."""
 
     def __init__(self, graph: Graph, held: Held):
         self.graph, self.held = graph, held
@@ -127,7 +127,7 @@ class _Meter:
         elif node.op == "GlobalAveragePooling2D":
             self._count(layer, "global sum", np.abs(units) >= 2.0**held.value_bits)
         elif node.op == "ReLU" and (sums := self._held_back.pop(node.inputs[0], None)) is not None:
-            # Where the sum has saturated, the float model's own value is not what follows.
+            # Later values follow from the saturated sum, not from the float model's value.
             highest = node.attrs["max_value"]
             units = np.clip(sums, 0, np.inf if highest is None else highest / held.unit)
         if held.scales is not None:
@@ -135,7 +135,7 @@ class _Meter:
             self._count(layer, "output product", product >= 2.0**held.product_bits)
 
     def _summed(self, node, held, units, layer) -> np.ndarray:
-        """Return sums as the accumulator holds them: clipped before and after the bias."""
+        """Return sums as in the accumulator: clipped before and after the bias."""
         bound = 2.0**held.value_bits
         bias = node.weights.get("bias", np.zeros(1)) / held.unit
         before = units - bias
@@ -156,7 +156,7 @@ class _Meter:
 
 
 def _layer(graph: Graph, name: str) -> str:
-    """Return the layer that a node's sum comes from."""
+    """Return the layer that computes a node's sum."""
     node = graph.node(name)
     while node.op not in SUMMING and len(node.inputs) == 1:
         node = graph.node(node.inputs[0])

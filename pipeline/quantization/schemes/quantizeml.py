@@ -1,7 +1,7 @@
 """The scheme of Akida 2.0: 8-bit biases, scale-and-shift outputs, power-of-two activations.
 
-Mathematically: symmetric abs-max weights with a scale per filter; activations in powers of two,
-per channel or per tensor, from calibrated maxima; arithmetic as in QuantizeML 1.2.5.
+Symmetric abs-max weights with a scale per filter; activations with power-of-two scales, per channel
+or per tensor, from calibrated maxima; arithmetic as in QuantizeML 1.2.5.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.quantization.samples import check_samples
 def calibrated(
     graph: Graph, samples: np.ndarray, options, progress: Progress | None = None
 ) -> CalibratedGraph:
-    """Return the prepared graph with its bit widths and ranges; arguments as `quantize`."""
+    """Return the prepared graph with its bit widths and ranges; arguments as in `quantize`."""
     return _calibrated(graph, check_samples(graph, samples), options, progress)[1]
 
 
@@ -53,7 +53,7 @@ def quantize(
     Raises
     ------
     DataError, ModelError, IncompatibleModelError
-        For unusable samples; a model that overflows; layers that cannot be quantized.
+        If the samples are unusable, an activation is not finite, or layers cannot be quantized.
     """
     samples = check_samples(graph, samples)
     prepared, result = _calibrated(graph, samples, options, progress)
