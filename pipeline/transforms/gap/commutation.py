@@ -1,7 +1,8 @@
-"""How far pooling and activation are from commuting, channel by channel.
+"""Measure how far pooling and activation are from commuting, per channel.
 
-``pool(act(x))`` and ``act(pool(x))`` are equal where the activation is linear over the values of
-one map. The error is the share of a layer's signal that a moved pooling changes, before any repair.
+``pool(act(x))`` and ``act(pool(x))`` are equal if the activation is linear over the values of a
+map. The error is the share of a layer's signal that moving the pooling changes, before any
+compensation.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def commutation_errors(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray
     Returns
     -------
     dict of str to float64 array of shape (channels,)
-        By name of the pooling: root mean square over images of ``pool(act(bn(x)))`` less
-        ``act(bn(pool(x)))``, in units of the root mean square of the latter over all channels.
-        Poolings that cannot be moved are left out.
+        By name of the pooling: root mean square over images of ``pool(act(bn(x))) -
+        act(bn(pool(x)))``, divided by the root mean square of the latter over all channels.
+        Poolings that cannot be moved are omitted.
     """
     runs = [run for run in find_runs(graph) if not any(obstacles(graph, run))]
     if not runs:
@@ -43,7 +44,7 @@ def commutation_errors(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray
 
 
 class _Meter:
-    """Collects the squares of one pooling, batch by batch."""
+    """Accumulates the squares for one pooling, batch by batch."""
 
     def __init__(self, graph, run):
         self.pooling, self.activation = run.pooling, run.activation
