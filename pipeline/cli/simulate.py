@@ -1,4 +1,4 @@
-"""``crossgrade simulate``: a program on images."""
+"""``crossgrade simulate``: run a program on images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.cli.parameters import PATH, backend_option, check_scale, tell, ver
 @click.command()
 @click.argument("program", type=PATH)
 @click.argument("images", type=PATH)
-@click.option("-o", "--output", type=PATH, help="Write the outputs there (.npy).")
-@click.option("--trace", type=PATH, help="Write every layer's integer output there (.npz).")
+@click.option("-o", "--output", type=PATH, help="File for the outputs (.npy).")
+@click.option("--trace", type=PATH, help="File for every layer's integer output (.npz).")
 @click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
 @backend_option
 @verbose_option
@@ -23,9 +23,9 @@ def command(
 ) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
-    Without -o the class of each image is printed: the index of its largest output, or, where the
-    program has one output, 1 if that is above 0 (probability 0.5). For programs with
-    buffered layers the images are successive frames of one stream.
+    Without -o the class of each image is printed: the index of its largest output; for a single
+    output, 1 if it is above 0 (probability 0.5). For programs with buffered layers the images are
+    successive frames of one stream.
     """
     import numpy as np
 
