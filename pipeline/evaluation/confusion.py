@@ -1,4 +1,4 @@
-"""Draw which classes are taken for which, and how far numbers are off."""
+"""Draw the confusion matrix of classes, and the scatter plot of a regression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANY = 20
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
     """Return the int64 array of shape (classes, classes): rows are labels, columns predictions.
 
-    Predictions beyond the classes (a model with spare outputs) fall into one more column.
+    Predictions beyond the classes (a model with spare outputs) are counted in an extra column.
     """
     matrix = np.zeros((classes, classes + 1), np.int64)
     np.add.at(matrix, (labels, np.minimum(predictions, classes)), 1)
@@ -21,7 +21,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str]) -> bytes:
-    """Return a PNG picture of the confusion matrix; equal input gives equal bytes."""
+    """Return the confusion matrix as a PNG image; equal inputs give equal bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -39,12 +39,12 @@ def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequenc
             colour = "white" if shares[row, column] > 0.5 else "black"
             text = str(matrix[row, column])
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels)} images right")
+    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels)} images correct")
     return _png(figure)
 
 
 def draw_scatter(numbers: np.ndarray, predictions: np.ndarray) -> bytes:
-    """Return a PNG picture of numbers and their predictions; equal input gives equal bytes."""
+    """Return a scatter plot of numbers and predictions as a PNG; equal inputs give equal bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

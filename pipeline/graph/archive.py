@@ -28,7 +28,7 @@ def load_graph(path) -> Graph:
     Raises
     ------
     ModelError
-        When the file is missing, damaged, of another kind or of a newer version, or when its
+        If the file is missing, damaged, of another kind or of a newer version, or when its
         weights do not fit its layers.
     """
     try:
@@ -70,7 +70,7 @@ def graph_from_content(header: Mapping, arrays: Mapping) -> Graph:
     Raises
     ------
     ModelError
-        When a layer is unknown, or a weight is missing or of the wrong shape.
+        If a layer is unknown, or a weight is missing or of the wrong shape.
     """
     nodes = []
     for entry in header["nodes"]:

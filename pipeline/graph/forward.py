@@ -53,7 +53,7 @@ def forward(
     Raises
     ------
     DataError
-        When images have another shape than the model's input.
+        If images have another shape than the model's input.
     ModelError
         If a layer has no float implementation (a batch norm over a spatial axis).
     """

@@ -29,7 +29,7 @@ class Graph:
     Raises
     ------
     ModelError
-        When names repeat, an input is unknown or not yet computed, or there is not exactly one
+        If names repeat, an input is unknown or not yet computed, or there is not exactly one
         ``Input`` node.
     """
 

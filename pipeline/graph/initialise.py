@@ -20,7 +20,7 @@ def initialise(graph: Graph, *, seed: int = 0) -> Graph:
     Raises
     ------
     ModelError
-        When a layer does not fit its input.
+        If a layer does not fit its input.
     """
     shapes = graph.shapes
     nodes = []

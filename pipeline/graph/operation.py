@@ -85,7 +85,7 @@ class Operation(KerasForm):
         Raises
         ------
         ModelError
-            When the node does not fit its inputs.
+            If the node does not fit its inputs.
         """
         return shapes[0]
 

@@ -45,7 +45,7 @@ def read_value(op: str, key: str, value: Any) -> Any:
     Raises
     ------
     ModelError
-        When the value is of the wrong type or out of range.
+        If the value is of the wrong type or out of range.
     """
     attributes = OPERATIONS[op].attributes
     if key == "activation" and key not in attributes:

@@ -15,7 +15,7 @@ def windowed_shape(node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
     Raises
     ------
     ModelError
-        When the window does not fit the map.
+        If the window does not fit the map.
     """
     spatial = tuple(
         output_length(n, extent, s, node.attrs["padding"])

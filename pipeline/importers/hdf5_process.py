@@ -30,7 +30,7 @@ class Reader:
         Raises
         ------
         OSError, ValueError
-            When the child ended without a reply.
+            If the child ended without a reply.
         """
         request = {"size": len(content), "limit": limit, "members": list(members)}
         with self._lock:

@@ -1,4 +1,4 @@
-"""Refuse a written model that does not read back as the model it should be."""
+"""Verify that a written model file reads back as the same model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_back(path, graph: Graph, samples: np.ndarray) -> None:
     Raises
     ------
     ModelError
-        When they differ by more than float rounding, or Keras refuses a name in the file.
+        If they differ by more than float rounding, or Keras refuses a name in the file.
     """
     expected, again = forward(graph, samples[:IMAGES]), read_float(path)
     if note := renaming_note(again, path.suffix):

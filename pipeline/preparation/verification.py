@@ -45,7 +45,7 @@ def verified(
     Raises
     ------
     ModelError
-        When the outputs differ, or are not finite.
+        If the outputs differ, or are not finite.
     """
     after = change(graph)
     if after is graph:

@@ -50,7 +50,7 @@ def load_quantized(path) -> QuantizedGraph:
     Raises
     ------
     ModelError
-        When the file is missing, damaged or of another kind.
+        If the file is missing, damaged or of another kind.
     """
     try:
         header, arrays = read_archive(path, KIND)

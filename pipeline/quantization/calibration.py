@@ -51,7 +51,7 @@ def calibrate(
     ModelError
         If an activation is infinite or NaN.
     DataError
-        When the frames of a temporal model do not fill their batches.
+        If the frames of a temporal model do not fill their batches.
     """
     ranges, low, high = observe(graph, assignment, samples, options, progress)
     notes = tuple(dead_channels(ranges))

@@ -15,7 +15,7 @@ def read_input(config):
     Raises
     ------
     ModelError
-        When a dimension is unknown; the message lacks the layer's name.
+        If a dimension is unknown; the message lacks the layer's name.
     """
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     if shape is None:
