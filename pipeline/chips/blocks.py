@@ -16,9 +16,9 @@ __all__ = ["Block", "View", "layer_facts", "pool_padding", "shape3d", "size"]
 
 HEADS = (*NEURAL, *JOINS)
 TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
-SHAPERS = (*KEEPS_VALUES, "Rescaling")
+VALUE_PRESERVING = (*KEEPS_VALUES, "Rescaling")
 """Operations that keep every value, or change only its unit."""
-BORDERS = ("Quantizer", "Dequantizer")
+QUANTIZERS = ("Quantizer", "Dequantizer")
 """Operations at the ends of integer graphs, which float graphs lack."""
 
 
@@ -50,7 +50,7 @@ class Block:
         return self.head.name
 
     @property
-    def turns(self) -> tuple:
+    def chip_order(self) -> tuple:
         """The tail in the chip's order: max pooling before ReLUs, with which it commutes."""
         for place, node in enumerate(self.tail):
             before = self.tail[:place]
@@ -60,8 +60,8 @@ class Block:
 
     @property
     def ops(self) -> tuple[str, ...]:
-        """Operations of `turns`."""
-        return tuple(node.op for node in self.turns)
+        """Operations of `chip_order`."""
+        return tuple(node.op for node in self.chip_order)
 
     @property
     def last(self):
@@ -133,7 +133,7 @@ class View:
     def origin(self, name: str) -> tuple:
         """Return the node that computes a tensor, and the nodes after it that only reshape it."""
         node, between = self.graph.node(name), []
-        while node.op in SHAPERS:
+        while node.op in VALUE_PRESERVING:
             between.insert(0, node)
             node = self.graph.node(node.inputs[0])
         return node, between
@@ -141,7 +141,7 @@ class View:
     def consumers(self, node) -> Iterator:
         """Yield the layers that consume `node`, looking through operations that keep its values."""
         for consumer in self.graph.consumers(node):
-            if consumer.op in SHAPERS:
+            if consumer.op in VALUE_PRESERVING:
                 yield from self.consumers(consumer)
             elif consumer.op != "Dequantizer":
                 yield consumer

@@ -44,7 +44,7 @@ def check(graph: Graph, target: str) -> Report:
         notes += map(str, refusals)
         left, _ = find(fixed, found)
         broken = [v for v in left if v.kind == CONVERSION]
-        violations = _marked(violations, left, fixed)
+        violations = _with_fixable(violations, left, fixed)
         if broken:
             verdict = INCOMPATIBLE
             if all(v.fixable for v in violations if v.kind == CONVERSION):
@@ -60,7 +60,7 @@ def check(graph: Graph, target: str) -> Report:
     )
 
 
-def _marked(violations, left, fixed: Graph) -> list[Violation]:
+def _with_fixable(violations, left, fixed: Graph) -> list[Violation]:
     """Return violations with `fixable` set, given those that remain after the repairs.
 
     A violation is not fixable if a repair causes a new one in its layer. One that names no
@@ -118,7 +118,7 @@ def _broken_rules(view: View, found: Chip) -> Iterator[Violation]:
     for rule in found.rules:
         for finding in rule.findings(view):
             yield Violation(
-                **_parts(finding),
+                **_fields(finding),
                 transform=finding.transform,
                 sentence=rule.sentence,
                 source=rule.source,
@@ -132,7 +132,7 @@ def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
     for facts in found.facts(view):
         for refusal in limits.exceeded(facts):
             yield Violation(
-                **_parts(refusal),
+                **_fields(refusal),
                 transform=found.limit_repairs(refusal.rule, facts),
                 sentence=sentences[refusal.rule],
                 source=limits.SOURCE,
@@ -140,5 +140,5 @@ def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
             )
 
 
-def _parts(refusal: Refusal) -> dict:
+def _fields(refusal: Refusal) -> dict:
     return {key: getattr(refusal, key) for key in ("layers", "found", "allowed", "fix", "rule")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, tell, verbose_option, warn
+from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option, warn
 
 
 @click.command()
@@ -65,10 +65,10 @@ def command(
     )
     if quantized is not loaded:
         # 'crossgrade quantize' already printed the notes of its files.
-        tell(quantized.notes, verbose=verbose)
-    tell(conversion_notes(quantized.notes, program), verbose=verbose)
+        print_notes(quantized.notes, verbose=verbose)
+    print_notes(conversion_notes(quantized.notes, program), verbose=verbose)
     warn(refusal_lines(emulated_only(quantized, program)))
-    tell(
+    print_notes(
         Note(kind=LIMITS, text=f"{remark} (one reading of the vendor's page)")
         for remark in program.remarks()
     )

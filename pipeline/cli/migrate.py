@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, target_option, tell
+from pipeline.cli.parameters import PATH, print_notes, target_option
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
@@ -96,7 +96,7 @@ def command(
     graph = read_float(source)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
-    tell(graph.notes)
+    print_notes(graph.notes)
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
     options = Transforms(
@@ -156,7 +156,7 @@ def _samples(graph, calibration, labels):
         return random_images(graph, RANDOM, SEED), None
     images = load_array(calibration)
     check_samples(graph, images, calibration)
-    tell(input_notes(images, expected_range(graph), calibration))
+    print_notes(input_notes(images, expected_range(graph), calibration))
     if labels is None:
         return images, None
     outputs = int(np.prod(graph.shapes[graph.output]))

@@ -28,14 +28,14 @@ OPTIONS = {
 """By setting: the command that has an option for it, and the option."""
 SHARED = {"target.name": ("check", "migrate")}
 """Further commands that have the same option."""
-WORDS = {
+PHRASES = {
     ("quantization.flatten", "saturate"): "--parity",
     ("quantization.flatten", "align"): "no --parity",
     ("quantization.last_output_bits", None): "an output that is not quantized",
     ("quantization.calibration.source", "data"): "--samples",
 }
 """Names of settings with a value, where they are not an option with that value."""
-NOT_OFFERED = {
+WITHOUT_OPTION = {
     "quantization.observer": "the observer of ranges",
     "transforms.names": "the transforms",
 }
@@ -44,10 +44,10 @@ NOT_OFFERED = {
 
 def option_name(name: str, value: Any = NO_VALUE) -> str:
     """Return the name of a setting for users of a command; see `pipeline.messages.settings`."""
-    if value is not NO_VALUE and (name, value) in WORDS:
-        return WORDS[name, value]
-    if name in NOT_OFFERED:
-        return NOT_OFFERED[name]
+    if value is not NO_VALUE and (name, value) in PHRASES:
+        return PHRASES[name, value]
+    if name in WITHOUT_OPTION:
+        return WITHOUT_OPTION[name]
     if name not in OPTIONS:
         return configuration_name(name, value)
     command, option = OPTIONS[name]

@@ -37,7 +37,7 @@ def warn(lines) -> None:
         _echo("warning", line)
 
 
-def tell(notes, *, verbose: bool = False) -> None:
+def print_notes(notes, *, verbose: bool = False) -> None:
     """Print notes and warnings to standard error, with their details if `verbose`."""
     for note in notes:
         _echo(note.level, note.text)

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, tell, verbose_option
+from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -67,7 +67,7 @@ def command(
             batch_size=batch_size or _batch_size(graph),
         ),
     )
-    tell(graph.notes, verbose=verbose)
+    print_notes(graph.notes, verbose=verbose)
     images = None
     if samples is not None:
         from pipeline.data.array_file import load_array
@@ -83,7 +83,7 @@ def command(
             done = now
 
         quantized = quantize(graph, images, options, progress)
-    tell(quantized.notes, verbose=verbose)
+    print_notes(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, check_scale, tell, verbose_option
+from pipeline.cli.parameters import PATH, backend_option, check_scale, print_notes, verbose_option
 
 
 @click.command()
@@ -68,7 +68,7 @@ def command(
             backend=backend,
         )
     found = counted(statistics, len(batch))
-    tell(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
+    print_notes(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
     if trace:
         arrays = {name: np.concatenate(parts) for name, parts in outputs.items()}
         write_archive(trace, {"kind": "trace", "layers": list(arrays)}, arrays)

@@ -96,12 +96,12 @@ def evaluate(
         classes=not data.is_regression,
         backend=options.backend,
     )
-    answers = run_shards(
+    outcome = run_shards(
         work, images, workers=options.workers, engine=options.engine, progress=progress
     )
     compare = _numbers if data.is_regression else _classes
-    predictions, metrics = compare(answers.program, answers.graph, labels)
-    statistics = answers.statistics
+    predictions, metrics = compare(outcome.program, outcome.graph, labels)
+    statistics = outcome.statistics
     saturated = counted(statistics)
     layers = [_row(layer, saturated) for layer in statistics.layers()]
     macs = sum(layer["macs"] for layer in layers)

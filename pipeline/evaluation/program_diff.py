@@ -52,7 +52,7 @@ def diff(
         labels = _checked(labels, images, a)
     rows = {side: [_row(layer) for layer in program.layers] for side, program in _both(a, b)}
     found: dict[str, Any] = {}
-    answers = []
+    predicted = []
     if images is not None and np.prod(a.output_shape) != np.prod(b.output_shape):
         raise DataError(
             f"outputs have shapes {a.output_shape} and {b.output_shape}; predictions can"
@@ -61,10 +61,10 @@ def diff(
     for side, program in _both(a, b):
         found[side] = _totals(program, rows[side])
         if images is not None:
-            answers.append(_run(program, images, labels, found[side], rows[side]))
-    if answers:
+            predicted.append(_run(program, images, labels, found[side], rows[side]))
+    if predicted:
         found["images"] = len(images)
-        found["agreement"] = float(np.mean(answers[0] == answers[1]))
+        found["agreement"] = float(np.mean(predicted[0] == predicted[1]))
     found["layers"] = [
         {
             "a": None if left is None else rows["a"][left],

@@ -38,7 +38,7 @@ def diff_table(found: dict[str, Any], names: tuple[str, str] = ("A", "B")) -> st
     lines += ["", *_table(structure, right=False), "", *_figures(found, COSTS)]
     if "agreement" in found:
         lines += ["", *_figures(found, WORK)]
-    lines += ["", *_table(_answers(found), right=True)]
+    lines += ["", *_table(_totals(found), right=True)]
     return "\n".join(lines)
 
 
@@ -50,7 +50,7 @@ def _figures(found, columns):
     return _table([*rows, ("total", *_cells(total, columns.values()))], right=True)
 
 
-def _answers(found):
+def _totals(found):
     rows = [("", "A", "B")]
     rows.append(("weights, bytes", *(f"{found[s]['weight_bytes']:,}" for s in "ab")))
     rows.append(("MACs per image", *(f"{found[s]['macs']:,}" for s in "ab")))

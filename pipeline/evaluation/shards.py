@@ -82,7 +82,7 @@ class Work:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Answers:
+class Predictions:
     """Results of a run.
 
     Attributes
@@ -144,7 +144,7 @@ def run_shards(
     workers: int = 1,
     engine: str = "processes",
     progress: Callable[[int], None] | None = None,
-) -> Answers:
+) -> Predictions:
     """Run all images.
 
     Parameters
@@ -173,15 +173,15 @@ def run_shards(
     else:
         module = importlib.import_module(f"pipeline.evaluation.{ENGINES[engine]}")
         results = module.run(work, images, workers)
-    answers, statistics = {}, Statistics(work.program)
+    by_chunk, statistics = {}, Statistics(work.program)
     for kind, index, content in results:
         if kind == "counts":
             statistics.add(content)
             continue
-        answers[index] = content
+        by_chunk[index] = content
         if progress is not None:
             progress(len(content[0]))
-    program, graph = zip(*(answers[index] for index in sorted(answers)), strict=True)
-    return Answers(
+    program, graph = zip(*(by_chunk[index] for index in sorted(by_chunk)), strict=True)
+    return Predictions(
         program=np.concatenate(program), graph=np.concatenate(graph), statistics=statistics
     )

@@ -57,7 +57,7 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
                     send.close()
                     processes[receive] = process
             waiting = dict(processes)
-            for result in Runner(work, share).results(images, chunks, _take(taken, len(chunks))):
+            for result in Runner(work, share).results(images, chunks, _claim(taken, len(chunks))):
                 yield result
                 yield from _results(waiting, timeout=0)
             yield from _results(waiting, timeout=None)
@@ -67,7 +67,7 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
                 process.join()
 
 
-def _take(taken, count: int) -> Iterator[int]:
+def _claim(taken, count: int) -> Iterator[int]:
     """Yield the numbers of chunks that no other worker has taken."""
     while True:
         with taken.get_lock():
@@ -102,7 +102,7 @@ def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -
     """Run as an additional worker."""
     try:
         runner = Runner(Work.load(folder), share)
-        for result in runner.results(images, chunks, _take(taken, len(chunks))):
+        for result in runner.results(images, chunks, _claim(taken, len(chunks))):
             pipe.send(result)
     except ValueError as error:  # base class of the pipeline's and the simulator's errors
         pipe.send(("refused", 0, str(error)))

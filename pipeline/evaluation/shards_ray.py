@@ -41,18 +41,18 @@ def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
     actors = [kind.remote(shared, len(images) // count) for _ in range(count)]
     running = {}
     for actor in actors:
-        _give(actor, waiting, images, running)
+        _submit(actor, waiting, images, running)
     while running:
         (done,), _ = ray.wait(list(running), num_returns=1)
         index, actor = running.pop(done)
-        _give(actor, waiting, images, running)
+        _submit(actor, waiting, images, running)
         yield "chunk", index, ray.get(done)
     for actor in actors:
         yield "counts", 0, ray.get(actor.counts.remote())
         ray.kill(actor)
 
 
-def _give(actor, waiting: list, images: np.ndarray, running: dict) -> None:
+def _submit(actor, waiting: list, images: np.ndarray, running: dict) -> None:
     """Send the next chunk to a worker; the cluster's memory only holds the chunks in progress."""
     if waiting:
         index, (start, stop) = waiting.pop()

@@ -57,7 +57,7 @@ def keras_layers(graph: Graph, generation: int) -> list[Layer]:
     IncompatibleModelError
         If this Keras lacks layers for some nodes; names all of them.
     """
-    graph = _castable(_pruned(graph))
+    graph = _with_rescaled_input(_pruned(graph))
     refusals = [refusal for node in graph.nodes for refusal in _obstacles(node, generation)]
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, f"write a Keras {generation} file")
@@ -72,7 +72,7 @@ def _pruned(graph):
     return graph.with_nodes(node for node in graph.nodes if node.name in needed)
 
 
-def _castable(graph):
+def _with_rescaled_input(graph):
     entry = graph.input
     readers = graph.consumers(entry)
     if entry.attrs["dtype"].startswith("float") or all(n.op == "Rescaling" for n in readers):

@@ -30,7 +30,7 @@ def main() -> None:
         limit = request["limit"]
         _limit_resources(3 * len(content) + 2 * limit)
         arrays: list[bytes] = []
-        found = Walk(limit, arrays).file(io.BytesIO(content), request["members"])
+        found = TreeReader(limit, arrays).file(io.BytesIO(content), request["members"])
         tree = json.dumps(found).encode()
         replies.write(f"{len(tree)} {sum(map(len, arrays))}\n".encode())
         replies.writelines([tree, *arrays])
@@ -45,20 +45,20 @@ def _limit_resources(size: int) -> None:
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = int(usage.ru_utime + usage.ru_stime)
-    _lower(resource, resource.RLIMIT_CPU, used + SECONDS + 1)
+    _set_soft_limit(resource, resource.RLIMIT_CPU, used + SECONDS + 1)
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[0])
-    _lower(resource, resource.RLIMIT_AS, pages * resource.getpagesize() + size + SPARE)
+    _set_soft_limit(resource, resource.RLIMIT_AS, pages * resource.getpagesize() + size + SPARE)
 
 
-def _lower(resource, kind: int, value: int) -> None:
+def _set_soft_limit(resource, kind: int, value: int) -> None:
     """Set a soft limit, within the user's own limit; the next request may raise it again."""
     _, hard = resource.getrlimit(kind)
     soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (soft, hard))
 
 
-class Walk:
+class TreeReader:
     """Reads a file as JSON values and raw arrays.
 
     Parameters

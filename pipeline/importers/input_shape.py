@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.option_check import IDENTITIES
 
-PASSING = ("Dropout", "SpatialDropout2D", "Activation", "ReLU", "LeakyReLU", "Rescaling")
+LENGTH_PRESERVING = ("Dropout", "SpatialDropout2D", "Activation", "ReLU", "LeakyReLU", "Rescaling")
 """Layers that keep the length of a vector."""
 
 
@@ -28,7 +28,7 @@ def with_input_shape(model: KerasModel) -> KerasModel:
                 return model
             config = {**first.config, "batch_input_shape": [None, len(kernel)]}
             return replace(model, layers=(replace(first, config=config), *model.layers[1:]))
-        if layer.class_name not in (*PASSING, *IDENTITIES):
+        if layer.class_name not in (*LENGTH_PRESERVING, *IDENTITIES):
             return model
     return model
 

@@ -153,21 +153,21 @@ def check_inference(call: Call) -> None:
         raise ModelError("it was called with a mask; only calls without one can be read")
     plain = {key: value for key, value in call.kwargs.items() if key != "training"}
     for key, value in [*enumerate(call.args, 1), *plain.items()]:
-        for loose in _loose(value):
+        for item in _unsupported_values(value):
             raise ModelError(
-                f"it was called with the argument {key!r} of {_short(loose)}; allowed: tensors and"
+                f"it was called with the argument {key!r} of {_short(item)}; allowed: tensors and"
                 " training=False"
             )
 
 
-def _loose(value) -> Iterator[Any]:
+def _unsupported_values(value) -> Iterator[Any]:
     """Yield the values in an argument that are neither tensors nor None."""
     if isinstance(value, Mapping):
         for item in value.values():
-            yield from _loose(item)
+            yield from _unsupported_values(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _loose(item)
+            yield from _unsupported_values(item)
     elif value is not None and not isinstance(value, Tensor):
         yield value
 

@@ -200,14 +200,14 @@ def _weight_bits(op, settings):
     widths = []
     for name in names:
         quantizer = settings.get(name) or {}
-        _demand(quantizer, name, "signed", True)
-        _demand(quantizer, name, "fp_quantizer", False)
+        _require(quantizer, name, "signed", True)
+        _require(quantizer, name, "fp_quantizer", False)
         axis = None if name.startswith("dw_") else KERNEL_AXIS.get(op, -1)
-        _demand(quantizer, name, "axis", axis)
+        _require(quantizer, name, "axis", axis)
         widths.append(int(quantizer["bitwidth"]))
     if len(set(widths)) > 1:
         raise ModelError(f"its two kernels have {widths} bits; both need the same width")
-    _demand(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
+    _require(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
     return widths[-1]
 
 
@@ -221,12 +221,12 @@ def _lut_bits(settings):
 def _buffer_bits(op, settings):
     if op == "ReLU":
         limit = settings.get("max_value_quantizer") or {}
-        _demand(limit, "max_value_quantizer", "bitwidth", 8)
+        _require(limit, "max_value_quantizer", "bitwidth", 8)
     bits = int(settings.get("buffer_bitwidth", 32))
     return min(28, bits) if op in CONVOLUTIONS else bits
 
 
-def _demand(settings, where, key, wanted):
+def _require(settings, where, key, wanted):
     found = settings.get(key, wanted)
     if found != wanted:
         raise ModelError(f"{where}.{key} is {found}; only {wanted} is supported here")

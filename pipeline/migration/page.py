@@ -212,8 +212,8 @@ def _files(content) -> str:
 def _origin(file: dict) -> str:
     if not file.get("quantized_by"):
         return ""
-    told = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""
-    text = f"quantized by {file['quantized_by']}, float model recovered{told}"
+    recovered = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""
+    text = f"quantized by {file['quantized_by']}, float model recovered{recovered}"
     return f" <small>{escape(text)}</small>"
 
 

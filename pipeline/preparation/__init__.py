@@ -18,7 +18,7 @@ from pipeline.preparation.identities import (
     identity_after_joins,
     identity_before_relu_gap,
     identity_for_equal_inputs,
-    identity_for_many_readers,
+    identity_for_many_consumers,
 )
 from pipeline.preparation.joins import split_joins
 from pipeline.preparation.odd_kernels import odd_kernels
@@ -49,7 +49,7 @@ PASSES = (
     identity_after_joins,
     identity_after_image_block,
     identity_for_equal_inputs,
-    identity_for_many_readers,
+    identity_for_many_consumers,
     remove_dropout,
 )
 """All passes in order: those of QuantizeML, and the folding of constant channels.

@@ -11,7 +11,7 @@ from pipeline.graph.traits import NEURAL
 from pipeline.preparation.constant_channels import (
     LARGEST_CONSTANT,
     constant_channels,
-    where_blocked,
+    obstacle_to_moving,
 )
 from pipeline.preparation.editing import pairs, removed, replaced
 from pipeline.preparation.obstacle import Obstacle
@@ -57,7 +57,7 @@ def batchnorm_obstacle(graph: Graph, batchnorm: Node) -> Obstacle:
         return Obstacle(
             f"has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
             f" {int(constant_channels(batchnorm).sum())} of its channels, which"
-            f" {where_blocked(graph, batchnorm)}",
+            f" {obstacle_to_moving(graph, batchnorm)}",
             "gammas other than 0, as integers cannot hold the constant next to a kernel of zeros",
             "prune these filters",
         )

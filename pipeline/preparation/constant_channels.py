@@ -32,7 +32,7 @@ def fold_constant_channels(graph: Graph) -> Graph:
     the difference is ``f(beta) - f(0)``, which is often 0.
 
     A convolution whose windows include zero padding has no such bias, because padding is not the
-    constant. Its batch norm is kept, as are others for the reasons in `where_blocked`.
+    constant. Its batch norm is kept, as are others for the reasons in `obstacle_to_moving`.
     """
     found = pairs(graph, NEURAL, ("BatchNormalization",))
     for name in [second.name for _, second in found if constant_channels(second).any()]:
@@ -49,7 +49,7 @@ def constant_channels(batchnorm: Node) -> np.ndarray:
     return (scale == 0) & (np.abs(beta) > LARGEST_CONSTANT)
 
 
-def where_blocked(graph: Graph, batchnorm: Node) -> str:
+def obstacle_to_moving(graph: Graph, batchnorm: Node) -> str:
     """Return a phrase on why the constants of `batchnorm` cannot be moved."""
     try:
         _folded(graph, batchnorm)
@@ -91,7 +91,7 @@ def _folded(graph, batchnorm):
     for node in graph.nodes:
         if moved.keys().isdisjoint(node.inputs):
             continue
-        inputs = [moved.get(name) or _unmoved(graph.shapes[name][-1]) for name in node.inputs]
+        inputs = [moved.get(name) or _unchanged(graph.shapes[name][-1]) for name in node.inputs]
         rule = RULES.get(node.op)
         if rule is None:
             raise _Blocked(f"reach {node.name} ({node.op})")
@@ -105,11 +105,11 @@ def _folded(graph, batchnorm):
     return replaced(graph, new)
 
 
-def _unmoved(channels):
+def _unchanged(channels):
     return _Channels(np.full(channels, np.nan, np.float32), np.zeros(channels, np.float32))
 
 
-def _kept(graph, node, channels):
+def _same_channels(graph, node, channels):
     return channels
 
 
@@ -188,8 +188,8 @@ def _absorbed(graph, node, channels):
 RULES: dict[str, Callable[..., Node | _Channels]] = {
     **dict.fromkeys(("Dense", *CONVOLUTIONS), _absorbed),
     **dict.fromkeys(ACTIVATIONS, _activated),
-    **dict.fromkeys(("Dropout", "MaxPooling2D", "AveragePooling2D"), _kept),
-    **dict.fromkeys(("GlobalAveragePooling2D", "UpSampling2D"), _kept),
+    **dict.fromkeys(("Dropout", "MaxPooling2D", "AveragePooling2D"), _same_channels),
+    **dict.fromkeys(("GlobalAveragePooling2D", "UpSampling2D"), _same_channels),
     **dict.fromkeys(("Flatten", "Reshape"), _flattened),
     "Permute": _permuted,
     "BatchNormalization": _normalised,

@@ -73,7 +73,7 @@ def identity_for_equal_inputs(graph: Graph) -> Graph:
     return graph
 
 
-def identity_for_many_readers(graph: Graph) -> Graph:
+def identity_for_many_consumers(graph: Graph) -> Graph:
     """Insert identities between a tensor and its consumers, until no tensor has more than two."""
     for node in graph.nodes[1:]:
         consumers = [consumer.name for consumer in graph.consumers(node.name)]

@@ -32,12 +32,12 @@ def is_nonnegative(graph: Graph, name: str) -> bool:
         if node.op in _ALWAYS:
             if not _ALWAYS[node.op](node):
                 return False
-        elif node.op in _PASSING or (node.op == "Rescaling" and _grows(node)):
+        elif node.op in _PASSING or (node.op == "Rescaling" and _keeps_sign(node)):
             pending += node.inputs
         else:
             return False
     return True
 
 
-def _grows(rescaling):
+def _keeps_sign(rescaling):
     return all(np.min(rescaling.attrs[key]) >= 0 for key in ("scale", "offset"))

@@ -14,7 +14,7 @@ def max_pool_before_activation(graph: Graph) -> Graph:
 
     A leaky ReLU of negative slope decreases below 0 and is not swapped; QuantizeML swaps it.
     """
-    return _swap_all(graph, ("ReLU", "Activation"), ("MaxPooling2D",), _rises)
+    return _swap_all(graph, ("ReLU", "Activation"), ("MaxPooling2D",), _is_increasing)
 
 
 def batchnorm_before_pool(graph: Graph) -> Graph:
@@ -37,7 +37,7 @@ def _swap_all(graph, first, second, allowed):
         graph = swapped(graph, *found)
 
 
-def _rises(activation, pool):
+def _is_increasing(activation, pool):
     if activation.op == "ReLU":
         return not activation.attrs["negative_slope"] and not activation.attrs["threshold"]
     return activation.attrs["activation"] == "leaky_relu" and activation.attrs["alpha"] >= 0

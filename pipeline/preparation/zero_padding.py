@@ -54,7 +54,7 @@ def _fold(graph, padding):
             for axes in zip(source.attrs["padding"], padding.attrs["padding"], strict=True)
         )
         joined = padding.with_attrs(padding=amounts).with_inputs(*source.inputs)
-        return _fold(_without_unread(_exchanged(graph, {padding.name: joined})), joined)
+        return _fold(_without_unused(_with_replaced(graph, {padding.name: joined})), joined)
     if not np.any(padding.attrs["padding"]):
         return graph.rewrite(lambda node: [] if node.name == padding.name else None)
     new: dict[str, Node] = {}
@@ -66,14 +66,14 @@ def _fold(graph, padding):
             new[first.name] = unpadded.with_inputs(
                 *(source.name if name == padding.name else name for name in unpadded.inputs)
             )
-    return _without_unread(_exchanged(graph, new)) if new else graph
+    return _without_unused(_with_replaced(graph, new)) if new else graph
 
 
-def _exchanged(graph, new):
+def _with_replaced(graph, new):
     return graph.with_nodes(new.get(node.name, node) for node in graph.nodes)
 
 
-def _without_unread(graph):
+def _without_unused(graph):
     return graph.with_nodes(
         node
         for node in graph.nodes
@@ -97,7 +97,7 @@ def _folded_window(graph, padding, first) -> Node | Obstacle:
     if folded is None:
         return geometry.obstacle()
     reads_zeros = window.op == POOL and geometry.reads_zeros
-    if reads_zeros and not _compares_alike(graph, padding, window):
+    if reads_zeros and not _same_maxima(graph, padding, window):
         return Obstacle(
             f"{window.name} compares with the zeros, and {padding.inputs[0]} may be negative",
             "values of at least 0 (after a ReLU), or a ReLU after the pooling",
@@ -115,7 +115,7 @@ def _keeps_zero(node):
     return node.op in ("Dropout", "LeakyReLU", "QuantizedReLU")
 
 
-def _compares_alike(graph, padding, pool):
+def _same_maxima(graph, padding, pool):
     """Return True if zeros at the border change no maximum, or only those that a ReLU sets to 0."""
     relu = graph.skip_ahead(pool, ("Dropout",))
     cuts = relu is not None and relu.op == "ReLU"
@@ -147,14 +147,14 @@ class _Geometry:
             return self.window.with_attrs(padding="same")
         if self._fits("valid"):
             return self.window.with_attrs(padding="valid")
-        return self._grown() if self._as_many("same") else None
+        return self._grown() if self._same_count("same") else None
 
     @property
     def reads_zeros(self) -> bool:
         """True if a window extends beyond the map."""
         return any(
             pixels[1] - pixels[0] < extent
-            for axis, extent in zip(self._seen(self.starts), self.extent, strict=True)
+            for axis, extent in zip(self._covered(self.starts), self.extent, strict=True)
             for pixels in axis
         )
 
@@ -183,13 +183,13 @@ class _Geometry:
         the same pixels of the map, and at least one.
         """
         starts = tuple(before for before, _ in self.same) if padding == "same" else (0, 0)
-        if not self._as_many(padding):
+        if not self._same_count(padding):
             return False
         if self.window.op == POOL:
-            return self._seen(starts) == self._seen(self.starts)
+            return self._covered(starts) == self._covered(self.starts)
         return starts == self.starts
 
-    def _seen(self, starts):
+    def _covered(self, starts):
         """Return the range of pixels on the map of every window, [first, last + 1), per axis."""
         axes = zip(starts, self.size, self.extent, self.strides, self.outputs, strict=True)
         return [
@@ -197,7 +197,7 @@ class _Geometry:
             for start, size, k, s, count in axes
         ]
 
-    def _as_many(self, padding):
+    def _same_count(self, padding):
         axes = zip(self.size, self.extent, self.strides, strict=True)
         return self.outputs == tuple(output_length(*axis, padding) for axis in axes)
 

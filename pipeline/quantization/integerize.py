@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.quantization import kernel_rules, tensor_rules
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.quantized_graph import QuantizedGraph
-from pipeline.quantization.saturation import Held
+from pipeline.quantization.saturation import Accumulators
 from pipeline.quantization.walk import Walk
 
 
@@ -31,10 +31,10 @@ def integerize(calibrated: CalibratedGraph) -> QuantizedGraph:
         If the arithmetic of a node does not take its input (for example, an accumulator where a
         quantized tensor is needed).
     """
-    return walked(calibrated)[0]
+    return integerize_with_sums(calibrated)[0]
 
 
-def walked(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Held]:
+def integerize_with_sums(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Accumulators]:
     """Return the integer model, its sums and saturating constants; raises as `integerize`."""
     walk = Walk(calibrated, RULES)
     for node in calibrated.graph.nodes:
@@ -48,7 +48,7 @@ def walked(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Held]:
         output=output,
         notes=calibrated.notes,
     )
-    return quantized, walk.held
+    return quantized, walk.accumulators
 
 
 RULES = {

@@ -15,7 +15,7 @@ from simulator.refusal import Refusal
 
 LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
 """Layers with weights that the scheme supports."""
-SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
+SAME_UNIT = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
 """Operations with equal units of input and output."""
 
 
@@ -38,7 +38,7 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         If the scheme does not support a layer; names all of them.
     """
     graph = legacy.graph
-    known = (*LAYERS, *SAME, "Input", "Rescaling", "QuantizedReLU")
+    known = (*LAYERS, *SAME_UNIT, "Input", "Rescaling", "QuantizedReLU")
     refusals = [
         Refusal(
             layers=(node.name,),
@@ -124,7 +124,7 @@ def _no_activation(node, graph) -> Refusal | None:
     """Return why a layer cannot read the unquantized output of another one."""
     if node.op not in LAYERS:
         return None
-    source = graph.skip_back(node.inputs[0], SAME)
+    source = graph.skip_back(node.inputs[0], SAME_UNIT)
     if source.op not in LAYERS:
         return None
     return Refusal(

@@ -47,7 +47,7 @@ class Sum:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Held:
+class Accumulators:
     """The sum of each node, and the constants that saturate.
 
     Attributes
@@ -77,67 +77,69 @@ class Held:
         self.constants[name] += int(np.count_nonzero(np.abs(values) >= limit))
 
 
-def notes(graph: Graph, held: Held, samples: np.ndarray, streams: int, size: int) -> list[Note]:
+def notes(
+    graph: Graph, accumulators: Accumulators, samples: np.ndarray, streams: int, size: int
+) -> list[Note]:
     """Return notes and warnings on what saturates.
 
     Parameters
     ----------
     graph : Graph
         Prepared float graph.
-    held : Held
+    accumulators : Accumulators
     samples : array of shape (n, *input shape)
         Calibration samples; only the first ones are used.
     streams, size : int
         Number of interleaved videos, and images per batch, as in calibration.
     """
     some = samples[: max(SAMPLES // size, 1) * size] if streams > 1 else samples[:SAMPLES]
-    found = list(_saturations(graph, held, some, streams, size))
+    found = list(_saturations(graph, accumulators, some, streams, size))
     return [
-        *_constants(held.constants),
+        *_constants(accumulators.constants),
         *saturation_notes(found, f"{len(some)} calibration samples"),
     ]
 
 
-def _saturations(graph, held, samples, streams, size) -> Iterator[Saturation]:
+def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Saturation]:
     """Yield the saturations on samples, by layer."""
-    meter = _Meter(graph, held)
-    forward(graph, samples, batch_size=size, probe=meter, streams=streams)
-    for (layer, kind), count in meter.counts.items():
+    counter = _SaturationCounter(graph, accumulators)
+    forward(graph, samples, batch_size=size, probe=counter, streams=streams)
+    for (layer, kind), count in counter.counts.items():
         if count:
-            yield Saturation(layer=layer, kind=kind, count=count, total=meter.totals[layer, kind])
+            yield Saturation(layer=layer, kind=kind, count=count, total=counter.totals[layer, kind])
 
 
-class _Meter:
+class _SaturationCounter:
     """Counts the float values of each node that its integers cannot represent."""
 
-    def __init__(self, graph: Graph, held: Held):
-        self.graph, self.held = graph, held
+    def __init__(self, graph: Graph, accumulators: Accumulators):
+        self.graph, self.accumulators = graph, accumulators
         self.counts: Counter = Counter()
         self.totals: Counter = Counter()
-        self._held_back: dict[str, np.ndarray] = {}
+        self._saturated_sums: dict[str, np.ndarray] = {}
 
     def __call__(self, name: str, values: np.ndarray) -> None:
         """Count one batch of one node's values."""
-        if (held := self.held.sums.get(name)) is None:
+        if (accumulator := self.accumulators.sums.get(name)) is None:
             return
         node, layer = self.graph.node(name), _layer(self.graph, name)
-        units = values.astype(np.float64) / held.unit
+        units = values.astype(np.float64) / accumulator.unit
         if node.op in SUMMING:
-            units = self._summed(node, held, units, layer)
+            units = self._summed(node, accumulator, units, layer)
         elif node.op == "GlobalAveragePooling2D":
-            self._count(layer, "global sum", np.abs(units) >= 2.0**held.value_bits)
-        elif node.op == "ReLU" and (sums := self._held_back.pop(node.inputs[0], None)) is not None:
+            self._count(layer, "global sum", np.abs(units) >= 2.0**accumulator.value_bits)
+        elif node.op == "ReLU" and (sums := self._saturated_sums.pop(node.inputs[0], None)) is not None:
             # Later values follow from the saturated sum, not from the float model's value.
             highest = node.attrs["max_value"]
-            units = np.clip(sums, 0, np.inf if highest is None else highest / held.unit)
-        if held.scales is not None:
-            product = np.abs(units) * held.scales
-            self._count(layer, "output product", product >= 2.0**held.product_bits)
+            units = np.clip(sums, 0, np.inf if highest is None else highest / accumulator.unit)
+        if accumulator.scales is not None:
+            product = np.abs(units) * accumulator.scales
+            self._count(layer, "output product", product >= 2.0**accumulator.product_bits)
 
-    def _summed(self, node, held, units, layer) -> np.ndarray:
+    def _summed(self, node, accumulator, units, layer) -> np.ndarray:
         """Return sums as in the accumulator: clipped before and after the bias."""
-        bound = 2.0**held.value_bits
-        bias = node.weights.get("bias", np.zeros(1)) / held.unit
+        bound = 2.0**accumulator.value_bits
+        bias = node.weights.get("bias", np.zeros(1)) / accumulator.unit
         before = units - bias
         sums = np.clip(before, -bound, bound) + np.clip(bias, -bound, bound)
         self._count(layer, "accumulator", (np.abs(before) >= bound) | (np.abs(sums) >= bound))
@@ -147,7 +149,7 @@ class _Meter:
         sums = np.clip(sums, -bound, bound)
         follower = self.graph.sole_consumer(node)
         if follower is not None and follower.op == "ReLU":
-            self._held_back[node.name] = sums
+            self._saturated_sums[node.name] = sums
         return sums
 
     def _count(self, layer: str, kind: str, beyond: np.ndarray) -> None:

@@ -122,7 +122,7 @@ def relu_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
             scales=given.scales,
         )
         bound = np.float32(node.attrs["max_value"]) / given.scales
-        walk.held.count(node.name, bound * np.exp2(given.frac_bits), 8, shift)
+        walk.accumulators.count(node.name, bound * np.exp2(given.frac_bits), 8, shift)
         registers["max_value"] = per_channel(mantissa, channels, np.uint8)
         registers["max_value_shift"] = per_channel(shift, channels, np.uint8)
     walk.finish(node, settings, registers, {}, replace(given, value_bits=settings.buffer_bits))

@@ -11,7 +11,7 @@ from pipeline.graph.node import Node
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_scales
 from pipeline.quantization.quantized_graph import Format, QuantizedNode
-from pipeline.quantization.saturation import Held, Sum
+from pipeline.quantization.saturation import Accumulators, Sum
 from simulator.refusal import Refusal
 
 ONE = np.float32(1)
@@ -36,7 +36,7 @@ class Walk:
         self.nodes: list[QuantizedNode] = []
         self.formats: dict[str, Format] = {}
         self.feeds: dict[str, str] = {}
-        self.held = Held()
+        self.accumulators = Accumulators()
 
     def add(self, node: Node) -> None:
         """Compute the integers of one node."""
@@ -74,7 +74,7 @@ class Walk:
     def finish(self, node: Node, settings, registers, bits, accumulator: Format, **attrs) -> None:
         """Append a computing node; requantize its accumulator if it has an output quantizer."""
         quantizer = settings.output
-        self.held.sums[node.name] = self._sum(accumulator)
+        self.accumulators.sums[node.name] = self._sum(accumulator)
         if quantizer is None:
             self.emit(node, registers, bits, accumulator, **attrs)
             return
@@ -86,8 +86,10 @@ class Walk:
             scales = np.asarray(accumulator.scales * quantizer.rescaling_rate, np.float32)
             mantissa, scale_frac_bits = quantize_scales(scales, quantizer.scale_bits)
             shift = shift - scale_frac_bits
-            self.held.count(node.name, scales, quantizer.scale_bits, -scale_frac_bits)
-            self.held.sums[node.name] = self._sum(accumulator, mantissa, quantizer.buffer_bits)
+            self.accumulators.count(node.name, scales, quantizer.scale_bits, -scale_frac_bits)
+            self.accumulators.sums[node.name] = self._sum(
+                accumulator, mantissa, quantizer.buffer_bits
+            )
             narrow = np.uint8 if quantizer.scale_bits <= 8 else np.uint16
             registers["output_scales"] = per_channel(mantissa, channels, narrow)
         registers["output_shift"] = per_channel(shift, channels, np.int8)

@@ -40,7 +40,7 @@ def fit_registers(program: Program) -> Program:
             moved = np.rint(0.5 * (step - layer.act_step)) / 2.0 ** (layer.act_bits - 4)
             threshold = (layer.threshold + moved).astype(np.int32)
             layer = replace(layer, act_step=step, threshold=threshold)
-            layers[following] = _shrunk(layers[following], ratio)
+            layers[following] = _with_scaled_weights(layers[following], ratio)
             notes.append(
                 f"{layer.name}: act_step of {int((ratio > 1).sum())} filters exceeded"
                 f" {int(limit)}; set to it, and the weights of {layers[following].name} shrunk"
@@ -57,7 +57,7 @@ def fit_registers(program: Program) -> Program:
     return replace(program, layers=tuple(layers), notes=(*program.notes, *notes))
 
 
-def _shrunk(layer, ratio: np.ndarray):
+def _with_scaled_weights(layer, ratio: np.ndarray):
     """Return a layer whose weights are divided by one ratio per input channel, rounded down."""
     weights = layer.weights.astype(np.float64)
     if isinstance(layer, FullyConnected):

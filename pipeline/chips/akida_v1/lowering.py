@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.chips.akida_v1.layers import PIXEL, input_bits, reads_image
 from pipeline.chips.akida_v1.legacy_neurons import legacy_neurons
-from pipeline.chips.akida_v1.neuron import Neuron, Refused
+from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError
 from pipeline.chips.akida_v1.quantizeml_neurons import quantizeml_neurons
 from pipeline.chips.blocks import Block, View, pool_padding, shape3d
 from pipeline.errors import IncompatibleModelError
@@ -61,20 +61,20 @@ def chain_neurons(graph: QuantizedGraph) -> list[Neuron]:
     """Return the neuron of each block of a linear chain."""
     chain = View(graph, graph).blocks
     dequantizer = next((node for node in graph.nodes if node.op == "Dequantizer"), None)
-    refusals = [refusal for block in chain for refusal in _widths(block)]
+    refusals = [refusal for block in chain for refusal in _width_refusals(block)]
     try:
         if graph.scheme == "cnn2snn":
             neurons = legacy_neurons(chain, graph)
         else:
             neurons = quantizeml_neurons(chain, dequantizer)
-    except Refused as refused:
+    except RefusedQuantizationError as refused:
         refusals += refused.refusals
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, f"convert to {NAME}")
     return neurons
 
 
-def _widths(block: Block):
+def _width_refusals(block: Block):
     """Yield a refusal if the two kernels of a layer have different bit widths."""
     widths = {bits for name, bits in block.head.bits.items() if name.endswith("weights")}
     if len(widths) > 1:
@@ -91,7 +91,7 @@ def _kernel(head: QuantizedNode) -> np.ndarray:
     return head.registers["kernel"]
 
 
-def _fed_shape(view: View, block: Block) -> tuple[int, ...]:
+def _source_shape(view: View, block: Block) -> tuple[int, ...]:
     """Return the shape of a block's input, before any Flatten or Reshape."""
     return view.graph.shapes[view.source(block.head).name]
 
@@ -107,7 +107,7 @@ def _layer(view: View, block: Block, neuron: Neuron, feeds, *, is_input: bool):
     fields = {
         "name": head.name,
         "inputs": feeds,
-        "input_shapes": (shape3d(_fed_shape(view, block)),),
+        "input_shapes": (shape3d(_source_shape(view, block)),),
         "weights_bits": head.bits["weights"],
         "threshold": neuron.rounded,
         "act_step": neuron.act_step,

@@ -12,7 +12,7 @@ from simulator.limit import numbers
 from simulator.refusal import Refusal
 
 
-class Refused(Exception):
+class RefusedQuantizationError(Exception):
     """The quantization of some blocks does not fit the registers."""
 
     def __init__(self, *refusals: Refusal):
@@ -20,9 +20,13 @@ class Refused(Exception):
         self.refusals = refusals
 
 
-def refused(layer: str, rule: str, found: str, allowed: str = "", fix: str = "") -> Refused:
+def refused(
+    layer: str, rule: str, found: str, allowed: str = "", fix: str = ""
+) -> RefusedQuantizationError:
     """Return the refusal of one layer."""
-    return Refused(Refusal(layers=(layer,), found=found, allowed=allowed, fix=fix, rule=rule))
+    return RefusedQuantizationError(
+        Refusal(layers=(layer,), found=found, allowed=allowed, fix=fix, rule=rule)
+    )
 
 
 def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
@@ -39,7 +43,7 @@ def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
     return threshold.astype(np.int32)
 
 
-def wrong_bits(name: str, bits: int) -> Refused:
+def width_refusal(name: str, bits: int) -> RefusedQuantizationError:
     """Return the refusal of an activation's bit width."""
     return refused(
         name,

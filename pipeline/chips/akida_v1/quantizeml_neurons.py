@@ -13,9 +13,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.chips.akida_v1.legacy_neurons import _pooled_pixels
-from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, rounded, wrong_bits
-from pipeline.chips.akida_v1.reach import reach, within_reach
+from pipeline.chips.akida_v1.legacy_neurons import _pooled_positions
+from pipeline.chips.akida_v1.neuron import (
+    Neuron,
+    RefusedQuantizationError,
+    refused,
+    rounded,
+    width_refusal,
+)
+from pipeline.chips.akida_v1.reach import reach, reachable_registers
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.messages.settings import setting
@@ -32,20 +38,20 @@ def quantizeml_neurons(chain: Sequence[Block], dequantizer) -> list[Neuron]:
         bound = reach(block, highest, _pooled(block))
         try:
             neuron, gain = _neuron(block, following, gain, bound, dequantizer)
-        except Refused as refused_one:
+        except RefusedQuantizationError as refused_one:
             refusals += refused_one.refusals
         else:
             highest = 2**neuron.act_bits - 1
             neurons.append(neuron)
     if refusals:
-        raise Refused(*refusals)
+        raise RefusedQuantizationError(*refusals)
     return neurons
 
 
 def _pooled(block: Block) -> int:
     """Return the number of positions that a block's pooling sums."""
     pool = block.member("GlobalAveragePooling2D")
-    return _pooled_pixels(block, pool) if pool else 1
+    return _pooled_positions(block, pool) if pool else 1
 
 
 def pooled_bias(block: Block) -> np.ndarray:
@@ -83,17 +89,19 @@ def _neuron(
         step = gain / dequantizer.registers["scales"].astype(np.float64)
         threshold = base * gain
         whole = np.rint(threshold)
-        return _made(head.name, threshold, whole, step, activation=False, **common), 1.0
+        return _rounded_neuron(head.name, threshold, whole, step, activation=False, **common), 1.0
     unit, bits = _output_unit(relu)
     shared = shared_scale(relu, following)
     unit = unit * shared.steps
-    closer = _closer(relu, bits, shared.frac_bits)
+    closer = _step_factor(relu, bits, shared.frac_bits)
     rec = (unit * gain * closer).astype(np.float32)
     exact = base * gain + 0.5 * rec.astype(np.float64)
     whole = np.rint(base * gain) + np.rint(0.5 * rec)
     step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
-    whole, step = within_reach(whole, step, bits, bound)
-    neuron = _made(head.name, exact, whole, step, activation=True, act_bits=bits, **common)
+    whole, step = reachable_registers(whole, step, bits, bound)
+    neuron = _rounded_neuron(
+        head.name, exact, whole, step, activation=True, act_bits=bits, **common
+    )
     return neuron, shared.potential / closer
 
 
@@ -113,7 +121,7 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
         )
     bits, signed = relu.bits["output"], relu.bits["output_signed"]
     if bits not in ACT_BITS:
-        raise wrong_bits(relu.name, bits)
+        raise width_refusal(relu.name, bits)
     if signed:
         raise refused(
             relu.name,
@@ -128,14 +136,14 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
     return np.float32(np.exp2(-shift) / scales), bits
 
 
-def _closer(relu: QuantizedNode, bits: int, frac_bits: int) -> float:
+def _step_factor(relu: QuantizedNode, bits: int, frac_bits: int) -> float:
     """Return the factor by which steps shrink so that the highest level is the ReLU's maximum."""
     highest = float(2**bits - 1)
     top = float(relu.attrs["max_value"]) * 2.0**frac_bits
     return min(1.0, top / highest)
 
 
-def _made(layer: str, threshold, whole, step, **settings) -> Neuron:
+def _rounded_neuron(layer: str, threshold, whole, step, **settings) -> Neuron:
     return Neuron(
         threshold=threshold,
         rounded=rounded(layer, whole),

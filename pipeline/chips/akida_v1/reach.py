@@ -13,7 +13,7 @@ from pipeline.chips.blocks import Block
 
 LARGEST_STEP = 1 << 24
 """Largest `act_step` whose levels are exact in float64 (see `NeuralLayer.levels`)."""
-FAR = 1 << 27
+LARGEST_THRESHOLD = 1 << 27
 """A threshold of this magnitude is replaced: the emulator refuses potentials 2**28 from it."""
 
 
@@ -37,7 +37,7 @@ def reach(block: Block, highest: int, pixels: int) -> np.ndarray:
     return total * highest * pixels
 
 
-def within_reach(
+def reachable_registers(
     threshold: np.ndarray, act_step: np.ndarray, bits: int, bound: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return equivalent thresholds and steps, smaller where they were too large.
@@ -65,7 +65,7 @@ def within_reach(
     # Potentials are integers: those above this one, if any, have level `high`.
     edge = np.clip(np.floor(threshold + low * interval), -bound, bound)
     wide = np.exp2(np.ceil(np.log2(2 * bound + 2)))
-    large = (act_step > LARGEST_STEP) | (np.abs(threshold) >= FAR)
+    large = (act_step > LARGEST_STEP) | (np.abs(threshold) >= LARGEST_THRESHOLD)
     replaced = large & (high - low <= 1)
     return (
         np.where(replaced, edge - low * wide, threshold),

@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from pipeline.chips.akida_v1.layers import PIXEL, reads_image
-from pipeline.chips.blocks import BORDERS, View, shape3d, size
+from pipeline.chips.blocks import QUANTIZERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
 from pipeline.graph.graph import Graph
@@ -30,8 +30,8 @@ KNOWN = (
     "Reshape",
     "Dropout",
 )
-ELSEWHERE = (
-    *BORDERS,
+OTHER_RULES = (
+    *QUANTIZERS,
     "QuantizedReLU",
     "BatchNormalization",
     "AveragePooling2D",
@@ -69,7 +69,7 @@ def sequential(view: View) -> Iterator[Finding]:
 def supported_layer(view: View) -> Iterator[Finding]:
     """Layers are convolutions, separable convolutions and Dense, with ReLU and pooling."""
     for node in view.graph.nodes:
-        if node.op in (*KNOWN, *ELSEWHERE):
+        if node.op in (*KNOWN, *OTHER_RULES):
             continue
         pair = _pointwise_consumer(view, node)
         found = node.attrs["activation"] if node.op == "Activation" else node.op
@@ -96,7 +96,7 @@ def activation_between(view: View) -> Iterator[Finding]:
         if block.head.op not in (*NEURAL, "DepthwiseConv2D") or "ReLU" in block.ops:
             continue
         fused = block.head.op == "DepthwiseConv2D" and _pointwise_consumer(view, block.head)
-        consumers = [node for node in _unactivated(view, block.head) if node.op in NEURAL]
+        consumers = [node for node in _sum_consumers(view, block.head) if node.op in NEURAL]
         if fused or not consumers:
             continue
         yield Finding(
@@ -107,11 +107,11 @@ def activation_between(view: View) -> Iterator[Finding]:
         )
 
 
-def _unactivated(view: View, node) -> Iterator:
+def _sum_consumers(view: View, node) -> Iterator:
     """Yield the consumers of a layer's sums, looking through pooling."""
     for consumer in view.consumers(node):
         if consumer.op in POOLINGS:
-            yield from _unactivated(view, consumer)
+            yield from _sum_consumers(view, consumer)
         else:
             yield consumer
 
@@ -185,7 +185,7 @@ def pixels(view: View) -> Iterator[Finding]:
 def image_border(view: View) -> Iterator[Finding]:
     """An offset of the image needs a Conv2D, and a zero that is a pixel for 1 or 3 channels."""
     for block in view.blocks:
-        value = border(view, block)
+        value = zero_pixel(view, block)
         if not value or block.head.op == "Dense":
             continue
         if block.head.op == "SeparableConv2D":
@@ -208,7 +208,7 @@ def image_border(view: View) -> Iterator[Finding]:
         )
 
 
-def border(view: View, block) -> float:
+def zero_pixel(view: View, block) -> float:
     """Return the pixel value that is zero to the first layer; 0 for other layers."""
     if view.source(block.head).op != "Input":
         return 0.0

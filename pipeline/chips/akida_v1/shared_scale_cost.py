@@ -40,7 +40,7 @@ def shared_scale_cost(
     samples : function without arguments, or None
         Returns inputs of the model. Random inputs are used where it is None or returns None.
     """
-    taken = _taken(graph)
+    taken = _alignment_text(graph)
     if not taken:
         return
     images = samples() if samples is not None else None
@@ -66,10 +66,10 @@ def _measured(graph: QuantizedGraph, program: Program, images: np.ndarray) -> st
         if not isinstance(error.__cause__, OverflowError):
             raise
         return f"the program cannot be run ({error})"
-    return compared(found, quantized_outputs(graph, program, images).reshape(found.shape))
+    return difference_text(found, quantized_outputs(graph, program, images).reshape(found.shape))
 
 
-def compared(found: np.ndarray, expected: np.ndarray) -> str:
+def difference_text(found: np.ndarray, expected: np.ndarray) -> str:
     """Describe how far outputs, shape (n, ..., values), are from the expected ones."""
     # The spread over samples, without the constant part of each output.
     spread = max(float(expected.std(axis=0).mean()), 1e-30)
@@ -123,7 +123,7 @@ def _aligned(relu: QuantizedNode, levels: np.ndarray, following: Block) -> np.nd
     return np.minimum(aligned, 2 ** relu.bits["output"] - 1) if saturates(following) else aligned
 
 
-def _taken(graph: QuantizedGraph) -> str:
+def _alignment_text(graph: QuantizedGraph) -> str:
     """Describe which layers' channels differ in scale, and the shared scale; empty if none do."""
     chain = View(graph, graph).blocks
     bits: dict[bool, dict[str, int]] = {False: {}, True: {}}

@@ -26,7 +26,7 @@ def reads_pixels(view: View, block: Block) -> bool:
     source = view.source(block.head)
     if block.head.op != "Conv2D" or source.op not in ("Input", "Quantizer"):
         return False
-    written = _written(view, block)
+    written = _padding_integers(view, block)
     if written is not None and np.any(written):
         return True
     if source.op == "Quantizer":
@@ -44,13 +44,13 @@ def padding_values(view: View, block: Block) -> tuple[int, int] | None:
 
     For float inputs calibration determines it; None before.
     """
-    value = _written(view, block)
+    value = _padding_integers(view, block)
     if value is None or not (view.quantized or view.graph.input.attrs["dtype"] in SIGNED):
         return None
     return int(np.min(value)), int(np.max(value))
 
 
-def _written(view: View, block: Block) -> np.ndarray | None:
+def _padding_integers(view: View, block: Block) -> np.ndarray | None:
     """Return the integers of "same" padding; for float inputs in units of the input."""
     if view.quantized:
         return getattr(block.head, "registers", {}).get("padding_value")
@@ -79,7 +79,7 @@ def kinds(view: View) -> dict[str, str]:
     }
 
 
-def needs_data(view: View, block: Block) -> bool:
+def needs_input_data(view: View, block: Block) -> bool:
     """Return True if a block reads integer inputs through an InputData."""
     return view.source(block.head).op == "Input" and not reads_pixels(view, block)
 
@@ -88,7 +88,7 @@ def facts(view: View) -> Iterator[LayerFacts]:
     """Yield the facts that limits are checked on, for every layer that the model becomes."""
     image, known = view.graph.input, kinds(view)
     dtype = str(image.attrs["dtype"])
-    first = [block for block in view.blocks if needs_data(view, block)]
+    first = [block for block in view.blocks if needs_input_data(view, block)]
     if first and dtype in SIGNED:
         shape = shape3d(first[0].input_shape)
         yield LayerFacts(

@@ -110,7 +110,7 @@ def _dense1d(block: Block, common: dict) -> Dense1D:
     return Dense1D(**common, **_neural(block))
 
 
-def shifted(layer: Dense1D, between) -> Dense1D:
+def dense_with_shifts(layer: Dense1D, between) -> Dense1D:
     """Return a Dense with the shifts of the Flatten before it, one of the nodes `between`."""
     for step in between:
         if "input_shift" in step.registers:
@@ -165,7 +165,7 @@ def dequantizer(node: QuantizedNode, common: dict) -> Dequantizer:
     return Dequantizer(**common, scales=node.registers["scales"])
 
 
-MAKERS = {
+LAYER_BUILDERS = {
     "Conv2D": _conv2d,
     "DepthwiseConv2D": _depthwise_conv2d,
     "Conv2DTranspose": _conv2d_transpose,

@@ -10,8 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.chips.akida_v2.kinds import needs_data, reads_pixels
-from pipeline.chips.akida_v2.layers import MAKERS, dequantizer, input_conv2d, quantizer, shifted
+from pipeline.chips.akida_v2.kinds import needs_input_data, reads_pixels
+from pipeline.chips.akida_v2.layers import (
+    LAYER_BUILDERS,
+    dense_with_shifts,
+    dequantizer,
+    input_conv2d,
+    quantizer,
+)
 from pipeline.chips.blocks import HEADS, Block, View, shape3d
 from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
@@ -46,17 +52,17 @@ def _layers(view: View, block: Block) -> list:
     """Return the layer of a block, after an InputData where the model's input needs one."""
     head, made = block.head, []
     common = _common(view, head)
-    maker = MAKERS[head.op]
+    maker = LAYER_BUILDERS[head.op]
     if reads_pixels(view, block):
         maker = input_conv2d
-    elif needs_data(view, block):
+    elif needs_input_data(view, block):
         image = view.graph.input
         name = f"{image.name}/data" if image.name == head.name else image.name
         made.append(_input_data(name, image, common["input_shapes"][0]))
         common["inputs"] = (name,) * len(common["input_shapes"])
     layer = maker(block, common)
     if head.op == "Dense":
-        layer = shifted(layer, view.origin(head.inputs[0])[1])
+        layer = dense_with_shifts(layer, view.origin(head.inputs[0])[1])
     return [*made, layer]
 
 

@@ -12,7 +12,7 @@ from simulator.limit import numbers
 
 def notes(view: View) -> Iterator[str]:
     """Yield remarks on a model that converts."""
-    yield from _border(view)
+    yield from _padding_remarks(view)
     inner = [block for block in view.blocks if view.graph.consumers(block.head)]
     linear = [
         block.name
@@ -36,7 +36,7 @@ def notes(view: View) -> Iterator[str]:
             )
 
 
-def _border(view: View) -> Iterator[str]:
+def _padding_remarks(view: View) -> Iterator[str]:
     """Yield a remark where negative float inputs would need a layer that only reads images."""
     image = view.graph.input
     channels = view.graph.shapes[image.name][-1]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import reduce
 
 from pipeline.chips.akida_v2.edge_learning import edge_learning
-from pipeline.chips.blocks import BORDERS, HEADS, SHAPERS, TAIL, View, size
+from pipeline.chips.blocks import HEADS, QUANTIZERS, TAIL, VALUE_PRESERVING, View, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding_name
 from pipeline.graph.graph import Graph
@@ -20,7 +20,7 @@ from simulator.program import INPUT_TYPES
 
 PATTERNS = "cnn2snn 2.19 (Apache-2.0), layer patterns for Akida 2.0"
 QUANTIZER = "QuantizeML 1.2 (Apache-2.0), supported layers"
-ELSEWHERE = (
+OTHER_RULES = (
     "Input",
     "SeparableConv2D",
     "BatchNormalization",
@@ -70,7 +70,7 @@ def layer_order(view: View) -> Iterator[Finding]:
             ops = ops[:end]  # another rule refuses an activation after an average
         late = [
             node.name
-            for place, node in enumerate(block.turns[: len(ops)])
+            for place, node in enumerate(block.chip_order[: len(ops)])
             if block.head.op == "Concatenate"
             or any(ORDER[earlier] >= ORDER[node.op] for earlier in ops[:place])
         ]
@@ -112,7 +112,7 @@ def table_activation(view: View) -> Iterator[Finding]:
 def unknown_layer(view: View) -> Iterator[Finding]:
     """Every layer has a counterpart on the chip."""
     for node in view.graph.nodes:
-        if node.op in (*HEADS, *TAIL, *SHAPERS, *BORDERS, *ELSEWHERE):
+        if node.op in (*HEADS, *TAIL, *VALUE_PRESERVING, *QUANTIZERS, *OTHER_RULES):
             continue
         cure = "Conv2DTranspose of stride 2" if node.op == "UpSampling2D" else "another layer"
         yield Finding(
@@ -169,11 +169,11 @@ def float_input(view: View) -> Iterator[Finding]:
 
 def shifting_flatten(view: View) -> Iterator[Finding]:
     """A Flatten of channels with different scales feeds a Dense."""
-    for node in view.nodes(*SHAPERS):
+    for node in view.nodes(*VALUE_PRESERVING):
         if "input_shift" not in getattr(node, "registers", {}):
             continue
         for consumer in view.graph.consumers(node):
-            if consumer.op != "Dense" and consumer.op not in SHAPERS:
+            if consumer.op != "Dense" and consumer.op not in VALUE_PRESERVING:
                 yield Finding(
                     layers=(node.name,),
                     found=f"a Flatten that shifts, before {consumer.op}",

@@ -18,7 +18,7 @@ from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
-from pipeline.quantization.integerize_legacy import LAYERS, SAME, integerize_legacy
+from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT, integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.limit import size
@@ -81,7 +81,7 @@ def legacy(graph: Graph, options) -> LegacyGraph:
 
 def _unsupported(graph: Graph) -> Iterator[Refusal]:
     """Yield a refusal for every layer that the scheme does not support."""
-    known = (*LAYERS, *SAME, "Input", "Rescaling", "ReLU")
+    known = (*LAYERS, *SAME_UNIT, "Input", "Rescaling", "ReLU")
     for node in graph.nodes:
         attrs = node.attrs
         if node.op not in known:

@@ -16,7 +16,7 @@ from pipeline.quantization import saturation
 from pipeline.quantization.assignment import assign
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.calibration import Progress, calibrate, streams
-from pipeline.quantization.integerize import walked
+from pipeline.quantization.integerize import integerize_with_sums
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import check_samples
 
@@ -57,7 +57,9 @@ def quantize(
     """
     samples = check_samples(graph, samples)
     prepared, result = _calibrated(graph, samples, options, progress)
-    quantized, held = walked(result)
+    quantized, accumulators = integerize_with_sums(result)
     size = options.calibration.batch_size
-    found = saturation.notes(prepared, held, samples, streams(prepared, samples, size), size)
+    found = saturation.notes(
+        prepared, accumulators, samples, streams(prepared, samples, size), size
+    )
     return replace(quantized, notes=(*quantized.notes, *found))

@@ -19,7 +19,7 @@ SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 """Candidate standard deviations of the activation's input."""
 SHIFTS = tuple(np.arange(-4, 5.5, 0.5).tolist())
 """Candidate means of the activation's input."""
-TYPICAL = 6.0
+REFERENCE_MAXIMUM = 6.0
 """Maximum of the ReLU for which `SCALES` and `SHIFTS` are given; they scale with the maximum."""
 
 
@@ -67,7 +67,7 @@ def match_activation(
     spread = np.maximum(spread, np.finfo(np.float32).tiny)
     gamma = node.weights.get("gamma", np.ones_like(mean))
     deviation = np.sqrt(node.weights["moving_variance"] + np.float32(node.attrs["epsilon"]))
-    stretch = 1.0 if maximum is None else maximum / TYPICAL
+    stretch = 1.0 if maximum is None else maximum / REFERENCE_MAXIMUM
     sign = np.where(gamma < 0, -1, 1).astype(np.float32)
     # A ReLU without maximum is homogeneous, so that only the shift matters.
     scales = (1.0,) if maximum is None else SCALES
@@ -116,7 +116,7 @@ def _correlations(graph, source, images, wanted, mean, spread, maximum, choices)
     forward(graph, images, probe=probe)
     total, squares, products = sums / start
     variance = np.maximum(squares - np.square(total), 0)
-    noise = rounding_noise(TYPICAL if maximum is None else maximum, total, variance)
+    noise = rounding_noise(REFERENCE_MAXIMUM if maximum is None else maximum, total, variance)
     energy = np.square(centred).mean(0)
     # The correlation of nearly constant averages is that of float32 rounding errors.
     varies = (variance > 1e-9 * squares) & (energy > 0)

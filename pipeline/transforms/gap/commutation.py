@@ -33,17 +33,17 @@ def commutation_errors(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray
     runs = [run for run in find_runs(graph) if not any(obstacles(graph, run))]
     if not runs:
         return {}
-    meters = [_Meter(graph, run) for run in runs]
+    all_sums = [_ErrorSums(graph, run) for run in runs]
 
     def probe(name, values):
-        for meter in meters:
-            meter.see(name, values)
+        for sums in all_sums:
+            sums.add(name, values)
 
     forward(graph, images, probe=probe)
-    return {meter.pooling: meter.errors() for meter in meters}
+    return {sums.pooling: sums.errors() for sums in all_sums}
 
 
-class _Meter:
+class _ErrorSums:
     """Accumulates the squares for one pooling, batch by batch."""
 
     def __init__(self, graph, run):
@@ -54,7 +54,7 @@ class _Meter:
         self.difference, self.signal = np.zeros(channels), np.zeros(channels)
         self.moved = None
 
-    def see(self, name, values):
+    def add(self, name, values):
         if name == self.source:
             for node in self.members:
                 values = run_node(node, values)

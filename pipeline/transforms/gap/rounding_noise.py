@@ -6,7 +6,7 @@ import numpy as np
 
 LEVELS = 127
 """Steps of a signed 8-bit activation or weight, between 0 and its largest value."""
-EARLIER = 1.3
+EARLIER_LAYERS = 1.3
 """Measured factor for the rounding of earlier layers."""
 WEIGHTS = 1e-4
 """Relative mean squared rounding error of a weight that is a fifth of the largest one."""
@@ -32,4 +32,4 @@ def rounding_noise(largest, mean: np.ndarray, variance: np.ndarray) -> np.ndarra
         Variance of the noise on each input.
     """
     step = np.asarray(largest, np.float64) / LEVELS
-    return EARLIER * step**2 / 12 + WEIGHTS * (variance + np.square(mean, dtype=np.float64))
+    return EARLIER_LAYERS * step**2 / 12 + WEIGHTS * (variance + np.square(mean, dtype=np.float64))

@@ -145,10 +145,10 @@ def test_constants_that_are_powers_of_two_are_counted():
 
 
 def test_held_counts_what_a_mantissa_cannot_hold():
-    held = saturation.Held()
-    held.count("a", np.array([127.4, 127.5, 128, -128, 64]), 7, np.zeros(5, int))
-    held.count("a", np.array([255.0, 254.9]), 7, np.ones(2, int))
-    assert held.constants["a"] == 3 + 1
+    accumulators = saturation.Accumulators()
+    accumulators.count("a", np.array([127.4, 127.5, 128, -128, 64]), 7, np.zeros(5, int))
+    accumulators.count("a", np.array([255.0, 254.9]), 7, np.ones(2, int))
+    assert accumulators.constants["a"] == 3 + 1
 
 
 def entry(share, layer="a", kind="accumulator"):

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.main import COMMANDS, LazyGroup, cli
-from pipeline.cli.options import NOT_OFFERED, OPTIONS, SHARED, WORDS, option_name
+from pipeline.cli.options import OPTIONS, PHRASES, SHARED, WITHOUT_OPTION, option_name
 from pipeline.config.sections import Config
 from pipeline.errors import CrossgradeError
 from pipeline.graph.architecture import build_graph
@@ -82,7 +82,7 @@ def test_messages_that_commands_print_name_settings_by_the_function():
 
 
 def test_every_setting_of_a_shared_message_has_a_name_for_commands():
-    known = {*OPTIONS, *NOT_OFFERED, *(name for name, _ in WORDS)}
+    known = {*OPTIONS, *WITHOUT_OPTION, *(name for name, _ in PHRASES)}
     found = {
         text
         for path in filter(shared, modules())

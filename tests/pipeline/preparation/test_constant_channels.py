@@ -8,7 +8,7 @@ import pytest
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.preparation import fold_batchnorm, fold_constant_channels
-from pipeline.preparation.constant_channels import constant_channels, where_blocked
+from pipeline.preparation.constant_channels import constant_channels, obstacle_to_moving
 from pipeline.preparation.verification import random_images, verified
 from tests.pipeline.graph.chains import chain
 
@@ -120,7 +120,7 @@ def test_constants_pass_joins():
 def test_what_stays_says_why():
     def why(graph):
         assert fold_constant_channels(graph) is graph
-        return where_blocked(graph, graph.node("n1"))
+        return obstacle_to_moving(graph, graph.node("n1"))
 
     padded = "reach n3 (Conv2D), which pads its border with zeros instead"
     assert why(model(RELU, CONV)) == padded
@@ -153,7 +153,7 @@ def test_random_tails_are_equal_or_blocked():
         if not constant_channels(graph.node("n1")).any():
             continue
         blocked = fold_constant_channels(graph) is graph
-        seen[where_blocked(graph, graph.node("n1"))[:5] if blocked else "folded"] += 1
+        seen[obstacle_to_moving(graph, graph.node("n1"))[:5] if blocked else "folded"] += 1
         if not blocked:
             folded(graph)
     assert seen["folded"] > 60 and seen["reach"] > 30, seen

@@ -16,7 +16,7 @@ from pipeline.preparation import (
     identity_after_joins,
     identity_before_relu_gap,
     identity_for_equal_inputs,
-    identity_for_many_readers,
+    identity_for_many_consumers,
     leaky_to_table,
     max_pool_before_activation,
     odd_kernels,
@@ -219,7 +219,7 @@ CASES = {
         ["Conv2D", "Conv2D", "Add"],
     ),
     "four readers": (
-        identity_for_many_readers,
+        identity_for_many_consumers,
         branched(
             *((f"r{i}", "ReLU", ["n0"], {"max_value": i + 1.0}) for i in range(4)),
             ("a", "Add", ["r0", "r1"]),

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.chips.akida_v1.reach import FAR, LARGEST_STEP, reach, within_reach
+from pipeline.chips.akida_v1.reach import (
+    LARGEST_STEP,
+    LARGEST_THRESHOLD,
+    reach,
+    reachable_registers,
+)
 from pipeline.chips.blocks import View
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.forward import forward
@@ -37,10 +42,10 @@ def test_levels_are_the_same_for_every_potential(bits):
         step = float(np.float32(np.exp2(rng.uniform(0, 30))))
         near = rng.uniform(-1.2, 1.2) * bound - step * rng.integers(-1, 2**bits + 1)
         threshold = float(np.rint(rng.choice([near, rng.uniform(-(2**33), 2**33)])))
-        (new,), (new_step,) = within_reach(
+        (new,), (new_step,) = reachable_registers(
             np.float64([threshold]), np.float32([step]), bits, np.float64([bound])
         )
-        large = step > LARGEST_STEP or abs(threshold) >= FAR
+        large = step > LARGEST_STEP or abs(threshold) >= LARGEST_THRESHOLD
         if (new, new_step) == (threshold, step):
             kept += large
             continue
