@@ -116,7 +116,7 @@ class _SaturationCounter:
         self.graph, self.accumulators = graph, accumulators
         self.counts: Counter = Counter()
         self.totals: Counter = Counter()
-        self._saturated_sums: dict[str, np.ndarray] = {}
+        self._clipped: dict[str, np.ndarray] = {}
 
     def __call__(self, name: str, values: np.ndarray) -> None:
         """Count one batch of one node's values."""
@@ -128,7 +128,7 @@ class _SaturationCounter:
             units = self._summed(node, accumulator, units, layer)
         elif node.op == "GlobalAveragePooling2D":
             self._count(layer, "global sum", np.abs(units) >= 2.0**accumulator.value_bits)
-        elif node.op == "ReLU" and (sums := self._saturated_sums.pop(node.inputs[0], None)) is not None:
+        elif node.op == "ReLU" and (sums := self._clipped.pop(node.inputs[0], None)) is not None:
             # Later values follow from the saturated sum, not from the float model's value.
             highest = node.attrs["max_value"]
             units = np.clip(sums, 0, np.inf if highest is None else highest / accumulator.unit)
@@ -149,7 +149,7 @@ class _SaturationCounter:
         sums = np.clip(sums, -bound, bound)
         follower = self.graph.sole_consumer(node)
         if follower is not None and follower.op == "ReLU":
-            self._saturated_sums[node.name] = sums
+            self._clipped[node.name] = sums
         return sums
 
     def _count(self, layer: str, kind: str, beyond: np.ndarray) -> None:

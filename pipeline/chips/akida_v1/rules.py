@@ -183,7 +183,7 @@ def pixels(view: View) -> Iterator[Finding]:
 
 
 def image_border(view: View) -> Iterator[Finding]:
-    """An offset of the image needs a Conv2D, and a zero that is a pixel for 1 or 3 channels."""
+    """An image offset needs a Conv2D; padding then needs 1 or 3 channels and a pixel value."""
     for block in view.blocks:
         value = zero_pixel(view, block)
         if not value or block.head.op == "Dense":

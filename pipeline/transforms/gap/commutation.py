@@ -44,7 +44,7 @@ def commutation_errors(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray
 
 
 class _ErrorSums:
-    """Accumulates the squares for one pooling, batch by batch."""
+    """Sums of squares for one pooling, accumulated batch by batch."""
 
     def __init__(self, graph, run):
         self.pooling, self.activation = run.pooling, run.activation

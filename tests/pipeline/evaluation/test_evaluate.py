@@ -112,7 +112,7 @@ def test_a_refusal_in_a_worker_is_told(case, monkeypatch):
     with pytest.raises(ProgramError, match="images have shape"):
         run_shards(work, images, workers=2)
     # The process that was started finds out when this one takes no image.
-    monkeypatch.setattr(shards_processes, "_take", lambda taken, count: iter(()))
+    monkeypatch.setattr(shards_processes, "_claim", lambda taken, count: iter(()))
     with pytest.raises(WorkerStopped, match="images have shape"):
         run_shards(work, images, workers=2)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.chips.akida_v1.shared_scale_cost import compared, quantized_outputs
+from pipeline.chips.akida_v1.shared_scale_cost import difference_text, quantized_outputs
 from pipeline.graph.forward import forward
 from pipeline.preparation import prepare
 from pipeline.quantization.quantize import quantize
@@ -241,7 +241,7 @@ def test_the_note_measures_on_samples_and_names_the_option():
     (note,) = convert(model, "akida_v1", samples=samples).notes[len(model.notes) :]
     expected = quantized_outputs(model, convert(model, "akida_v1"), images(5)).reshape(5, -1)
     found = simulate(convert(model, "akida_v1"), images(5))
-    assert f"on 5 samples {compared(found, expected)}." in note
+    assert f"on 5 samples {difference_text(found, expected)}." in note
     assert "relu_3, relu_5, relu_7 took the coarsest" in note
     assert note.endswith("Avoid it with quantization.per_tensor_activations=true")
     (random,) = convert(model, "akida_v1").notes[len(model.notes) :]
@@ -258,5 +258,5 @@ def test_samples_are_loaded_only_where_something_is_measured():
 
 
 def test_one_output_has_no_highest():
-    found = compared(np.float32([[1.0], [2.0]]), np.float32([[1.5], [2.5]]))
+    found = difference_text(np.float32([[1.0], [2.0]]), np.float32([[1.5], [2.5]]))
     assert found == "outputs change by 100.0% of their spread"
