@@ -88,7 +88,14 @@ def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
 
 
 def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
-    """Return the model after every automatic transform, unverified, and their refusals."""
+    """Apply every automatic transform of a chip to a model, without verification.
+
+    Returns
+    -------
+    Graph
+    list of Refusal
+        Of transforms that cannot repair the model.
+    """
     refusals: list[Refusal] = []
     for name in in_order(chip(target).repairs):
         try:
@@ -99,7 +106,13 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
 
 
 def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:
-    """Return every violation of a chip's rules and limits, in the order of layers, and notes."""
+    """Find every violation of a chip's rules and limits, in the order of layers.
+
+    Returns
+    -------
+    violations : list of Violation
+    notes : list of str
+    """
     # One rule refuses discrete activations; all others see them as ReLUs.
     changed, notes = found.normalize(continuous_activations(graph).graph)
     view = View(graph, changed)

@@ -9,7 +9,7 @@ import click
 
 COMMANDS = {
     "check": "List a float model's violations of a chip's rules, and repairs.",
-    "migrate": "Carry a float model to another chip, with a certificate.",
+    "migrate": "Migrate a float model to another chip, with a certificate.",
     "verify": "Recompute a certificate, and check the files against it.",
     "unfuse": "Split the separable convolutions of a model file.",
     "quantize": "Quantize a float model to integers.",
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="crossgrade", prog_name="crossgrade")
 def cli() -> None:
-    """Carry Keras models between Akida 1.0 and 2.0, and run them bit for bit.
+    """Migrate Keras models between Akida 1.0 and 2.0, and run them bit-exactly.
 
     Nothing here needs TensorFlow, a board, or closed software.
     """

@@ -11,9 +11,18 @@ MANY = 20
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Return the int64 array of shape (classes, classes): rows are labels, columns predictions.
+    """Return the confusion matrix.
 
-    Predictions beyond the classes (a model with spare outputs) are counted in an extra column.
+    Parameters
+    ----------
+    labels, predictions : int64 array of shape (images,)
+    classes : int
+
+    Returns
+    -------
+    int64 array of shape (classes, classes) or (classes, classes + 1)
+        Rows are labels, columns are predictions. The extra column counts predictions beyond the
+        classes (a model with spare outputs), if there are any.
     """
     matrix = np.zeros((classes, classes + 1), np.int64)
     np.add.at(matrix, (labels, np.minimum(predictions, classes)), 1)
@@ -21,7 +30,14 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str]) -> bytes:
-    """Return the confusion matrix as a PNG image; equal inputs give equal bytes."""
+    """Return the confusion matrix as a PNG image; equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    labels, predictions : int64 array of shape (images,)
+    classes : sequence of str
+        Names of the classes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -44,7 +60,12 @@ def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequenc
 
 
 def draw_scatter(numbers: np.ndarray, predictions: np.ndarray) -> bytes:
-    """Return a scatter plot of numbers and predictions as a PNG; equal inputs give equal bytes."""
+    """Return a scatter plot of numbers and predictions as a PNG; equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    numbers, predictions : float array of shape (images,)
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

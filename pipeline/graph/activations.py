@@ -28,7 +28,14 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(x, alpha=0.0):
-    """Return 1 / (1 + exp(-x)), without overflow."""
+    """Return 1 / (1 + exp(-x)), without overflow.
+
+    Parameters
+    ----------
+    x : float array
+    alpha : float
+        Not used; all functions of `ACTIVATIONS` have it.
+    """
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 

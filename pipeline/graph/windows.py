@@ -31,7 +31,16 @@ def windowed_shape(node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
 
 
 def padded(node, x: np.ndarray, kernel: Pair, value: float | np.ndarray = 0) -> np.ndarray:
-    """Return images (n, h, w, c) padded with `value` by the node's padding."""
+    """Return images (n, h, w, c) padded with `value` by the node's padding.
+
+    Parameters
+    ----------
+    node : Node
+        With the attributes ``padding``, ``strides`` and possibly ``dilation_rate``.
+    x : float32 array (n, h, w, c)
+    kernel : pair of int
+    value : float or array of shape (c,)
+    """
     if node.attrs["padding"] == "valid":
         return x
     rows, columns = (same_padding(*axis) for axis in _axes(node, x.shape[1:3], kernel))

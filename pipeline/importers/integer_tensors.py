@@ -40,7 +40,7 @@ class IntegerTensors:
         if found and kind in WRAPPING:
             raise ModelError(
                 f"its input is of type {found[0]}, in which Keras computes it, wrapping around or"
-                " rounding; put a Rescaling(1.0) behind the model's input"
+                " rounding; put a Rescaling(1.0) after the model's input"
             )
 
     def follow(self, kind: str, layer: KerasLayer) -> None:

@@ -68,7 +68,7 @@ def quantized_by(path: str | Path) -> str | None:
 
 
 def _opener(path):
-    """Return the reader for the content of `path`."""
+    """Return the function that opens a file with the content of `path`."""
     if path.is_dir():
         raise ModelError(f"{path}: it is a directory; give a .h5 or .keras file")
     try:

@@ -87,7 +87,7 @@ class _Reader:
         self.quantization: dict[str, NodeQuantization] = {}
         self.input: InputQuantizer | None = None
         self.refusals: list[str] = []
-        # The producer's name stands for layers that become no node.
+        # Layers that become no node are known by their producer's name.
         self.feeds: dict[str, str] = {}
         self.floats: set[str] = set()
         self.tail: list[TailLayer] = []

@@ -36,7 +36,17 @@ def equivalence(difference: float, largest: float, equivalent: bool) -> str:
 
 
 def outputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
-    """Return a model's outputs before a final softmax or sigmoid, which hides differences."""
+    """Return a model's outputs before a final softmax or sigmoid, which hides differences.
+
+    Parameters
+    ----------
+    graph : Graph
+    images : array of shape (n, *input shape)
+
+    Returns
+    -------
+    float32 array of shape (n, *output shape)
+    """
     return forward(cut_head(graph)[0], images)
 
 

@@ -17,6 +17,14 @@ IMAGES = 8
 def read_back(path, graph: Graph, samples: np.ndarray) -> None:
     """Compare the outputs of the model in a file with those of `graph`.
 
+    Parameters
+    ----------
+    path : path-like
+        A model file that was just written.
+    graph : Graph
+        The model that was written.
+    samples : array of shape (n, *input shape)
+
     Raises
     ------
     ModelError

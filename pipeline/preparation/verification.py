@@ -19,7 +19,12 @@ accumulating with depth); a wrong pass changes outputs by percents.
 
 
 def random_images(graph: Graph, count: int = 4, seed: int = 0) -> np.ndarray:
-    """Return noise of the input's dtype: uniform over an integer type, else N(0, 1) floats."""
+    """Return noise of the input's dtype: uniform over an integer type, else N(0, 1) floats.
+
+    Returns
+    -------
+    array of shape (count, *input shape), in the input's dtype
+    """
     rng = np.random.default_rng(seed)
     shape, dtype = (count, *graph.shapes[graph.input.name]), np.dtype(graph.input.attrs["dtype"])
     if dtype.kind in "ui":

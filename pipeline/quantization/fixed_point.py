@@ -64,12 +64,36 @@ def max_frac_bits(value_bits: int, ranges: np.ndarray, *, clamp: bool = True) ->
 
 
 def clip_bits(values: np.ndarray, value_bits: int) -> np.ndarray:
-    """Clip integer-valued floats to a bit width, and return them as int64."""
+    """Clip integer-valued floats to a bit width.
+
+    Parameters
+    ----------
+    values : float array
+        Integer-valued.
+    value_bits : int
+        Bit width without the sign.
+
+    Returns
+    -------
+    int64 array, in ``[-2**value_bits, 2**value_bits - 1]``
+    """
     return np.clip(values, -(2.0**value_bits), 2.0**value_bits - 1).astype(np.int64)
 
 
 def quantize_fixed(x: np.ndarray, value_bits: int, frac_bits: np.ndarray) -> np.ndarray:
-    """Quantize floats to integers in units of ``2**-frac_bits``, rounding half to even."""
+    """Quantize floats to integers in units of ``2**-frac_bits``, rounding half to even.
+
+    Parameters
+    ----------
+    x : float array
+    value_bits : int
+        Bit width without the sign; larger values saturate.
+    frac_bits : int array that broadcasts against `x`
+
+    Returns
+    -------
+    int64 array
+    """
     scaled = np.asarray(x, np.float32) * np.exp2(np.asarray(frac_bits)).astype(np.float32)
     return clip_bits(np.rint(scaled), value_bits)
 
@@ -99,7 +123,21 @@ def weight_scales(kernel: np.ndarray, bits: int, axis: int | None) -> np.ndarray
 
 
 def quantize_weights(kernel: np.ndarray, bits: int, scales: np.ndarray) -> np.ndarray:
-    """Return int8 weights; `scales` must broadcast against `kernel`."""
+    """Quantize a kernel.
+
+    Parameters
+    ----------
+    kernel : float32 array
+    bits : int
+        Bit width, sign included.
+    scales : float32 array that broadcasts against `kernel`
+        From `weight_scales`.
+
+    Returns
+    -------
+    int8 array
+        ``rint(kernel / scales)``, halves to even, clipped to `bits`.
+    """
     return clip_bits(np.rint(kernel.astype(np.float32) / scales), bits - 1).astype(np.int8)
 
 
@@ -146,6 +184,10 @@ def quantize_scales(scales: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
     frac_bits : int64 array
         ``scales ~ mantissa * 2**-frac_bits``. A scale that is exactly a power of two saturates
         (255 instead of 256).
+
+    Notes
+    -----
+    `scales` are float32, one per channel or one per tensor; `bits` is the width of the mantissa.
     """
     scales = np.asarray(scales, np.float32)
     frac_bits = max_frac_bits(bits, scales, clamp=False)

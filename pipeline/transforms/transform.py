@@ -13,7 +13,7 @@ from pipeline.transforms.rewrite import Rewrite
 
 EQUIVALENT = "equivalent"
 APPROXIMATE = "approximate"
-BY_STRATEGY = "as `transforms.gap.strategy` says"
+BY_STRATEGY = "depends on `transforms.gap.strategy`"
 """Whether outputs are unchanged: always, never, or depending on the strategy."""
 
 

@@ -82,7 +82,15 @@ def difference_text(found: np.ndarray, expected: np.ndarray) -> str:
 
 
 def quantized_outputs(graph: QuantizedGraph, program: Program, images: np.ndarray) -> np.ndarray:
-    """Return the outputs of the quantized model, float64 (n, height, width, values)."""
+    """Return the outputs of the quantized model, float64 (n, height, width, values).
+
+    Parameters
+    ----------
+    graph : QuantizedGraph
+    program : Program
+        Converted from `graph`.
+    images : array of shape (n, *input shape)
+    """
     chain = View(graph, graph).blocks
     layers = [layer for layer in program.layers if not isinstance(layer, InputData)]
     (dequantizer,) = (node for node in graph.nodes if node.op == "Dequantizer")

@@ -44,6 +44,18 @@ def tails(
 
     The node's outputs are stored in a temporary file. If a model has no tail there, the models
     themselves are yielded with `images`.
+
+    Parameters
+    ----------
+    graphs : sequence of Graph
+    name : str
+    images : array of shape (n, height, width, channels)
+
+    Yields
+    ------
+    list of Graph
+    array
+        Inputs of these graphs.
     """
     found = [tail(graph, name) for graph in graphs]
     if any(part is None for part in found):
