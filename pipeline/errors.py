@@ -62,8 +62,7 @@ class IncompatibleModelError(ModelError):
     ----------
     model : str
         Name of the model.
-    refusals : iterable of Refusal, or of str
-        A string is a reason whose layer, finding and cure are not known apart.
+    refusals : iterable of Refusal
     action : str
         What could not be done ("convert to akida_v2").
 
@@ -72,11 +71,9 @@ class IncompatibleModelError(ModelError):
     refusals : tuple of Refusal
     """
 
-    def __init__(self, model: str, refusals: Iterable[Refusal | str], action: str):
+    def __init__(self, model: str, refusals: Iterable[Refusal], action: str):
         self.model, self.action = model, action
-        self.refusals = tuple(
-            Refusal(found=refusal) if isinstance(refusal, str) else refusal for refusal in refusals
-        )
+        self.refusals = tuple(refusals)
         lines = refusal_lines(self.refusals)
         count = len(lines)
         super().__init__(
