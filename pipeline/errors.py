@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
+from pipeline.messages.lines import wrapped
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
 from simulator.refusal import Refusal, refusal_lines
 
 REFUSED, INTERRUPTED = 1, 130
 """Exit statuses of commands and stages."""
-WIDTH = 100
+ENTRY = "  - "
 
 
 def one_line(error: BaseException) -> str:
@@ -78,7 +78,7 @@ class IncompatibleModelError(ModelError):
         count = len(lines)
         super().__init__(
             f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n"
-            + "\n".join(f"  - {line}" for line in lines)
+            + "\n".join(f"{ENTRY}{line}" for line in lines)
         )
 
     @property
@@ -107,9 +107,5 @@ def ending(error: BaseException) -> tuple[str, int]:
 
 
 def _wrapped(line: str) -> str:
-    """Return an entry of a list within `WIDTH` columns; other lines, with their paths, as is."""
-    if not line.startswith("  - "):
-        return line
-    return textwrap.fill(
-        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
+    """Return an entry of a list within some columns; other lines, with their paths, as is."""
+    return wrapped(line.removeprefix(ENTRY), ENTRY) if line.startswith(ENTRY) else line

@@ -8,6 +8,7 @@ from pipeline.errors import LayerError
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
 from pipeline.importers.layer_table import ALIASES, READ_AS
+from pipeline.messages.notes import LEFT_TO_HOST, Note
 
 MOVING = ("Reshape", "Flatten", "Permute", "Dropout")
 """Operations that move values and change none (in inference)."""
@@ -44,16 +45,17 @@ def tail_layer(layer: KerasLayer) -> TailLayer:
     return layer.name, op, attrs
 
 
-def tail_notes(tail: Sequence[TailLayer]) -> list[str]:
+def tail_notes(tail: Sequence[TailLayer]) -> list[Note]:
     """Return what the host has to do, in one line; nothing for layers without effect."""
     steps = [_step(*layer) for layer in tail if not _has_no_effect(layer)]
     if not steps:
         return []
-    names = ", ".join(name for name, *_ in tail)
-    return [
-        f"{names}: the last float layers are not part of the quantized model; on the host, apply"
-        f" {', then '.join(steps)} to the outputs"
-    ]
+    names = tuple(name for name, *_ in tail)
+    text = (
+        f"{', '.join(names)}: the last float layers are not part of the quantized model; on the"
+        f" host, apply {', then '.join(steps)} to the outputs"
+    )
+    return [Note(kind=LEFT_TO_HOST, layers=names, text=text)]
 
 
 def _has_no_effect(layer):
