@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance keras-options results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance mutations keras-options results bench
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -32,11 +32,14 @@ repro: $(READY) ## run what has changed of the pipeline, and print the results
 	@dvc repro
 	@echo; cat artifacts/table.txt
 
-test: $(READY) ## run all tests
-	@python -m pytest -q
+# Tests of a file share what they made, so that a file stays with one worker.
+WORKERS ?= logical
+TEST := python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+test: $(READY) ## run all tests, on all cores (WORKERS=...)
+	@$(TEST)
 
 test-fast: $(READY) ## run the tests that need neither TensorFlow nor subprocesses
-	@python -m pytest -q -m "not slow"
+	@$(TEST) -m "not slow"
 
 lint: $(READY) ## check style
 	@ruff check .
@@ -64,6 +67,9 @@ SEED ?= 0
 JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+mutations: $(READY) ## plant faults in the compiled plans, and see which test finds each (minutes)
+	@python -m tests.simulator.plan.mutations
 
 keras-options: $(READY) ## read models with every option of every Keras layer, compare with Keras
 	@python -m conformance.keras_options --jobs $(JOBS)

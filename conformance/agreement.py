@@ -28,7 +28,7 @@ from pipeline.quantization.samples import random_samples
 from simulator import ProgramError
 
 SCHEMES = {"akida_v1": "cnn2snn", "akida_v2": "quantizeml"}
-QUANTIZED = ("weight_bits", "output_bits", "step_register", "threshold_register")
+QUANTIZED = ("weight_bits", "output_bits", "step_register", "threshold_register", "threshold_range")
 SAMPLES = 2
 
 
@@ -54,6 +54,9 @@ def disagreement(model: Graph, target: str) -> tuple[str | None, Counter]:
         quantized = _quantized(model, target)
         program = convert(quantized, target)
     except IncompatibleModelError as error:
+        if all(refusal.rule in QUANTIZED for refusal in error.refusals):
+            seen["registers"] += 1
+            return None, seen
         seen["refused"] += 1
         named = {layer for violation in broken for layer in violation.layers}
         other = {layer for refusal in error.refusals for layer in refusal.layers} - named

@@ -49,7 +49,8 @@ def random_model(seed: int, target: str) -> Graph:
     if rank == 3 and rng.random() < 0.5:
         graph = _longer(graph, ("Flatten", {}), rng) or graph
     if len(graph.shapes[graph.output]) < 3 and (tame or rng.random() < 0.8):
-        graph = _longer(graph, ("Dense", {"units": 3}), rng) or graph
+        learned = {"units": 3, "use_bias": _one(rng, True, True, False)}
+        graph = _longer(graph, ("Dense", learned), rng) or graph
     return graph
 
 
@@ -61,7 +62,7 @@ def _draws(rng, target, shape, tame) -> list[list[Layer] | None]:
     if rng.random() < 0.5:
         plain = {"scale": 1 / 255, "offset": _one(rng, 0.0, 0.0, -0.5)}
         draws.insert(0, [("Rescaling", plain) if tame else _rescaling(rng)])
-    return draws
+    return draws if rng.random() < 0.94 else [[_relu(rng), ("Flatten", {})]]
 
 
 def _usual(rng, target: str, rank: int) -> list[Layer]:
@@ -99,17 +100,12 @@ def _shape(rng):
     """Return the shape of images: mostly small, sometimes at a limit of a chip."""
     side = int(rng.integers(1, 14))
     usual = (side, _one(rng, side, side, int(rng.integers(1, 14))), _one(rng, 1, 3, 3, 2, 8))
-    rare = [(5, 256, 1), (5, 257, 1), (4, 9, 1), (257, 5, 1), (5, 384, 1), (5, 385, 1), (385, 5, 1)]
-    rare += [
-        (12, 12, 3),
-        (12, 13, 3),
-        (16, 16, 3),
-        (17, 16, 1),
-        (33, 3, 1),
-        (3, 33, 3),
-        (34, 34, 1),
+    rare = [
+        *((5, 256, 1), (5, 257, 1), (4, 9, 1), (257, 5, 1), (5, 384, 1), (5, 385, 1), (385, 5, 1)),
+        *((12, 12, 3), (12, 13, 3), (16, 16, 3), (17, 16, 1), (33, 3, 1), (3, 33, 3), (34, 34, 1)),
+        *((70, 2, 1), (2, 70, 3), (70, 6, 3), (4097, 1, 2)),
+        *((4, 4, 2048), (4, 4, 2049), (2049,), (57335,)),
     ]
-    rare += [(70, 2, 1), (2, 70, 3), (70, 6, 3), (4, 4, 2048), (4, 4, 2049), (4097, 1, 2), (2049,)]
     return rare[rng.integers(len(rare))] if rng.random() < 0.2 else usual
 
 
@@ -216,6 +212,7 @@ def _other(rng) -> Layer:
         ("LeakyReLU", {}),
         ("Reshape", {"target_shape": (-1, 1, 4)}),
         ("add", {}),
+        ("concatenate", {"axis": _one(rng, -1, 1)}),
     )
 
 
@@ -223,12 +220,12 @@ def _longer(graph: Graph, layer: Layer, rng) -> Graph | None:
     """Return a graph with one more layer; None where it does not fit or makes the model large."""
     op, attrs = layer
     name, inputs = f"n{len(graph.nodes)}", [graph.output]
-    if op == "add":
+    if op in ("add", "concatenate"):
         shape = graph.shapes[graph.output]
         same = [node.name for node in graph.nodes[1:-1] if graph.shapes[node.name] == shape]
         if not same:
             return None
-        op, inputs = "Add", [same[rng.integers(len(same))], graph.output]
+        op, inputs = op.capitalize(), [same[rng.integers(len(same))], graph.output]
     try:
         node = make_node(name, op, inputs, attrs)
         shapes = OPERATIONS[op].weights(node.attrs, graph.shapes[graph.output])

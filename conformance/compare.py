@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from conformance.backends import run_backends
+from conformance.coverage import combinations
 from conformance.doubt import BARE, Doubt, magnitude, ulps
 from pipeline.chips.akida_v2.lowering import lower
 from pipeline.chips.blocks import View
 from pipeline.quantization.integerize import integerize
-from simulator import simulate
 from simulator.akida_v2 import Concatenate, Dequantizer, InputData, Quantizer
 
 ACCUMULATORS = (
@@ -45,6 +46,11 @@ class Comparison:
         Largest difference of the final floats, in units in the last place.
     covered : Counter
         Layer, weight bits, output bits and axis of everything compared.
+    backends : list of dict
+        Where a backend of the emulator differs from the reference, see
+        `conformance.backends.run_backends`.
+    combinations : set of Combination
+        What the program has.
     """
 
     tensors: int = 0
@@ -54,11 +60,13 @@ class Comparison:
     formats: list = field(default_factory=list)
     ulps: int = 0
     covered: Counter = field(default_factory=Counter)
+    backends: list = field(default_factory=list)
+    combinations: set = field(default_factory=set)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing differs but what float32 cannot hold."""
-        return not self.mismatches and not self.formats and self.ulps <= 1
+        """True if nothing differs but what float32 cannot hold."""
+        return not (self.mismatches or self.formats or self.backends) and self.ulps <= 1
 
 
 def compare(calibrated, trace, images: np.ndarray) -> Comparison:
@@ -224,8 +232,9 @@ class _Run:
                 self.found.formats.append(f"{node.name} ({node.op})")
 
     def whole(self):
-        """Run the program from the images; inexact values upstream make this comparison void."""
-        outputs = simulate(self.program, self.images)
+        """Run the program on every backend; inexact values upstream void the final comparison."""
+        self.found.combinations = combinations(self.program)
+        outputs, self.found.backends = run_backends(self.program, self.images)
         if not self.found.inexact:
             theirs = self.trace.outputs
             self.found.ulps = max(self.found.ulps, ulps(outputs.reshape(theirs.shape), theirs))

@@ -19,8 +19,11 @@ def examine(seed: int, index: int) -> dict:
     from conformance import oracle
 
     oracle.prepare()
+    import tf_keras
+
     from conformance.compare import compare
     from conformance.networks import random_network
+    from conformance.quantizeml_model import to_tf_keras
     from pipeline.errors import ModelError
     from pipeline.importers import load_model
 
@@ -33,7 +36,8 @@ def examine(seed: int, index: int) -> dict:
         "why": "",
     }
     try:
-        model = oracle.quantize(network)
+        tf_keras.backend.clear_session()
+        model = oracle.quantize(to_tf_keras(network.graph), network.settings, network.samples)
         trace = oracle.trace(model, network.images, temporal=network.temporal)
     except oracle.failures() as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -50,7 +54,8 @@ def examine(seed: int, index: int) -> dict:
     status = "equal" if found.passed else "mismatch"
     if found.passed and found.inexact:
         status = "inexact"
-    why = [*found.mismatches, *found.inexact, *(f"format of {name}" for name in found.formats)]
+    why = [*found.mismatches, *found.backends, *found.inexact]
+    why += [f"format of {name}" for name in found.formats]
     if found.ulps:
         why.append(f"final floats {found.ulps} ulp apart")
     return {
@@ -62,6 +67,8 @@ def examine(seed: int, index: int) -> dict:
         "mismatches": found.mismatches,
         "inexact": found.inexact,
         "formats": found.formats,
+        "backends": found.backends,
+        "combinations": sorted(found.combinations),
         "ulps": found.ulps,
         "covered": [[*key, count] for key, count in sorted(found.covered.items())],
     }

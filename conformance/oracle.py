@@ -96,18 +96,27 @@ def failures() -> tuple[type[Exception], ...]:
     return (ValueError, TypeError, RuntimeError, AttributeError, tf.errors.OpError)
 
 
-def quantize(network):
-    """Return the QuantizeML model of a `Network`."""
+def quantize(model, settings: dict, samples: np.ndarray):
+    """Return the QuantizeML model of a tf_keras model.
+
+    Parameters
+    ----------
+    model : tf_keras.Model
+    settings : dict
+        Arguments of ``QuantizationParams``.
+    samples : array of shape (n, *input shape)
+        Calibration images.
+    """
     from quantizeml.layers import QuantizationParams
     from quantizeml.models import quantize as quantize_keras
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return quantize_keras(
-            network.model,
-            qparams=QuantizationParams(**network.settings),
-            samples=network.samples,
-            num_samples=len(network.samples),
+            model,
+            qparams=QuantizationParams(**settings),
+            samples=samples,
+            num_samples=len(samples),
             batch_size=CALIBRATION_BATCH,
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.graph.graph import Graph
 
 _ORDER = {
+    "PReLU": ("alpha",),
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
 }
@@ -23,31 +24,43 @@ def to_tf_keras(graph: Graph):
 
     tensors, model_input = {}, None
     for node in graph.nodes:
-        attrs = {key: value for key, value in node.attrs.items() if key != "padding_value"}
         if node.op == "Input":
-            model_input = keras.layers.Input(attrs["shape"], dtype=attrs["dtype"], name=node.name)
+            shape, dtype = node.attrs["shape"], node.attrs["dtype"]
+            model_input = keras.layers.Input(shape, dtype=dtype, name=node.name)
             tensors[node.name] = model_input
             continue
-        if node.op == "LeakyReLU":
-            attrs = {"alpha": attrs["negative_slope"]}
-        if node.op in ("DepthwiseConv2D", "DepthwiseConv2DTranspose"):
-            attrs = {k: list(v) if isinstance(v, tuple) else v for k, v in attrs.items()}
-        if node.op in ("BufferTempConv", "DepthwiseBufferTempConv"):
-            attrs["kernel_size"] = attrs.pop("fifo_size")
-        own = node.op.startswith(("BufferTemp", "DepthwiseBufferTemp", "DepthwiseConv2DTr"))
-        own = own or (node.op == "Activation" and attrs["activation"] not in ("softmax", "sigmoid"))
-        if node.op == "Activation" and attrs["activation"] != "leaky_relu":
-            attrs.pop("alpha")
-        if node.op == "Add" and not attrs.pop("average"):
-            own = False
-        layer = getattr(quantizeml_layers if own else keras.layers, node.op)(
-            name=node.name, **attrs
-        )
+        module = quantizeml_layers if _is_own(node) else keras.layers
+        layer = getattr(module, node.op)(name=node.name, **_options(node))
         inputs = [tensors[name] for name in node.inputs]
         tensors[node.name] = layer(inputs[0] if len(inputs) == 1 else inputs)
         order = _ORDER.get(node.op, ("kernel", "bias"))
         layer.set_weights([node.weights[key] for key in order if key in node.weights])
     return keras.Model(model_input, tensors[graph.output], name=graph.name)
+
+
+def _is_own(node) -> bool:
+    """Return True if QuantizeML brings the float layer, and not Keras."""
+    if node.op == "Activation":
+        return node.attrs["activation"] not in ("softmax", "sigmoid")
+    if node.op == "Add":
+        return node.attrs["average"]
+    return node.op.endswith("BufferTempConv") or node.op == "DepthwiseConv2DTranspose"
+
+
+def _options(node) -> dict:
+    """Return the arguments of a node's layer."""
+    attrs = {key: value for key, value in node.attrs.items() if key != "padding_value"}
+    if node.op == "LeakyReLU":
+        return {"alpha": attrs["negative_slope"]}
+    if node.op in ("DepthwiseConv2D", "DepthwiseConv2DTranspose", "Rescaling"):
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in attrs.items()}
+    if node.op.endswith("BufferTempConv"):
+        attrs["kernel_size"] = attrs.pop("fifo_size")
+    if node.op == "Activation" and attrs["activation"] != "leaky_relu":
+        del attrs["alpha"]
+    if node.op == "Add" and not attrs["average"]:
+        del attrs["average"]
+    return attrs
 
 
 def quantize(graph: Graph, samples: np.ndarray, options):

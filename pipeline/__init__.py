@@ -1,1 +1,1 @@
-"""Everything that is done to a model before it is a program."""
+"""Everything from a float model to a chip's program."""

@@ -1,4 +1,4 @@
-"""Where each artifact lies, and small files written whole or not at all."""
+"""Paths of the artifacts, and atomic writing of small files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def metrics_path(stage: str) -> Path:
 
 
 def file_sha256(path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal; the file is read piece by piece."""
+    """Return the SHA-256 of a file, in hexadecimal; the file is read in chunks."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""How a training tells of its epochs."""
+"""Progress of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
 def epoch_line(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
-    """Return an epoch as a line to read."""
+    """Format one epoch as a line of text."""
     figures = " ".join(f"{name} {value:.4f}" for name, value in metrics.items())
     return f"epoch {epoch}/{epochs} {figures}"

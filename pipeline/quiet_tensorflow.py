@@ -1,4 +1,4 @@
-"""Load TensorFlow without what it prints, and with results that other machines give as well."""
+"""Import TensorFlow silently, with kernels that give the same results on every machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 
 STDERR = 2
 SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-"""Its notices at run time, and kernels whose results depend on the machine; a user's own hold."""
+"""Silence its notices and turn off machine-dependent kernels; existing settings win."""
 
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Discard what is written to the error output, unless the block fails.
+    """Discard everything written to standard error, unless the block fails.
 
-    TensorFlow's libraries print before their log level is read; Python cannot see it, so the
-    file descriptor itself is turned aside.
+    TensorFlow's libraries print before their log level is read; Python cannot
+    intercept that, so the file descriptor itself is redirected.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)

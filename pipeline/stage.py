@@ -1,4 +1,4 @@
-"""Run a stage: errors of the user's making become one clear message and exit status 1."""
+"""Run a stage: errors in the user's input become one message and exit status 1."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def run(name: str, function: Callable[[], None]) -> None:
     Parameters
     ----------
     name : str
-        Stands before the message.
+        Prefix of the message.
     function : function
-        Its files appear whole or not at all; it may raise what this package's errors are.
+        Writes its files atomically; may raise this package's errors.
     """
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout)
     try:
@@ -30,5 +30,5 @@ def run(name: str, function: Callable[[], None]) -> None:
 
 
 def log_epoch(epoch: int, epochs: int, metrics) -> None:
-    """Tell of one epoch of a training, as a `pipeline.progress.Progress`."""
+    """Log one epoch of a training; a `pipeline.progress.Progress`."""
     logging.info(epoch_line(epoch, epochs, metrics))

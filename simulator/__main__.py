@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator.engine import simulate
 from simulator.errors import ProgramError
+from simulator.npy import DamagedArrayError, load_npy
 from simulator.program import Program
 from simulator.whole_file import write_whole
 
@@ -41,14 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
 def load_images(path) -> np.ndarray:
     """Read a ``.npy`` array; pickled objects are refused."""
     try:
-        images = np.load(path, allow_pickle=False)
+        return load_npy(path)
     except FileNotFoundError:
         raise ProgramError(f"{path}: no such file; give a .npy array of images") from None
-    except (ValueError, EOFError) as error:
+    except DamagedArrayError as error:
         raise ProgramError(f"{path}: not a readable .npy array ({error})") from error
-    if not isinstance(images, np.ndarray):
-        raise ProgramError(f"{path}: an archive of several arrays; give one .npy array")
-    return images
 
 
 def save_array(path, array: np.ndarray) -> None:

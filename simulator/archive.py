@@ -15,9 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.npy import read_npy_member
 from simulator.whole_file import write_whole
 
 HEADER = "header.json"
+EXPANSION, ALLOWANCE = 64, 1 << 28
+"""An archive may unpack to this multiple of its size, and as many bytes more: zeros pack well."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 DAMAGE = (
@@ -28,7 +31,7 @@ DAMAGE = (
     EOFError,
     OSError,
     RuntimeError,  # an encrypted member, or a compression that zipfile does not know
-    MemoryError,  # a damaged array header
+    RecursionError,  # a header nested without end
 )
 """What reading a damaged archive may raise."""
 
@@ -84,11 +87,10 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
         raise ArchiveError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_size(path, archive)
             header = json.loads(archive.read(HEADER))
             arrays = {
-                name.removesuffix(".npy"): np.lib.format.read_array(
-                    io.BytesIO(archive.read(name)), allow_pickle=False
-                )
+                name.removesuffix(".npy"): read_npy_member(archive, name)
                 for name in archive.namelist()
                 if name != HEADER
             }
@@ -106,9 +108,16 @@ def archive_kind(path) -> str | None:
     """Return the kind of the archive at `path`; None when it is not one of ours."""
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_size(Path(path), archive)
             return json.loads(archive.read(HEADER)).get("kind")
     except (*DAMAGE, AttributeError):
         return None
+
+
+def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
+    claimed = sum(member.file_size for member in archive.infolist())
+    if claimed > EXPANSION * path.stat().st_size + ALLOWANCE:
+        raise ValueError(f"it claims to unpack to {claimed} bytes")
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -71,7 +71,7 @@ def simulate(
     Raises
     ------
     ProgramError
-        When the images are not of the program's type and shape, or a sum leaves 53 bits.
+        When the images are not of the program's type, shape and range, or a sum leaves 53 bits.
     """
     if batch_size is not None and batch_size < 1:
         raise ProgramError(f"{program.name}: batch_size is {batch_size}; it must be at least 1")
@@ -132,7 +132,7 @@ def default_batch_size(program: Program) -> int:
 
 
 def check_images(program: Program, images: np.ndarray) -> np.ndarray:
-    """Return images as an array, or refuse them by type and shape."""
+    """Return images as an array, or refuse them by type, shape and range."""
     images = np.asarray(images)
     wanted = f"{program.input_dtype} of shape (n, {', '.join(map(str, program.input_shape))})"
     if images.dtype != np.dtype(program.input_dtype):
@@ -146,7 +146,26 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
         raise ProgramError(f"{program.name}: there are no images; it takes {wanted}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ProgramError(f"{program.name}: images hold NaN or infinite values; clean them first")
+    _check_range(program, images)
     return images
+
+
+def _check_range(program: Program, images: np.ndarray) -> None:
+    """Refuse integers that the first layer's bits do not hold.
+
+    Neither chip says what a wider value becomes in its input registers, and the proofs of a plan
+    rest on the width.
+    """
+    first = program.layers[0]
+    if first.input_range is None:
+        return
+    (low, high), found = first.input_range, (int(images.min()), int(images.max()))
+    if found[0] < low or found[1] > high:
+        raise ProgramError(
+            f"{program.name}: images hold {found[0]}..{found[1]}; {first.name}"
+            f" ({first.type_label}) takes {first.input_bits}-bit integers, {low}..{high}; quantize"
+            " the images to that range first"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,12 +33,31 @@ def saturate(
         Name under which saturated values are counted.
     tally : function (stage, count), optional
     """
-    low, high = -(1 << value_bits), (1 << value_bits) - 1
-    if values.size and low <= values.min() and values.max() <= high:
+    beyond = outside(values, value_bits)
+    if beyond is None:
         return values
-    if tally is not None:
-        tally(stage, int(np.count_nonzero((values < low) | (values > high))))
-    return np.clip(values, low, high)
+    report(tally, stage, beyond)
+    return np.clip(values, -(1 << value_bits), (1 << value_bits) - 1)
+
+
+def outside(values: np.ndarray, value_bits: int) -> np.ndarray | None:
+    """Return which integers `saturate` changes, bool; None where it changes none."""
+    low, high = -(1 << value_bits), (1 << value_bits) - 1
+    if not values.size or (low <= values.min() and values.max() <= high):
+        return None
+    return (values < low) | (values > high)
+
+
+def report(tally: Tally | None, stage: str, *masks: np.ndarray | None) -> None:
+    """Count each value once that any mask of one stage marks; None marks nothing."""
+    marked = [mask for mask in masks if mask is not None]
+    if tally is not None and marked:
+        tally(stage, int(np.count_nonzero(np.logical_or.reduce(marked))))
+
+
+def whole_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Return the smallest and the largest integer of `bits` bits, the sign included."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
 def for_each(tally: Tally | None, count: int) -> Tally | None:

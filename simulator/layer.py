@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -52,6 +53,20 @@ class Layer:
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
         raise NotImplementedError
+
+    @property
+    def input_range(self) -> tuple[int, int] | None:
+        """Smallest and largest integer that may enter; None: what the program's input type holds.
+
+        Beyond it the layer means nothing: a program refuses such inputs before it runs.
+        """
+        return None
+
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has where `stage` of a tally counts."""
+        if stage.startswith("input"):
+            return sum(map(math.prod, self.input_shapes))
+        return math.prod(self.output_shape)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
         """Return an output value's bits and whether they hold a sign, given those of the inputs.

@@ -6,13 +6,14 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
 
 def check_types(record) -> Iterator[str]:
     """Yield a sentence for every field of a dataclass that is not of its declared type."""
-    hints = typing.get_type_hints(type(record))
+    hints = _hints(type(record))
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if not _is_a(value, hints[field.name]):
@@ -20,6 +21,11 @@ def check_types(record) -> Iterator[str]:
             wanted = str(field.type).replace("np.ndarray", "array")
             wanted = wanted.replace("Shape", "tuple[int, int, int]")
             yield f"{field.name} is {shown}; needs {wanted}"
+
+
+@cache
+def _hints(kind: type) -> dict[str, object]:
+    return typing.get_type_hints(kind)
 
 
 def _is_a(value, hint) -> bool:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
 from simulator.program import Program
+
+KINDS = {
+    "input": "inputs beyond the range of the quantizer, or of the accumulator after their shift",
+    "input below zero": "inputs below what an unsigned quantizer holds",
+    "flatten": "inputs beyond the container in which the reference flattens them",
+    "accumulator": "sums beyond the accumulator, before or after the bias",
+    "bias": "bias constants beyond the accumulator",
+    "activation product": "scaled sums beyond the buffer, before the look-up table",
+    "activation": "sums beyond the index of the look-up table",
+    "pooled": "values beyond 32 bits once aligned for a global sum",
+    "global sum": "global sums beyond 32 bits",
+    "output product": "scaled sums beyond the buffer",
+    "output": "outputs beyond their bits",
+}
+"""What saturates, by the stage of a tally, in the order of computation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +56,36 @@ class LayerStatistics:
     output_min: float
     output_max: float
     saturated: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saturation:
+    """Values of one kind that saturated in one layer over a run.
+
+    A value counts once, however often it saturates on its way through a stage. What a ReLU clips
+    at 0 or at its maximum is meant, and is not counted.
+
+    Attributes
+    ----------
+    layer : str
+    kind : str
+        One of `KINDS`.
+    count : int
+        Values that saturated; at least 1.
+    total : int
+        Values of that kind over all images of the run. Biases count once an image, so that the
+        share is that of the filters.
+    """
+
+    layer: str
+    kind: str
+    count: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """Saturated values by all values, above 0 and at most 1."""
+        return self.count / self.total
 
 
 class Statistics:
@@ -90,6 +136,23 @@ class Statistics:
         """Return the share of zeros in the output of layer `name`."""
         return self._zeros[name] / max(self._sizes[name], 1)
 
+    def saturations(self) -> tuple[Saturation, ...]:
+        """Return what saturated, by layer in program order and by kind in order of computation."""
+        return tuple(
+            Saturation(
+                layer=layer.name,
+                kind=kind,
+                count=self._saturated[layer.name][kind],
+                total=self._images(layer) * layer.values_at(kind),
+            )
+            for layer in self.program.layers
+            for kind in sorted(self._saturated[layer.name], key=_order)
+        )
+
+    def _images(self, layer) -> int:
+        """Return how many inputs a layer has had."""
+        return self._sizes[layer.name] // math.prod(layer.output_shape)
+
     def layers(self) -> tuple[LayerStatistics, ...]:
         """Return the figures of every layer, in program order."""
         figures = []
@@ -110,6 +173,12 @@ class Statistics:
                 )
             )
         return tuple(figures)
+
+
+def _order(kind: str) -> tuple[int, str]:
+    """Return the place of a kind; those of unknown chips come last."""
+    names = list(KINDS)
+    return names.index(kind) if kind in KINDS else len(names), kind
 
 
 def measure(output: np.ndarray) -> tuple[int, float, float]:

@@ -108,7 +108,7 @@ def neural_layer(
         fields["bias_shift"] = rng.integers(0, 16, filters, dtype=np.uint8)
     if kind == "InputConv2D":
         fields["padding_value"] = rng.integers(0, 256, channels, dtype=np.uint8)
-    elif input_shift and kind not in ("DepthwiseConv2D",):
+    if input_shift and kind not in ("DepthwiseConv2D",):
         size = flat if kind == "Dense1D" else channels
         fields["input_shift"] = rng.integers(0, 5, size, dtype=np.uint8)
     return getattr(akida_v2, kind)(**fields, **output_stage(rng, filters, **stage))
@@ -134,17 +134,25 @@ def concatenate_layer(*, name="concatenate", inputs=("a", "b"), input_shapes):
 
 
 def quantizer_layer(
-    rng, *, name="quantizer", input_shape=(5, 6, 3), output_signed=False, clip_at_zero=True
+    rng,
+    *,
+    name="quantizer",
+    input_shape=(5, 6, 3),
+    output_signed=False,
+    clip_at_zero=True,
+    output_bits=8,
 ):
     """Return a random Quantizer."""
     channels = input_shape[2]
-    points = None if output_signed else rng.integers(0, 256, channels, dtype=np.uint8)
+    highest = min(256, 1 << output_bits)
+    points = None if output_signed else rng.integers(0, highest, channels, dtype=np.uint8)
     return akida_v2.Quantizer(
         name=name,
         inputs=(),
         input_shapes=(input_shape,),
         scales=np.exp2(rng.integers(-2, 8, channels)).astype(np.float32),
         zero_points=points,
+        output_bits=output_bits,
         output_signed=output_signed,
         clip_at_zero=clip_at_zero,
     )

@@ -74,9 +74,9 @@ class Repository:
         assert (result.returncode != 0) == fails, result.stdout + result.stderr
         return result.stdout + result.stderr
 
-    def touched(self, *command):
+    def touched(self, *command, **environment):
         """Run a command; return the stages that it ran or took from the cache."""
-        found = TOUCHED.findall(self.run(*command))
+        found = TOUCHED.findall(self.run(*command, **environment))
         return [first or second for first, second in found]
 
     def param(self, dotted):

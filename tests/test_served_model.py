@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -21,10 +20,10 @@ from pipeline.quantization.quantize import quantize
 from pipeline.tracking.served_model import save_served_model
 from simulator import simulate
 from simulator.serving import _load_pyfunc
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-PATIENCE_SECONDS = 120
 MODEL = {
     "name": "tiny",
     "input": {"shape": [6, 6, 1], "dtype": "uint8"},
@@ -95,10 +94,7 @@ def address(served):
             stderr=log,
             process_group=0,
         )
-    end = time.monotonic() + PATIENCE_SECONDS
-    while ask(f"http://127.0.0.1:{port}/ping")[0] != 200:
-        assert process.poll() is None and time.monotonic() < end, (root / "log").read_text()
-        time.sleep(0.3)
+    wait_for(lambda: ask(f"http://127.0.0.1:{port}/ping")[0] == 200, process, root / "log")
     yield f"http://127.0.0.1:{port}/invocations"
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
@@ -109,7 +105,7 @@ def ask(address, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -14,13 +13,13 @@ import pytest
 
 from pipeline.tracking.record import Record
 from pipeline.tracking.store import begin_sweep, end_sweep, local_store, track
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 # MLflow's database layer uses what the next version deprecates.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 CHROMIUM = "/usr/bin/chromium"
 BITS = (2, 4, 8)
-PATIENCE_MS = 120_000
 EXPAND = "button[data-component-id*=runnamecellrenderer]"
 SELECT = ".ag-row .ag-selection-checkbox input"
 
@@ -71,10 +70,7 @@ def server(tmp_path, store):
             process_group=0,
         )
     address = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + PATIENCE_MS / 1000
-    while not answers(f"{address}/health"):
-        assert process.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
-        time.sleep(0.3)
+    wait_for(lambda: answers(f"{address}/health"), process, tmp_path / "log")
     yield address
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
@@ -94,7 +90,7 @@ def test_the_points_of_a_sweep_can_be_compared(server, tmp_path):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(1000 * PATIENCE_SECONDS)
         page.goto(f"{server}/#/experiments/1/runs")
         page.locator(EXPAND).first.click()
         page.get_by_text("point 8").wait_for()

@@ -90,6 +90,12 @@ class View:
         return self.graph.shapes[node.inputs[0]]
 
     @property
+    def last(self):
+        """The node whose value is the model's output, before it is dequantized."""
+        node = self.graph.node(self.graph.output)
+        return self.graph.node(node.inputs[0]) if node.op == "Dequantizer" else node
+
+    @property
     def quantized(self) -> bool:
         """True for an integer graph."""
         return hasattr(self.graph, "scheme")

@@ -35,13 +35,13 @@ def check(graph: Graph, target: str) -> Report:
         For an unknown chip.
     """
     found = chip(target)
-    violations, notes = _violations(graph, found)
+    violations, notes = find(graph, found)
     notes = [*graph.notes, *notes]
     verdict = COMPATIBLE
     if violations:
         fixed, refusals = repaired(graph, target)
         notes += map(str, refusals)
-        left, _ = _violations(fixed, found)
+        left, _ = find(fixed, found)
         broken = [v for v in left if v.kind == CONVERSION]
         violations = _marked(violations, left, fixed)
         if broken:
@@ -97,7 +97,8 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
     return graph, refusals
 
 
-def _violations(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:
+def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:
+    """Return every violation of a chip's rules and limits, in order of layers, and notes."""
     # Steps of activations have a rule of their own; for the others they are ReLUs.
     changed, notes = found.normalize(continuous_activations(graph).graph)
     view = View(graph, changed)

@@ -121,7 +121,7 @@ def neural_layer(view: View) -> Iterator[Finding]:
     """A model has a neural layer."""
     if not any(view.nodes(*NEURAL)):
         yield Finding(
-            layers=(view.graph.output,),
+            layers=(view.last.name,),
             found="no layer with a kernel",
             allowed="a convolution or Dense",
             fix="add one and train it",

@@ -12,7 +12,7 @@ STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
 RECOVERED = {
     "cnn2snn": "kernels are taken as it rounded them, activations become ReLUs",
-    "QuantizeML": "its float kernels are taken, ranges and widths are left behind",
+    "QuantizeML": "its float kernels and the ends of its ranges are taken, widths left behind",
 }
 
 
@@ -77,7 +77,7 @@ def command(
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
     from pipeline.migration.read_back import read_back
-    from pipeline.migration.recovery import compare_recovery, recovery_sentence
+    from pipeline.migration.recovery import check_recovery, compare_recovery, recovery_sentence
     from pipeline.models.file import check_suffix, origin, read_float, write_float
     from pipeline.progress import epoch_line
     from pipeline.transforms import Images
@@ -110,11 +110,12 @@ def command(
         test_labels=classes,
         progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
     )
-    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
     recovery = None
     if tool is not None:
-        recovery = compare_recovery(source, graph, images)
+        recovery = compare_recovery(source, graph, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
+        check_recovery(source, recovery)
+    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
 
     def accept(path) -> None:
         read_back(path, migration.after, images)

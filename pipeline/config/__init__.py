@@ -1,4 +1,4 @@
-"""Typed configuration: the border between YAML and the rest of the code."""
+"""Typed configuration: the boundary between YAML and the code."""
 
 from pipeline.config.load import check, load
 from pipeline.config.sections import (

@@ -1,4 +1,4 @@
-"""Settings that are each allowed, but not together."""
+"""Combinations of settings that are valid alone but not together."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def plain(composed) -> dict:
 
 
 def check_front(overrides: Sequence[str], folder) -> None:
-    """Refuse what Hydra cannot read, and options of its launchers and sweepers that do not exist.
+    """Refuse overrides that Hydra cannot read, and unknown options of its launchers and sweepers.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def check_front(overrides: Sequence[str], folder) -> None:
     Raises
     ------
     ConfigError
-        With what Hydra says.
+        With Hydra's message.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -107,7 +107,7 @@ def write_params(values, path="params.yaml") -> None:
     ----------
     values : mapping
     path : path-like
-        Left untouched when its content is already the same.
+        Not touched when its content is the same.
     """
     path = Path(path)
     text = "# Composed from conf/ by 'python -m pipeline' or 'dvc repro'; edit conf/ instead.\n"

@@ -1,4 +1,4 @@
-"""Read a composed configuration into dataclasses, or name everything that is wrong with it."""
+"""Read a composed configuration into dataclasses, or report all errors in it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def check(values) -> Config:
     Raises
     ------
     ConfigError
-        For everything that is wrong, at once.
+        Listing all errors.
     """
     problems: list[str] = []
     config = _read(Config, values, "", problems)
@@ -91,7 +91,7 @@ def _read(section, values, prefix, problems):
 
 
 def _value(field, hint, value, name, problems):
-    """Return `value` as `hint` wants it; append to `problems` what is wrong with it."""
+    """Return `value` as type `hint`; append its errors to `problems`."""
     if is_dataclass(hint):
         return _read(hint, value, name + ".", problems)
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

@@ -1,4 +1,4 @@
-"""Read overrides from a command line, so that a wrong one is refused by its name."""
+"""Parse command-line overrides, and refuse wrong ones by name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<name>[\w./@-]+)(=(?P<value>.*))?
 def read_overrides(overrides: Sequence[str], folder) -> list[str]:
     """Return `overrides` as Hydra takes them.
 
-    A dotted name is always accepted here: whether it exists is for the typed configuration to
-    say, which knows what is allowed in its place.
+    Dotted names are not checked here: the typed configuration does that, and knows what is
+    allowed instead.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def read_overrides(overrides: Sequence[str], folder) -> list[str]:
     Raises
     ------
     ConfigError
-        For everything that is not an override, and every unknown group or choice.
+        Listing everything that is not an override, and unknown groups and choices.
     """
     problems = [p for override in overrides for p in _problems(override, Path(folder))]
     if problems:

@@ -1,6 +1,6 @@
 """The configuration's sections as frozen dataclasses; field names are the dotted names.
 
-Each field carries what it allows, so that reading, refusing and documenting use one definition.
+Each field declares its allowed values, which reading, refusing and documenting share.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Gap:
     strategy : {"exact", "relocate", "distill", "finetune"}
         ``exact`` adds an identity 1x1 convolution and changes nothing; the others move the
         pooling, which changes what the model computes: ``relocate`` recalibrates, ``distill``
-        goes on to train towards the old model's outputs, ``finetune`` towards the labels.
+        trains further on the old model's outputs, ``finetune`` on the labels.
     recalibrate : {"none", "bn", "ridge", "bn_ridge"}
         Without labels or training: batch norms measured and chosen, the next linear layer refitted.
     samples : int
@@ -130,7 +130,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class Transforms:
-    """What is done to a trained model before it is quantized.
+    """Transforms of a trained model before quantization.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Transforms:
         Transforms, in order.
     gap : Gap
     samples : int
-        Images on which each transform is checked against its input.
+        Number of images on which each transform's output is compared with its input's.
     max_accuracy_drop : float or None
         Refuse a transform that loses more accuracy than this; None refuses nothing.
     """
@@ -151,14 +151,14 @@ class Transforms:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """On what the ranges of activations are measured.
+    """Data on which activation ranges are measured.
 
     Attributes
     ----------
     source : {"data", "random"}
-        Training images, or uniform noise.
+        Training images or uniform noise.
     samples : int
-        At most; a set of fewer training images gives all of them.
+        At most; a smaller training set is used whole.
     batch_size, epochs : int
     seed : int
         Chooses the training images, or the noise.
@@ -173,7 +173,7 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """How a float model becomes integers.
+    """How a float model is quantized.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ class Quantization:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The chip a quantized model is lowered to.
+    """The chip that a quantized model is converted to.
 
     Attributes
     ----------
@@ -234,7 +234,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """On what, and how, the program is run.
+    """How the program is evaluated.
 
     Attributes
     ----------
@@ -258,7 +258,7 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that decides the outcome of one run.
+    """Everything that determines the result of one run.
 
     Attributes
     ----------

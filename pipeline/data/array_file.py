@@ -1,14 +1,16 @@
-"""Read and write single ``.npy`` arrays that users hand in or ask for."""
+"""Read and write the user's ``.npy`` arrays."""
 
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.files import write_bytes
+from simulator.npy import DamagedArrayError, load_npy
 
 
 def load_array(path) -> np.ndarray:
@@ -17,21 +19,20 @@ def load_array(path) -> np.ndarray:
     Raises
     ------
     DataError
-        When the file is missing, or not one plain array.
+        When the file is missing, or is not one plain array.
     """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; give a .npy array of images")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a readable .npy array ({error})") from error
-    if not isinstance(array, np.ndarray):
+    if zipfile.is_zipfile(path):
         raise DataError(f"{path}: an archive of several arrays; give one .npy array")
-    return array
+    try:
+        return load_npy(path)
+    except (DamagedArrayError, OSError) as error:
+        raise DataError(f"{path}: not a readable .npy array ({error})") from error
 
 
 def save_array(path, array: np.ndarray) -> None:
-    """Write a ``.npy`` file, whole or not at all."""
+    """Write a ``.npy`` file atomically."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_bytes(path, buffer.getvalue())

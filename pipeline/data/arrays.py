@@ -15,6 +15,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.stored_images import Images, StoredImages
 from pipeline.errors import DataError, one_line
 from pipeline.files import file_sha256
+from simulator.npy import load_npy, read_npy_member
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 DAMAGED = (
@@ -66,7 +67,7 @@ def _folder(path: Path) -> dict[str, Images]:
     for name, file in files.items():
         try:
             large = name.startswith("x") and file.stat().st_size > store.LARGE
-            arrays[name] = StoredImages(file) if large else np.load(file, allow_pickle=False)
+            arrays[name] = StoredImages(file) if large else load_npy(file)
         except DAMAGED as error:
             raise DataError(f"{file}: not a readable .npy array ({one_line(error)})") from error
     return arrays
@@ -75,15 +76,15 @@ def _folder(path: Path) -> dict[str, Images]:
 def _archive(path: Path) -> dict[str, Images]:
     arrays: dict[str, Images] = {}
     try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise ValueError("a single array")
-            _refuse_missing(path, set(file.files))
+        with zipfile.ZipFile(path) as archive:
+            held = {member.removesuffix(".npy") for member in archive.namelist()}
+            _refuse_missing(path, held)
             for name in MEMBERS:
-                size = file.zip.getinfo(f"{name}.npy").file_size
-                large = name.startswith("x") and size > store.LARGE
-                arrays[name] = _unpacked(path, file.zip, name) if large else file[name]
+                size = archive.getinfo(f"{name}.npy").file_size
+                if name.startswith("x") and size > store.LARGE:
+                    arrays[name] = _unpacked(path, archive, name)
+                else:
+                    arrays[name] = read_npy_member(archive, f"{name}.npy")
     except DataError:
         raise
     except DAMAGED as error:

@@ -1,4 +1,4 @@
-"""Arrays that cost time to make or to fetch, kept in the user's cache and checked by hash."""
+"""Cache arrays that are slow to make or download, and verify them by hash."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def digest(arrays: Arrays) -> str:
 
 
 def cached(path: Path, recipe: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray]:
-    """Return the arrays in `path`, made by `make` when they are not there yet.
+    """Return the arrays in `path`; create them with `make` when the file does not exist.
 
     Parameters
     ----------
     path : path
     recipe : str
-        Whatever decides the content; a file of another recipe is made anew.
+        Everything that determines the content; a file of another recipe is recreated.
     make : function without arguments
 
     Raises

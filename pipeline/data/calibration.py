@@ -1,4 +1,4 @@
-"""The images on which ranges of activations are measured."""
+"""Choose the images on which activation ranges are measured."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def cepstra(sound: np.ndarray, rate: int) -> np.ndarray:
     Parameters
     ----------
     sound : float array of shape (samples,)
-        In -1 to 1; one second of it is used, silence follows a shorter one.
+        In -1 to 1; the first second is used; shorter sounds are padded with silence.
     rate : int
         Samples per second.
 

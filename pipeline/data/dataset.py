@@ -29,7 +29,7 @@ class Dataset:
     Raises
     ------
     DataError
-        Naming everything that is wrong with the arrays.
+        Listing all problems of the arrays.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Dataset:
 
     @property
     def is_regression(self) -> bool:
-        """Whether a number is to be estimated instead of a class."""
+        """True if the targets are numbers instead of classes."""
         return not self.classes
 
     @property
@@ -99,7 +99,7 @@ class Dataset:
         return self.x_train.shape[1:]
 
     def subset(self, train_samples=None, test_samples=None, *, seed=0) -> Dataset:
-        """Return the data set with fewer images, chosen by a seeded shuffle; None keeps all."""
+        """Return a random subset of the data set; None keeps all images."""
         rng = np.random.default_rng(seed)
         train = _choose(f"{self.name}: data.train_samples", len(self.y_train), train_samples, rng)
         test = _choose(f"{self.name}: data.test_samples", len(self.y_test), test_samples, rng)

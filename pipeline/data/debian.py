@@ -18,7 +18,7 @@ HEADER = 60
 
 
 def unpack_package(package: str, folder: str, destination: Path) -> None:
-    """Put the files that `package` has in `folder` into `destination`, all or none.
+    """Extract the files in `folder` of `package` to `destination`, all or none.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def unpack_package(package: str, folder: str, destination: Path) -> None:
     folder : str
         Path inside the package, without leading slash.
     destination : path
-        New folder, made by renaming a finished one.
+        New folder, renamed from a complete temporary one.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def unpack_package(package: str, folder: str, destination: Path) -> None:
 
 
 def unpack_packages(packages: Sequence[str], destination: Path) -> None:
-    """Put all files of several packages into `destination`, as the system would, all or none.
+    """Extract all files of several packages to `destination`, all or none.
 
     Parameters
     ----------
     packages : sequence of str
-        The first one's name is given as advice where they cannot be had.
+        The first one is suggested for installation where they cannot be fetched.
     destination : path
-        New folder, made by renaming a finished one.
+        New folder, renamed from a complete temporary one.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def unpack_packages(packages: Sequence[str], destination: Path) -> None:
 
 
 def with_missing(package: str) -> tuple[str, ...]:
-    """Return `package`, then the packages that it needs and this machine lacks, as apt sees it.
+    """Return `package` and its dependencies that are not installed, according to apt.
 
-    Without an apt that can tell, `package` stands alone.
+    Only `package` where apt is not available.
     """
     command = ["apt-get", "install", "--simulate", "--no-install-recommends", package]
     try:
@@ -108,7 +108,7 @@ def _extract(package: bytes, destination: Path, place) -> None:
             target = destination / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if member.issym():
-                # Links within their folder name versions of libraries; others are not needed.
+                # Links in a folder are names of library versions; others are not needed.
                 if Path(member.linkname).name == member.linkname:
                     target.symlink_to(member.linkname)
                 continue
@@ -117,12 +117,12 @@ def _extract(package: bytes, destination: Path, place) -> None:
 
 
 def _flat(folder):
-    """Return where the files of one folder go: by their names; None for others."""
+    """Return the target path of files in one folder; None for other files."""
     return lambda path: Path(path.name) if path.parent == Path(folder) else None
 
 
 def _whole(path):
-    """Return where a file of a package goes; None for a path that leads outside."""
+    """Return the target path of a file; None for a path that leads outside."""
     return None if path.is_absolute() or ".." in path.parts else path
 
 

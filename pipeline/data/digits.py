@@ -38,13 +38,15 @@ def load(options) -> Dataset:
 
 
 def _rows() -> np.ndarray:
-    """Read scikit-learn's file as it does; to import it for that takes two seconds per stage."""
+    """Read scikit-learn's file without importing it, which would take two seconds per stage."""
     package = find_spec("sklearn")
     for folder in (package.submodule_search_locations or ()) if package else ():
         path = Path(folder) / FILE
         if path.is_file():
             return np.loadtxt(path, delimiter=",")
-    from sklearn.datasets import load_digits  # it has moved, or says what is missing
+    from sklearn.datasets import (
+        load_digits,
+    )  # else scikit-learn reports it
 
     digits = load_digits()
     return np.column_stack((digits.data, digits.target))

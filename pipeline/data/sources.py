@@ -1,4 +1,4 @@
-"""Find a data set by the name of its module."""
+"""Find a data set by name."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SOURCES = (
     "spoken_digits",
 )
 LIBRARIES = {"keras": "keras_sets", "tfds": "tfds_sets"}
-"""What stands before the colon of a name, and its module."""
+"""Prefix of a name before the colon, and its module."""
 OWN = {"arrays": arrays.fingerprint, "image_folder": image_folder.fingerprint}
-"""Sources whose content is the user's, and may change."""
+"""Sources with the user's own content, which may change."""
 
 
 def known_sources() -> tuple[str, ...]:
@@ -52,12 +52,12 @@ def load_data(options) -> Dataset:
 
 
 def fingerprint(options) -> str | None:
-    """Return the SHA-256 of the user's files; None for a source whose content never changes.
+    """Return the SHA-256 of the user's files; None for a source with fixed content.
 
     Raises
     ------
     DataError
-        When they are not there.
+        When they do not exist.
     """
     if options.name not in OWN:
         return None

@@ -1,4 +1,4 @@
-"""Speech from the synthesizer eSpeak NG, which runs offline and always says the same."""
+"""Speech from the synthesizer eSpeak NG, which is offline and deterministic."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Synthesizer:
     Attributes
     ----------
     command : tuple of str
-        The program, and where its data is.
+        The program, and the path of its data.
     libraries : str or None
-        Folders of its libraries, with colons between them, when it is not installed.
+        Colon-separated folders of its libraries, when it is not installed.
     version : str
     """
 
@@ -41,11 +41,11 @@ class Synthesizer:
         Raises
         ------
         DataError
-            When the program fails, with what it says.
+            When the program fails, with its message.
         """
         options = ("-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text)
         raw = _run((*self.command, *options), self.libraries)
-        # The header of a piped file gives no true length: read what is there.
+        # The header of a piped file has no valid length: read to the end.
         with wave.open(io.BytesIO(raw)) as sound:
             rate = sound.getframerate()
             samples = np.frombuffer(sound.readframes(len(raw) // 2), "<i2")
@@ -53,12 +53,12 @@ class Synthesizer:
 
 
 def find_synthesizer(cache: Path) -> Synthesizer:
-    """Return the installed eSpeak NG, else one unpacked into `cache`, which needs no administrator.
+    """Return the installed eSpeak NG, or one unpacked to `cache` without administrator rights.
 
     Raises
     ------
     DataError
-        When there is none and apt cannot fetch it, or it does not run here.
+        When there is none and apt cannot fetch it, or it does not run.
     """
     installed = shutil.which("espeak-ng")
     if installed:

@@ -1,7 +1,7 @@
 """Synthetic speech: the ten digits said by eSpeak NG, as cepstral coefficients of 49x10.
 
-Nobody spoke these words. They stand in for recordings, which no package registry carries: good
-for trying keyword spotting, not for judging a product. The test split has voices of its own.
+These are not recordings, which no package registry carries: good for trying keyword spotting, not
+for judging a product. The voices of the test split are not in the training split.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ UNSEEN = VOICES[::5]
 SEEN = tuple(voice for voice in VOICES if voice not in UNSEEN)
 TRAIN, TEST = 8000, 2000
 RECIPE = 3
-"""To be raised with every change of what the same jobs give."""
+"""Raise it with every change of the clips that a job gives."""
 SEED = 20
 TOLD = 500
-"""Clips after which it is told how many there are."""
+"""Clips between two progress messages."""
 LATEST_ONSET_S, QUIETEST = 0.2, 0.2
 LOUDEST_NOISE = 0.025
-"""Chosen on training voices that were held back from training: `benchmarks.kws_noise`."""
+"""Chosen on training voices held out from training: `benchmarks.kws_noise`."""
 
 
 @dataclass(frozen=True)

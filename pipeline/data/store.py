@@ -1,4 +1,4 @@
-"""Sets too large for memory: written once to the user's cache, image by image, checked by hash."""
+"""Store data sets too large for memory in the user's cache, and verify them by hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulator.archive import ArchiveError, read_archive, write_archive
 from simulator.whole_file import write_whole
 
 LARGE = 256 * 2**20
-"""Bytes of images beyond which they stay in a file."""
+"""Size in bytes above which images stay in a file."""
 KIND = "stored images"
 Examples = Iterator[tuple[np.ndarray, int]]
 
@@ -33,25 +33,24 @@ def place(source: str, path) -> Path:
 def collect(
     examples: Examples, count: int, path: Path, recipe: Callable[[], str]
 ) -> tuple[Images, np.ndarray]:
-    """Return images and labels: in memory, or in the file `path` where they are large.
+    """Return images and labels: in memory, or in the file `path` when they are large.
 
     Parameters
     ----------
     examples : iterator
-        `count` pairs of image and label, only the first of which is taken from it where the file
-        is there already.
+        `count` pairs of image and label; only the first is read when the file exists.
     count : int
         At least one.
     path : path
         A ``.npy`` file in the cache; a ``.npz`` beside it holds labels, recipe and hash.
     recipe : function
-        Gives whatever decides the content, asked for where images are large; a file of another
-        recipe is made anew.
+        Returns everything that determines the content; called when images are large. A file of
+        another recipe is recreated.
 
     Raises
     ------
     DataError
-        When the images differ in shape or number, or a file is not what was written.
+        When the images differ in shape or number, or a file was modified.
     """
     first = next(examples)
     pairs, image = itertools.chain([first], examples), first[0]
@@ -76,12 +75,12 @@ def collect(
 
 
 def stored(write: Callable[[BinaryIO], object], path: Path, recipe: str) -> StoredImages:
-    """Return the images in the file `path`, which `write` fills where it is not there yet.
+    """Return the images in the file `path`; create it with `write` when it does not exist.
 
     Raises
     ------
     DataError
-        When the file's content is not what was written.
+        When the file was modified.
     """
     if _kept(path, recipe) is not None:
         return StoredImages(path)

@@ -1,4 +1,4 @@
-"""Images in a file, read when they are asked for: data sets that need not fit in memory."""
+"""Images in a file, read on demand: data sets that need not fit in memory."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import TypeAlias
 
 import numpy as np
 
+from simulator.npy import read_npy_header
+
 
 class StoredImages:
-    """The images of a ``.npy`` file, or some of them; indexing reads those that it names.
+    """The images of a ``.npy`` file, or some of them; indexing reads the selected ones.
 
     ``images[5]``, ``images[10:20]`` and ``images[[3, 1, 4]]`` are ordinary arrays. The file is
-    mapped for each reading only, so that the system takes back the memory of what was read: a
-    process that goes through all images never holds more than it asks for at once.
+    mapped only while reading, so that the memory is released: a process that iterates over all
+    images never holds more than one selection.
 
     Parameters
     ----------
     path : path-like
         A ``.npy`` file.
     rows : int64 array, optional
-        Which of its images, in which order; all if left out.
+        Selected images, in order; all if left out.
 
     Attributes
     ----------
@@ -36,6 +38,8 @@ class StoredImages:
 
     def __init__(self, path, rows: np.ndarray | None = None):
         self.path, self._rows = Path(path), rows
+        with self.path.open("rb") as file:  # NumPy's own check lets damaged headers through
+            read_npy_header(file, self.path.stat().st_size)
         mapped = self._mapped()
         count = len(mapped) if rows is None else len(rows)
         self.shape, self.dtype = (count, *mapped.shape[1:]), mapped.dtype

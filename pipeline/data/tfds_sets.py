@@ -23,14 +23,14 @@ def load(options) -> Dataset:
     """
     try:
         with quiet_tensorflow():
-            import tensorflow  # noqa: F401 - the other one imports it later, loudly
+            import tensorflow  # noqa: F401 - the other package would import it later, with notices
             import tensorflow_datasets as tfds
     except ImportError as error:
         raise DataError(
             f"data.name: '{options.name}' needs the package tensorflow-datasets (pip install"
             " tensorflow-datasets) and a network"
         ) from error
-    for chatty in ("absl", "urllib3"):  # they tell of each failed attempt to download
+    for chatty in ("absl", "urllib3"):  # they log every failed download
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     name = options.name.partition(":")[2]
     wanted = dict(zip(SPLITS, (options.train_samples, options.test_samples), strict=True))
@@ -47,7 +47,7 @@ def load(options) -> Dataset:
             read_config=tfds.ReadConfig(try_autocache=False),
         )
     except (ValueError, OSError, KeyError) as error:
-        # It goes on to list every set that it knows.
+        # The rest of the message lists all known sets.
         reason = one_line(error).partition(" Available datasets")[0][:300]
         raise DataError(
             f"data.name: '{options.name}' cannot be had ({reason}); it needs pairs of image and"

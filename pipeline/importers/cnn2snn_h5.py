@@ -5,6 +5,8 @@ The file holds float weights and the class and width of each quantizer; nothing 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
@@ -36,6 +38,8 @@ RANGES = {
     "StdWeightQuantizer": "std",
     "StdPerAxisQuantizer": "std_per_axis",
 }
+IMAGE_CHANNELS = (1, 3)
+PIXEL_BITS, ACTIVATION_BITS = 8, 4
 ACTIVATIONS = ("QuantizedReLU", "ActivationDiscreteRelu")
 PLAIN = (
     *("InputLayer", "Rescaling", "MaxPooling2D", "GlobalAveragePooling2D", "Flatten", "Reshape"),
@@ -59,7 +63,7 @@ def legacy_graph(model: KerasModel) -> LegacyGraph:
     whole = whole_graph(model)
     graph, notes = cut_head(whole.graph)
     graph = max_pool_before_activation(remove_dropout(graph))
-    return LegacyGraph(graph=graph, quantizers=whole.quantizers, notes=tuple(notes))
+    return replace(whole, graph=graph, notes=tuple(notes))
 
 
 def whole_graph(model: KerasModel) -> LegacyGraph:
@@ -77,7 +81,27 @@ def whole_graph(model: KerasModel) -> LegacyGraph:
         raise IncompatibleModelError(model.label, reasons, "read the quantized model")
     graph = Graph(model.name, tuple(nodes), model.output)
     check_weights(graph, model.label)
-    return LegacyGraph(graph=graph, quantizers=quantizers)
+    return LegacyGraph(
+        graph=graph, quantizers=quantizers, input_bits=_input_bits(graph, quantizers)
+    )
+
+
+def _input_bits(graph: Graph, quantizers) -> int:
+    """Return the width of the inputs: 8 bits of a pixel, or the 4 bits of an activation.
+
+    A model reads pixels that begins with a convolution of an image, rescales its input, or has an
+    input layer's 8-bit weights. All others read what another activation gives: the vendor's
+    converter puts an InputData of 4 bits before them.
+    """
+    image, first = graph.input, next(iter(quantizers), None)
+    if first is None:
+        return PIXEL_BITS
+    pixels = (
+        quantizers[first].bits > ACTIVATION_BITS
+        or any(node.op == "Rescaling" for node in graph.nodes)
+        or (graph.node(first[0]).op == "Conv2D" and image.attrs["shape"][-1] in IMAGE_CHANNELS)
+    )
+    return PIXEL_BITS if pixels else ACTIVATION_BITS
 
 
 def _node(layer: KerasLayer, model: KerasModel):

@@ -1,68 +1,151 @@
-"""Read HDF5 files of unknown origin: bounded memory, no external files, one-line errors."""
+"""Read HDF5 files of unknown origin: in a process of its own, with bounded time and memory.
+
+The HDF5 library is written in C, and damaged files make it loop or crash, which nothing in the
+process that called it can prevent. A `Reader`'s process therefore reads the file, and what it
+finds becomes plain groups and arrays here.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-import h5py
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.importers.hdf5_process import READER
 
 # Keras stores weights uncompressed: a file that claims much more than it holds is damaged or made
 # to exhaust memory. The allowance covers small compressed models.
 EXPANSION, ALLOWANCE = 16, 1 << 24
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
-
-
-@contextmanager
-def open_hdf5(source: Path | io.BytesIO, label: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file or buffer for reading.
-
-    Parameters
-    ----------
-    source : Path or BytesIO
-    label : str
-        Name of the file for messages.
-
-    Raises
-    ------
-    ModelError
-        When the file cannot be read as HDF5.
-    """
-    try:
-        file = h5py.File(source, "r")
-    except OSError as error:
-        raise ModelError(
-            f"{label}: HDF5 data is truncated or damaged; copy or download the file again"
-        ) from error
-    with file:
-        yield file
+DAMAGE = (KeyError, ValueError, TypeError, AttributeError)
 
 
 class DamagedFileError(ModelError):
     """The file itself is at fault, not one of its layers."""
 
 
+@dataclass(frozen=True, eq=False)
+class Array:
+    """An array in a file.
+
+    Attributes
+    ----------
+    dtype : str
+        Of numbers as in ``<f4``; of others a text to show.
+    shape : tuple of int
+    size : int
+        Bytes that it claims.
+    values : array or None
+        None where it was not read: no numbers, larger than the file can hold, or in another file.
+    elsewhere : bool
+        Whether it lies in another file.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    size: int
+    values: np.ndarray | None
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A group of a file.
+
+    Attributes
+    ----------
+    attrs : mapping of str to str, list of str, or None
+        None for attributes of other types and unreadable ones.
+    members : mapping of str to Group or Array
+        Links to elsewhere and unreadable members are missing.
+    """
+
+    attrs: Mapping[str, str | list[str] | None] = field(default_factory=dict)
+    members: Mapping[str, Group | Array] = field(default_factory=dict)
+
+    def find(self, path: str) -> Group | Array | None:
+        """Return the member at a path with ``/``; None when there is none."""
+        found: Group | Array | None = self
+        for part in filter(None, path.split("/")):
+            found = found.members.get(part) if isinstance(found, Group) else None
+        return found
+
+
+def read_hdf5(content: bytes, label: str, members: Sequence[str]) -> Group:
+    """Return the root group of an HDF5 file.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    label : str
+        Name of the file for messages.
+    members : sequence of str
+        Members of the root that are wanted.
+
+    Raises
+    ------
+    DamagedFileError
+        When it cannot be read as HDF5, or not within the limits of time and memory.
+    """
+    limit = EXPANSION * len(content) + ALLOWANCE
+    try:
+        text, data = READER.read(content, limit, members)
+        tree = json.loads(text)
+        if tree is not None:
+            return _group(tree, memoryview(data))
+    except (OSError, *DAMAGE) as error:
+        raise DamagedFileError(
+            f"{label}: the HDF5 library crashed on it or did not come to an end; the file is"
+            " damaged: copy or download it again"
+        ) from error
+    raise DamagedFileError(
+        f"{label}: HDF5 data is truncated or damaged; copy or download the file again"
+    )
+
+
+def _group(tree: Mapping, data: memoryview) -> Group:
+    """Return the group that the child described, with its arrays from `data`, in order."""
+    position = 0
+
+    def group(node) -> Group:
+        members = {name: member(value) for name, value in node["members"].items()}
+        return Group(node["attrs"], {name: m for name, m in members.items() if m is not None})
+
+    def member(node) -> Group | Array | None:
+        if "damaged" in node:
+            return None
+        return group(node) if "members" in node else array(node)
+
+    def array(node) -> Array:
+        nonlocal position
+        shape, values = tuple(node["shape"]), None
+        if node.get("bytes") is not None:
+            part = data[position : position + node["bytes"]]
+            values = np.frombuffer(part, node["dtype"]).reshape(shape)
+            position += node["bytes"]
+        return Array(
+            node["dtype"], shape, node.get("size", 0), values, node.get("elsewhere", False)
+        )
+
+    return group(tree)
+
+
 class ArrayReader:
-    """Read arrays of one file, at most a small multiple of its size in all.
+    """Reads float arrays of one file.
 
     Parameters
     ----------
     label : str
         Name of the file for messages.
-    size : int
-        Size of the file in bytes.
     """
 
-    def __init__(self, label: str, size: int):
+    def __init__(self, label: str):
         self.label = label
-        self.budget = EXPANSION * size + ALLOWANCE
 
-    def read(self, group: h5py.Group, name: str) -> np.ndarray:
+    def read(self, group: Group, name: str) -> np.ndarray:
         """Return the float32 array stored at `name`, a path inside `group`.
 
         Raises
@@ -71,75 +154,50 @@ class ArrayReader:
             When it is missing, no float array, larger than the file can hold, outside of the
             file, or holds values that are not finite.
         """
-        try:
-            dataset = _hard_linked(group, name)
-        except DAMAGE as error:
-            raise DamagedFileError(
-                f"{self.label}: weight '{name}' is missing or damaged"
-            ) from error
-        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
-            found = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
-            raise DamagedFileError(
-                f"{self.label}: weight '{name}' is {found}; weights are float arrays"
+        found = group.find(name)
+        if found is None:
+            raise self._refusal(name, "is missing or damaged")
+        if isinstance(found, Group) or found.dtype[1:2] != "f":
+            kind = "a group" if isinstance(found, Group) else found.dtype
+            raise self._refusal(name, f"is {kind}; weights are float arrays")
+        if found.elsewhere:
+            raise self._refusal(name, "lies in another file; save it again")
+        if found.values is None:
+            raise self._refusal(
+                name,
+                f"claims the shape {found.shape}, more than the file can hold; the file is damaged",
             )
-        if dataset.external or dataset.is_virtual:
-            raise DamagedFileError(
-                f"{self.label}: weight '{name}' lies in another file; save it again"
-            )
-        self.budget -= dataset.size * dataset.dtype.itemsize
-        if self.budget < 0:
-            raise DamagedFileError(
-                f"{self.label}: weight '{name}' claims the shape {dataset.shape}, more than the"
-                " file can hold; the file is damaged"
-            )
-        try:
-            # A value beyond float32 becomes infinite, which is refused below.
-            with np.errstate(over="ignore"):
-                array = np.asarray(dataset[()], np.float32)
-        except DAMAGE as error:
-            raise DamagedFileError(f"{self.label}: weight '{name}' cannot be read") from error
+        # A value beyond float32 becomes infinite, which is refused below.
+        with np.errstate(over="ignore"):
+            array = np.asarray(found.values, np.float32)
         if not np.isfinite(array).all():
-            raise DamagedFileError(
-                f"{self.label}: weight '{name}' holds values that are not finite; train again"
-            )
+            raise self._refusal(name, "holds values that are not finite; train again")
         return array
 
-
-def _hard_linked(group, name):
-    """Return the object at `name`, refusing soft and external links on the way."""
-    for part in name.split("/"):
-        if not part:
-            continue
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise KeyError(part)
-        group = group[part]
-    return group
+    def _refusal(self, name: str, reason: str) -> DamagedFileError:
+        return DamagedFileError(f"{self.label}: weight '{name}' {reason}")
 
 
-def text_attribute(file: h5py.File, name: str, label: str) -> str | None:
-    """Return a text attribute of the file's root; None when there is none."""
-    try:
-        value = file.attrs.get(name)
-    except DAMAGE as error:
-        raise DamagedFileError(f"{label}: its attribute '{name}' cannot be read") from error
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", errors="replace")
-    if value is not None and not isinstance(value, str):
+def text_attribute(group: Group, name: str, label: str) -> str | None:
+    """Return a text attribute of a group; None when there is none."""
+    value = group.attrs.get(name)
+    if name in group.attrs and not isinstance(value, str):
         raise DamagedFileError(f"{label}: its attribute '{name}' is not text; the file is damaged")
     return value
 
 
-def text_list(group: h5py.Group, name: str) -> list[str]:
-    """Return a list of text from an attribute; Keras splits long ones over `name`0, 1..."""
+def text_list(group: Group, name: str) -> list[str]:
+    """Return a list of text from an attribute; Keras splits long ones over `name`0, 1...
+
+    Raises
+    ------
+    TypeError
+        When the attribute is something else.
+    """
     if name in group.attrs:
-        chunks = [group.attrs[name]]
-    else:
-        chunks, number = [], 0
-        while f"{name}{number}" in group.attrs:
-            chunks.append(group.attrs[f"{name}{number}"])
-            number += 1
-    return [
-        item.decode("utf-8") if isinstance(item, bytes) else str(item)
-        for chunk in chunks
-        for item in chunk
-    ]
+        return [*group.attrs[name]]
+    texts, number = [], 0
+    while f"{name}{number}" in group.attrs:
+        texts += group.attrs[f"{name}{number}"]
+        number += 1
+    return texts

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.importers.flatten import flatten_config
-from pipeline.importers.hdf5 import DAMAGE, ArrayReader, open_hdf5, text_attribute, text_list
+from pipeline.importers.hdf5 import DAMAGE, ArrayReader, read_hdf5, text_attribute, text_list
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.variable_owners import owners
 
+MODEL = "model_weights"
 BOOKKEEPING = ("count", "mask", "threshold", "pruning_step")
 """Variables of Normalization and PruneLowMagnitude that inference does not read."""
 
@@ -26,22 +27,22 @@ def open_keras_h5(path: Path):
         When the file is damaged, or holds weights without a model configuration.
     """
     label = str(path)
-    with open_hdf5(path, label) as file:
-        text = text_attribute(file, "model_config", label)
-        if text is None:
-            raise ModelError(
-                f"{label}: it has no model_config (weights only?); save the whole model with"
-                " model.save(...)"
-            )
-        flat = flatten_config(parse_json(text, label), label)
-        variables = _Variables(file, flat.calls, ArrayReader(label, path.stat().st_size))
-        yield KerasModel(
-            name=flat.name,
-            label=label,
-            layers=flat.layers,
-            output=flat.output,
-            weights=variables.read,
+    file = read_hdf5(path.read_bytes(), label, [MODEL])
+    text = text_attribute(file, "model_config", label)
+    if text is None:
+        raise ModelError(
+            f"{label}: it has no model_config (weights only?); save the whole model with"
+            " model.save(...)"
         )
+    flat = flatten_config(parse_json(text, label), label)
+    variables = _Variables(file, flat.calls, ArrayReader(label))
+    yield KerasModel(
+        name=flat.name,
+        label=label,
+        layers=flat.layers,
+        output=flat.output,
+        weights=variables.read,
+    )
 
 
 def parse_json(text: str | bytes, label: str) -> dict:
@@ -77,10 +78,11 @@ class _Variables:
         }
 
     def _group(self, outermost, layer):
-        names = dict.fromkeys((outermost, layer.config.get("name", outermost)))
-        for name in names if len(layer.path) == 1 else (outermost,):
+        # A wrapper's variables are under its own name, or under that of the layer inside.
+        names = [outermost, layer.config.get("name", outermost)]
+        for name in names if len(layer.path) == 1 else names[:1]:
+            group = self.file.find(f"{MODEL}/{name}")
             try:
-                group = self.file["model_weights"][name]
                 return group, text_list(group, "weight_names")
             except DAMAGE as error:
                 cause = error

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-
 from pipeline.errors import ModelError
 from pipeline.importers.flatten import flatten_config
-from pipeline.importers.hdf5 import (
-    ALLOWANCE,
-    DAMAGE,
-    EXPANSION,
-    ArrayReader,
-    DamagedFileError,
-    open_hdf5,
-)
+from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, Group, read_hdf5
 from pipeline.importers.keras_h5 import parse_json
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.layer_table import ALIASES, READ_AS
@@ -55,30 +45,23 @@ def open_keras_zip(path: Path):
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{label}: the archive is truncated or damaged") from error
     flat = flatten_config(parse_json(config, label), label)
-    with open_hdf5(io.BytesIO(data), label) as file:
-        reader, groups = ArrayReader(label, len(data)), _groups(file, label)
+    groups, reader = dict(_groups(read_hdf5(data, label, CONTAINERS))), ArrayReader(label)
 
-        def weights(layer):
-            return _variables(groups, layer, reader)
+    def weights(layer):
+        return _variables(groups, layer, reader)
 
-        yield KerasModel(
-            name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=weights
-        )
+    yield KerasModel(
+        name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=weights
+    )
 
 
-def _groups(file, label):
-    """Return all groups by their paths; Keras on Windows writes some with backslashes."""
-    found = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Group):
-            found[name.replace("\\", "/")] = item
-
-    try:
-        file.visititems(visit)
-    except DAMAGE as error:
-        raise DamagedFileError(f"{label}: its weights are damaged; save the model again") from error
-    return found
+def _groups(group, path=""):
+    """Yield (path, group) for all groups; Keras on Windows writes some paths with backslashes."""
+    for name, member in group.members.items():
+        if isinstance(member, Group):
+            inner = f"{path}/{name}" if path else name
+            yield inner.replace("\\", "/"), member
+            yield from _groups(member, inner)
 
 
 def _read(archive, name, limit, label):
@@ -96,11 +79,11 @@ def _variables(groups, layer, reader):
     for container in CONTAINERS:
         where = "/".join(f"{container}/{key}" for _, key in layer.path) + "/vars"
         if where in groups:
-            group, unread = groups[where], UNREAD.get(layer.class_name, 0)
-            if len(group) != len(names) + unread:
+            group, wanted = groups[where], len(names) + UNREAD.get(layer.class_name, 0)
+            if (count := len(group.members)) != wanted:
                 raise ModelError(
-                    f"{reader.label}: layer '{layer.name}' has {len(group)} variables, expected"
-                    f" {len(names) + unread} ({', '.join(names)})"
+                    f"{reader.label}: layer '{layer.name}' has {count} variables, expected"
+                    f" {wanted} ({', '.join(names)})"
                 )
             return {name: reader.read(group, str(i)) for i, name in enumerate(names)}
     if names:

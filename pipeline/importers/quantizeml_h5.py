@@ -15,7 +15,7 @@ from pipeline.graph.keras_values import scalar
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
 from pipeline.graph.traits import NEURAL
-from pipeline.importers.activation_table import activation
+from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights
 from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
@@ -37,7 +37,6 @@ CONVOLUTIONS = (
 COMPUTING = (*NEURAL, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
 # The axis of the kernel over which a scale is shared by design, as the file names it.
 KERNEL_AXIS = {"DepthwiseConv2D": -2, "DepthwiseConv2DTranspose": None}
-HEADS = ("Softmax", "Activation")
 
 
 def is_quantizeml(model: KerasModel) -> bool:
@@ -74,18 +73,9 @@ def calibrated_graph(model: KerasModel) -> CalibratedGraph:
         nodes=reader.quantization,
         input=reader.input,
         flatten_saturates=True,
-        notes=tuple(reader.notes),
-        head=_head(reader.head),
+        notes=tuple(tail_notes(reader.tail)),
+        float_tail=tuple(reader.tail),
     )
-
-
-def _head(layer):
-    """Return (name, operation, attributes) of a last activation, or None."""
-    if layer is None:
-        return None
-    if layer.class_name == "Softmax":
-        return layer.name, "Softmax", OPERATIONS["Softmax"].read_keras("Softmax", layer.config)
-    return layer.name, *activation(layer.config["activation"])
 
 
 class _Reader:
@@ -96,12 +86,11 @@ class _Reader:
         self.nodes: list[Node] = []
         self.quantization: dict[str, NodeQuantization] = {}
         self.input: InputQuantizer | None = None
-        self.notes: list[str] = []
         self.reasons: list[str] = []
         # Layers that are no nodes pass on the name of their producer.
         self.feeds: dict[str, str] = {}
         self.floats: set[str] = set()
-        self.head: KerasLayer | None = None
+        self.tail: list[TailLayer] = []
 
     def add(self, layer: KerasLayer) -> None:
         """Add one layer."""
@@ -116,7 +105,7 @@ class _Reader:
             self.feeds[layer.name] = self.feeds[layer.inputs[0]]
             self.floats.add(layer.name)
         elif self.floats.intersection(layer.inputs):
-            self._float_head(layer)
+            self._float_tail(layer)
         elif not kind.startswith(PREFIX) or kind.removeprefix(PREFIX) not in _KINDS:
             raise ModelError(
                 f"{layer.name}: {kind} is not a quantized layer that can be read; known: "
@@ -139,21 +128,11 @@ class _Reader:
             clip_at_zero=False,
         )
 
-    def _float_head(self, layer):
-        """Drop a last softmax or activation, which is the host's work."""
+    def _float_tail(self, layer):
+        """Leave a float layer after the last integer to the host, if it can do it."""
         self.feeds[layer.name] = self.feeds[layer.inputs[0]]
         self.floats.add(layer.name)
-        if layer.class_name not in HEADS or layer.name != self.model.output:
-            raise ModelError(
-                f"{layer.name}: {layer.class_name} was left in float by the quantizer; only a"
-                " last softmax or activation may be: replace the layer and quantize again"
-            )
-        self.head = layer
-        what = layer.config.get("activation", "softmax")
-        self.notes.append(
-            f"{layer.name}: the last {what} is not part of the quantized model; apply it to the"
-            " outputs on the host"
-        )
+        self.tail.append(tail_layer(layer))
 
     def _quantized(self, layer, op):
         config = layer.config
@@ -169,7 +148,7 @@ class _Reader:
             weight_bits=_weight_bits(op, settings) if op in NEURAL else None,
             buffer_bits=_buffer_bits(op, settings),
             output=_output_quantizer(settings.get("output_quantizer"), ranges),
-            lut_bits=int(settings.get("lut_bitwidth", 14)) if op == "Activation" else None,
+            lut_bits=_lut_bits(settings) if op == "Activation" else None,
             padding_value=padding_value,
         )
 
@@ -229,6 +208,13 @@ def _weight_bits(op, settings):
         raise ModelError(f"its two kernels have {widths} bits; both need the same width")
     _demand(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
     return widths[-1]
+
+
+def _lut_bits(settings):
+    bits = int(settings.get("lut_bitwidth", 14))
+    if not 2 <= bits <= 16:
+        raise ModelError(f"lut_bitwidth is {bits}; allowed: 2 to 16, the values are int16")
+    return bits
 
 
 def _buffer_bits(op, settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from pipeline.chips import chip
 from pipeline.migration.page_style import STYLE
 from pipeline.migration.recovery import recovery_sentence
 
@@ -251,7 +252,7 @@ def _names(names) -> str:
 
 
 def _chip(target) -> str:
-    return {"akida_v1": "Akida 1.0", "akida_v2": "Akida 2.0"}.get(target, target)
+    return chip(target).title
 
 
 def _count(value) -> str:

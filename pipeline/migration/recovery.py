@@ -5,14 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.chips import convert, newest_for
+from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_model
 from pipeline.migration.compare import compare_outputs, outputs_of
+from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.integers import integers
 from simulator import simulate
 
+LARGEST_DIFFERENCE = {8: 0.5, 4: 1.0}
+"""Root mean square of the difference, in units of that of the file's outputs, by the narrowest
+width in a file.
 
-def compare_recovery(path, graph: Graph, samples: np.ndarray) -> dict:
+What rounding alone makes was measured on random networks without saturating biases: at 8 bits it
+stays below 0.37 in 95 of 100, at 4 bits below 0.7; trained models stay below 0.1. Beyond the bound
+the difference is larger than rounding explains, and at 1 no output is left of the file's."""
+
+
+def compare_recovery(path, graph: Graph, samples: np.ndarray, *, noise: bool = False) -> dict:
     """Return differences between the quantized model of a file and the float one made from it.
 
     Parameters
@@ -22,24 +32,62 @@ def compare_recovery(path, graph: Graph, samples: np.ndarray) -> dict:
     graph : Graph
         The float model.
     samples : array of shape (n, *input shape)
+        Float inputs are clipped to the range that the file was calibrated on, as the file does.
+    noise : bool
+        The samples are noise. Float inputs are then drawn anew, over the file's range.
 
     Returns
     -------
     dict
-        As `compare_outputs` gives, before is the quantized model, run on the emulator of ``chip``;
+        As `compare_outputs` gives, before is the quantized model, run on the emulator of ``chip``,
+        with ``relative_difference`` (root mean squares) and ``allowed_difference``;
         or ``refused``: why it cannot be run on these samples.
     """
     try:
-        quantized = integers(load_model(path))
+        calibrated = load_model(path)
+        quantized = integers(calibrated)
         chip = newest_for(quantized.scheme)
         program = convert(quantized, chip)
+        samples = _within_range(samples, calibrated, noise)
         images = samples.astype(program.input_dtype)
         if not np.array_equal(images, samples):
             return {"refused": f"samples are not {program.input_dtype}"}
         emulated = simulate(program, images)
     except ValueError as error:  # the base of this package's errors and the simulator's
         return {"refused": str(error).partition("\n")[0]}
-    return {"chip": chip, **compare_outputs(emulated, outputs_of(graph, samples))}
+    outputs = outputs_of(_without_tail(graph, calibrated), samples)
+    return {
+        "chip": chip,
+        **compare_outputs(emulated, outputs),
+        "relative_difference": _relative(emulated, outputs),
+        "allowed_difference": LARGEST_DIFFERENCE[8 if _narrowest(calibrated) >= 8 else 4],
+    }
+
+
+def check_recovery(path, found: dict) -> None:
+    """Refuse a recovered model that computes something else than its file.
+
+    Parameters
+    ----------
+    path : path-like
+    found : dict
+        From `compare_recovery`.
+
+    Raises
+    ------
+    ModelError
+        When the difference is above `LARGEST_DIFFERENCE`.
+    """
+    if "refused" in found or found["relative_difference"] <= found["allowed_difference"]:
+        return
+    raise ModelError(
+        f"{path}: the float model recovered from it computes something else: it differs by"
+        f" {found['relative_difference']:.2g} of the outputs (root mean square); allowed:"
+        f" {found['allowed_difference']:g}. The quantized model relies on saturation that no float"
+        " layer can carry. Migrate the float model that it was quantized from, or take the file"
+        " as it is with crossgrade convert; real images instead of noise (--calibration) may"
+        " differ less"
+    )
 
 
 def recovery_sentence(found: dict) -> str:
@@ -50,3 +98,41 @@ def recovery_sentence(found: dict) -> str:
         f"same class as the quantized one on {found['agreement']:.2%} of samples, largest"
         f" difference {found['max_abs_difference']:.2g} of {found['largest_output']:.3g}"
     )
+
+
+def _without_tail(graph, calibrated) -> Graph:
+    """Return the float model up to the last layer that the file has in integers."""
+    if not isinstance(calibrated, CalibratedGraph):
+        return graph
+    tail = {name for name, *_ in calibrated.float_tail}
+    nodes = (node for node in graph.nodes if node.name not in tail)
+    return graph.with_nodes(nodes, calibrated.graph.output)
+
+
+def _within_range(samples, calibrated, noise):
+    quantizer = getattr(calibrated, "input", None)
+    if quantizer is None or samples.dtype.kind != "f":
+        return samples
+    high = quantizer.range_max
+    low = (
+        -np.maximum(np.abs(quantizer.range_min), high) if quantizer.signed else quantizer.range_min
+    )
+    if noise:
+        return np.random.default_rng(0).uniform(low, high, samples.shape).astype(samples.dtype)
+    return np.clip(samples, low, high).astype(samples.dtype)
+
+
+def _relative(before, after) -> float:
+    before = before.astype(np.float64)
+    size = float(np.sqrt(np.mean(before**2)))
+    difference = float(np.sqrt(np.mean((after.reshape(before.shape) - before) ** 2)))
+    return difference / size if size else float(difference != 0)
+
+
+def _narrowest(calibrated) -> int:
+    """Return the narrowest width of a kernel or an activation."""
+    if not isinstance(calibrated, CalibratedGraph):
+        return 4
+    widths = [known.weight_bits for known in calibrated.nodes.values() if known.weight_bits]
+    outputs = [known.output.bits for known in calibrated.nodes.values() if known.output]
+    return min([*widths, *outputs])

@@ -1,1 +1,1 @@
-"""Float models as files and architectures: where a run or a command gets its model from."""
+"""Where a run or a command gets its float model: files, architectures, pretrained weights."""

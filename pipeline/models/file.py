@@ -39,7 +39,7 @@ def origin(path) -> str | None:
 
 
 def check_suffix(path) -> None:
-    """Refuse a suffix that no writer stands for.
+    """Refuse a suffix without a writer.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Start from the weights of another model, as far as its layers have the same names and shapes."""
+"""Initialize a model with the weights of another one, layer by layer of equal name and shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 5
 
 
 def take_weights(graph: Graph, path) -> tuple[Graph, list[str]]:
-    """Return `graph` with the weights in a file, and what it keeps of its own.
+    """Return `graph` with the weights of a file, and the layers that keep their own.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ def take_weights(graph: Graph, path) -> tuple[Graph, list[str]]:
     -------
     Graph
     fresh : list of str
-        One line for each layer that has no counterpart of the same name and shape; such as the
-        last one of a model for other classes.
+        One line for each layer without a counterpart of the same name and shape, such as the last
+        layer of a model for other classes.
 
     Raises
     ------
     ModelError
-        When the file is no float model, or no layer fits.
+        When the file is not a float model, or no layer matches.
     """
     if not Path(path).is_file():
         raise ModelError(f"training.weights: no file '{path}'; give a .npz, .h5 or .keras model")
@@ -55,7 +55,7 @@ def take_weights(graph: Graph, path) -> tuple[Graph, list[str]]:
     if not taken:
         names = ", ".join(list(known)[:SHOWN]) or "none"
         raise ModelError(
-            f"training.weights: no layer of {graph.name} has a counterpart of the same name and"
+            f"training.weights: no layer of {graph.name} matches one of the same name and"
             f" shape in '{path}'; its layers: {names}{', ...' if len(known) > SHOWN else ''}"
         )
     return graph.with_nodes(nodes), fresh

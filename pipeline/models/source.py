@@ -1,4 +1,4 @@
-"""The float model that a run starts from: an architecture, or a file."""
+"""Load the float model that a run starts from: an architecture or a file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[str]]:
     Parameters
     ----------
     model : mapping
-        An architecture, or ``path`` of a float model (``.h5``, ``.keras``, ``.npz``), whose inputs
-        are taken to be raw images.
+        An architecture, or ``path`` of a float model (``.h5``, ``.keras``, ``.npz``) that takes raw
+        images.
     seed : int
-        Of an architecture's initial weights.
+        For an architecture's initial weights.
 
     Raises
     ------
     ModelError
-        When the file or the architecture is no model, or its images are no bytes.
+        When the file or architecture is not a model, or does not take bytes.
     """
     if "path" not in model:
         return build_graph(model, seed=seed), []

@@ -62,8 +62,8 @@ def load_quantized(path) -> QuantizedGraph:
         )
     except ArchiveError as error:
         raise ModelError(str(error)) from error
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{path}: damaged {KIND} ({error}); quantize again") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ModelError(f"{path}: damaged {KIND} ({error!r}); quantize again") from error
 
 
 def _node(entry, arrays) -> QuantizedNode:

@@ -107,8 +107,9 @@ class CalibratedGraph:
         saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
     notes : tuple of str
         What a user should know (ignored layers, differences from hardware).
-    head : (str, str, mapping) or None
-        Name, operation and attributes of a last softmax or activation that is not in `graph`.
+    float_tail : tuple of (str, str, mapping)
+        Name, operation and attributes of the layers between the last integer and the model's
+        output, which are not in `graph` and left to the host; in the order of their use.
     """
 
     graph: Graph
@@ -116,7 +117,7 @@ class CalibratedGraph:
     input: InputQuantizer | None = None
     flatten_saturates: bool = False
     notes: tuple[str, ...] = ()
-    head: tuple[str, str, Mapping] | None = None
+    float_tail: tuple[tuple[str, str, Mapping], ...] = ()
 
     def __post_init__(self):
         """Refuse quantizers without a range.

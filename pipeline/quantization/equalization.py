@@ -56,7 +56,7 @@ def equalize(
         rate = np.where(dead, 1, ideal) / np.where(dead, 1, range_max)
         equalized[name] = replace(quantizer, range_max=ideal, rescaling_rate=rate)
         consumer, flattened = found
-        divided[consumer.name] = _divide_kernel(consumer, rate, flattened)
+        divided[consumer.name] = divide_kernel(consumer, rate, flattened)
     nodes = (divided.get(node.name, node) for node in graph.nodes)
     return graph.with_nodes(nodes), equalized
 
@@ -85,7 +85,7 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
         if found is None:
             reasons.append(f"{name}: its equalization has no layer behind it that takes it back")
             continue
-        node = _divide_kernel(found[0], 1 / rate, found[1])
+        node = divide_kernel(found[0], 1 / rate, found[1])
         graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
     return graph, reasons
 
@@ -135,7 +135,17 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
     return node, shape
 
 
-def _divide_kernel(node, rate, flattened):
+def divide_kernel(node: Node, rate: np.ndarray, flattened: tuple | None) -> Node:
+    """Return a layer whose kernel takes back a factor of its input.
+
+    Parameters
+    ----------
+    node : Node
+    rate : float32 array of shape () or (channels,)
+        The factor.
+    flattened : tuple of int or None
+        Shape of the input before a Flatten, see `next_layer`.
+    """
     operation = node.operation
     key = operation.input_kernel
     kernel = node.weights[key]
@@ -144,3 +154,20 @@ def _divide_kernel(node, rate, flattened):
         return node.with_weights(**{key: wide.reshape(kernel.shape)})
     rate = operation.per_input(kernel, rate) if rate.ndim else rate
     return node.with_weights(**{key: kernel / rate})
+
+
+def scale_filters(node: Node, factors: np.ndarray) -> Node:
+    """Return a layer whose outputs are multiplied by a factor per channel.
+
+    Parameters
+    ----------
+    node : Node
+        With a kernel.
+    factors : float32 array of shape (channels,)
+    """
+    operation = node.operation
+    key = operation.output_kernel
+    kernel = node.weights[key]
+    kernel = kernel * operation.per_output(kernel, factors)
+    bias = {"bias": node.weights["bias"] * factors} if "bias" in node.weights else {}
+    return node.with_weights(**{key: kernel}, **bias)

@@ -13,7 +13,6 @@ from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from simulator.refusal import Refusal
 
-INPUT_BITS = 8
 LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
 """Layers with weights that the scheme knows."""
 SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
@@ -62,9 +61,9 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         given = formats[node.inputs[0]] if node.inputs else None
         registers, bits, op = {}, {}, node.op
         if op == "Input":
-            formats[node.name] = _format(INPUT_BITS, 1.0)
+            formats[node.name] = _format(legacy.input_bits, 1.0)
         elif op == "Rescaling":
-            formats[node.name] = _format(INPUT_BITS, node.attrs["scale"])
+            formats[node.name] = _format(legacy.input_bits, node.attrs["scale"])
         elif op == "QuantizedReLU":
             op, bits = "ReLU", {"output": node.attrs["bits"], "output_signed": 0}
             step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))

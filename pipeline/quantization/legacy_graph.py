@@ -67,11 +67,14 @@ class LegacyGraph:
     quantizers : mapping of (node name, weight name) to WeightQuantizer
         One for each kernel; ``depthwise_kernel`` and ``pointwise_kernel`` of separable ones.
     notes : tuple of str
+    input_bits : int
+        Width of the unsigned inputs.
     """
 
     graph: Graph
     quantizers: Mapping[tuple[str, str], WeightQuantizer]
     notes: tuple[str, ...] = ()
+    input_bits: int = 8
 
     def fake_quantized(self) -> Graph:
         """Return the float graph with quantized weights: what the training framework computes."""

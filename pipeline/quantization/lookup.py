@@ -31,7 +31,7 @@ def _hard_silu(x, alpha):
 
 
 FUNCTIONS = {
-    "leaky_relu": lambda x, alpha: np.maximum(x * np.float32(alpha), x),
+    "leaky_relu": lambda x, alpha: np.where(x > 0, x, x * np.float32(alpha)),
     "hard_silu": _hard_silu,
     "gelu": _gelu,
     "swish": _swish,

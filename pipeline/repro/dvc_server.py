@@ -1,7 +1,7 @@
-"""A process that has imported DVC once and forks for each call: a call then starts at once.
+"""A process that imports DVC once and forks for each call, so that calls start immediately.
 
-Importing DVC takes longer than what it does for one point of a sweep. The server has one thread, so
-that it can fork; what a call changes stays in the call's own process.
+Importing DVC takes longer than its work for one sweep point. The server is single-threaded so that
+it can fork safely; a call changes nothing outside its own process.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ IMPORTED_AHEAD = (
     "networkx",
     "ruamel.yaml",
 )
-"""What ``dvc repro`` imports on its way; a module that is no more there is imported later."""
+"""Modules that ``dvc repro`` imports; one that no longer exists is skipped."""
 CRASHED = 255
 WATCH_SECONDS = 0.1
 PATIENCE_SECONDS = 5
 
 
 class DvcServer:
-    """The end of a server that gives it work, one call at a time."""
+    """Client of the server; sends one call at a time."""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -73,21 +73,21 @@ class DvcServer:
     ) -> int:
         """Run ``dvc`` with `arguments` in `folder`; return its exit status.
 
-        Whatever ends this process, by force too, ends the call.
+        The call ends when this process ends, even by force.
 
         Parameters
         ----------
         environment : mapping
-            All of its environment.
+            Its complete environment.
         errors : path-like
-            File for what it and the stages write to their error stream; the rest is not kept.
+            File for the standard error of DVC and the stages; standard output is discarded.
         watch : function, optional
-            Called every tenth of a second meanwhile, and once at the end.
+            Called every tenth of a second while it runs, and once at the end.
 
         Returns
         -------
         int
-            Negative when a signal ended it, as `subprocess` has it.
+            Negative when a signal ended it, as in `subprocess`.
         """
         call = {
             "arguments": list(arguments),
@@ -108,7 +108,7 @@ class DvcServer:
             except BrokenPipeError:
                 answer = b""
             except BaseException:
-                self.stop()  # else the next call would get this one's answer
+                self.stop()  # else the next call would get this one's reply
                 raise
             if not answer:  # it was killed
                 self.stop()
@@ -117,7 +117,7 @@ class DvcServer:
         return int(answer) if answer else -signal.SIGKILL
 
     def stop(self) -> None:
-        """End the server and what it runs."""
+        """Stop the server and the call that it runs."""
         process, self._process = self._process, None
         if process is None or self._owner != os.getpid():
             return
@@ -142,22 +142,22 @@ class DvcServer:
 
 
 def serve() -> None:
-    """Fork for each line of the input, and answer with the exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other end decides what Ctrl-C ends
+    """Fork for each line of input, and reply with the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the client decides what Ctrl-C ends
     for name in IMPORTED_AHEAD:
         with suppress(ImportError):
             importlib.import_module(name)
-    gc.freeze()  # else each call would go through, and copy, what they have in common
+    gc.freeze()  # else each call's garbage collection would copy the shared memory
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
-        ended, alive = os.pipe()  # `ended` is at its end when the call is
+        ended, alive = os.pipe()  # `ended` reaches end of file when the call ends
         child = os.fork()
         if child == 0:
             os._exit(_call(**json.loads(line)))
         os.close(alive)
         ready = select.select([ended, sys.stdin], [], [])[0]
         os.close(ended)
-        if sys.stdin in ready:  # the other end is gone
+        if sys.stdin in ready:  # the client is gone
             _end(child)
             return
         answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
@@ -210,7 +210,7 @@ def _run_alone(arguments, folder, environment, errors, watch) -> int:
 
 
 def _end(child: int) -> None:
-    """End a call and the stage that it runs; they have a process group of their own."""
+    """Stop a call and its stage, which share a process group."""
     for kind in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(child, kind)

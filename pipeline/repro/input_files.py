@@ -1,4 +1,4 @@
-"""The files of a user that a run depends on: images, a model, weights; told apart by content."""
+"""Hashes of the user's files that a run depends on: images, a model, weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipeline.files import file_sha256
 
 
 def data_inputs(config: Config) -> dict[str, str]:
-    """Return the SHA-256 of the user's images, by ``data.path``; nothing for other sources.
+    """Return the SHA-256 of the user's images, by ``data.path``; empty for other sources.
 
     Raises
     ------
     DataError
-        When they are not there.
+        When they do not exist.
     """
     found = fingerprint(config.data)
     return {} if found is None else {"data.path": found}
@@ -28,7 +28,7 @@ def model_inputs(config: Config) -> dict[str, str]:
     Raises
     ------
     ModelError
-        When one is not there.
+        When one does not exist.
     """
     named = {"model.path": config.model.get("path"), "training.weights": config.training.weights}
     for name, path in named.items():

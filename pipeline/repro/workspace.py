@@ -28,7 +28,7 @@ KEEP_PARAMS = "CROSSGRADE_KEEP_PARAMS"
 
 
 class StageFailed(CrossgradeError):
-    """A stage stopped; its output says where."""
+    """A stage failed; its output says where."""
 
 
 class StageRefused(StageFailed):
@@ -43,16 +43,16 @@ def reproduce(
     Parameters
     ----------
     quiet : bool
-        Show nothing; the error holds what a stage said.
+        Print nothing; the error holds the stage's message.
     watch : function, optional
-        Called again and again while the stages run; needs `quiet`.
+        Called repeatedly while the stages run; needs `quiet`.
 
     Raises
     ------
     StageRefused
         When `quiet` and a stage refuses, with its message.
     StageFailed
-        When a stage fails; without `quiet` its own message stands above.
+        When a stage fails; without `quiet` it has printed its own message.
     """
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
@@ -70,7 +70,7 @@ def reproduce(
 
 
 def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:
-    """Return the exit status, and what DVC and the stages wrote to their error stream."""
+    """Return the exit status and the standard error of DVC and the stages."""
     arguments, errors = ["repro", "--quiet", *stages], folder / ERRORS
     status = SERVER.run(
         arguments, folder=folder, environment=environment, errors=errors, watch=watch
@@ -79,14 +79,14 @@ def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, s
 
 
 def stages_done(folder) -> set[str]:
-    """Return the stages whose results in `folder` are complete, and in the cache."""
+    """Return the stages whose results in `folder` are complete and cached."""
     path = Path(folder) / "dvc.lock"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     return set(re.findall(r"^  (\w+):$", text, re.MULTILINE))
 
 
 def _refusal(said: str) -> str | None:
-    """Return what a stage said when it refused, None when it stopped for another reason."""
+    """Return the message of a stage that refused, None when it failed otherwise."""
     said = said.partition("ERROR: failed to reproduce")[0]
     found = re.search(rf"^({'|'.join(STAGES)}): .*", said, re.MULTILINE | re.DOTALL)
     if "Traceback (most recent call last)" in said or found is None:
@@ -95,7 +95,7 @@ def _refusal(said: str) -> str | None:
 
 
 def prepare_without_git(root) -> bool:
-    """Tell DVC when `root` is not under git; return whether that was needed."""
+    """Configure DVC for a `root` without git; return True if that was needed."""
     root = Path(root).resolve()
     local = root / ".dvc" / "config.local"
     if any((folder / ".git").exists() for folder in (root, *root.parents)) or local.exists():
@@ -106,7 +106,7 @@ def prepare_without_git(root) -> bool:
 
 
 def copy_code(root, folder) -> None:
-    """Copy what the stages run from, byte code excluded."""
+    """Copy the code that the stages run, without byte code."""
     root, folder = Path(root), Path(folder)
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     folder.mkdir(parents=True)
@@ -125,9 +125,9 @@ def make_workspace(code, folder, values: Mapping, *, root) -> Path:
     code : path-like
         The repository, or a copy of its code.
     folder : path-like
-        Made new; needs no git.
+        Must not exist; needs no git.
     values : mapping
-        A composed configuration; relative paths of the user's files are taken from `root`.
+        A composed configuration; the user's relative paths are relative to `root`.
     root : path-like
         The repository.
     """
@@ -154,14 +154,14 @@ def _with_whole_paths(values: Mapping, root: Path) -> dict:
 
 
 def _without_ends(path: Path) -> None:
-    """Leave out the stages that compose parameters and record results: a sweep does both."""
+    """Leave out the stages that compose parameters and record results: a sweep does both itself."""
     pipeline = yaml.safe_load(path.read_text(encoding="utf-8"))
     stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ENDS}
     path.write_text(yaml.safe_dump(pipeline | {"stages": stages}, sort_keys=False), "utf-8")
 
 
 def cache_folder(root) -> Path:
-    """Return where the repository keeps DVC's cache (``dvc cache dir``), as an absolute path."""
+    """Return the path of the repository's DVC cache (``dvc cache dir``), as an absolute path."""
     settings = Path(root) / ".dvc"
     found = configparser.ConfigParser(interpolation=None)
     found.read([settings / "config", settings / "config.local"], encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Sweeps: one point per combination, each in its own workspace, and what they show together."""
+"""Sweeps: one point per combination, each in its own workspace, and their comparison."""

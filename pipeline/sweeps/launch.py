@@ -1,4 +1,4 @@
-"""The front of a sweep: Hydra makes the points and launches them, MLflow keeps them."""
+"""Entry point of a sweep: Hydra composes and launches the points, MLflow records them."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ ALLOWED_OBJECTIVES = (
 def launch(arguments: Sequence[str]) -> None:
     """Run every combination, each in its own workspace, as children of one MLflow run.
 
-    The same command goes on with a sweep that was interrupted.
+    The same command resumes an interrupted sweep.
 
     Parameters
     ----------
     arguments : sequence of str
         Overrides with several values each, options of Hydra's launchers and sweepers, and
-        ``--objectives name,name``: what an optimizer gets from each point.
+        ``--objectives name,name``: the values that an optimizer gets from each point.
 
     Raises
     ------
     ConfigError
         For unknown names, before anything runs. Impossible points do not raise.
     CrossgradeError
-        When points failed or were not reached; the same command tries those again.
+        When points failed or were not reached; the same command retries them.
     KeyboardInterrupt
-        Saying that the same command goes on.
+        Saying that the same command resumes.
     """
     objectives, overrides = _objectives(arguments)
     root = Path.cwd()
@@ -91,9 +91,9 @@ def launch(arguments: Sequence[str]) -> None:
 
 
 def cluster_options(overrides: Sequence[str]) -> list[str]:
-    """Return what Hydra's launcher for Ray needs besides a cluster's address.
+    """Return the extra options that Hydra's Ray launcher needs for an existing cluster.
 
-    It sets a size for Ray's memory, which Ray refuses for a cluster that runs already.
+    The launcher sets Ray's memory size, which Ray refuses for a running cluster.
     """
     names = {override.partition("=")[0].lstrip("+") for override in overrides}
     if RAY_INIT + "address" not in names or RAY_INIT + "object_store_memory" in names:
@@ -102,8 +102,8 @@ def cluster_options(overrides: Sequence[str]) -> list[str]:
 
 
 def _run_hydra(sweep: Sweep, overrides: Sequence[str]) -> bool:
-    """Let Hydra run all points; return whether it stopped before the last one."""
-    for name in ("hydra", "hydra_plugins"):  # they announce what has not begun
+    """Run all points with Hydra; return True if it stopped early."""
+    for name in ("hydra", "hydra_plugins"):  # Hydra's launchers log jobs that have not begun
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.argv[1:] = ["--multirun", *overrides]
     interrupts = []
@@ -115,8 +115,8 @@ def _run_hydra(sweep: Sweep, overrides: Sequence[str]) -> bool:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         _application(sweep)()
-    except (SystemExit, KeyboardInterrupt) as stop:  # Hydra has said why
-        if interrupts:  # some libraries turn it into errors of their own
+    except (SystemExit, KeyboardInterrupt) as stop:  # Hydra has printed the reason
+        if interrupts:  # some libraries convert it to errors of their own
             raise KeyboardInterrupt(GOES_ON) from None
         return not isinstance(stop, SystemExit) or bool(stop.code)
     finally:
@@ -125,7 +125,7 @@ def _run_hydra(sweep: Sweep, overrides: Sequence[str]) -> bool:
 
 
 def _application(sweep: Sweep):
-    """Return the function that Hydra calls once per combination, here or in other processes."""
+    """Return the function that Hydra calls for each combination, in this or other processes."""
     import hydra
 
     @hydra.main(version_base="1.3", config_path=str(sweep.code / "conf"), config_name="config")
@@ -147,7 +147,7 @@ def _application(sweep: Sweep):
 
 
 def _close(sweep: Sweep) -> None:
-    """Record what is left, and show what the sweep has found."""
+    """Record the remaining points, and print the comparison."""
     comparison = write_comparison(sweep)
     for text in _chips_side_by_side(sweep):
         print(f"\n{text}")
@@ -205,7 +205,7 @@ def _objectives(arguments: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _check_names(overrides: Sequence[str]) -> None:
-    """Refuse keys that no point can have; single values are for each point to refuse."""
+    """Refuse unknown keys; wrong values are refused by each point."""
     plain_names = [o for o in overrides if not o.lstrip("+~").startswith("hydra")]
     first = [o for o in plain_names if not any(c in o.partition("=")[2] for c in ",()[]{}")]
     keys = [o.partition("=")[0] for o in plain_names if o not in first]

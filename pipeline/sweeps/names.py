@@ -1,4 +1,4 @@
-"""Names as short as they can be without meaning two things."""
+"""The shortest unambiguous names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return the last part of each dotted name where that tells it from the others."""
+    """Return the last part of each dotted name where it is unambiguous."""
     last = [name.rpartition(".")[2] for name in names]
     return [
         short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)

@@ -1,4 +1,4 @@
-"""What became of one point of a sweep, kept in its folder."""
+"""The outcome of one sweep point, stored in its folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pipeline.tracking.record import Record, gather
 FINISHED, REFUSED, FAILED = "finished", "refused", "failed"
 NAME = "outcome.json"
 QUALITIES = {"accuracy": 1, "mean_absolute_error": -1}
-"""Measure of classes or of numbers, and whether more of it is better."""
+"""Quality metrics, and True where a higher value is better."""
 MORE_IS_BETTER = ("accuracy", "agreement", "sparsity")
 WORSE_THAN_ANY = {True: 0.0, False: 1e18}
-"""Objective of a point without figures, where more is better and where it is not."""
+"""Objective of a point without metrics, by whether higher is better."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """One measure of the answers, and a number that is greater for better ones."""
+    """A quality metric, and a score that is higher for better outputs."""
 
     name: str
     value: float
@@ -37,7 +37,7 @@ class Outcome:
     number : int
         Position in the sweep.
     state : {"finished", "refused", "failed"}
-        Refused points are impossible by their configuration; failed ones may work another time.
+        Refused points have an impossible configuration; failed ones may succeed when retried.
     changed : dict of str to str
         Overrides of the point by their names.
     params : dict of str to str
@@ -47,7 +47,7 @@ class Outcome:
     reason : str
         Why it was refused or failed.
     seconds : float
-        Time from taking up the point to its end.
+        Duration of the point.
     """
 
     number: int
@@ -59,15 +59,15 @@ class Outcome:
     seconds: float = 0.0
 
     def objective(self, name: str) -> float:
-        """Return the figure called ``evaluate.name``, or a worse one than any when there is none.
+        """Return the metric ``evaluate.<name>``, or the worst possible value without one.
 
-        An optimizer then turns away from configurations that are refused.
+        An optimizer then avoids configurations that are refused.
         """
         return self.metrics.get(f"evaluate.{name}", WORSE_THAN_ANY[name in MORE_IS_BETTER])
 
     @property
     def quality(self) -> Quality | None:
-        """How good the answers are, by the first known measure; None without a result."""
+        """The first available quality metric; None without a result."""
         for name, sign in QUALITIES.items():
             value = self.metrics.get(f"evaluate.{name}")
             if value is not None:
@@ -80,7 +80,7 @@ class Outcome:
         return " ".join(line.strip() for line in self.reason.splitlines()[:2])
 
     def save(self, folder) -> None:
-        """Write the outcome into a point's folder, whole or not at all."""
+        """Write the outcome to a point's folder, atomically."""
         files.write_json(Path(folder) / NAME, asdict(self))
 
 
@@ -91,7 +91,7 @@ def load_outcome(folder) -> Outcome | None:
 
 
 def outcome_record(folder, outcome: Outcome, name: str) -> Record:
-    """Return what the point in `folder` leaves for the records, a refused one included."""
+    """Return the record of the point in `folder`, also of a refused one."""
     workspace = Path(folder) / "workspace"
     if outcome.state == FINISHED:
         return replace(gather(workspace), name=name)

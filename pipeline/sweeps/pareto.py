@@ -1,4 +1,4 @@
-"""What the points of a sweep show together: a table, and the fronts of accuracy against cost."""
+"""Compare the points of a sweep: a table, and Pareto fronts of accuracy against cost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DROPPED_FIRST = ("float_accuracy", "agreement", "effective_macs")
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The points of a sweep beside each other.
+    """Comparison of a sweep's points.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def compare(outcomes: Sequence[Outcome]) -> Comparison:
 
 
 def front(points: Sequence[tuple[float, float] | None]) -> frozenset[int]:
-    """Return the indices of (accuracy, cost) that no other point dominates; None is no point."""
+    """Return the indices of (accuracy, cost) that no other point dominates; None is skipped."""
     known = [(i, *point) for i, point in enumerate(points) if point is not None]
     return frozenset(
         index
@@ -84,7 +84,7 @@ def front(points: Sequence[tuple[float, float] | None]) -> frozenset[int]:
 
 
 def table_rows(comparison: Comparison) -> tuple[list[str], list[list]]:
-    """Return the columns and the rows of the CSV table; figures in full."""
+    """Return the columns and rows of the CSV table, with full precision."""
     columns = ["point", "state", *comparison.varied, *FIGURES, "front", "reason"]
     rows = [
         [
@@ -101,7 +101,7 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list]]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Return the table in Markdown, refusals below."""
+    """Return the table in Markdown, followed by refusals."""
     header, *rows = _cells(comparison, _measured(comparison))
     lines = [header, ["---"] * len(header), *rows]
     text = "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
@@ -112,7 +112,7 @@ def markdown(comparison: Comparison) -> str:
 def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
     """Return the table in at most `width` columns.
 
-    Figures that do not fit are left out; then what was varied comes last, and is cut.
+    Columns that do not fit are left out; then the varied values come last and are cut.
     """
     kept = _measured(comparison)
     table = align(_cells(comparison, kept))
@@ -129,7 +129,7 @@ def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
 
 
 def _measured(comparison: Comparison) -> list[str]:
-    """Return the columns that some point has a figure for, or the usual ones."""
+    """Return the columns with a value for some point, or the default ones."""
     names = {key for outcome in comparison.outcomes for key in outcome.metrics}
     return [n for n in COLUMNS if f"evaluate.{n}" in names] or ["accuracy", "weight_bytes"]
 
@@ -152,7 +152,7 @@ def _cells(
 
 
 def _reasons(comparison: Comparison) -> list[str]:
-    """Return one line for each reason, with the points that it stopped."""
+    """Return one line for each reason, with the affected points."""
     points: dict[tuple[str, str], list[str]] = {}
     for outcome in comparison.outcomes:
         if outcome.state != FINISHED:

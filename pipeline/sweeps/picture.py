@@ -1,4 +1,4 @@
-"""A picture of a sweep: accuracy against what it costs, the fronts marked."""
+"""Plot a sweep: accuracy against cost, with the Pareto fronts marked."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipeline.sweeps.pareto import COSTS, Comparison
 
 TITLES = {"weight_bytes": "weight memory (bytes)", "effective_macs": "effective MACs per image"}
 CLOSE = 0.06
-"""Share of an axis within which labels would cover each other."""
+"""Fraction of an axis within which labels would overlap."""
 LABELLED = 24
-"""More points than this are drawn without words."""
+"""Above this number, points are drawn without labels."""
 
 
 def draw_fronts(comparison: Comparison) -> bytes:
@@ -52,7 +52,7 @@ def _panel(panel, comparison: Comparison, cost: str) -> None:
 
 
 def _label(panel, comparison: Comparison, points) -> None:
-    """Write what was varied beside the points; those close together share a label, best first."""
+    """Label the points with the varied values; close points share a label, best first."""
     for group in neighbours(points):
         changed = [comparison.outcomes[index].changed for index, _, _ in group]
         lines = [" ".join(one.get(name, "") for name in comparison.varied) for one in changed]

@@ -1,4 +1,4 @@
-"""One point of a sweep: a workspace of its own, stages shared with other points run once."""
+"""Run one sweep point in its own workspace; stages shared with other points run once."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from pipeline.sweeps.sweep import Sweep
 from pipeline.tracking.record import flatten, gather, text_params
 
 FRONT = os.getppid()
-"""Who started this process, as long as it lives."""
+"""Process that started this one, while it lives."""
 SHARED = ("build", "transform", "quantize")
-"""Stages that several points may need; the later ones are each point's own."""
+"""Stages that several points may share; later ones differ in every point."""
 
 
 def run_point(sweep: Sweep, values: Mapping, *, number: int, changed: Sequence[str]) -> Outcome:
-    """Run the pipeline for one composed configuration; return what became of it.
+    """Run the pipeline for one composed configuration; return the outcome.
 
-    A point that is finished or refused already is not run again, so that a sweep can be
-    interrupted anywhere and started again. Impossible points are refused, and do not raise.
+    A finished or refused point is not run again, so that a sweep can be interrupted and resumed
+    at any time. Impossible points are refused, without an exception.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def run_point(sweep: Sweep, values: Mapping, *, number: int, changed: Sequence[s
 
 
 def _end_with_front() -> None:
-    """End a worker whose front was ended by force: nobody takes its answers any more.
+    """End a worker whose parent was killed: nothing reads its results any more.
 
-    Left alone, it would wait for a place in the pipe to the front for ever.
+    Otherwise it would wait forever to write to the pipe.
     """
     is_worker = multiprocessing.current_process().name != "MainProcess"
     if is_worker and os.getppid() != FRONT:
@@ -96,10 +96,10 @@ def _run(sweep, values, folder, number, changed) -> Outcome:
 
 
 def _workspace(sweep, values, folder) -> Path:
-    """Make the workspace anew; what a killed process left there goes first."""
+    """Recreate the workspace; leftovers of a killed process are removed first."""
     for old in (folder / "workspace", *folder.glob("removed-*")):
         if old.exists():
-            # Renamed first: a process that still runs there finds no folder to write to.
+            # Renamed first, so that a process still running there finds no folder to write to.
             gone = folder / f"removed-{os.getpid()}-{time.monotonic_ns()}"
             old.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
@@ -107,7 +107,7 @@ def _workspace(sweep, values, folder) -> Path:
 
 
 def _reproduce(sweep, workspace, values) -> None:
-    """Run all stages; points that need a shared one wait until it is done, not longer."""
+    """Run all stages; points that share a stage wait only until it is done."""
     keys = stage_keys(sweep.code, values)
     held: dict[str, tuple[FileLock, Path]] = {}
     with ExitStack() as locks:
@@ -117,7 +117,7 @@ def _reproduce(sweep, workspace, values) -> None:
             if done.exists():
                 continue
             lock = locks.enter_context(FileLock(sweep.locks / f"{name}.lock"))
-            if done.exists():  # another point did it while this one waited
+            if done.exists():  # another point ran it while this one waited
                 lock.release()
             else:
                 held[stage] = (lock, done)

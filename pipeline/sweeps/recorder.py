@@ -1,4 +1,4 @@
-"""Record a sweep's points in MLflow as they end: one writer, whatever launches the points."""
+"""Record a sweep's points in MLflow as they end: one writer for every launcher."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LOOK_SECONDS = 0.5
 
 
 class Recorder:
-    """Watches a sweep's folder in a thread, and records what is new there.
+    """Watches a sweep's folder in a thread, and records new outcomes.
 
-    Points run in this process, in others, or on other machines; they only leave files.
+    Points run in this or other processes or machines, and only write files.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Recorder:
         self._parent: str | None = None
 
     def begin(self) -> None:
-        """Make the store and the sweep's run before any point needs them.
+        """Create the store and the sweep's run before any point needs them.
 
         Raises
         ------
         ConfigError
-            When the store can never be used. One that does not answer now may do so later.
+            When the store is unusable; a server that does not respond may do so later.
         """
         try:
             self._parent = begin(self.sweep)
@@ -53,12 +53,12 @@ class Recorder:
             logging.warning("%s; results are kept in %s meanwhile", error, self.sweep.folder)
 
     def __enter__(self):
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
         return self
 
     def __exit__(self, *error) -> None:
-        """Stop watching; what is not yet recorded is for `record_sweep`."""
+        """Stop watching; `record_sweep` records the rest."""
         self._stop.set()
         self._thread.join()
         self._tell()
@@ -69,7 +69,7 @@ class Recorder:
             if self._parent is not None:
                 try:
                     _record_points(self.sweep, self._parent)
-                except CrossgradeError:  # `record_sweep` tries again, and says what is wrong
+                except CrossgradeError:  # `record_sweep` retries, and reports the error
                     self._parent = None
 
     def _tell(self) -> None:
@@ -80,12 +80,12 @@ class Recorder:
 
 
 def record_sweep(sweep: Sweep) -> str:
-    """Record every point that is not recorded yet and the sweep as a whole; return its run.
+    """Record all points not recorded yet, and the sweep itself; return its run.
 
     Raises
     ------
     StoreUnavailable
-        When the store does not answer; what was recorded is known, and not recorded again.
+        When the store does not respond; points recorded so far are not recorded again.
     """
     comparison = write_comparison(sweep)
     parent = begin(sweep)
@@ -107,7 +107,7 @@ def record_sweep(sweep: Sweep) -> str:
 
 
 def is_recorded(sweep: Sweep) -> bool:
-    """Return whether the sweep and all of its points are in the records, as they now are."""
+    """Return True if the sweep and all of its points are recorded in their current state."""
     path = Path(sweep.folder) / TRACKED
     if not path.is_file():
         return False
@@ -116,7 +116,7 @@ def is_recorded(sweep: Sweep) -> bool:
 
 
 def write_comparison(sweep: Sweep) -> Comparison:
-    """Write table and picture into the sweep's folder; return what they show."""
+    """Write table and plot to the sweep's folder; return the comparison."""
     comparison = compare([outcome for _, outcome in sweep.outcomes()])
     folder = Path(sweep.folder)
     files.write_csv(folder / TABLE, *table_rows(comparison))
@@ -126,13 +126,13 @@ def write_comparison(sweep: Sweep) -> Comparison:
 
 
 def begin(sweep: Sweep) -> str:
-    """Return the sweep's run, made when there is none."""
+    """Find or create the sweep's run."""
     params = dict(o.lstrip("+").split("=", 1) for o in sweep.overrides if "=" in o)
     return begin_sweep(sweep.store, sweep.root, key=sweep.key, name=sweep.name, params=params)
 
 
 def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
-    """Return the points that have ended and may not be run again, and are not recorded."""
+    """Return the final outcomes that are not recorded yet."""
     return [
         (folder, outcome)
         for folder, outcome in sweep.outcomes()

@@ -1,4 +1,4 @@
-"""Keys of stages: equal where a stage would do the same work, whatever workspace it runs in."""
+"""Keys of stages: equal where a stage does the same work, in any workspace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 
 def stage_keys(folder, values: Mapping) -> dict[str, str]:
-    """Return a key for each stage of ``dvc.yaml`` in `folder`, from all that it depends on.
+    """Return a key for each stage of ``dvc.yaml`` in `folder`, derived from its dependencies.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def stage_keys(folder, values: Mapping) -> dict[str, str]:
 
 
 def tree_hash(*paths) -> str:
-    """Return a hash of files and of all files in folders, byte code excluded."""
+    """Hash files and folders, without byte code."""
     digest = hashlib.sha256()
     for path in map(Path, paths):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:

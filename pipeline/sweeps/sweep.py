@@ -1,4 +1,4 @@
-"""A sweep on disk: its folder, its identity, and whether it goes on from an interrupted one."""
+"""A sweep on disk: its folder, its identity, and resuming it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Sweep:
     key : str
         Unique; tags the sweep's run in MLflow.
     identity : str
-        Equal for sweeps over the same values with the same code, whatever launches them.
+        Equal for sweeps over the same values with the same code, with any launcher.
     overrides : tuple of str
-        What the user asked for, options of launchers and sweepers excluded.
+        The user's overrides, without options of launchers and sweepers.
     objectives : tuple of str
         Metrics of stage evaluate that an optimizer gets, in order.
     store : str
@@ -57,12 +57,12 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """What varies."""
+        """The varied values."""
         varied = [o for o in self.overrides if is_choice(o)]
         return " ".join(("sweep", *(varied or self.overrides)))
 
     def point_name(self, changed: Mapping[str, str]) -> str:
-        """Return a point's name: the values that it does not share with every other point."""
+        """Return a point's name: the values that differ between points."""
         keys = [o.partition("=")[0].lstrip("+") for o in self.overrides if is_choice(o)]
         keys = [key for key in keys if key in changed] or list(changed)
         pairs = zip(short_names(keys), keys, strict=True)
@@ -70,22 +70,22 @@ class Sweep:
 
     @property
     def points(self) -> Path:
-        """Folder with a folder for each point."""
+        """Folder that holds a folder per point."""
         return Path(self.folder) / "points"
 
     @property
     def code(self) -> Path:
-        """The code as it was when the sweep began."""
+        """Snapshot of the code at the start of the sweep."""
         return Path(self.folder) / "code"
 
     @property
     def shared(self) -> Path:
-        """Folder with a mark for each shared stage that has run."""
+        """Folder that holds a marker for each shared stage that has run."""
         return Path(self.folder) / "shared"
 
     @property
     def locks(self) -> Path:
-        """Folder of the locks that all sweeps of this repository have in common."""
+        """Folder of locks shared by all sweeps of this repository."""
         return Path(self.root) / ".dvc" / "tmp" / "crossgrade"
 
     def outcomes(self) -> list[tuple[Path, Outcome]]:
@@ -105,7 +105,7 @@ def is_choice(override: str) -> bool:
 
 
 def load_sweep(folder) -> Sweep:
-    """Return the sweep in `folder`, which may have been moved since."""
+    """Load the sweep in `folder`, which may have been moved."""
     values = files.read_json(Path(folder) / HEADER)
     values |= {name: tuple(values[name]) for name in ("overrides", "objectives")}
     return replace(Sweep(**values), folder=str(Path(folder).resolve()))
@@ -120,18 +120,18 @@ def sweeps(root) -> list[Sweep]:
 def open_sweep(
     root, overrides: Sequence[str], *, objectives: Sequence[str], store: str
 ) -> Iterator[tuple[Sweep, bool]]:
-    """Begin a sweep, or go on with an interrupted one; hold its lock meanwhile.
+    """Start a sweep or resume an interrupted one, and hold its lock.
 
     Yields
     ------
     Sweep
     bool
-        Whether it was begun before.
+        True if it is resumed.
 
     Raises
     ------
     ConfigError
-        When the folder that the user names holds another sweep, or one that is running.
+        When the user's folder holds another sweep, or a running one.
     """
     root = Path(root).resolve()
     named = [o.removeprefix(FOLDER_OVERRIDE) for o in overrides if o.startswith(FOLDER_OVERRIDE)]
@@ -177,7 +177,7 @@ def open_sweep(
 
 
 def is_running(sweep: Sweep) -> bool:
-    """Return whether a process holds the sweep's lock."""
+    """Return True if a process holds the sweep's lock."""
     try:
         with FileLock(Path(sweep.folder) / "lock", timeout=0):
             return False
@@ -200,7 +200,7 @@ def _new_folder(root: Path, named: list[str]) -> Path:
     if named:
         folder = Path(named[-1]).resolve()
         if folder.exists():
-            shutil.rmtree(folder / "code", ignore_errors=True)  # begun, and killed at once
+            shutil.rmtree(folder / "code", ignore_errors=True)  # started, and killed immediately
         folder.mkdir(parents=True, exist_ok=True)
         return folder
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

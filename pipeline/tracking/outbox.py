@@ -13,7 +13,7 @@ OUTBOX, STORE = "unrecorded", "store.json"
 
 
 def keep(record: Record, root, store: str) -> Path:
-    """Copy the files of a run, which the next one would overwrite; return where they lie.
+    """Copy the files of a run before the next run overwrites them; return the folder.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def keep(record: Record, root, store: str) -> Path:
     root : path-like
         Where the run's files are, and where the outbox is.
     store : str
-        MLflow's address that did not answer.
+        MLflow's tracking address, which did not respond.
     """
     root = Path(root)
     folder = root / OUTBOX / record.fingerprint[:16]

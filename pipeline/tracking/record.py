@@ -1,4 +1,4 @@
-"""Gather what one run of the pipeline has left in its files."""
+"""Collect parameters, metrics and artifacts of one pipeline run from its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADLINES = (
     "weight_bytes",
 )
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
-"""Parameters that change how a result is computed, and not the result."""
+"""Parameters that change how a result is computed, but not the result."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,8 +35,8 @@ class Record:
     params : dict of str to str
         Every value of params.yaml by its dotted name.
     metrics : dict of str to float
-        Every figure of every stage, as ``stage.metric``, and what runs are compared by once more
-        without its stage, first: user interfaces put the first one on show.
+        Every metric of every stage as ``stage.metric``. The headline metrics come first, also
+        without their stage: user interfaces show the first metric.
     artifacts : tuple of path
         The program, its summary, metrics and plots.
     fingerprint : str
@@ -57,7 +57,7 @@ class Record:
 
 
 def gather(root) -> Record:
-    """Return the record of the run whose files lie under `root`."""
+    """Return the record of the run whose files are in `root`."""
     root = Path(root)
     values = OmegaConf.to_container(OmegaConf.load(root / files.PARAMS), resolve=True)
     params = text_params(flatten(values))
@@ -91,7 +91,7 @@ def gather(root) -> Record:
 
 
 def text_params(leaves) -> dict[str, str]:
-    """Return dotted names and values as the texts that records hold."""
+    """Convert dotted names and values to the strings that records store."""
     return {key: "null" if value is None else str(value) for key, value in leaves}
 
 

@@ -1,4 +1,4 @@
-"""Ask a local store for an equal run, without MLflow: importing that takes several seconds."""
+"""Find an equal run in a local store without importing MLflow, which takes several seconds."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ AND NOT EXISTS (
 
 
 def find_recorded(record: Record, store: str) -> Tracked | None:
-    """Return the complete run that equals `record` and is no point of a sweep, if there is one.
+    """Return the finished run that equals `record` and is not a sweep point, or None.
 
-    None as well where that cannot be told: from another kind of store, or one with other tables.
-    `track` then asks MLflow.
+    Also None for other kinds of store and other database schemas; `track` then asks MLflow.
     """
     path = Path(store.removeprefix(SQLITE))
     if not store.startswith(SQLITE) or not path.is_file():

@@ -1,4 +1,4 @@
-"""The small tables that a run and a sweep end with."""
+"""The tables printed at the end of a run and of a sweep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GAP = "  "
 
 
 def results_table(record: Record, where: str) -> str:
-    """Return accuracy, agreement and cost of one run, and `where` it is kept."""
+    """Format accuracy, agreement and cost of one run, and `where` it is recorded."""
     params, metrics = record.params, record.metrics
 
     def figure(name, style):

@@ -1,4 +1,4 @@
-"""A program as a model that MLflow serves: the emulator's code beside it, NumPy its only need."""
+"""Package a program as an MLflow model: the emulator's code is included, NumPy is required."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def save_served_model(program_path, folder) -> None:
     program_path : path-like
         A program file; it is copied.
     folder : path-like
-        Made new.
+        Must not exist.
     """
     import simulator
 
     program = Program.load(program_path)
     with warnings.catch_warnings():
-        # It warns of its own types, and asks for an example of what the signature says.
+        # MLflow warns about its own types and asks for an example that the signature already gives.
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
         from mlflow.models import ModelSignature

@@ -1,4 +1,4 @@
-"""Keep runs in MLflow, each complete and once, also after an interruption."""
+"""Record each run in MLflow completely and exactly once, even after an interruption."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pipeline.tracking.record import Record
 EXPERIMENT = "crossgrade"
 SQLITE = "sqlite:///"
 FOLDERS = ("inputs", "metrics", "plots")
-"""Folders of artifacts that a run has as well."""
+"""Artifact folders that keep their name in MLflow."""
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""The user interface then opens with runs, not with language models."""
+"""Makes MLflow's user interface open on runs instead of its page for language models."""
 BATCH = 100
 """MLflow takes at most this many parameters or tags in one call."""
 ANSWER_SECONDS = 5
@@ -34,12 +34,12 @@ NOTE_LENGTH = 5000
 
 
 class StoreUnavailable(CrossgradeError):
-    """A tracking server does not answer; what it should keep can be recorded later."""
+    """A tracking server does not respond; the run can be recorded later."""
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """Where a run is kept: its id, the store, and whether it was there before."""
+    """Where a run is recorded: its id, the store, and whether it existed already."""
 
     run_id: str
     store: str
@@ -61,7 +61,7 @@ def local_store(root) -> str:
 def track(record: Record, store: str, root, *, parent: str | None = None) -> Tracked:
     """Record one run, unless an equal one exists under the same parent.
 
-    A run that was begun and not ended, by a process that was killed, is completed.
+    A run left unfinished by a killed process is completed.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
     root : path-like
         Folder for artifacts of a new experiment in a local store.
     parent : str, optional
-        Run that this one is a point of.
+        Sweep run that this run is a point of.
 
     Raises
     ------
     StoreUnavailable
-        When the store does not answer, or stops to answer.
+        When the store does not respond, or stops responding.
     """
     final = "FAILED" if record.refusal else "FINISHED"
     with _open(store, root) as (client, experiment):
@@ -99,7 +99,7 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
 
 
 def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, str]) -> str:
-    """Return the run of the sweep called `key`, made when there is none, as a running one."""
+    """Find or create the run of the sweep `key`, set it to running, and return its id."""
     with _open(store, root) as (client, experiment):
         found = client.search_runs([experiment], f"tags.`{SWEEP}` = '{key}'")
         if found:
@@ -123,7 +123,7 @@ def end_sweep(
     note: str,
     artifacts: Sequence[Path],
 ) -> None:
-    """Put what a sweep shows as a whole on its run, and close it with `status`."""
+    """Record the results of a whole sweep in its run, and close it with `status`."""
     with _open(store, root) as (client, _):
         for name, value in metrics.items():
             client.log_metric(run_id, name, value, timestamp=0, step=0)
@@ -135,7 +135,7 @@ def end_sweep(
 
 @contextmanager
 def _open(store: str, root) -> Iterator[tuple]:
-    """Yield a client and the id of our experiment; tell an absent server from a wrong address."""
+    """Yield a client and the experiment id; tell an offline server from a bad address."""
     remote = store.startswith(("http://", "https://"))
     if remote:
         # Its own retries would keep a stage waiting for minutes.
@@ -148,7 +148,7 @@ def _open(store: str, root) -> Iterator[tuple]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    for name in ("alembic", "mlflow"):  # a new store tells of every table
+    for name in ("alembic", "mlflow"):  # a new store logs every table
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         client = MlflowClient(tracking_uri=store)
@@ -169,14 +169,14 @@ def _answers(store: str) -> None:
     try:
         urllib.request.urlopen(f"{store.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
     except urllib.error.HTTPError:
-        pass  # it answers, in its own way
+        pass  # it responds, if not to this path
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise StoreUnavailable(f"MLflow store {store}: does not answer ({reason})") from error
 
 
 def _experiment(client, store: str, root) -> str:
-    """Return the id of our experiment; one process at a time makes the tables of a new store."""
+    """Return the id of our experiment; one process at a time creates the tables of a new store."""
     if not store.startswith(SQLITE):
         return _find_or_create(client, None)
     with FileLock(Path(root).resolve() / "mlflow.db.lock"):
@@ -191,7 +191,7 @@ def _find_or_create(client, location: str | None) -> str:
 
 
 def _log(client, run_id: str, record: Record) -> None:
-    """Log everything; again on top of a part of it gives the same."""
+    """Log everything; repeating it after a partial attempt is harmless."""
     from mlflow.entities import Metric, Param
 
     for batch in _batches(record.params.items()):

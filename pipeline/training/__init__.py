@@ -1,1 +1,1 @@
-"""Train float models in Keras; the only room that trains from scratch."""
+"""Train float models in Keras."""

@@ -1,4 +1,4 @@
-"""The course of a training, as a table and as a picture."""
+"""The learning curve of a training, as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def draw_curve(history: Course) -> bytes:
     Parameters
     ----------
     history : mapping of str to sequence of float
-        One value for each epoch. ``val_`` in front of a name is its twin on the images that the
-        model is not trained on; the two share a panel.
+        One value for each epoch. ``val_<name>`` is the same figure on images that the model is
+        not trained on; both share a panel.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

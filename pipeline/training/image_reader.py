@@ -1,4 +1,4 @@
-"""Let Keras train on images that are read batch by batch, instead of held in its memory whole."""
+"""Feed Keras batches of images read on demand, instead of one array in its memory."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pipeline.data import Images
 
 
 def reading(model, sets: Sequence[Images]):
-    """Return a Keras model that takes numbers of images, and reads the images for `model`.
+    """Wrap `model` in a Keras model that takes image indices and reads the images itself.
 
-    Keras copies the arrays that it is given into TensorFlow's memory. Numbers are small; their
-    images are read, from memory or from a file, when their batch is due. Nothing else changes: the
-    weights are shared, and Keras shuffles numbers as it shuffles images.
+    Keras copies its input arrays into TensorFlow's memory. Indices are small; their images are
+    read, from memory or a file, when their batch is due. Nothing else changes: weights are
+    shared, and Keras shuffles indices as it shuffles images.
 
     Parameters
     ----------
     model : keras.Model
         Takes images.
     sets : sequence of Images
-        Numbered one after the other, each set from where the one before ends. All numbers of a
+        Indexed consecutively, each set starting where the previous one ends. All indices of a
         batch belong to one set.
 
     Returns
     -------
     keras.Model
-        Takes int64 numbers of shape (n,).
+        Takes int64 indices of shape (n,).
     """
     import keras
     import tensorflow as tf
@@ -41,7 +41,7 @@ def reading(model, sets: Sequence[Images]):
         return sets[part][numbers - starts[part]]
 
     class Reader(keras.layers.Layer):
-        """Images by their numbers."""
+        """Look up images by index."""
 
         def call(self, numbers):
             images = tf.numpy_function(read, [numbers], dtype, stateful=False)
@@ -55,6 +55,6 @@ def reading(model, sets: Sequence[Images]):
 
 
 def numbers(sets: Sequence[Images]) -> list[np.ndarray]:
-    """Return the numbers of the images of each set, int64, in order."""
+    """Return the int64 indices of the images of each set, in order."""
     starts = np.cumsum([0, *(len(images) for images in sets)])
     return [np.arange(start, stop) for start, stop in pairwise(starts)]

@@ -1,4 +1,4 @@
-"""Train a graph's weights in Keras, the same to the last bit for the same seed."""
+"""Train a graph's weights in Keras, reproducible to the bit for the same seed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def train(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Graph, History]:
-    """Return `graph` with trained weights, and the course of the training.
+    """Return `graph` with trained weights, and the training history.
 
     Integer labels train a classifier (cross-entropy), float labels a regression
     (``regression_loss``). The weights of the last epoch are kept; with ``patience`` those of the
-    epoch that was best on a tenth of the training images, which is kept back for this and takes
-    the place of the validation images.
+    epoch that was best on a tenth of the training images, which is held out and replaces the
+    validation images.
 
     Parameters
     ----------
@@ -51,15 +51,15 @@ def train(
     y_train, y_val : array of shape (n,), or of the model's output for a regression
     options : pipeline.config.Training
     seed : int
-        Of the order of images, of dropout, and of the images kept back.
+        For the order of images, dropout, and the choice of held-out images.
     progress : Progress, optional
 
     Returns
     -------
     Graph
     dict of str to list of float
-        ``loss`` and ``accuracy`` (or ``mean_absolute_error``) for each epoch, and the same with
-        ``val_`` in front when there are validation images.
+        ``loss`` and ``accuracy`` (or ``mean_absolute_error``) for each epoch; with
+        validation images also as ``val_<name>``.
 
     Raises
     ------
@@ -130,8 +130,8 @@ def tune(
     graph : Graph
     images : array of shape (n, height, width, channels)
     targets : array
-        Integers of shape (n,): labels (cross-entropy). Floats of the output's shape: what another
-        model gives before its softmax (Kullback-Leibler divergence at ``options.temperature``;
+        Integers of shape (n,): labels (cross-entropy). Floats of the output's shape: logits of
+        another model (Kullback-Leibler divergence at ``options.temperature``;
         mean squared error where the model has one output).
     options : object with ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
     seed : int
@@ -184,16 +184,16 @@ def tune(
 
 
 def with_momentum(graph: Graph, momentum: float | None, steps: int) -> Graph:
-    """Return `graph` with batch norms whose moving statistics follow within a training.
+    """Return `graph` with batch norm momentum that suits the length of the training.
 
     Parameters
     ----------
     graph : Graph
     momentum : float or None
-        For all of them; None lowers the model's own where `steps` are too few for it: Keras'
-        default of 0.99 forgets its start in hundreds of steps, small trainings have no more.
+        For all batch norms; None lowers the model's own where `steps` are too few: Keras' default
+        of 0.99 needs hundreds of steps to forget its initial values.
     steps : int
-        Updates of the weights in all.
+        Total number of weight updates.
     """
     longest = max(SHORTEST_MOMENTUM, 1 - MEMORY_SHARE / max(steps, 1))
     nodes = []
@@ -218,7 +218,7 @@ def _tuning_loss(keras, tf, wanted, found, options):
 
 
 def _seeded(seed):
-    """Return Keras and TensorFlow, whose next training is decided by `seed`."""
+    """Import Keras and TensorFlow, and seed the next training."""
     with quiet_tensorflow():
         import keras
         import tensorflow as tf
@@ -229,7 +229,7 @@ def _seeded(seed):
 
 
 def _targets(graph, images, labels, role):
-    """Return the labels in the shape that the loss wants, or refuse them."""
+    """Return the labels in the shape that the loss needs, or refuse them."""
     shape, dtype = graph.input.attrs["shape"], graph.input.attrs["dtype"]
     if len(images) == 0 or images.shape[1:] != tuple(shape) or images.dtype != dtype:
         raise DataError(
@@ -253,9 +253,9 @@ def _targets(graph, images, labels, role):
 
 
 def _centred(graph, targets):
-    """Return `graph` that starts from the middle of the numbers it is to estimate.
+    """Return `graph` with its last bias set to the median of the regression targets.
 
-    A fresh bias of zero would have to creep there, by a learning rate's length in each step.
+    From a bias of zero it would take many steps to get there.
     """
     last = graph.node(graph.output)
     bias = last.weights.get("bias")
@@ -267,10 +267,10 @@ def _centred(graph, targets):
 
 
 def _keep_back(images, labels, seed):
-    """Return two parts of the training images: to train on, and to decide when to stop."""
+    """Split the training images in two: to train on, and to decide when to stop."""
     count = max(round(KEPT_BACK * len(images)), 1)
     if count >= len(images):
-        raise DataError(f"training.patience: {len(images)} images are too few to keep some back")
+        raise DataError(f"training.patience: {len(images)} images are too few to hold some out")
     order = np.random.default_rng(seed).permutation(len(images))
     return tuple((choose(images, part), labels[part]) for part in (order[count:], order[:count]))
 

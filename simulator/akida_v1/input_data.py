@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.integer import Tally
+from simulator.integer import Tally, whole_range
 from simulator.layer import Layer, Shape
 
 
@@ -25,6 +25,11 @@ class InputData(Layer):
     def output_shape(self) -> Shape:
         """The input's shape."""
         return self.input_shapes[0]
+
+    @property
+    def input_range(self) -> tuple[int, int]:
+        """What the input bits hold."""
+        return whole_range(self.input_bits, False)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
         """Return the input bits."""

@@ -43,7 +43,7 @@ class Add(OutputStage):
         """Align, add, saturate, finish."""
         value_bits = self.buffer_bits - 1
         total = sum(
-            saturate(shift_left(x.astype(np.int64), 0 if shift is None else shift), value_bits)
+            saturate(_aligned(x, shift), value_bits, "input", tally)
             for x, shift in ((a, self.a_shift), (b, self.b_shift))
         )
         return self.finish(saturate(total, value_bits, "accumulator", tally), tally)
@@ -58,3 +58,7 @@ class Add(OutputStage):
         if not 8 <= self.buffer_bits <= 33:
             yield f"buffer_bits is {self.buffer_bits}; allowed: 8 to 33"
         yield from super().check()
+
+
+def _aligned(x: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
+    return shift_left(x.astype(np.int64), 0 if shift is None else shift)

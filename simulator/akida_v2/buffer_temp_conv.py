@@ -63,8 +63,10 @@ class BufferTempConv(NeuralLayer):
         """
         if past is None:
             past = np.zeros((self.fifo_size - 1, *x.shape[1:]), x.dtype)
+        # Past frames were counted when they came.
+        shifted = np.concatenate([self.shifted(past), self.shifted(x, tally)])
+        sums = self.over_time(shifted, len(x))
         stream = np.concatenate([past, x])
-        sums = self.over_time(self.shifted(stream, tally), len(x))
         keep = stream[len(stream) - (self.fifo_size - 1) :]
         return self.finish(self.add_bias(sums, tally), tally), keep
 

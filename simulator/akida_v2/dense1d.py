@@ -49,6 +49,10 @@ class Dense1D(NeuralLayer):
         """A vector of units."""
         return 1, 1, self.filters
 
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        return self.input_channels if stage == "flatten" else super().values_at(stage)
+
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Flatten, shift, multiply, finish."""
         x = self.shifted(x.reshape(len(x), -1), tally)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.akida_v2.output_stage import FINISH, OutputStage
-from simulator.integer import Tally, for_each, saturate, shift_left
+from simulator.integer import Tally, for_each, outside, report, saturate, shift_left
 from simulator.registers import check_register, check_weights
 
 
@@ -43,6 +43,10 @@ class NeuralLayer(OutputStage):
     bias_shift: np.ndarray | None = None
     input_shift: np.ndarray | None = None
     buffer_bits: int = 28
+
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        return self.filters if stage == "bias" else super().values_at(stage)
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
@@ -104,13 +108,17 @@ class NeuralLayer(OutputStage):
     def add_bias(self, sums: np.ndarray, tally: Tally | None = None) -> np.ndarray:
         """Saturate, add the shifted bias, saturate again."""
         value_bits = self.buffer_bits - 1
-        potentials = saturate(sums, value_bits, "accumulator", tally)
         if self.bias is None:
-            return potentials
+            return saturate(sums, value_bits, "accumulator", tally)
         shift = 0 if self.bias_shift is None else self.bias_shift
         bias = shift_left(self.bias.astype(np.int64), shift)
         bias = saturate(bias, value_bits, "bias", for_each(tally, len(sums)))
-        return saturate(potentials + bias, value_bits, "accumulator", tally)
+        potentials = saturate(sums, value_bits) + bias
+        if tally is not None:
+            # Before and after the bias: one value, however often it saturates.
+            masks = outside(sums, value_bits), outside(potentials, value_bits)
+            report(tally, "accumulator", *masks)
+        return saturate(potentials, value_bits)
 
     def check(self) -> Iterator[str]:
         """Weights, biases and shifts fit their registers."""

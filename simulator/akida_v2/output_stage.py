@@ -7,6 +7,7 @@ Source: QuantizeML 1.2.5 layers (Apache-2.0).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -89,19 +90,26 @@ class OutputStage(Layer):
     @property
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
-        channels = self.accumulator_shape[2]
-        return (1, 1, channels) if self.global_pool else (*self._pooled_size, channels)
+        return (1, 1, self.pooled_shape[2]) if self.global_pool else self.pooled_shape
 
     @property
-    def _pooled_size(self) -> tuple[int, int]:
-        """Height and width after max pooling."""
-        size = self.accumulator_shape[:2]
-        if self.pool_size is None:
-            return size
-        return tuple(
-            output_length(n, k, s, self.pool_padding)
-            for n, k, s in zip(size, self.pool_size, self.pool_stride, strict=True)
-        )
+    def pooled_shape(self) -> Shape:
+        """Height, width and channels after max pooling, where the activation is."""
+        height, width, channels = self.accumulator_shape
+        if self.pool_size is not None:
+            height, width = (
+                output_length(n, k, s, self.pool_padding)
+                for n, k, s in zip((height, width), self.pool_size, self.pool_stride, strict=True)
+            )
+        return height, width, channels
+
+    def values_at(self, stage: str) -> int:
+        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        if stage == "accumulator":
+            return math.prod(self.accumulator_shape)
+        if stage in ("activation product", "activation", "pooled"):
+            return math.prod(self.pooled_shape)
+        return super().values_at(stage)
 
     def traits(self) -> dict:
         """Return what follows the sums."""
@@ -111,7 +119,7 @@ class OutputStage(Layer):
             "pool_stride": self.pool_stride,
             "pool_padding": self.pool_padding if self.pool_size is not None else None,
             "activation": self.activation,
-            "average": self._pooled_size if self.global_pool else None,
+            "average": self.pooled_shape[:2] if self.global_pool else None,
             "output_bits": self.output_bits if self.output_shift is not None else None,
         }
 
@@ -143,7 +151,8 @@ class OutputStage(Layer):
             potentials = self._look_up(potentials, tally)
         if self.global_pool:
             if self.global_pool_shift is not None:
-                potentials = saturate(shift_left(potentials, self.global_pool_shift), 32)
+                aligned = shift_left(potentials, self.global_pool_shift)
+                potentials = saturate(aligned, 32, "pooled", tally)
             return self.finish_totals(global_sum(potentials), tally)
         return self._scale_down(potentials, tally)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from simulator.integer import Tally, saturate
+from simulator.integer import Tally, outside, report, saturate, whole_range
 from simulator.layer import Layer, Shape
 from simulator.registers import check_register
 
@@ -27,6 +27,11 @@ class InputData(Layer):
     input_signed: bool = False
 
     equation: ClassVar[str] = "y = x"
+
+    @property
+    def input_range(self) -> tuple[int, int]:
+        """What the input bits hold."""
+        return whole_range(self.input_bits, self.input_signed)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
         """Return the input bits."""
@@ -96,16 +101,21 @@ class Quantizer(Layer):
         """Quantize float32 inputs; saturated and negative values are tallied."""
         value_bits = self.output_bits - self.output_signed
         bound = float(1 << value_bits)
-        # Clip in float first: rint of a huge float is not an int64, and may be infinite.
+        # Clip in float first, one step beyond either end: rint of a huge float is not an int64,
+        # and may be infinite.
         with np.errstate(over="ignore"):
-            rounded = np.clip(np.rint(x.astype(np.float32) * self.scales), -bound, bound)
-        values = saturate(rounded.astype(np.int64), value_bits, "input", tally)
+            rounded = np.clip(np.rint(x.astype(np.float32) * self.scales), -bound - 1, bound)
+        values = rounded.astype(np.int64)
+        beyond = [outside(values, value_bits)]
+        values = saturate(values, value_bits)
         if self.zero_points is not None:
-            values = saturate(values + self.zero_points, value_bits, "input", tally)
+            values = values + self.zero_points
+            beyond.append(outside(values, value_bits))
+            values = saturate(values, value_bits)
+        report(tally, "input", *beyond)
         if not self.output_signed:
             negative = values < 0
-            if tally is not None and negative.any():
-                tally("input below zero", int(np.count_nonzero(negative)))
+            report(tally, "input below zero", negative if negative.any() else None)
             if self.clip_at_zero:
                 values = np.maximum(values, 0)
         return values.astype(np.int32)

@@ -12,8 +12,12 @@ from simulator.plan.global_pool import GlobalSum
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
 
-LONGEST_SHIFT = 48
-"""A right shift of more makes every 33-bit product round to zero."""
+SHIFTS = (-48, 24)
+"""A right shift of more makes every 33-bit product round to zero, and a left shift of more makes no
+product but zero fit an output of `WIDEST_OUTPUT` bits."""
+
+WIDEST_OUTPUT = 12
+"""Value bits whose steps are still tabulated."""
 
 
 def linear(layer) -> Linear | str:
@@ -22,17 +26,18 @@ def linear(layer) -> Linear | str:
         return "no fast form for this layer type"
     if getattr(layer, "input_value_bits", None) is not None:
         return "inputs saturate after their shift"
-    shift = layer.input_shift
-    weights = layer.weights.astype(np.int64)
-    if isinstance(layer, Dense1D):
-        if shift is not None:
-            weights = weights << shift.astype(np.int64)[:, None]
-        return Linear(kind="dense", weights=weights[None, None])
-    if not isinstance(layer, InputConv2D):
+    weights, largest_input = layer.weights.astype(np.int64), None
+    if not isinstance(layer, InputConv2D | Dense1D):
         weights = weights[::-1, ::-1]
-    if shift is not None:
-        weights = weights << shift.astype(np.int64)[:, None]
-    padding_value = getattr(layer, "padding_value", None)
+    if layer.input_shift is not None:
+        shift = layer.input_shift.astype(np.int64)
+        weights = weights << shift[:, None]
+        largest_input = ((1 << (layer.buffer_bits - 1)) - 1) >> int(shift.max())
+    if isinstance(layer, Dense1D):
+        return Linear(kind="dense", weights=weights[None, None], largest_input=largest_input)
+    padding_value = _padding_value(layer)
+    if isinstance(padding_value, str):
+        return padding_value
     return Linear(
         kind="depthwise" if isinstance(layer, DepthwiseConv2D) else "conv",
         weights=weights,
@@ -42,7 +47,26 @@ def linear(layer) -> Linear | str:
         pool_size=layer.pool_size,
         pool_strides=layer.pool_stride,
         pool_padding=layer.pool_padding,
+        largest_input=largest_input,
     )
+
+
+def _padding_value(layer) -> np.ndarray | str | None:
+    """Return what surrounds the unshifted input, int64 (channels,), or why nothing does.
+
+    The layer surrounds its input after the shift, here weights hold the shift: the border is
+    divided by it, where that is exact.
+    """
+    if not isinstance(layer, InputConv2D) or layer.padding_value is None or layer.padding != "same":
+        return None
+    value = layer.padding_value.astype(np.int64)
+    if layer.input_shift is None:
+        return value
+    shift = layer.input_shift.astype(np.int64)
+    unshifted = value >> shift
+    if np.any(unshifted << shift != value):
+        return "the border is no multiple of the input's shift"
+    return unshifted
 
 
 def staircase(layer, bound: int) -> Staircase | str:
@@ -60,6 +84,9 @@ def staircase(layer, bound: int) -> Staircase | str:
         return "a global sum follows"
     if layer.output_shift is None:
         return "the output is the accumulator"
+    value_bits = layer.output_bits - layer.output_signed
+    if value_bits > WIDEST_OUTPUT:
+        return f"outputs of {layer.output_bits} bits have too many steps"
     channels = layer.accumulator_shape[2]
     bias = _bias(layer)
     largest = bound + int(np.abs(bias).max(initial=0))
@@ -72,8 +99,7 @@ def staircase(layer, bound: int) -> Staircase | str:
         return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
     if not scales.min() > 0:
         return "an output scale is zero"
-    shift = np.broadcast_to(layer.output_shift.astype(np.int64), (channels,))
-    value_bits = layer.output_bits - layer.output_signed
+    shift = np.clip(layer.output_shift.astype(np.int64), *SHIFTS)
     widest = (1 << value_bits) - 1
     low, high = -(1 << value_bits), np.full(channels, widest, np.int64)
     reach = np.full(channels, NEVER)
@@ -131,17 +157,16 @@ def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
 
 def _rounded(products, shift):
     """Return ``floor(products * 2**shift + 1/2)`` for non-negative products below 2**36."""
-    right = np.clip(-shift, 0, LONGEST_SHIFT)
+    right = np.maximum(-shift, 0)
     half = np.where(right > 0, np.int64(1) << np.maximum(right - 1, 0), 0)
-    left = np.clip(shift, 0, 24)
-    return ((products + half) >> right) << left
+    return ((products + half) >> right) << np.maximum(shift, 0)
 
 
 def _first(levels, scales, shift):
     """Return the smallest p with ``floor(p * scales * 2**shift + 1/2) >= level``, integers only."""
-    right = np.clip(-shift, 0, LONGEST_SHIFT)
-    # p * scales >= (2 * level - 1) * 2**(right - 1), which is below 2**58 for 9-bit levels.
+    right = np.maximum(-shift, 0)
+    # p * scales >= (2 * level - 1) * 2**(right - 1), below 2**62 for levels of 13 value bits.
     shifted = (2 * levels - 1) << np.maximum(right - 1, 0)
-    divisor = np.where(right > 0, scales, scales << np.clip(shift, 0, 24))
+    divisor = np.where(right > 0, scales, scales << np.maximum(shift, 0))
     wanted = np.where(right > 0, shifted, levels)
     return -(-wanted // divisor)

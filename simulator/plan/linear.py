@@ -26,6 +26,8 @@ class Linear:
     pool_size, pool_strides : pair of int or None
         Max pooling of the sums.
     pool_padding : {"same", "valid"}
+    largest_input : int or None
+        Inputs of a larger magnitude saturate when they are shifted, which no weight expresses.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Linear:
     pool_size: tuple[int, int] | None = None
     pool_strides: tuple[int, int] | None = None
     pool_padding: str = "valid"
+    largest_input: int | None = None
 
     @property
     def filters(self) -> int:

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from simulator.errors import ProgramError
+from simulator.integer import whole_range
 from simulator.plan.numpy_backend import Case, NumpyBackend, Step
 from simulator.plan.proofs import LIMITS, NEVER, Proof
 from simulator.plan.workspace import Workspace
@@ -120,6 +121,8 @@ def _step(layer, sources, forms, backend):
     if sources[0] is None:
         return None, _kept(layer, "its input has no known range"), output
     low, high = sources[0]
+    if linear.largest_input is not None and max(-low, high) > linear.largest_input:
+        return None, _kept(layer, "shifted inputs may saturate"), output
     if linear.padding_value is not None:
         low = min(low, int(np.min(linear.padding_value)))
         high = max(high, int(np.max(linear.padding_value)))
@@ -183,8 +186,7 @@ def _output_range(layer, sources) -> tuple[int, int] | None:
     width = layer.output_width(*(_width(source) for source in sources))
     if width is None:
         return None
-    bits, signed = width
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    return whole_range(*width)
 
 
 def _width(source):

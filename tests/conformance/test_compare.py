@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from conformance import backends
 from conformance.compare import compare
 from conformance.oracle import Tensor, Trace
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
+from simulator import simulate
 from tests.pipeline.importers.keras_files import FIXTURES
 
 
@@ -65,3 +67,21 @@ def test_different_floats_are_found(case):
     calibrated, trace, images = case
     off = np.nextafter(np.nextafter(trace.outputs, np.float32(9)), np.float32(9))
     assert compare(calibrated, replace(trace, outputs=off), images).ulps == 2
+
+
+def test_a_backend_that_differs_is_found(case, monkeypatch):
+    """One integer more in one layer of one backend, on the probed run or on the other."""
+    calibrated, trace, images = case
+    assert compare(calibrated, trace, images).backends == []
+
+    def faulty(program, images, *, backend, probe=None, **options):
+        if backend == "numpy" and probe is not None:
+            options["probe"] = lambda layer, values: probe(layer, values + (layer.name == "pw"))
+        elif probe is not None:
+            options["probe"] = probe
+        return simulate(program, images, backend=backend, **options)
+
+    monkeypatch.setattr(backends, "simulate", faulty)
+    found = compare(calibrated, trace, images)
+    assert not found.passed
+    assert {(entry["backend"], entry["tensor"]) for entry in found.backends} == {("numpy", "pw")}

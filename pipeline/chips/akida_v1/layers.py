@@ -13,7 +13,13 @@ KINDS = {
     "SeparableConv2D": "SeparableConvolutional",
     "Dense": "FullyConnected",
 }
-INPUT_BITS = 8
+PIXEL_BITS, PIXEL = 8, 255
+"""Width of a pixel, and the largest one."""
+
+
+def input_bits(image) -> int:
+    """Return the width of the inputs: a pixel's, where quantizing has not chosen another."""
+    return image.format.value_bits if hasattr(image, "format") else PIXEL_BITS
 
 
 def reads_image(view: View, block: Block) -> bool:
@@ -42,7 +48,7 @@ def facts(view: View) -> Iterator[LayerFacts]:
             kind="InputData",
             input_shape=shape,
             shape=shape,
-            input_bits=INPUT_BITS,
+            input_bits=input_bits(image),
             followers=tuple(kinds[block.name] for block in first),
         )
     for block in view.blocks:

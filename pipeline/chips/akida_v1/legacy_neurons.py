@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.chips.akida_v1.neuron import Neuron, Refused, wrong_bits
+from pipeline.chips.akida_v1.neuron import Neuron, Refused, rounded, wrong_bits
 from pipeline.chips.blocks import Block
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.akida_v1.neuron import ACT_BITS
@@ -67,7 +67,7 @@ def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron
     return (
         Neuron(
             threshold=threshold,
-            rounded=np.floor(threshold).astype(np.int32),
+            rounded=rounded(head.name, np.floor(threshold)),
             act_step=np.broadcast_to(act_step, (filters,)).astype(np.float32),
             activation=relu is not None,
             act_bits=bits,

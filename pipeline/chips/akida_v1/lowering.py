@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.chips.akida_v1.layers import INPUT_BITS, reads_image
+from pipeline.chips.akida_v1.layers import PIXEL, input_bits, reads_image
 from pipeline.chips.akida_v1.legacy_neurons import legacy_neurons
 from pipeline.chips.akida_v1.neuron import Neuron, Refused
 from pipeline.chips.akida_v1.quantizeml_neurons import quantizeml_neurons
@@ -97,7 +97,8 @@ def _fed_shape(view: View, block: Block) -> tuple[int, ...]:
 
 def _input_data(image: QuantizedNode) -> InputData:
     shape = shape3d(image.shape)
-    return InputData(name=image.name, inputs=(), input_shapes=(shape,), input_bits=INPUT_BITS)
+    bits = input_bits(image)
+    return InputData(name=image.name, inputs=(), input_shapes=(shape,), input_bits=bits)
 
 
 def _layer(view: View, block: Block, neuron: Neuron, feeds, *, is_input: bool):
@@ -127,6 +128,8 @@ def _layer(view: View, block: Block, neuron: Neuron, feeds, *, is_input: bool):
     if is_input:
         # The chip pads with a whole pixel; the vendor's converter truncates.
         value = int(neuron.padding_value)
+        if head.attrs["padding"] == "valid" and not 0 <= value <= PIXEL:
+            value = 0  # nothing is written, and the register holds pixels only
         return InputConvolutional(**fields, **window, weights=_kernel(head), padding_value=value)
     return Convolutional(**fields, **window, weights=_flipped(_kernel(head)))
 

@@ -24,6 +24,20 @@ def refused(layer: str, rule: str, found: str, allowed: str = "", fix: str = "")
     return Refused(Refusal(layers=(layer,), found=found, allowed=allowed, fix=fix, rule=rule))
 
 
+def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
+    """Return whole thresholds as int32, or refuse those beyond it."""
+    largest = float(np.abs(threshold).max())
+    if not largest < 1 << 31:
+        raise refused(
+            layer,
+            "threshold_range",
+            f"thresholds up to {largest:.3g}",
+            "32 bits",
+            "look for exploding weights, or a filter whose weights are nearly 0",
+        )
+    return threshold.astype(np.int32)
+
+
 def wrong_bits(name: str, bits: int) -> Refused:
     """Return the refusal of an activation's width."""
     return refused(

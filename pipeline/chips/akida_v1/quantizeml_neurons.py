@@ -14,26 +14,37 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.chips.akida_v1.legacy_neurons import _pooled_pixels
-from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, wrong_bits
+from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, rounded, wrong_bits
+from pipeline.chips.akida_v1.reach import reach, within_reach
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.quantization.quantized_graph import QuantizedNode
 from simulator.akida_v1.neuron import ACT_BITS
 
+IMAGE_HIGHEST = 255
+
 
 def quantizeml_neurons(chain: Sequence[Block], dequantizer) -> list[Neuron]:
     """Return the neuron of each block of a linear chain; `dequantizer` ends the model."""
-    neurons, refusals, gain = [], [], 1.0
+    neurons, refusals, gain, highest = [], [], 1.0, IMAGE_HIGHEST
     for block, following in zip(chain, [*chain[1:], None], strict=True):
+        bound = reach(block, highest, _pooled(block))
         try:
-            neuron, gain = _neuron(block, following, gain, dequantizer)
+            neuron, gain = _neuron(block, following, gain, bound, dequantizer)
         except Refused as refused_one:
             refusals += refused_one.refusals
         else:
+            highest = 2**neuron.act_bits - 1
             neurons.append(neuron)
     if refusals:
         raise Refused(*refusals)
     return neurons
+
+
+def _pooled(block: Block) -> int:
+    """Return how many positions a block sums up."""
+    pool = block.member("GlobalAveragePooling2D")
+    return _pooled_pixels(block, pool) if pool else 1
 
 
 def pooled_bias(block: Block) -> np.ndarray:
@@ -42,12 +53,11 @@ def pooled_bias(block: Block) -> np.ndarray:
     if "bias" not in head.registers:
         return np.zeros(head.shape[-1], np.int64)
     bias, shift = (head.registers[name].astype(np.int64) for name in ("bias", "bias_shift"))
-    pool = block.member("GlobalAveragePooling2D")
-    return np.left_shift(bias, shift) * (_pooled_pixels(block, pool) if pool else 1)
+    return np.left_shift(bias, shift) * _pooled(block)
 
 
 def _neuron(
-    block: Block, following: Block | None, gain: float, dequantizer
+    block: Block, following: Block | None, gain: float, bound: np.ndarray, dequantizer
 ) -> tuple[Neuron, float]:
     """Return a block's neuron, and the gain that its grid gives to the next layer's potential."""
     head, relu = block.head, block.member("ReLU")
@@ -70,16 +80,18 @@ def _neuron(
         # Without an output quantizer the float is (p + bias) * scales.
         step = gain / dequantizer.registers["scales"].astype(np.float64)
         threshold = base * gain
-        return _rounded(threshold, np.rint(threshold), step, activation=False, **common), 1.0
+        whole = np.rint(threshold)
+        return _made(head.name, threshold, whole, step, activation=False, **common), 1.0
     unit, bits = _output_unit(relu)
     shared = shared_scale(relu, following)
     unit = unit * shared.steps
     closer = _closer(relu, bits, shared.frac_bits)
     rec = (unit * gain * closer).astype(np.float32)
     exact = base * gain + 0.5 * rec.astype(np.float64)
-    rounded = np.rint(base * gain) + np.rint(0.5 * rec)
-    step = rec * np.float32(2.0 ** (bits - 4))
-    neuron = _rounded(exact, rounded, step, activation=True, act_bits=bits, **common)
+    whole = np.rint(base * gain) + np.rint(0.5 * rec)
+    step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
+    whole, step = within_reach(whole, step, bits, bound)
+    neuron = _made(head.name, exact, whole, step, activation=True, act_bits=bits, **common)
     return neuron, shared.potential / closer
 
 
@@ -120,10 +132,10 @@ def _closer(relu: QuantizedNode, bits: int, frac_bits: int) -> float:
     return min(1.0, top / highest)
 
 
-def _rounded(threshold, rounded, step, **settings) -> Neuron:
+def _made(layer: str, threshold, whole, step, **settings) -> Neuron:
     return Neuron(
         threshold=threshold,
-        rounded=rounded.astype(np.int64).astype(np.int32),
+        rounded=rounded(layer, whole),
         act_step=np.broadcast_to(step, threshold.shape).astype(np.float32),
         **settings,
     )

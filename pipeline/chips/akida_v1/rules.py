@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from pipeline.chips.akida_v1.layers import reads_image
+from pipeline.chips.akida_v1.layers import PIXEL, reads_image
 from pipeline.chips.blocks import BORDERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
@@ -41,7 +41,6 @@ ELSEWHERE = (
 """Operations whose refusal has a rule of its own."""
 LARGEST_SUM = 256
 """Pixels of a global average: its sum of potentials must stay inside the chip's width."""
-PIXEL = 255
 SUPPORTED = "Conv2D, SeparableConv2D, Dense, ReLU, MaxPooling2D, GlobalAveragePooling2D"
 
 
@@ -182,7 +181,7 @@ def image_border(view: View) -> Iterator[Finding]:
             continue
         if block.head.op == "SeparableConv2D":
             found, allowed = f"an offset of the image before {block.head.op}", "before a Conv2D"
-        elif block.head.attrs["padding"] != "same":
+        elif block.head.attrs.get("padding") != "same":
             continue
         elif not reads_image(view, block):
             found = f"pads with {value:g}, as the image has an offset"

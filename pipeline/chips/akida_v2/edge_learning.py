@@ -10,7 +10,7 @@ from pipeline.chips.rule import Finding
 
 def edge_learning(view: View) -> Iterator[Finding]:
     """There is no learning on the chip: the last layer cannot be an edge-learning one."""
-    last = view.graph.node(view.graph.output)
+    last = view.last
     if last.op in ("Reshape", "Flatten"):
         last = view.source(last)
     if last.op != "Dense" or last.attrs["use_bias"]:

@@ -24,6 +24,7 @@ from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
 from simulator import ProgramError, simulate
+from tests.waiting import PATIENCE_SECONDS
 
 MODEL = {
     "name": "tiny",
@@ -129,8 +130,9 @@ def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+# Lines are written whole, by one call of the system: an interrupt may come at any time.
 SHARED = """
-import signal, sys
+import os, signal, sys
 import numpy as np
 from pipeline.evaluation.shards import Work, run_shards
 if __name__ == "__main__":
@@ -138,9 +140,9 @@ if __name__ == "__main__":
     images = np.zeros((10**6, 6, 6, 1), np.uint8)
     try:
         work = Work.load(sys.argv[1])
-        run_shards(work, images, workers=3, progress=lambda n: print("chunk", flush=True))
+        run_shards(work, images, workers=3, progress=lambda n: os.write(1, b"chunk\\n"))
     except KeyboardInterrupt:
-        print("interrupted")
+        os.write(1, b"interrupted\\n")
 """
 
 
@@ -156,10 +158,10 @@ def test_an_interrupt_ends_all_workers_without_their_tracebacks(case, tmp_path):
         text=True,
         start_new_session=True,
     )
-    for _ in range(20):
+    for _ in range(5):
         assert process.stdout.readline() == "chunk\n"
     os.killpg(process.pid, signal.SIGINT)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert told.replace("chunk\n", "") == "interrupted\n"
     assert process.returncode == 0
 

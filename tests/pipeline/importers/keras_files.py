@@ -78,10 +78,19 @@ def kernel(*shape):
 
 def edited(tmp_path, fixture, edit):
     """Copy a fixture with its configuration changed by ``edit({name: layer})``."""
+
+    def edit_layers(config):
+        edit({entry["config"]["name"]: entry for entry in config["config"]["layers"]})
+
+    return edited_config(tmp_path, fixture, edit_layers)
+
+
+def edited_config(tmp_path, fixture, edit):
+    """Copy a fixture with its whole configuration changed by ``edit(configuration)``."""
     path = tmp_path / fixture
     shutil.copy(FIXTURES / fixture, path)
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
-        edit({entry["config"]["name"]: entry for entry in config["config"]["layers"]})
+        edit(config)
         file.attrs["model_config"] = json.dumps(config)
     return path

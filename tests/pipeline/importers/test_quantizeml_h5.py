@@ -1,17 +1,21 @@
 """QuantizeML files become the very integers that QuantizeML computes."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline.chips.akida_v2.lowering import lower
 from pipeline.chips.blocks import View
-from pipeline.errors import IncompatibleModelError
+from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
 from simulator import simulate
-from tests.pipeline.importers.keras_files import FIXTURES, edited
+from tests.pipeline.importers.keras_files import FIXTURES, edited, edited_config, layer
 
-MODELS = ("quantized_residual", "quantized_flatten")
+MODELS = ("quantized_residual", "quantized_flatten", "quantized_slopes")
+CASES = Path(__file__).parents[4] / "shared" / "cases"
 
 
 def reference(name):
@@ -94,15 +98,102 @@ def test_all_refusals_come_at_once(tmp_path):
         assert any(reason.startswith(start) for reason in caught.value.reasons), start
 
 
-def test_float_layers_are_refused_but_for_a_last_activation(tmp_path):
-    def sigmoid(layers):
-        layers["softmax"]["class_name"] = "Activation"
-        layers["softmax"]["config"]["activation"] = "sigmoid"
+@pytest.mark.parametrize("name", ["q0.3", "q1.2", "q4.0"])
+def test_slopes_above_one_equal_quantizeml(name):
+    folder = CASES / "S05_leaky_slope_above_one"
+    if not folder.exists():
+        pytest.skip("needs ../shared")
+    program = lower(integerize(load_model(folder / f"{name}.h5")))
+    images = np.load(folder / "x.npy").astype(program.input_dtype)
+    with np.load(folder / f"{name}.npz") as arrays:
+        wanted = arrays["q"]
+    np.testing.assert_array_equal(simulate(program, images).reshape(wanted.shape), wanted)
 
-    def average(layers):
-        layers["softmax"]["class_name"] = "AveragePooling2D"
 
-    model = load_model(edited(tmp_path, "quantized_residual.h5", sigmoid))
-    assert any("sigmoid" in note for note in model.notes)
-    with pytest.raises(IncompatibleModelError, match="softmax: AveragePooling2D was left in float"):
-        load_model(edited(tmp_path, "quantized_residual.h5", average))
+@pytest.mark.parametrize(
+    ("tail", "steps"),
+    [
+        ([("Softmax", {"axis": -1})], "softmax"),
+        ([("Softmax", {}), ("Reshape", {"target_shape": [3, 1]})], "softmax, then Reshape"),
+        ([("Reshape", {"target_shape": [1, 3]}), ("Softmax", {})], r"\(1, 3\), then softmax"),
+        ([("Permute", {"dims": [1]}), ("Flatten", {})], r"Permute \(1,\), then Flatten"),
+        ([("Dropout", {"rate": 0.5}), ("Activation", {"activation": "sigmoid"})], "sigmoid"),
+        ([("Activation", {"activation": "tanh"})], "tanh"),
+        ([("Activation", {"activation": "linear"}), ("Dropout", {"rate": 0.1})], None),
+    ],
+)
+def test_a_tail_that_moves_or_normalizes_is_left_to_the_host(tmp_path, tail, steps):
+    plain = load_model(FIXTURES / "quantized_residual.h5")
+    model = load_model(with_tail(tmp_path, tail))
+    assert [op for _, op, _ in model.float_tail] == [kind for kind, _ in tail]
+    assert model.graph.output == "logits"
+    np.testing.assert_array_equal(
+        model.graph.node("logits").weights["kernel"], plain.graph.node("logits").weights["kernel"]
+    )
+    if steps is None:
+        assert model.notes == ()
+    else:
+        (note,) = model.notes
+        assert re.search(f"on the host, apply .*{steps}", note)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("Dense", {"units": 2}),
+        ("AveragePooling2D", {}),
+        ("BatchNormalization", {"axis": [1]}),
+        ("Rescaling", {"scale": 2.0}),
+        ("ReLU", {}),
+        ("Activation", {"activation": "relu"}),
+        ("Activation", {"activation": "gelu"}),
+        ("Lambda", {}),
+    ],
+)
+def test_a_tail_that_computes_is_refused_by_name(tmp_path, kind, config):
+    path = with_tail(tmp_path, [("Softmax", {}), (kind, config)])
+    found = config.get("activation", kind)
+    with pytest.raises(IncompatibleModelError, match=f"tail_1: {found} was left in float"):
+        load_model(path)
+
+
+def with_tail(folder, tail):
+    """Return a copy of a fixture with other layers after its Dequantizer."""
+
+    def edit(config):
+        layers = config["config"]["layers"]
+        dropped = next(i for i, one in enumerate(layers) if one["name"] == "softmax")
+        source = layers[dropped]["inbound_nodes"][0][0][0]
+        layers[dropped:] = []
+        for number, (kind, settings) in enumerate(tail):
+            layers.append(layer(kind, f"tail_{number}", source, **settings))
+            source = f"tail_{number}"
+        config["config"]["output_layers"] = [[source, 0, 0]]
+
+    return edited_config(folder, "quantized_residual.h5", edit)
+
+
+def test_a_stateful_recurrent_layer_is_refused_by_name(tmp_path):
+    def edit(layers):
+        layers["dw"]["class_name"] = "Custom>QuantizedStatefulRecurrent"
+
+    with pytest.raises(IncompatibleModelError, match="dw: QuantizedStatefulRecurrent is not"):
+        load_model(edited(tmp_path, "quantized_residual.h5", edit))
+
+
+@pytest.mark.parametrize("alpha", [None, [0.1, 0.2], float("nan"), "steep"])
+def test_a_slope_that_is_no_number_is_refused(tmp_path, alpha):
+    def edit(layers):
+        layers["slope_1.7"]["config"]["alpha"] = alpha
+
+    with pytest.raises(ModelError, match=r"slope_1\.7"):
+        load_model(edited(tmp_path, "quantized_slopes.h5", edit))
+
+
+@pytest.mark.parametrize("bits", [1, 17])
+def test_a_table_wider_than_its_integers_is_refused(tmp_path, bits):
+    def edit(layers):
+        layers["slope_1.7"]["config"]["quant_config"]["lut_bitwidth"] = bits
+
+    with pytest.raises(IncompatibleModelError, match=f"slope_1.7: lut_bitwidth is {bits}"):
+        load_model(edited(tmp_path, "quantized_slopes.h5", edit))

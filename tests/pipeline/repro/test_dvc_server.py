@@ -15,7 +15,7 @@ needs_fork = pytest.mark.skipif(not AVAILABLE, reason="this system cannot fork")
 SLEEPER = """
 import os, pathlib, time
 pathlib.Path("pid").write_text(str(os.getpid()))
-time.sleep(600)
+time.sleep(6000)
 """
 
 

@@ -71,27 +71,6 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
     assert {"program.npz", "summary.txt", "params.yaml", "metrics", "plots", "model"} <= names
 
 
-def test_one_quantized_model_on_both_chips_shows_both_summaries(repository):
-    """The last section of the tutorial: one quantized file behind the tables of both chips."""
-    choices = ("model=tutorial_cnn", "data=digits32", "quantization=w4a4", "transforms=none")
-    output = repository.run(*FRONT, "-m", *choices, "target=akida_v1,akida_v2")
-    first, second = (collapsed(text) for text in output.split("\ntarget=akida_v")[-2:])
-    assert "one scale per tensor instead of one per channel" in first
-    assert PAGE_1_0 in first
-    # Its rules are as wide as the longest name, which Keras' counter of sessions made longer.
-    layers = PAGE_2_0.replace("dequantizer_3", "dequantizer")
-    assert rows_of(second) == rows_of(layers)
-    folder, rows = table(repository)
-    assert [row["state"] for row in rows] == ["finished"] * 2
-    assert len(list(folder.glob("shared/quantize-*"))) == 1
-    quantized = {path.read_bytes() for path in folder.glob("points/*/workspace/artifacts/q*.npz")}
-    assert len(quantized) == 1
-
-
-def rows_of(summary):
-    return [line for line in summary.splitlines() if "[" in line and "=" not in line]
-
-
 def test_the_same_command_once_more_is_a_sweep_from_the_cache(repository):
     builds = repository.builds.read_text()
     before = len(list((repository.root / "multirun").iterdir()))
@@ -189,6 +168,27 @@ def test_ray(repository):
     assert [row["state"] for row in table(repository)[1]] == ["finished", "refused"]
 
 
+def test_one_quantized_model_on_both_chips_shows_both_summaries(repository):
+    """The last section of the tutorial: one quantized file behind the tables of both chips."""
+    choices = ("model=tutorial_cnn", "data=digits32", "quantization=w4a4", "transforms=none")
+    output = repository.run(*FRONT, "-m", *choices, "target=akida_v1,akida_v2")
+    first, second = (collapsed(text) for text in output.split("\ntarget=akida_v")[-2:])
+    assert "one scale per tensor instead of one per channel" in first
+    assert PAGE_1_0 in first
+    # Its rules are as wide as the longest name, which Keras' counter of sessions made longer.
+    layers = PAGE_2_0.replace("dequantizer_3", "dequantizer")
+    assert rows_of(second) == rows_of(layers)
+    folder, rows = table(repository)
+    assert [row["state"] for row in rows] == ["finished"] * 2
+    assert len(list(folder.glob("shared/quantize-*"))) == 1
+    quantized = {path.read_bytes() for path in folder.glob("points/*/workspace/artifacts/q*.npz")}
+    assert len(quantized) == 1
+
+
+def rows_of(summary):
+    return [line for line in summary.splitlines() if "[" in line and "=" not in line]
+
+
 def test_optuna_with_two_objectives(repository):
     pytest.importorskip("optuna", reason="needs the extra 'optuna'")
     repository.run(
@@ -231,7 +231,7 @@ def server(tmp_path_factory):
             subprocess.Popen(command, cwd=root, stdout=log, stderr=log, env=kept, process_group=0)
         )
         log.close()
-        wait_for(lambda: answers(f"{address}/health"))
+        wait_for(lambda: answers(f"{address}/health"), started[-1], root / "log")
 
     yield address, start
     for process in started:

@@ -122,7 +122,7 @@ def test_early_stopping_keeps_the_best_of_images_kept_back():
     held = np.random.default_rng(3).permutation(len(images))[:10]
     found = forward(trained, images[held]).argmax(axis=1)
     assert np.mean(found == labels[held]) == pytest.approx(max(scores))
-    with pytest.raises(DataError, match="too few to keep some back"):
+    with pytest.raises(DataError, match="too few to hold some out"):
         train(build_graph(SMALL), images[:1], labels[:1], options=options)
 
 

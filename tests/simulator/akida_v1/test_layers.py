@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from simulator import Program, ProgramError, akida_v1, simulate
+from simulator.targets import limits_of
 from tests.simulator.akida_v1.handmade import CONV, IMAGE, f32, layer
 
 
@@ -227,6 +228,6 @@ def test_what_a_program_cannot_sum_is_refused():
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_input_data_holds_activations(bits):
     made = akida_v1.InputData(name="data", inputs=(), input_shapes=((2, 2, 4),), input_bits=bits)
-    assert bool(list(made.limits())) == (bits == 8)
+    assert bool(list(limits_of("akida_v1").exceeded(made.facts()))) == (bits == 8)
     x = np.arange(16, dtype=np.int32).reshape(1, 2, 2, 4)
     np.testing.assert_array_equal(made.run(x), x)

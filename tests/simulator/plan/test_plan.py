@@ -8,95 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import ProgramError, simulate
-from simulator.plan import compile_program, fast_is_available
+from simulator.akida_v2 import Quantizer
+from simulator.plan import compile_program
 from simulator.plan.numpy_levels import RecheckedLevels
 from simulator.plan.proofs import NEVER, Staircase, staircase
 from simulator.plan.workspace import Workspace
 from tests import builders
-
-BACKENDS = ("numpy", "fast") if fast_is_available() else ("numpy",)
-
-
-def run(program, images, backend, **options):
-    """Return the outputs, every layer's integers and the saturation counts."""
-    traces, counts = {}, {}
-
-    def probe(layer, values):
-        traces.setdefault(layer.name, []).append(values.copy())
-
-    def tally(layer, stage, count):
-        counts[layer.name, stage] = counts.get((layer.name, stage), 0) + count
-
-    outputs = simulate(program, images, backend=backend, probe=probe, tally=tally, **options)
-    return outputs, {name: np.concatenate(parts) for name, parts in traces.items()}, counts
-
-
-def assert_same(program, images, backend, **options):
-    expected, traces, counts = run(program, images, "reference")
-    found, found_traces, found_counts = run(program, images, backend, **options)
-    for name, values in traces.items():
-        np.testing.assert_array_equal(found_traces[name], values, err_msg=name)
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype == expected.dtype
-    assert found_counts == counts
-
-
-@st.composite
-def layers(draw):
-    """Draw one layer with weights behind integer inputs, most of them within the proofs."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kind = draw(st.sampled_from(["Conv2D", "DepthwiseConv2D", "Dense1D", "Conv2DTranspose"]))
-    shape = (
-        draw(st.integers(3, 9)),
-        draw(st.integers(3, 9)),
-        draw(st.sampled_from([1, 2, 3, 8, 16, 35])),
-    )
-    kernel = draw(st.sampled_from([(1, 1), (2, 2), (3, 3), (3, 1), (3, 2)]))
-    signed = draw(st.booleans())
-    stage = {
-        "activation": draw(st.sampled_from(["none", "relu"])),
-        "bounded": draw(st.booleans()),
-        "requantize": draw(st.sampled_from([True, True, True, False])),
-        "output_bits": draw(st.sampled_from([1, 2, 4, 8, 11])),
-        "output_signed": draw(st.booleans()),
-        "global_pool": draw(st.sampled_from([False, False, False, True])),
-        "shifts": draw(st.sampled_from([(-24, 3), (-18, -8), (-12, -6)])),
-    }
-    padding = draw(st.sampled_from(["same", "valid"]))
-    if kind not in ("Dense1D",) and draw(st.booleans()):
-        size = draw(st.sampled_from([(1, 2), (2, 2), (3, 3)]))
-        stage |= {"pool": size, "pool_stride": draw(st.sampled_from([(1, 1), (2, 2)]))}
-        stage["pool_padding"] = "same"
-    bits = draw(st.sampled_from([1, 4, 8]))
-    data = builders.input_data(input_shape=shape, bits=bits, signed=signed and bits > 1)
-    layer = builders.neural_layer(
-        kind,
-        rng,
-        name="layer",
-        inputs=("data",),
-        input_shape=shape,
-        filters=draw(st.sampled_from([1, 3, 8, 16, 40])),
-        kernel=kernel,
-        stride=draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])),
-        padding=padding,
-        weight_bits=draw(st.sampled_from([2, 4, 8])),
-        buffer_bits=draw(st.sampled_from([16, 28, 28, 28])),
-        bias=draw(st.booleans()),
-        input_shift=draw(st.booleans()),
-        **stage,
-    )
-    low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if data.input_signed else (0, 1 << bits)
-    dtype = "int8" if data.input_signed else "uint8"
-    images = rng.integers(low, high, (draw(st.integers(1, 5)), *shape)).astype(dtype)
-    return builders.program([data, layer], input_dtype=dtype), images
-
-
-@settings(max_examples=300, deadline=None)
-@given(case=layers(), batch_size=st.integers(1, 5))
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_layers_of_akida_v2(backend, case, batch_size):
-    program, images = case
-    assert_same(program, images, backend, batch_size=batch_size)
+from tests.simulator.plan.comparison import BACKENDS, assert_same
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -131,7 +49,7 @@ def test_most_layers_of_a_plain_network_are_fast():
 def test_winograd_gives_the_same_integers(padding, pool):
     """Weights and images at their extremes, so that transformed ones are as large as can be."""
     rng = np.random.default_rng(0)
-    data = builders.input_data(input_shape=(8, 10, 32), bits=8)
+    data = builders.input_data(input_shape=(8, 10, 32), bits=8, signed=False)
     stage = {} if pool is None else {"pool": pool, "pool_stride": (2, 2), "pool_padding": "same"}
     layer = builders.neural_layer(
         "Conv2D", rng, name="conv", inputs=("data",), input_shape=(8, 10, 32), filters=32,
@@ -155,6 +73,69 @@ def test_accumulators_beyond_float32_are_summed_in_float64():
     (_, proof) = compile_program(builders.program([data, dense])).proofs
     assert proof.path == "sums float64"
     assert proof.accumulator_bits > 24
+
+
+def shifted_border(shift, value, **registers):
+    """Return a program of floats: channels of different scales before a 'same' convolution."""
+    rng = np.random.default_rng(0)
+    first = Quantizer(
+        name="quantizer", inputs=(), input_shapes=((5, 6, 3),), output_signed=False,
+        scales=np.array([1, 2, 8], np.float32), zero_points=np.array([3, 100, 255], np.uint8),
+    )  # fmt: skip
+    layer = builders.neural_layer(
+        "InputConv2D", rng, name="conv", inputs=("quantizer",), input_shape=(5, 6, 3),
+        shifts=(-18, -10), weight_bits=4, activation="relu", bounded=False,
+    )  # fmt: skip
+    border = {"input_shift": np.array(shift, np.uint8), "padding_value": np.array(value, np.int32)}
+    program = builders.program(
+        [first, replace(layer, **border, **registers)], input_dtype="float32"
+    )
+    return program, rng.uniform(-30, 30, (4, 5, 6, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "auto"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_border_in_units_of_the_shifted_input(backend, padding):
+    program, images = shifted_border((0, 1, 3), (3, 100 << 1, 255 << 3), padding=padding)
+    assert "reference" not in [proof.path for proof in compile_program(program).proofs[1:]]
+    assert_same(program, images, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_border_that_no_shift_makes_is_left_to_the_layer(backend):
+    program, images = shifted_border((0, 1, 3), (3, 201, 255 << 3))
+    (_, proof) = compile_program(program, backend).proofs
+    assert (proof.path, proof.reason) == (
+        "reference", "the border is no multiple of the input's shift",
+    )  # fmt: skip
+    assert_same(program, images, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_shifts_that_saturate_are_left_to_the_layer(backend):
+    program, images = shifted_border((0, 1, 24), (0, 0, 0))
+    (_, proof) = compile_program(program, backend).proofs
+    assert (proof.path, proof.reason) == ("reference", "shifted inputs may saturate")
+    assert_same(program, images, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("bits", [12, 16, 31])
+def test_outputs_with_more_steps_than_a_table_holds(backend, bits):
+    program, images = shifted_border((0, 1, 3), (3, 200, 8), output_bits=bits)
+    (_, proof) = compile_program(program, backend).proofs
+    assert proof.path.startswith("sums") == (bits > 12)
+    assert_same(program, images, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shift", [-128, -49, 25, 127])
+def test_shifts_at_the_ends_of_their_register(backend, shift):
+    program, images = shifted_border((0, 1, 3), (3, 200, 8))
+    layer = program.layers[1]
+    far = replace(layer, output_shift=np.where(np.arange(4) == 1, shift, layer.output_shift))
+    far = replace(far, output_shift=far.output_shift.astype(np.int8))
+    assert_same(replace(program, layers=(program.layers[0], far)), images, backend)
 
 
 def test_a_plan_serves_its_own_program_only():

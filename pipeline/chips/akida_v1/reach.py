@@ -1,0 +1,77 @@
+"""Registers of neurons whose potentials never come near them: dead filters, huge biases.
+
+The weights of a dead filter are quantized at the smallest scale, so that its step is huge; a huge
+bias makes a huge threshold. Where at most two levels are within reach of the potentials, small
+registers give the same levels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.chips.blocks import Block
+
+LARGEST_STEP = 1 << 24
+"""Of `act_step`: to this, levels are exact in float64 (see `NeuralLayer.levels`)."""
+FAR = 1 << 27
+"""A threshold of this magnitude is replaced: the emulator refuses potentials 2**28 from it."""
+
+
+def reach(block: Block, highest: int, pixels: int) -> np.ndarray:
+    """Return a bound on the magnitude of a block's potentials, float64 (filters,).
+
+    Parameters
+    ----------
+    highest : int
+        Largest input: 255 of an image, or the highest level.
+    pixels : int
+        Positions that are summed up.
+    """
+    registers = block.head.registers
+    if "pointwise_kernel" in registers:
+        planes = _magnitude(registers["depthwise_kernel"]).sum(axis=(0, 1))[:, 0]
+        total = planes @ _magnitude(registers["pointwise_kernel"])[0, 0]
+    else:
+        kernel = _magnitude(registers["kernel"])
+        total = kernel.sum(axis=tuple(range(kernel.ndim - 1)))
+    return total * highest * pixels
+
+
+def within_reach(
+    threshold: np.ndarray, act_step: np.ndarray, bits: int, bound: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return thresholds and steps of the same levels, small where they were too large.
+
+    Parameters
+    ----------
+    threshold : float64 (filters,)
+        Whole numbers.
+    act_step : float32 (filters,)
+    bits : int
+        Of the levels.
+    bound : float64 (filters,)
+        Magnitude that no potential exceeds.
+
+    Returns
+    -------
+    threshold : float64 (filters,)
+    act_step : float32 (filters,)
+        As before where neither is too large, or more than two levels are within reach.
+    """
+    interval = act_step.astype(np.float64) * 2.0 ** (4 - bits)
+    low, high = (
+        np.clip(np.ceil((end - threshold) / interval), 0, 2**bits - 1) for end in (-bound, bound)
+    )
+    # Potentials are whole: above this one, if any, they have level `high`.
+    edge = np.clip(np.floor(threshold + low * interval), -bound, bound)
+    wide = np.exp2(np.ceil(np.log2(2 * bound + 2)))
+    large = (act_step > LARGEST_STEP) | (np.abs(threshold) >= FAR)
+    replaced = large & (high - low <= 1)
+    return (
+        np.where(replaced, edge - low * wide, threshold),
+        np.where(replaced, wide * 2.0 ** (bits - 4), act_step).astype(np.float32),
+    )
+
+
+def _magnitude(kernel: np.ndarray) -> np.ndarray:
+    return np.abs(kernel.astype(np.float64))

@@ -1,0 +1,69 @@
+"""Layers that a quantizer left in float after the last integer, and that the host can compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.errors import ModelError
+from pipeline.graph.traits import KEEPS_VALUES
+from pipeline.importers.activation_table import activation
+from pipeline.importers.keras_model import KerasLayer
+from pipeline.importers.layer_table import ALIASES, READ_AS
+
+MOVING = (*KEEPS_VALUES, "Permute")
+"""Operations that move values and change none (in inference)."""
+NORMALIZING = ("softmax", "sigmoid", "tanh", "linear")
+"""Activations that keep the order of the outputs."""
+
+TailLayer = tuple[str, str, Mapping]
+"""Name, operation and attributes."""
+
+
+def tail_layer(layer: KerasLayer) -> TailLayer:
+    """Return a float layer that follows the last integer of a quantized model.
+
+    Raises
+    ------
+    ModelError
+        When the layer computes something that the host cannot be left with.
+    """
+    kind = ALIASES.get(layer.class_name, layer.class_name)
+    if kind == "Activation":
+        op, attrs = activation(layer.config["activation"])
+    elif kind in READ_AS and READ_AS[kind].name in (*MOVING, "Softmax"):
+        op, attrs = READ_AS[kind].name, READ_AS[kind].read_keras(kind, layer.config)
+    else:
+        op, attrs = kind, {}
+    if op not in MOVING and attrs.get("activation", op.lower()) not in NORMALIZING:
+        found = layer.config["activation"] if kind == "Activation" else kind
+        raise ModelError(
+            f"{layer.name}: {found} was left in float by the quantizer; after the last quantized"
+            f" layer only {', '.join(MOVING)} and the activations {', '.join(NORMALIZING)} may"
+            " be: replace the layer and quantize again"
+        )
+    return layer.name, op, attrs
+
+
+def tail_notes(tail: Sequence[TailLayer]) -> list[str]:
+    """Return what the host has to do, in one line; nothing for layers without effect."""
+    steps = [_step(*layer) for layer in tail if not _has_no_effect(layer)]
+    if not steps:
+        return []
+    names = ", ".join(name for name, *_ in tail)
+    return [
+        f"{names}: the last float layers are not part of the quantized model; on the host, apply"
+        f" {', then '.join(steps)} to the outputs"
+    ]
+
+
+def _has_no_effect(layer):
+    _, op, attrs = layer
+    return op == "Dropout" or attrs.get("activation") == "linear"
+
+
+def _step(name, op, attrs):
+    if op == "Reshape":
+        return f"Reshape to {tuple(attrs['target_shape'])}"
+    if op == "Permute":
+        return f"Permute {tuple(attrs['dims'])}"
+    return attrs.get("activation", "softmax" if op == "Softmax" else op)

@@ -1,0 +1,156 @@
+"""Faults to plant in the plans and in the layers, one replaced text each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+V1, V2 = "plan/akida_v1.py", "plan/akida_v2.py"
+BOTH = ("numpy", "fast")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One wrong text.
+
+    Attributes
+    ----------
+    name : str
+    file : str
+        Below `simulator`.
+    old, new : str
+        `old` occurs once.
+    backends : tuple of str
+        Those that have the fault.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    backends: tuple[str, ...] = BOTH
+
+    def planted(self, text: str) -> str:
+        """Return the text of the file with the fault."""
+        if text.count(self.old) != 1:
+            raise LookupError(f"{self.name}: {self.file} has {self.old!r} {text.count(self.old)}x")
+        return text.replace(self.old, self.new)
+
+
+# fmt: off
+FAULTS = (
+    Fault("padding_value left out", V2,
+          "padding_value=padding_value,",
+          "padding_value=None,"),
+    Fault("padding_value not divided by input_shift", V2,
+          "return unshifted",
+          "return value"),
+    Fault("input_shift left out", V2,
+          "weights = weights << shift[:, None]",
+          "pass"),
+    Fault("input_shift off by one", V2,
+          "weights << shift[:, None]",
+          "weights << (shift[:, None] + 1)"),
+    Fault("inputs that saturate unseen", "plan/plan.py",
+          "max(-low, high) > linear",
+          "False and linear"),
+    Fault("bias left out", V2,
+          "return layer.bias.astype(np.int64) << shift",
+          "return layer.bias * np.int64(0)"),
+    Fault("bias_shift off by one", V2,
+          "layer.bias.astype(np.int64) << shift",
+          "layer.bias.astype(np.int64) << (shift + 1)"),
+    Fault("max_value left out", V2,
+          "_rounded(np.minimum(top, largest) * scales, shift)",
+          "reach"),
+    Fault("output_scales left out", V2,
+          "scales = layer.output_scales.astype(np.int64)",
+          "pass"),
+    Fault("output_shift off by one", V2,
+          "np.clip(layer.output_shift.astype(np.int64), *SHIFTS)",
+          "np.clip(layer.output_shift.astype(np.int64) + 1, *SHIFTS)"),
+    Fault("halves round down", V2,
+          "(2 * levels - 1) <<",
+          "2 * levels <<"),
+    Fault("accumulator one bit too wide", V2,
+          "if largest >= 1 << (layer.buffer_bits - 1):",
+          "if largest >= 1 << layer.buffer_bits:"),
+    Fault("product buffer ignored", V2,
+          "if largest * int(scales.max()) >=",
+          "if 0 >="),
+    Fault("kernel not flipped", V2,
+          "weights = weights[::-1, ::-1]",
+          "pass"),
+    Fault("ReLU left out before a global sum", V2,
+          "low = np.zeros_like(bias)",
+          "low = bias - (1 << 24)"),
+    Fault("bias left out before a global sum", V2,
+          "GlobalSum(bias=bias,",
+          "GlobalSum(bias=bias * 0,"),
+    Fault("global_pool_shift ignored", V2,
+          "plain and layer.global_pool_shift is None",
+          "plain"),
+    Fault("border 0 at the bottom", "plan/window.py",
+          "padded[:, top + height :] = value",
+          "padded[:, top + height :] = 0"),
+    Fault("pooling border shifted", "plan/window.py",
+          "return pads(self.sums_shape, linear.pool_size,",
+          "return pads(self.sums_shape, linear.pool_size[::-1],"),
+    Fault("pooling border of 0", "plan/numpy_step.py",
+          "-np.inf, np.float32",
+          "0, np.float32", ("numpy",)),
+    Fault("strides swapped", "plan/numpy_step.py",
+          "steps = (sn, sh * strides[0], sw * strides[1], sh, sw, sc)",
+          "steps = (sn, sh * strides[1], sw * strides[0], sh, sw, sc)", ("numpy",)),
+    Fault("floor instead of the nearest level", "plan/numpy_levels.py",
+          "np.floor(steps, out=out.reshape",
+          "np.rint(steps, out=out.reshape", ("numpy",)),
+    Fault("saturation counted one step early", "plan/numpy_levels.py",
+          "np.count_nonzero(steps >= self.over)",
+          "np.count_nonzero(steps > self.over - 2)", ("numpy",)),
+    Fault("pooling border of 0 (compiled)", "plan/fast/pooling.py",
+          "best[:] = -32768",
+          "best[:] = 0", ("fast",)),
+    Fault("Winograd kernel with a wrong sign", "plan/fast/winograd.py",
+          "[1, -1, 1]",
+          "[1, 1, 1]", ("fast",)),
+    Fault("Winograd inputs with a wrong sign", "plan/fast/winograd.py",
+          "builder.sub(d[2], d[1])",
+          "builder.sub(d[1], d[2])", ("fast",)),
+    Fault("taps of a depthwise kernel mirrored", "plan/fast/layout.py",
+          "np.arange(kw) * channels)",
+          "np.arange(kw)[::-1] * channels)", ("fast",)),
+    Fault("border of the next layer not cleared", "plan/fast/border.py",
+          "array[image, row, : corner[1]] = 0",
+          "pass", ("fast",)),
+    Fault("border given to a layer with another", "plan/fast/backend.py",
+          "factors.linear.padding_value is None",
+          "True", ("fast",)),
+    Fault("1.0: threshold off by one", V1,
+          "np.floor(levels * step).astype(np.int64) + 1",
+          "np.floor(levels * step).astype(np.int64)"),
+    Fault("1.0: steps of another width", V1,
+          "2.0 ** (4 - layer.act_bits)",
+          "2.0 ** (3 - layer.act_bits)"),
+    Fault("1.0: padding_value left out", V1,
+          "layer.padding_value if is_input",
+          "None if is_input"),
+    Fault("1.0: input kernel flipped", V1,
+          "weights if is_input else weights[::-1, ::-1]",
+          "weights[::-1, ::-1]"),
+    Fault("1.0: inputs row by row", V1,
+          ".transpose(2, 1, 0, 3)",
+          ".transpose(1, 2, 0, 3)"),
+    Fault("zero point left out", "akida_v2/quantizer.py",
+          "values = values + self.zero_points",
+          "pass", ("reference",)),
+    Fault("join shifts swapped", "akida_v2/add.py",
+          "((a, self.a_shift), (b, self.b_shift))",
+          "((a, self.b_shift), (b, self.a_shift))", ("reference",)),
+    Fault("padding before the input shift", "akida_v2/input_conv2d.py",
+          "0 if self.padding_value is None else",
+          "0 if True else", ("reference",)),
+    Fault("1.0: levels from the threshold on", "akida_v1/neuron.py",
+          "np.ceil(above / step)",
+          "np.floor(above / step) + 1", ("reference",)),
+)
+# fmt: on
