@@ -1,6 +1,6 @@
 """Compare what `check` says of random models with what converting them says.
 
-``python -m conformance.agreement [--models 5000] [--seed 0]``
+``python -m conformance.agreement [--models 5000] [--seed 0] [--target akida_v2]``
 
 A model that breaks a rule must be refused, at layers that `check` names; every other one must
 become a program that exceeds exactly the limits, and breaks exactly the rules of the vendor's
@@ -17,7 +17,7 @@ from collections import Counter
 import numpy as np
 
 from conformance.agreement_models import random_model
-from pipeline.chips import chip, convert, known_targets
+from pipeline.chips import chip, convert
 from pipeline.chips.check import check
 from pipeline.chips.conversion import emulated_only
 from pipeline.config.sections import Calibration, Quantization
@@ -97,9 +97,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=5000, help="of each chip")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--target", choices=SCHEMES, help="one chip; by default both")
     arguments = parser.parse_args()
     differ = 0
-    for target in known_targets():
+    for target in [arguments.target] if arguments.target else SCHEMES:
         total: Counter = Counter()
         for seed in range(arguments.seed, arguments.seed + arguments.models):
             text, seen = disagreement(random_model(seed, target), target)

@@ -62,7 +62,7 @@ def _draws(rng, target, shape, tame) -> list[list[Layer] | None]:
     if rng.random() < 0.5:
         plain = {"scale": 1 / 255, "offset": _one(rng, 0.0, 0.0, -0.5)}
         draws.insert(0, [("Rescaling", plain) if tame else _rescaling(rng)])
-    return draws if rng.random() < 0.94 else [[_relu(rng), ("Flatten", {})]]
+    return draws if rng.random() < 0.94 else [[_relu(rng)]]
 
 
 def _usual(rng, target: str, rank: int) -> list[Layer]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,6 @@ class Refusal:
     def __str__(self) -> str:
         """Return the reason in one line."""
         return _line([(self.layers, self.found)], self.allowed, self.cure)
-
-    def as_dict(self) -> dict:
-        """Return JSON values."""
-        return asdict(self) | {"layers": list(self.layers)}
 
 
 def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:

@@ -50,13 +50,18 @@ class Block:
         return self.head.name
 
     @property
+    def turns(self) -> tuple:
+        """The tail as a chip runs it: a max pooling before the ReLUs, with which it commutes."""
+        for place, node in enumerate(self.tail):
+            before = self.tail[:place]
+            if node.op == "MaxPooling2D" and {earlier.op for earlier in before} == {"ReLU"}:
+                return (node, *before, *self.tail[place + 1 :])
+        return self.tail
+
+    @property
     def ops(self) -> tuple[str, ...]:
-        """Operations of the tail; a max pooling comes before ReLUs, with which it commutes."""
-        found = [node.op for node in self.tail]
-        for place, op in enumerate(found):
-            if op == "MaxPooling2D" and set(found[:place]) == {"ReLU"}:
-                return (op, *found[:place], *found[place + 1 :])
-        return tuple(found)
+        """Operations of `turns`."""
+        return tuple(node.op for node in self.turns)
 
     @property
     def last(self):

@@ -96,11 +96,7 @@ def input_kernel(facts):
     """The input convolution is {_INPUT_STRIDES_TEXT}."""
     most = min(INPUT_STRIDES.get(side, 0) for side in facts.kernel)
     if max(facts.stride) > most:
-        yield (
-            window(facts),
-            _INPUT_STRIDES_TEXT,
-            "use another kernel or stride and retrain",
-        )
+        yield window(facts), _INPUT_STRIDES_TEXT, "use another kernel or stride and retrain"
 
 
 @limit("InputConv2D")
@@ -115,11 +111,8 @@ def padding_value(facts):
     """What padding 'same' writes around an image is {_PIXEL_TEXT}."""
     lowest, highest = facts.padding_values or PIXEL
     if lowest < PIXEL[0] or highest > PIXEL[1]:
-        yield (
-            f"padding values {lowest} to {highest}",
-            _PIXEL_TEXT,
-            "use a Rescaling whose zero is a pixel's value, or padding 'valid'",
-        )
+        fix = "use a Rescaling whose zero is a pixel's value, or padding 'valid'"
+        yield f"padding values {lowest} to {highest}", _PIXEL_TEXT, fix
 
 
 @limit("InputData")
@@ -179,11 +172,8 @@ def transposed_convolution(facts):
     """Transposed convolutions are {_TRANSPOSED_TEXT}."""
     good = set(facts.kernel) <= set(TRANSPOSED_KERNELS) and facts.padding == "same"
     if not good or set(facts.stride) != {TRANSPOSED_STRIDE}:
-        yield (
-            f"{window(facts)}, padding '{facts.padding}'",
-            _TRANSPOSED_TEXT,
-            "use these and retrain",
-        )
+        found = f"{window(facts)}, padding '{facts.padding}'"
+        yield found, _TRANSPOSED_TEXT, "use these and retrain"
 
 
 @limit(*WINDOWED, *TRANSPOSED, *BUFFERED)
@@ -238,11 +228,9 @@ def pooled_table(facts):
 def pool_padding(facts):
     """A max pooling has the padding of the convolution before it."""
     if facts.pool and facts.pool_padding != facts.padding and max(facts.kernel) > 1:
-        yield (
-            f"padding '{facts.pool_padding}' of the pooling after '{facts.padding}'",
-            f"'{facts.padding}'",
-            f"use padding '{facts.padding}', on maps that the pooling divides",
-        )
+        found = f"padding '{facts.pool_padding}' of the pooling after '{facts.padding}'"
+        fix = f"use padding '{facts.padding}', on maps that the pooling divides"
+        yield found, f"'{facts.padding}'", fix
 
 
 @limit("Conv2D")
@@ -278,22 +266,17 @@ def dense_inputs(facts):
 def saturating_flatten(facts):
     """Inputs of a Dense layer do not saturate after their shift."""
     if facts.saturating_inputs:
-        yield (
-            "inputs that saturate after their shift (a QuantizeML Flatten)",
-            "inputs that do not",
-            "quantize with flatten=align",
-        )
+        found = "inputs that saturate after their shift (a QuantizeML Flatten)"
+        yield found, "inputs that do not", "quantize with flatten=align"
 
 
 @limit(*BUFFERED)
 def buffers(facts):
     """Buffered convolutions keep {FIFO_TEXT} steps and have at most {BUFFERED_FILTERS} filters."""
     if not FIFO[0] <= facts.fifo_size <= FIFO[1] or facts.filters > BUFFERED_FILTERS:
-        yield (
-            f"fifo_size {facts.fifo_size}, {facts.filters} filters",
-            f"fifo_size {FIFO_TEXT}, at most {BUFFERED_FILTERS} filters",
-            "use a shorter memory or fewer filters",
-        )
+        allowed = f"fifo_size {FIFO_TEXT}, at most {BUFFERED_FILTERS} filters"
+        found = f"fifo_size {facts.fifo_size}, {facts.filters} filters"
+        yield found, allowed, "use a shorter memory or fewer filters"
 
 
 @limit(*WEIGHT_BITS)

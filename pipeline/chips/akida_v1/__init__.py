@@ -3,14 +3,8 @@
 from pipeline.chips.akida_v1.fit_registers import fit_registers
 from pipeline.chips.akida_v1.layers import facts
 from pipeline.chips.akida_v1.lowering import lower
-from pipeline.chips.akida_v1.rules import (
-    LIMIT_REPAIRS,
-    REFUSED_LIMITS,
-    REPAIRS,
-    RULES,
-    normalize,
-    notes,
-)
+from pipeline.chips.akida_v1.repairs import LIMIT_REPAIRS, REFUSED_LIMITS, REPAIRS
+from pipeline.chips.akida_v1.rules import RULES, normalize, notes
 from pipeline.chips.akida_v1.shared_scale_cost import shared_scale_cost
 from pipeline.chips.chip import Chip
 

@@ -39,6 +39,7 @@ ELSEWHERE = (
     "Concatenate",
 )
 """Operations whose refusal has a rule of its own."""
+POOLINGS = ("MaxPooling2D", "GlobalAveragePooling2D")
 LARGEST_SUM = 256
 """Pixels of a global average: its sum of potentials must stay inside the chip's width."""
 SUPPORTED = "Conv2D, SeparableConv2D, Dense, ReLU, MaxPooling2D, GlobalAveragePooling2D"
@@ -93,11 +94,9 @@ def activation_between(view: View) -> Iterator[Finding]:
     for block in view.blocks:
         if block.head.op not in (*NEURAL, "DepthwiseConv2D") or "ReLU" in block.ops:
             continue
-        last = block.tail[-1] if block.tail else block.head
-        readers = [node for node in view.readers(last) if node.op in NEURAL]
-        if not readers or (
-            block.head.op == "DepthwiseConv2D" and _pointwise_reader(view, block.head)
-        ):
+        fused = block.head.op == "DepthwiseConv2D" and _pointwise_reader(view, block.head)
+        readers = [node for node in _unactivated(view, block.head) if node.op in NEURAL]
+        if fused or not readers:
             continue
         yield Finding(
             layers=(block.name,),
@@ -105,6 +104,15 @@ def activation_between(view: View) -> Iterator[Finding]:
             allowed="a ReLU between them",
             fix="add a ReLU and retrain",
         )
+
+
+def _unactivated(view: View, node) -> Iterator:
+    """Yield what reads a layer's sums, pooled or not."""
+    for reader in view.readers(node):
+        if reader.op in POOLINGS:
+            yield from _unactivated(view, reader)
+        else:
+            yield reader
 
 
 def one_activation(view: View) -> Iterator[Finding]:
@@ -129,7 +137,7 @@ def one_activation(view: View) -> Iterator[Finding]:
 
 def pooling_behind_layer(view: View) -> Iterator[Finding]:
     """Pooling follows a convolution, before its activation."""
-    for node in view.nodes("GlobalAveragePooling2D", "MaxPooling2D"):
+    for node in view.nodes(*POOLINGS):
         owner = view.owner(node)
         inside = owner is not None and node in owner.tail and owner.head.op in NEURAL[:2]
         before = owner.ops[: owner.tail.index(node)] if inside else ()
@@ -279,20 +287,3 @@ RULES = (
     ),
     Rule(pool_padding_name, CONVERTER, emulated=True),
 )
-REPAIRS = (
-    "continuous_activations",
-    "replace_average_pooling",
-    "dense_on_map",
-    "expand_dilation",
-    "fold_zero_padding",
-    "fuse_separable",
-    "expand_groups",
-    "enlarge_even_kernels",
-    "match_pool_padding",
-    "fold_constant_channels",
-    "fold_batchnorm_forward",
-    "gap_before_activation",
-)
-LIMIT_REPAIRS = dict.fromkeys(("input_kernel", "kernel_and_stride"), "enlarge_even_kernels")
-REFUSED_LIMITS = ("image_input",)
-"""An image into another layer than Conv2D: the converter refuses it, the emulator runs it."""

@@ -3,7 +3,8 @@
 from pipeline.chips.akida_v2.kinds import facts
 from pipeline.chips.akida_v2.lowering import lower
 from pipeline.chips.akida_v2.notes import notes
-from pipeline.chips.akida_v2.rules import REFUSED_LIMITS, REPAIRS, RULES, limit_repair, normalize
+from pipeline.chips.akida_v2.repairs import REFUSED_LIMITS, REPAIRS, limit_repair
+from pipeline.chips.akida_v2.rules import RULES, normalize
 from pipeline.chips.chip import Chip
 
 CHIP = Chip(

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.chips.blocks import Block, View, layer_facts, shape3d
+from pipeline.quantization.fixed_point import quantize_aligned
 from simulator.akida_v2.limits import INPUT_CHANNELS
 from simulator.facts import LayerFacts
 
+PADDING_BITS = 8
+"""Width of the mantissa that a padding value is quantized to: that of the layer's weights."""
 SIGNED = {"uint8": False, "int8": True, "int16": True}
 """Integer inputs, which enter as they are, to whether they have a sign."""
 
@@ -55,7 +58,14 @@ def _written(view: View, block: Block) -> np.ndarray | None:
     if value is None or block.head.attrs["padding"] != "same":
         return None
     scale = [node.attrs["scale"] for node in view.nodes("Rescaling")] or [1.0]
-    return np.rint(np.asarray(value, np.float64) / scale[0])
+    mantissa, shift = quantize_aligned(
+        np.asarray(value, np.float32),
+        PADDING_BITS,
+        signed=True,
+        frac_bits=np.asarray(0),
+        scales=np.asarray(scale[0], np.float32),
+    )
+    return np.left_shift(mantissa, shift)
 
 
 def kinds(view: View) -> dict[str, str]:

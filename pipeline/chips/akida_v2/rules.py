@@ -14,8 +14,6 @@ from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.support import TABLES, unsupported
 from pipeline.quantization.assignment import ZERO_POINT_OPS, first_layer
-from simulator.akida_v2.tails import TAILS
-from simulator.facts import LayerFacts
 from simulator.limit import numbers
 from simulator.program import INPUT_TYPES
 
@@ -69,10 +67,15 @@ def layer_order(view: View) -> Iterator[Finding]:
         end = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
         if ops[end : end + 1] in ((RELU,), (TABLE,)):
             ops = ops[:end]  # an activation after an average has a rule of its own
-        turns = [ORDER[op] for op in ops]
-        if sorted(set(turns)) != turns or (ops and block.head.op == "Concatenate"):
+        late = [
+            node.name
+            for place, node in enumerate(block.turns[: len(ops)])
+            if block.head.op == "Concatenate"
+            or any(ORDER[earlier] >= ORDER[node.op] for earlier in ops[:place])
+        ]
+        if late:
             yield Finding(
-                layers=(block.tail[len(ops) - 1].name,),
+                layers=tuple(late),
                 found=" > ".join((block.head.op, *ops)),
                 allowed=f"{POOL} > {RELU} or {TABLE} > {MEAN}, of each one or none",
                 fix="reorder and retrain",
@@ -268,37 +271,3 @@ _RULES = (
     Rule(edge_learning, "BrainChip documentation, Akida 2.0: no edge learning", emulated=True),
 )
 RULES = (*_RULES, Rule(quantizable, QUANTIZER))
-REPAIRS = (
-    "continuous_activations",
-    "replace_average_pooling",
-    "dense_on_map",
-    "expand_dilation",
-    "fold_zero_padding",
-    "expand_groups",
-    "unfuse_separable",
-    "square_windows",
-    "match_pool_padding",
-    "fold_constant_channels",
-    "fold_batchnorm_forward",
-    "batchnorm_to_depthwise",
-    "gap_after_relu",
-    "identity_before_pooling",
-)
-REFUSED_LIMITS = (
-    "layer_pattern",
-    "square_kernel",
-    "square_stride",
-    "square_pool",
-    "transposed_convolution",
-    "pool_padding",
-)
-"""Limits that the vendor's layer patterns refuse already, while the emulator runs them."""
-_SQUARE = dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows")
-
-
-def limit_repair(limit: str, facts: LayerFacts) -> str | None:
-    """Return the transform that may bring a layer inside a limit."""
-    if limit == "layer_pattern":
-        pooled = facts.tail[-1:] == (MEAN,) and facts.tail[:-1] in TAILS[facts.kind]
-        return "identity_before_pooling" if pooled else None
-    return {**_SQUARE, "pool_padding": "match_pool_padding"}.get(limit)

@@ -1,0 +1,19 @@
+"""What `migrate` does by itself towards Akida 1.0, and which limits it may repair."""
+
+REPAIRS = (
+    "continuous_activations",
+    "replace_average_pooling",
+    "dense_on_map",
+    "expand_dilation",
+    "fold_zero_padding",
+    "fuse_separable",
+    "expand_groups",
+    "enlarge_even_kernels",
+    "match_pool_padding",
+    "fold_constant_channels",
+    "fold_batchnorm_forward",
+    "gap_before_activation",
+)
+LIMIT_REPAIRS = dict.fromkeys(("input_kernel", "kernel_and_stride"), "enlarge_even_kernels")
+REFUSED_LIMITS = ("image_input",)
+"""An image into another layer than Conv2D: the converter refuses it, the emulator runs it."""

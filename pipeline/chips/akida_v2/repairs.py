@@ -1,0 +1,42 @@
+"""What `migrate` does by itself towards Akida 2.0, and which limits it may repair."""
+
+from __future__ import annotations
+
+from pipeline.chips.akida_v2.rules import MEAN
+from simulator.akida_v2.tails import TAILS
+from simulator.facts import LayerFacts
+
+REPAIRS = (
+    "continuous_activations",
+    "replace_average_pooling",
+    "dense_on_map",
+    "expand_dilation",
+    "fold_zero_padding",
+    "expand_groups",
+    "unfuse_separable",
+    "square_windows",
+    "match_pool_padding",
+    "fold_constant_channels",
+    "fold_batchnorm_forward",
+    "batchnorm_to_depthwise",
+    "gap_after_relu",
+    "identity_before_pooling",
+)
+REFUSED_LIMITS = (
+    "layer_pattern",
+    "square_kernel",
+    "square_stride",
+    "square_pool",
+    "transposed_convolution",
+    "pool_padding",
+)
+"""Limits that the vendor's layer patterns refuse already, while the emulator runs them."""
+_SQUARE = dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows")
+
+
+def limit_repair(limit: str, facts: LayerFacts) -> str | None:
+    """Return the transform that may bring a layer inside a limit."""
+    if limit == "layer_pattern":
+        pooled = facts.tail[-1:] == (MEAN,) and facts.tail[:-1] in TAILS[facts.kind]
+        return "identity_before_pooling" if pooled else None
+    return {**_SQUARE, "pool_padding": "match_pool_padding"}.get(limit)

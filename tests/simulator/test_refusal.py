@@ -1,0 +1,33 @@
+"""Refusals in words: what repeats is said once, with all its layers."""
+
+from simulator.refusal import Refusal, refusal_lines
+
+SPLIT = {"found": "SeparableConv2D", "allowed": "two layers", "fix": "split it", "rule": "fused"}
+
+
+def test_one_reason_in_one_line():
+    refusal = Refusal(layers=("a",), found="9 filters", allowed="at most 8", fix="use fewer")
+    assert str(refusal) == "a: 9 filters; allowed: at most 8; use fewer"
+    assert str(Refusal(found="it has no layers")) == "it has no layers"
+
+
+def test_layers_of_one_rule_are_listed_once():
+    refusals = [Refusal(layers=(f"sep{n}",), **SPLIT) for n in range(3)]
+    assert refusal_lines([*refusals, refusals[0]]) == [
+        "sep0, sep1, sep2: SeparableConv2D; allowed: two layers; split it"
+    ]
+
+
+def test_findings_that_differ_share_what_is_allowed():
+    refusals = [
+        Refusal(layers=(layer,), found=found, allowed="1, 3 or 5", rule="kernel")
+        for layer, found in (("a", "kernel 2"), ("b", "kernel 4"), ("c", "kernel 2"))
+    ]
+    assert refusal_lines(refusals) == ["a, c: kernel 2; b: kernel 4; allowed: 1, 3 or 5"]
+
+
+def test_reasons_without_a_rule_or_another_cure_stay_apart():
+    plain = [Refusal(layers=(layer,), found="odd") for layer in "ab"]
+    assert refusal_lines(plain) == ["a: odd", "b: odd"]
+    cured = [Refusal(layers=(layer,), found="odd", fix=layer, rule="r") for layer in "ab"]
+    assert refusal_lines(cured) == ["a: odd; a", "b: odd; b"]
