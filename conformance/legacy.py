@@ -220,7 +220,7 @@ def main(arguments=None) -> int:
         return 1
     print(table(rows))
     levels = outputs.chain.dtype.kind != "f"
-    with_softmax = any("final softmax is left out" in note for note in model.notes)
+    with_softmax = any("final softmax is left out" in note.text for note in model.notes)
     errors = {}
     for name in ("chain", "alone", "exact", "floats"):
         output = getattr(outputs, name)

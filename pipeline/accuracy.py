@@ -7,16 +7,19 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.graph.logits import class_threshold
+from pipeline.messages.settings import setting
+from simulator.classes import classify
 
 
-def classify(outputs: np.ndarray) -> np.ndarray:
-    """Return the index of the largest output of each image, the first one of equals."""
-    return outputs.reshape(len(outputs), -1).argmax(axis=1)
+def classes_of(graph: Graph, outputs: np.ndarray) -> np.ndarray:
+    """Return the class that each of a float model's `outputs` stands for, int64 of shape (n,)."""
+    return classify(outputs, class_threshold(graph))
 
 
 def accuracy(graph: Graph, images: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of `images` that the float model puts into the right class."""
-    return float(np.mean(classify(forward(graph, images)) == labels))
+    return float(np.mean(classes_of(graph, forward(graph, images)) == labels))
 
 
 def mean_absolute_error(outputs: np.ndarray, numbers: np.ndarray) -> float:
@@ -36,7 +39,11 @@ def mean_absolute_error(outputs: np.ndarray, numbers: np.ndarray) -> float:
 
 
 def score(graph: Graph, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return ``accuracy`` for integer labels, ``mean_absolute_error`` for numbers."""
+    """Return ``accuracy`` for integer labels, ``mean_absolute_error`` for numbers.
+
+    The type of the labels decides, also for a model with one output: whole numbers 0 and 1 are
+    two classes, floats are numbers to estimate.
+    """
     if labels.dtype.kind == "f":
         return {"mean_absolute_error": mean_absolute_error(forward(graph, images), labels)}
     return {"accuracy": accuracy(graph, images, labels)}
@@ -52,7 +59,7 @@ def check_accuracy_drop(before: float, after: float, allowed: float | None) -> N
     """
     if allowed is not None and before - after > allowed:
         raise ModelError(
-            f"transforms: accuracy fell from {before:.4f} to {after:.4f}; "
-            f"transforms.max_accuracy_drop allows {allowed}; use transforms.gap.strategy=exact, "
-            "or raise the limit"
+            f"transforms: accuracy fell from {before:.4f} to {after:.4f};"
+            f" {setting('transforms.max_accuracy_drop')} allows {allowed}; use"
+            f" {setting('transforms.gap.strategy', 'exact')}, or raise the limit"
         )

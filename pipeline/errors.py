@@ -39,6 +39,22 @@ class ModelError(CrossgradeError):
     """A model is malformed or has layers that crossgrade does not know."""
 
 
+class LayerError(ModelError):
+    """One layer is malformed.
+
+    Parameters
+    ----------
+    layer : str
+        Its name.
+    found : str
+        What is wrong, and what to do.
+    """
+
+    def __init__(self, layer: str, found: str):
+        self.layer, self.found = layer, found
+        super().__init__(f"{layer}: {found}")
+
+
 class IncompatibleModelError(ModelError):
     """A valid model cannot be carried to the wanted target; every reason is listed.
 

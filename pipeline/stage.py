@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pipeline.errors import EXPECTED, ending
+from pipeline.messages.lines import wrapped
+from pipeline.messages.notes import Note
 from pipeline.progress import epoch_line
+
+WIDTH = 84
+"""Columns of a note, which leaves some for the name of the stage."""
 
 
 def run(name: str, function: Callable[[], None]) -> None:
@@ -27,6 +32,13 @@ def run(name: str, function: Callable[[], None]) -> None:
         message, status = ending(error)
         sys.stderr.write(f"{name}: {message}\n")
         sys.exit(status)
+
+
+def log_notes(notes: Iterable[Note]) -> None:
+    """Log notes, and warnings as warnings."""
+    for note in notes:
+        level = logging.WARNING if note.is_warning else logging.INFO
+        logging.log(level, "%s", wrapped(note.text, "warning: " if note.is_warning else "", WIDTH))
 
 
 def log_epoch(epoch: int, epochs: int, metrics) -> None:

@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 
+from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
+from simulator.image_scale import input_warning
 from simulator.npy import DamagedArrayError, load_npy
 from simulator.program import Program
 from simulator.whole_file import write_whole
@@ -23,7 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         program = Program.load(options.program)
-        outputs = simulate(program, load_images(options.images))
+        images = load_images(options.images)
+        outputs = simulate(program, images)
+        if warning := input_warning(program, images):
+            print(f"warning: {warning}", file=sys.stderr)
         if options.output:
             save_array(options.output, outputs)
     except (ProgramError, OSError) as error:
@@ -35,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.output:
         print(f"{options.output}: {outputs.dtype} {outputs.shape}")
     else:
-        print("\n".join(str(c) for c in outputs.reshape(len(outputs), -1).argmax(axis=1)))
+        print("\n".join(map(str, classify(outputs))))
     return 0
 
 

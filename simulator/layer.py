@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -37,6 +37,8 @@ class Layer:
     """Whether the inputs are floating-point numbers; all others are integers."""
     gives_floats: ClassVar[bool] = False
     """Whether the output is."""
+    clips: ClassVar[tuple[str, ...]] = ()
+    """Stages of a tally at which the activation itself ends, so that nothing is lost there."""
     on_host: ClassVar[bool] = False
     """True if it is no layer of the chip, but what the host does to its output."""
     equation: ClassVar[str] = ""
@@ -59,6 +61,14 @@ class Layer:
         """Smallest and largest integer that may enter; None: what the program's input type holds.
 
         Beyond it the layer means nothing: a program refuses such inputs before it runs.
+        """
+        return None
+
+    @property
+    def float_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Smallest and largest float of each channel that the registers represent.
+
+        None for a layer that reads integers.
         """
         return None
 
@@ -104,6 +114,10 @@ class Layer:
     def check(self) -> Iterator[str]:
         """Yield a sentence for every register that makes the layer meaningless."""
         yield from ()
+
+    def saturated_constants(self) -> Mapping[str, int]:
+        """Return how many channels saturate for an input of zeros, by stage of a tally."""
+        return {}
 
     def facts(self, followers: tuple[str, ...] | None = None) -> LayerFacts:
         """Return what the chip's limits look at.

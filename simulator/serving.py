@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.classes import classify
 from simulator.engine import simulate
+from simulator.image_scale import input_warning
 from simulator.program import Program
 
 
@@ -17,21 +20,26 @@ class ServedProgram:
     program: Program
 
     def predict(self, model_input, params=None) -> np.ndarray:
-        """Return the program's outputs.
+        """Return the program's outputs; logs a warning where the images are of another scale.
 
         Parameters
         ----------
         model_input : array of shape (n, *program.input_shape)
             Of the program's input type.
         params : mapping, optional
-            None is known; MLflow passes it.
+            ``classes``: True returns the class of each image, int64 of shape (n,), as
+            `simulator.classes.classify` defines it, instead of the outputs.
 
         Raises
         ------
         ProgramError
             When the images are not of the program's type and shape.
         """
-        return simulate(self.program, np.asarray(model_input))
+        images = np.asarray(model_input)
+        outputs = simulate(self.program, images)
+        if warning := input_warning(self.program, images):
+            logging.getLogger(__name__).warning(warning)
+        return classify(outputs) if (params or {}).get("classes") else outputs
 
 
 def _load_pyfunc(path: str) -> ServedProgram:

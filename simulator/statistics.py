@@ -136,14 +136,20 @@ class Statistics:
         """Return the share of zeros in the output of layer `name`."""
         return self._zeros[name] / max(self._sizes[name], 1)
 
-    def saturations(self) -> tuple[Saturation, ...]:
-        """Return what saturated, by layer in program order and by kind in order of computation."""
+    def saturations(self, images: int | None = None) -> tuple[Saturation, ...]:
+        """Return what saturated, by layer in program order and by kind in order of computation.
+
+        Parameters
+        ----------
+        images : int, optional
+            How many have been run, where only `tally` was told of them.
+        """
         return tuple(
             Saturation(
                 layer=layer.name,
                 kind=kind,
                 count=self._saturated[layer.name][kind],
-                total=self._images(layer) * layer.values_at(kind),
+                total=(images or self._images(layer)) * layer.values_at(kind),
             )
             for layer in self.program.layers
             for kind in sorted(self._saturated[layer.name], key=_order)

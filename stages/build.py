@@ -19,9 +19,10 @@ from pipeline.files import (
 )
 from pipeline.graph.archive import save_graph
 from pipeline.graph.describe import describe, non_trainable
+from pipeline.graph.image_scale import expected_range, input_notes
 from pipeline.models.pretrained import take_weights
 from pipeline.models.source import source_graph
-from pipeline.stage import log_epoch, run
+from pipeline.stage import log_epoch, log_notes, run
 from pipeline.training.curve import draw_curve, write_curve
 from pipeline.training.train import train
 
@@ -30,13 +31,13 @@ def main() -> None:
     """Build, train, measure."""
     config = load()
     graph, notes = source_graph(config.model, seed=config.seed)
-    for note in notes:
-        logging.info(note)
+    log_notes(notes)
     if config.training.weights is not None:
         graph, fresh = take_weights(graph, config.training.weights)
         for line in fresh:
             logging.info(line)
     data = load_data(config.data)
+    log_notes(input_notes(data.x_train, expected_range(graph), f"training images of {data.name}"))
     logging.info("%s: %s parameters", graph.name, f"{graph.parameters:,}")
     graph, history = train(
         graph,

@@ -9,8 +9,9 @@ from pipeline.chips.conversion import emulated_only
 from pipeline.config import load
 from pipeline.data import calibration_samples, load_data
 from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
+from pipeline.messages.conversion import conversion_notes
 from pipeline.quantization.archive import load_quantized
-from pipeline.stage import run
+from pipeline.stage import log_notes, run
 from simulator.refusal import refusal_lines
 from simulator.summary import summary
 
@@ -28,8 +29,9 @@ def main() -> None:
             load_data(config.data), config.quantization.calibration
         ),
     )
-    notes = program.notes[len(quantized.notes) :]
-    for sentence in (*notes, *refusal_lines(emulated_only(quantized, program))):
+    notes = conversion_notes(quantized.notes, program)
+    log_notes(notes)
+    for sentence in refusal_lines(emulated_only(quantized, program)):
         logging.warning(sentence)
     for remark in program.remarks():
         logging.info("%s (one reading of the vendor's page)", remark)
@@ -39,7 +41,7 @@ def main() -> None:
         "weight_bytes": sum(layer.weight_bytes for layer in program.layers),
         "macs": sum(layer.macs for layer in program.layers),
         "exceeded_limits": len(list(program.exceeded())),
-        "notes": list(notes),
+        "notes": [note.as_dict() for note in notes],
     }
     program.save(PROGRAM)
     write_text(SUMMARY, table)

@@ -23,7 +23,7 @@ from pipeline.files import (
     write_json,
 )
 from pipeline.graph.archive import load_graph
-from pipeline.stage import run
+from pipeline.stage import log_notes, run
 from simulator import Program
 
 ACCURACY = (
@@ -66,11 +66,13 @@ def main() -> None:
         picture = draw_scatter(*np.transpose(names))
     else:
         picture = draw_confusion(result.labels, result.predictions, data.classes)
-        names = [[data.classes[label] for label in labels] for labels in result.pairs()]
+        names = [[data.class_name(label) for label in labels] for labels in result.pairs()]
     write_csv(PREDICTIONS, ("actual", "predicted"), names)
     write_csv(LAYERS, result.layers[0], [layer.values() for layer in result.layers])
     write_bytes(CONFUSION, picture)
-    write_json(metrics_path("evaluate"), result.metrics)
+    notes = [note.as_dict() for note in result.notes]
+    write_json(metrics_path("evaluate"), {**result.metrics, "notes": notes})
+    log_notes(result.notes)
     logging.info(MEAN_ERROR if data.is_regression else ACCURACY, result.metrics)
 
 

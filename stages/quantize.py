@@ -10,7 +10,7 @@ from pipeline.files import QUANTIZED, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph
 from pipeline.quantization.archive import save_quantized
 from pipeline.quantization.quantize import quantize
-from pipeline.stage import run
+from pipeline.stage import log_notes, run
 
 
 def main() -> None:
@@ -27,12 +27,11 @@ def main() -> None:
             options.samples,
         )
     quantized = quantize(graph, samples, config.quantization)
-    for note in quantized.notes:
-        logging.warning(note)
+    log_notes(quantized.notes)
     metrics = {
         "calibration_images": count,
         "nodes": len(quantized.nodes),
-        "notes": list(quantized.notes),
+        "notes": [note.as_dict() for note in quantized.notes],
     }
     save_quantized(QUANTIZED, quantized)
     write_json(metrics_path("quantize"), metrics)

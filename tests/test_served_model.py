@@ -73,6 +73,8 @@ def test_the_loader_answers_as_the_emulator(served):
     program, images, root = served
     answer = _load_pyfunc(str(root / "program.npz")).predict(images)
     np.testing.assert_array_equal(answer, simulate(program, images))
+    classes = _load_pyfunc(str(root / "program.npz")).predict(images, {"classes": True})
+    np.testing.assert_array_equal(classes, simulate(program, images).reshape(20, 3).argmax(1))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,10 @@ def test_served_predictions_are_the_emulators(served, address):
     assert status == 200, text
     given = np.array(json.loads(text)["predictions"], np.float32)
     np.testing.assert_array_equal(given, simulate(program, images))
+    status, text = ask(address, {"inputs": images.tolist(), "params": {"classes": True}})
+    assert status == 200, text
+    wanted = simulate(program, images).reshape(len(images), -1).argmax(axis=1)
+    np.testing.assert_array_equal(json.loads(text)["predictions"], wanted)
 
 
 @pytest.mark.parametrize(

@@ -110,14 +110,14 @@ def test_1_the_akida_2_0_flow(quantized_2_0):
 
 
 def test_1_random_samples_per_axis_are_warned_about(graph, quantized_2_0):
-    (warning,) = [note for note in quantized_2_0.notes if "random samples" in note]
-    assert "per channel on random samples: not accurate" in warning
-    assert "quantization.per_tensor_activations=true" in warning
+    (warning,) = [note for note in quantized_2_0.notes if "random samples" in note.text]
+    assert "per channel on random samples: not accurate" in warning.text and warning.is_warning
+    assert "quantization.per_tensor_activations=true" in warning.text
     for quiet in (
         quantize(graph, None, options("quantizeml", per_tensor_activations=True)),
         quantize(graph, None, options("cnn2snn")),
     ):
-        assert not [note for note in quiet.notes if "random samples" in note]
+        assert not [note for note in quiet.notes if "random samples" in note.text]
 
 
 def test_1_the_width_of_8192_inputs_is_reported(quantized_2_0):

@@ -11,6 +11,7 @@ from pipeline.chips.report import COMPATIBLE, FIXABLE, INCOMPATIBLE, Report, Vio
 from pipeline.chips.rule import CONVERSION, HARDWARE
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import texts
 from pipeline.transforms import TRANSFORMS, in_order
 from pipeline.transforms.approximate.continuous_activations import continuous_activations
 from simulator.refusal import Refusal
@@ -36,7 +37,7 @@ def check(graph: Graph, target: str) -> Report:
     """
     found = chip(target)
     violations, notes = find(graph, found)
-    notes = [*graph.notes, *notes]
+    notes = [*texts(graph.notes), *notes]
     verdict = COMPATIBLE
     if violations:
         fixed, refusals = repaired(graph, target)

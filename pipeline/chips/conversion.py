@@ -8,6 +8,7 @@ from dataclasses import replace
 from pipeline.chips.blocks import View
 from pipeline.chips.chip import Samples, chip
 from pipeline.errors import IncompatibleModelError
+from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
 from simulator.refusal import Refusal
@@ -45,7 +46,7 @@ def convert(
     if graph.scheme not in chosen.schemes:
         refusal = Refusal(
             found=f"it was quantized by scheme '{graph.scheme}'; {name} takes"
-            f" {', '.join(chosen.schemes)} (quantization.scheme)",
+            f" {', '.join(chosen.schemes)} ({setting('quantization.scheme')})",
         )
         raise IncompatibleModelError(graph.name, [refusal], f"convert to {name}")
     if refusals := list(_broken(graph, name, emulated=False)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, warn
+from pipeline.cli.parameters import PATH, load_any, tell, verbose_option, warn
 
 
 @click.command()
@@ -27,6 +27,7 @@ from pipeline.cli.parameters import PATH, load_any, warn
     type=PATH,
     help="Images (.npy) to measure on where the chip changes outputs; random ones without.",
 )
+@verbose_option
 def command(
     model: str,
     output: str,
@@ -34,6 +35,7 @@ def command(
     strict: bool,
     fit_registers: bool,
     samples: str | None,
+    verbose: bool,
 ) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
@@ -45,6 +47,8 @@ def command(
     from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
+    from pipeline.messages.conversion import conversion_notes
+    from pipeline.messages.notes import LIMITS, Note
     from pipeline.quantization.integers import integers
     from simulator.refusal import refusal_lines
 
@@ -59,9 +63,14 @@ def command(
     program = convert(
         quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
     )
-    warn(program.notes)
+    if quantized is not loaded:
+        # A file of 'crossgrade quantize' has printed its notes when it was made.
+        tell(quantized.notes, verbose=verbose)
+    tell(conversion_notes(quantized.notes, program), verbose=verbose)
     warn(refusal_lines(emulated_only(quantized, program)))
-    for remark in program.remarks():
-        click.echo(f"note: {remark} (one reading of the vendor's page)", err=True)
+    tell(
+        Note(kind=LIMITS, text=f"{remark} (one reading of the vendor's page)")
+        for remark in program.remarks()
+    )
     program.save(output)
     click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")

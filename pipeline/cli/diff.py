@@ -6,7 +6,7 @@ import json
 
 import click
 
-from pipeline.cli.parameters import PATH
+from pipeline.cli.parameters import PATH, check_scale
 
 
 @click.command()
@@ -27,10 +27,9 @@ def command(a: str, b: str, images: str | None, labels: str | None, as_json: boo
     from pipeline.evaluation.program_diff_table import diff_table
     from simulator import Program
 
-    found = diff(
-        Program.load(a),
-        Program.load(b),
-        None if images is None else load_array(images),
-        None if labels is None else load_array(labels),
-    )
+    programs = Program.load(a), Program.load(b)
+    loaded, classes = (None if path is None else load_array(path) for path in (images, labels))
+    if loaded is not None:
+        check_scale(loaded, *programs)
+    found = diff(*programs, loaded, classes)
     click.echo(json.dumps(found, indent=2) if as_json else diff_table(found, (a, b)))

@@ -37,6 +37,14 @@ class LazyGroup(click.Group):
             return None
         return importlib.import_module(f"pipeline.cli.{name}").command
 
+    def invoke(self, context):
+        """Run a command, whose options are meanwhile the names of settings in messages."""
+        from pipeline.cli.options import option_name
+        from pipeline.messages.settings import named_by
+
+        with named_by(option_name):
+            return super().invoke(context)
+
     def format_commands(self, context, formatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):

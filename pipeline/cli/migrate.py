@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, target_option
+from pipeline.cli.parameters import PATH, target_option, tell
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
@@ -94,8 +94,7 @@ def command(
     graph = read_float(source)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
-    for note in graph.notes:
-        click.echo(f"{source}: {note}")
+    tell(graph.notes)
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
     options = Transforms(
@@ -137,33 +136,31 @@ def command(
 
     write_float(out, migration.after, accept)
     _print(migration, len(images), out, folder / PAGE)
-    if out.suffix != ".npz" and (note := renaming_note(migration.after)):
+    if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")
 
 
 def _samples(graph, calibration, labels):
     """Return images and classes as the user gave them, or noise and None."""
+    import numpy as np
+
     from pipeline.data.array_file import load_array
-    from pipeline.errors import DataError
+    from pipeline.data.labels import check_labels
+    from pipeline.graph.image_scale import expected_range, input_notes
     from pipeline.preparation.verification import random_images
+    from pipeline.quantization.samples import check_samples
 
     if calibration is None:
         return random_images(graph, RANDOM, SEED), None
-    images, shape = load_array(calibration), graph.shapes[graph.input.name]
-    if images.shape[1:] != shape or not len(images):
-        raise DataError(
-            f"{calibration}: holds an array of {images.shape}; the model takes"
-            f" (n, {', '.join(map(str, shape))}) with n above 0"
-        )
-    classes = None if labels is None else load_array(labels)
-    if classes is not None and (
-        classes.shape != images.shape[:1] or classes.dtype.kind not in "ui"
-    ):
-        raise DataError(
-            f"{labels}: holds {classes.dtype} {classes.shape}; allowed: one whole number for each"
-            f" of the {len(images)} images"
-        )
-    return images, classes
+    images = load_array(calibration)
+    check_samples(graph, images, calibration)
+    tell(input_notes(images, expected_range(graph), calibration))
+    if labels is None:
+        return images, None
+    outputs = int(np.prod(graph.shapes[graph.output]))
+    return images, check_labels(
+        load_array(labels), name=labels, images=len(images), outputs=outputs
+    )
 
 
 def _print(migration, count, output, page) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.errors import ModelError
+from pipeline.messages.lines import INDENT, wrapped
 
 PATH = click.Path(dir_okay=False)
 
@@ -27,10 +28,34 @@ backend_option = click.option(
 )
 
 
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Print every note whole.")
+
+
 def warn(lines) -> None:
     """Print lines to the standard error stream, marked as warnings."""
     for line in lines:
-        click.echo(f"warning: {line}", err=True)
+        _echo("warning", line)
+
+
+def tell(notes, *, verbose: bool = False) -> None:
+    """Print notes and warnings to the standard error stream, with `verbose` their details."""
+    for note in notes:
+        _echo(note.level, note.text)
+        for line in note.details if verbose else ():
+            _echo("", line)
+
+
+def check_scale(images, *programs) -> None:
+    """Refuse images that programs do not take; warn where their scale is not what is expected."""
+    from simulator.engine import check_images
+    from simulator.image_scale import input_warning
+
+    found = [input_warning(program, check_images(program, images)) for program in programs]
+    warn(dict.fromkeys(filter(None, found)))
+
+
+def _echo(mark: str, text: str) -> None:
+    click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
 
 
 def load_any(path):

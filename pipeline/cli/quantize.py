@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, warn
+from pipeline.cli.parameters import PATH, load_any, tell, verbose_option
 
+BATCH = 100
 BITS = click.Choice(["4", "8"])
 WEIGHT_BITS = click.Choice(["2", "4", "8"])
 ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
@@ -18,7 +19,11 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("-o", "--output", type=PATH, required=True, help="Quantized model to write (.npz).")
 @click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
 @click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Images at a time.  [default: 100; 1 with temporal layers]",
+)
 @click.option(
     "--scheme",
     type=click.Choice(["quantizeml", "cnn2snn"]),
@@ -32,13 +37,15 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
+@verbose_option
 def command(
-    model, output, samples, num_samples, batch_size, scheme, per_tensor, parity, **bits
+    model, output, samples, num_samples, batch_size, scheme, per_tensor, parity, verbose, **bits
 ) -> None:
     """Quantize MODEL, a float Keras file (.h5, .keras) or a graph of the pipeline (.npz).
 
     Without --samples the ranges are measured on random images, which is not accurate; scheme
-    cnn2snn measures none.
+    cnn2snn measures none. With temporal layers, images are successive frames of --batch-size
+    videos, one frame of each in a batch.
     """
     from pipeline.config import Calibration, Quantization
     from pipeline.errors import ModelError
@@ -55,11 +62,12 @@ def command(
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",
         calibration=Calibration(
-            source="data" if samples else "random", samples=num_samples, batch_size=batch_size
+            source="data" if samples else "random",
+            samples=num_samples,
+            batch_size=batch_size or _batch_size(graph),
         ),
     )
-    for note in graph.notes:
-        click.echo(f"{model}: {note}", err=True)
+    tell(graph.notes, verbose=verbose)
     images = None
     if samples is not None:
         from pipeline.data.array_file import load_array
@@ -75,9 +83,14 @@ def command(
             done = now
 
         quantized = quantize(graph, images, options, progress)
-    warn(quantized.notes)
+    tell(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
     click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")
+
+
+def _batch_size(graph) -> int:
+    """Return the images at a time where the user does not say: one video's frames, or 100."""
+    return 1 if any(node.operation.temporal for node in graph.nodes) else BATCH

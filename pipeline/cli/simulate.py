@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, warn
-
-TOUCHED = {
-    "flatten": "values saturated while flattening, which the chip would not do",
-    "input below zero": "inputs fell below zero, where the chip clips",
-}
-"""Stage of saturation to what a user should know about it."""
+from pipeline.cli.parameters import PATH, backend_option, check_scale, tell, verbose_option
 
 
 @click.command()
@@ -24,30 +17,32 @@ TOUCHED = {
 @click.option("--trace", type=PATH, help="Write every layer's integer output there (.npz).")
 @click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
 @backend_option
+@verbose_option
 def command(
-    program: str, images: str, output: str | None, trace: str | None, batch_size, backend
+    program: str, images: str, output: str | None, trace: str | None, batch_size, backend, verbose
 ) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
-    Without -o the index of the largest output of each image is printed. For programs with
+    Without -o the class of each image is printed: the index of its largest output, or, where the
+    program has one output, 1 if that is above 0 (probability 0.5). For programs with
     buffered layers the images are successive frames of one stream.
     """
     import numpy as np
 
     from pipeline.data.array_file import load_array, save_array
+    from pipeline.messages.saturation import counted, saturation_notes
     from simulator import Program, simulate
     from simulator.archive import write_archive
+    from simulator.classes import classify
+    from simulator.statistics import Statistics
 
     loaded, batch = Program.load(program), load_array(images)
+    check_scale(batch, loaded)
     outputs: dict[str, list] = {}
-    touched: Counter = Counter()
+    statistics = Statistics(loaded)
 
     def probe(layer, values) -> None:
         outputs.setdefault(layer.name, []).append(values)
-
-    def tally(layer, stage: str, count: int) -> None:
-        if stage in TOUCHED:
-            touched[layer.name, stage] += count
 
     done, start = 0, time.monotonic()
 
@@ -68,11 +63,12 @@ def command(
             batch,
             batch_size=batch_size,
             probe=probe if trace else None,
-            tally=tally,
+            tally=statistics.tally,
             progress=progress,
             backend=backend,
         )
-    warn(f"{name}: {count} {TOUCHED[stage]}" for (name, stage), count in touched.items())
+    found = counted(statistics, len(batch))
+    tell(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
     if trace:
         arrays = {name: np.concatenate(parts) for name, parts in outputs.items()}
         write_archive(trace, {"kind": "trace", "layers": list(arrays)}, arrays)
@@ -81,4 +77,4 @@ def command(
         save_array(output, result)
         click.echo(f"{output}: {result.dtype} {result.shape}")
     else:
-        click.echo("\n".join(map(str, result.reshape(len(result), -1).argmax(axis=1))))
+        click.echo("\n".join(map(str, classify(result))))

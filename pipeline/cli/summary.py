@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, warn
+from pipeline.cli.parameters import PATH, backend_option, verbose_option, warn
 
 
 @click.command()
 @click.argument("program", type=PATH)
 @click.option("--plan", is_flag=True, help="Also print how the emulator computes each layer.")
 @backend_option
-def command(program: str, plan: bool, backend: str) -> None:
+@verbose_option
+def command(program: str, plan: bool, backend: str, verbose: bool) -> None:
     """Print the layers of PROGRAM as the vendor's tools do, and what exceeds the chip's limits.
 
     --plan adds each layer's path through the emulator: the proven width of its accumulators, and
-    the arithmetic that was proven to give the chip's integers.
+    the arithmetic that was proven to give the chip's integers. --verbose adds the notes of
+    quantizing and converting, which the program keeps.
     """
     from simulator import Program
     from simulator.plan import compile_program, fast_is_available
@@ -28,5 +30,9 @@ def command(program: str, plan: bool, backend: str) -> None:
             backend = "fast" if fast_is_available() else "numpy"
         click.echo()
         click.echo(compile_program(loaded, backend).describe())
-    warn(loaded.notes)
+    if verbose and loaded.notes:
+        from pipeline.messages.lines import wrapped
+
+        click.echo("\nnotes of quantizing and converting")
+        click.echo("\n".join(wrapped(note, "  - ") for note in loaded.notes))
     warn(loaded.limits())

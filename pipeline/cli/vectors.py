@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH
+from pipeline.cli.parameters import PATH, check_scale
 
 
 @click.command()
@@ -22,5 +22,7 @@ def command(program: str, images: str, output: str) -> None:
     from simulator import Program
     from simulator.vectors import write_vectors
 
-    write_vectors(Program.load(program), load_array(images), output)
+    loaded, batch = Program.load(program), load_array(images)
+    check_scale(batch, loaded)
+    write_vectors(loaded, batch, output)
     click.echo(f"{output}: golden vectors written")

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
+from pipeline.data.labels import MOST_CLASSES
 from pipeline.data.stored_images import Images, StoredImages
 from pipeline.errors import DataError, one_line
 from pipeline.files import file_sha256
@@ -43,12 +44,12 @@ def load(options) -> Dataset:
     if all(y.dtype.kind == "f" for y in labels):
         arrays |= {name: arrays[name].astype(np.float32) for name in ("y_train", "y_test")}
         return Dataset(classes=(), **_origin(path), **arrays)
-    whole = [y for y in labels if y.dtype.kind in "iu" and y.size]
+    whole = [y for y in labels if y.dtype.kind in "iub" and y.size]
     classes = max((int(y.max()) for y in whole), default=0) + 1
     for name in ("y_train", "y_test"):
-        if arrays[name].dtype.kind in "iu":
+        if arrays[name].dtype.kind in "iub":
             arrays[name] = arrays[name].astype(np.int64)
-    names = tuple(str(label) for label in range(max(classes, 1)))
+    names = tuple(str(label) for label in range(min(max(classes, 1), MOST_CLASSES)))
     return Dataset(classes=names, **_origin(path), **arrays)
 
 

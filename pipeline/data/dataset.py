@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.data.labels import form_problem, is_one_hot, range_problem
 from pipeline.data.stored_images import Images, choose
 from pipeline.errors import DataError
 
@@ -23,7 +24,8 @@ class Dataset:
         Name of each label; empty where a number is to be estimated (regression).
     x_train, x_test : uint8 or int8 array of shape (n, height, width, channels), or StoredImages
     y_train, y_test : int64 array of shape (n,)
-        Index into `classes`. For a regression float32 numbers, or maps of shape (n, ...) as the
+        Index into `classes`, which is the number of a model's output (0 and 1 where it has one).
+        For a regression float32 numbers, or maps of shape (n, ...) as the
         model gives them.
 
     Raises
@@ -64,19 +66,12 @@ class Dataset:
         if self.is_regression:
             yield from self._number_problems(split)
             return
-        if labels.dtype.kind not in "iu" or labels.ndim != 1:
-            yield (
-                f"y_{split} is {labels.dtype} of shape {labels.shape}; needed: whole numbers of "
-                "shape (images,)"
-            )
-            return
-        if len(labels) != len(images):
-            yield f"x_{split} has {len(images)} images, y_{split} {len(labels)} labels"
-        if len(labels) and not (labels.min() >= 0 and labels.max() < len(self.classes)):
-            yield (
-                f"y_{split} holds labels from {labels.min()} to {labels.max()}; allowed: 0 to "
-                f"{len(self.classes) - 1}"
-            )
+        classes = len(self.classes)
+        problem = form_problem(labels, len(images)) or range_problem(
+            labels, classes, f"the data set has {classes} classes"
+        )
+        if problem:
+            yield f"y_{split}: {problem}"
 
     def _number_problems(self, split: str) -> Iterator[str]:
         images, numbers = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
@@ -85,6 +80,8 @@ class Dataset:
                 f"y_{split} is {numbers.dtype} of shape {numbers.shape}; needed: float32 of shape "
                 f"({len(images)},), one number for each image, or ({len(images)}, ...), a map each"
             )
+        elif is_one_hot(numbers):
+            yield f"y_{split} holds one-hot rows; classes are whole numbers: take y.argmax(axis=1)"
         elif not np.isfinite(numbers).all():
             yield f"y_{split} holds numbers that are not finite"
 
@@ -92,6 +89,10 @@ class Dataset:
     def is_regression(self) -> bool:
         """True if the targets are numbers instead of classes."""
         return not self.classes
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class; beyond those of the data, a spare output's number."""
+        return self.classes[label] if label < len(self.classes) else str(label)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -9,11 +9,16 @@ import numpy as np
 
 from pipeline.accuracy import mean_absolute_error
 from pipeline.data import Dataset, choose
+from pipeline.data.labels import check_labels
 from pipeline.errors import ConfigError
 from pipeline.evaluation.energy import energy_proxy
 from pipeline.evaluation.shards import Work, run_shards
 from pipeline.graph.graph import Graph
+from pipeline.graph.image_scale import input_notes
+from pipeline.messages.notes import Note
+from pipeline.messages.saturation import counted, largest_share, saturation_notes
 from simulator import Program
+from simulator.image_scale import expected_range
 
 POINTS = 10_000
 """Points of maps that are listed."""
@@ -29,12 +34,15 @@ class Evaluation:
         Figures of the whole program.
     layers : list of dict
         Figures of each layer, the same keys in each.
+    notes : tuple of Note
+        On the scale of the images, and on what saturated.
     labels, predictions : array of shape (images,)
         int64 classes, or float numbers for a regression; (images, ...) where those are maps.
     """
 
     metrics: dict
     layers: list[dict]
+    notes: tuple[Note, ...]
     labels: np.ndarray
     predictions: np.ndarray
 
@@ -69,6 +77,8 @@ def evaluate(
     ------
     ConfigError
         When there are fewer test images than asked for, or workers cannot share them.
+    DataError
+        When the labels are not classes of the program.
     """
     count = options.samples or len(data.x_test)
     if count > len(data.x_test):
@@ -76,6 +86,9 @@ def evaluate(
             f"evaluate.samples: found {count}; {data.name} has {len(data.x_test)} test images"
         )
     images, labels = choose(data.x_test, slice(count)), data.y_test[:count]
+    if not data.is_regression:
+        outputs = int(np.prod(program.output_shape))
+        check_labels(labels, name=f"{data.name}: y_test", images=count, outputs=outputs)
     work = Work(
         program=program,
         graph=graph,
@@ -89,7 +102,8 @@ def evaluate(
     compare = _numbers if data.is_regression else _classes
     predictions, metrics = compare(answers.program, answers.graph, labels)
     statistics = answers.statistics
-    layers = [_row(layer) for layer in statistics.layers()]
+    saturated = counted(statistics)
+    layers = [_row(layer, saturated) for layer in statistics.layers()]
     macs = sum(layer["macs"] for layer in layers)
     effective = sum(layer["effective_macs"] for layer in layers)
     metrics |= {
@@ -100,8 +114,15 @@ def evaluate(
         "energy_proxy": energy_proxy(program, {e["layer"]: e["effective_macs"] for e in layers}),
         "sparsity": 1 - effective / macs if macs else 0.0,
         "saturated": sum(layer["saturated"] for layer in layers),
+        "saturated_share": largest_share(saturated),
     }
-    return Evaluation(metrics=metrics, layers=layers, labels=labels, predictions=predictions)
+    notes = (
+        *input_notes(images, expected_range(program), f"test images of {data.name}"),
+        *saturation_notes(saturated, f"{count:,} test images"),
+    )
+    return Evaluation(
+        metrics=metrics, layers=layers, notes=notes, labels=labels, predictions=predictions
+    )
 
 
 def _classes(predictions, expected, labels):
@@ -121,7 +142,7 @@ def _numbers(outputs, expected, labels):
     return outputs.reshape(labels.shape).astype(np.float64), metrics
 
 
-def _row(layer) -> dict:
+def _row(layer, saturated) -> dict:
     return {
         "layer": layer.name,
         "type": layer.type,
@@ -132,4 +153,5 @@ def _row(layer) -> dict:
         "output_min": layer.output_min,
         "output_max": layer.output_max,
         "saturated": sum(layer.saturated.values()),
+        "saturated_share": largest_share([s for s in saturated if s.layer == layer.name]),
     }

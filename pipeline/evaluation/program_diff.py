@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.accuracy import classify
+from pipeline.data.labels import check_labels
 from pipeline.errors import DataError
+from pipeline.messages.saturation import counted, largest_share
 from simulator import Program, simulate
+from simulator.classes import classify
 from simulator.layer import Layer
 from simulator.statistics import Statistics
 
@@ -54,7 +56,7 @@ def diff(
     if images is not None and np.prod(a.output_shape) != np.prod(b.output_shape):
         raise DataError(
             f"outputs have shapes {a.output_shape} and {b.output_shape}; answers can only be"
-            " compared between programs for the same classes (leave out --images)"
+            " compared between programs for the same classes (compare them without images)"
         )
     for side, program in _both(a, b):
         found[side] = _totals(program, rows[side])
@@ -135,6 +137,7 @@ def _run(program, images, labels, totals, rows) -> np.ndarray:
         row["output_sparsity"] = figures.output_sparsity
         row["effective_macs"] = figures.effective_macs
         row["saturated"] = sum(figures.saturated.values())
+    totals["saturated_share"] = largest_share(counted(statistics))
     effective = sum(row["effective_macs"] for row in rows)
     totals["effective_macs"] = effective
     totals["sparsity"] = 1 - effective / totals["macs"] if totals["macs"] else 0.0
@@ -145,18 +148,7 @@ def _run(program, images, labels, totals, rows) -> np.ndarray:
 
 
 def _checked(labels, images, program):
-    labels = np.asarray(labels)
     if images is None:
-        raise DataError("labels without images say nothing; give --images as well")
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"labels: found {labels.dtype} of shape {labels.shape}; needs one integer for each of"
-            f" the {len(images)} images"
-        )
-    classes = int(np.prod(program.output_shape))
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        raise DataError(
-            f"labels: reach {labels.min()}..{labels.max()}; the programs have classes 0 to"
-            f" {classes - 1}"
-        )
-    return labels
+        raise DataError("labels: belong to images, found none; give the images as well")
+    outputs = int(np.prod(program.output_shape))
+    return check_labels(labels, name="labels", images=len(images), outputs=outputs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.messages.saturation import HARMLESS, percent
+
 WIDTH = 100
 GAP = 2
 LONGEST_NAME = 30
@@ -56,6 +58,8 @@ def _answers(found):
         effective = (f"{found[s]['effective_macs']:,.0f}" for s in "ab")
         rows.append(("effective MACs (estimate)", *effective))
         rows.append(("sparsity of the work", *(f"{found[s]['sparsity']:.4f}" for s in "ab")))
+        shares = (percent(found[s]["saturated_share"]) for s in "ab")
+        rows.append((f"saturated, of a layer ({HARMLESS:.1%} is harmless)", *shares))
     if "accuracy" in found["a"]:
         rows.append(("accuracy", *(f"{found[s]['accuracy']:.4f}" for s in "ab")))
     if "agreement" in found:

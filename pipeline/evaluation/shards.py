@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.accuracy import classify
+from pipeline.accuracy import classes_of
 from pipeline.data import Images
 from pipeline.errors import ConfigError
 from pipeline.files import read_json, write_json
@@ -21,6 +21,7 @@ from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from simulator import Program, simulate
+from simulator.classes import classify
 from simulator.engine import make_plan
 from simulator.statistics import Statistics
 
@@ -43,7 +44,7 @@ class Work:
         The float model.
     batch_size : int
     classes : bool
-        Keep the index of the largest output of each image, instead of all outputs.
+        Keep the class of each image, instead of all outputs.
     backend : str
         Of `simulator.simulate`.
     """
@@ -122,7 +123,11 @@ class Runner:
             backend=self.plan or "reference",
         )
         expected = forward(work.graph, images, batch_size=work.batch_size)
-        return (classify(outputs), classify(expected)) if work.classes else (outputs, expected)
+        return self._classes(outputs, expected) if work.classes else (outputs, expected)
+
+    def _classes(self, outputs, expected):
+        # A program gives logits: converting cuts off a final sigmoid.
+        return classify(outputs), classes_of(self.work.graph, expected)
 
     def results(self, images: Images, chunks, numbers: Iterable[int]) -> Iterator[tuple]:
         """Yield what every engine yields: the answers of some chunks, then the counts."""

@@ -30,7 +30,7 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
     IncompatibleModelError
         Naming every layer that Keras 2 does not have.
     """
-    graph = renamed_for_keras(graph)
+    graph = renamed_for_keras(graph, 2)
     layers = keras_layers(graph, 2)
     described = [
         {

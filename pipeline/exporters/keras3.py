@@ -31,7 +31,7 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
     IncompatibleModelError
         Naming every layer that Keras 3 does not have.
     """
-    graph = renamed_for_keras(graph)
+    graph = renamed_for_keras(graph, 3)
     layers = keras_layers(graph, 3)
     by_name = {layer.name: layer for layer in layers}
     described = [_described(layer, by_name) for layer in layers]

@@ -11,6 +11,7 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
+from simulator.refusal import Refusal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,9 +58,9 @@ def keras_layers(graph: Graph, generation: int) -> list[Layer]:
         Naming every node that this Keras has no layer for.
     """
     graph = _castable(_pruned(graph))
-    reasons = [reason for node in graph.nodes for reason in _obstacles(node, generation)]
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, f"write a Keras {generation} file")
+    refusals = [refusal for node in graph.nodes for refusal in _obstacles(node, generation)]
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, f"write a Keras {generation} file")
     return [_layer(graph, node, generation) for node in graph.nodes]
 
 
@@ -90,9 +91,10 @@ def _castable(graph):
 def _obstacles(node, generation):
     operation = node.operation
     if not operation.in_keras:
-        yield f"{node.name}: Keras has no layer {node.op}; keep the graph as .npz"
+        found, fix = f"Keras has no layer {node.op}", "keep the graph as .npz"
+        yield Refusal(layers=(node.name,), found=found, fix=fix)
     elif reason := operation.keras_obstacle(node.attrs, generation):
-        yield f"{node.name}: {reason}"
+        yield Refusal(layers=(node.name,), found=reason)
 
 
 def _layer(graph, node: Node, generation) -> Layer:

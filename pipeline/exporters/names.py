@@ -1,4 +1,4 @@
-"""Names of layers that every Keras accepts."""
+"""Names of layers that Keras accepts."""
 
 from __future__ import annotations
 
@@ -7,26 +7,39 @@ from dataclasses import replace
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import accepted_name, keras_names
 
+VERSIONS = {".h5": 2, ".keras": 3}
+"""Suffix of a file to the major version of Keras that it is written for."""
 SHOWN = 3
 
 
-def renamed_for_keras(graph: Graph) -> Graph:
-    """Return `graph` under names that tf_keras and Keras 3 accept.
+def renamed_for_keras(graph: Graph, version: int) -> Graph:
+    """Return `graph` under names that Keras of a major `version` accepts.
 
-    ``/`` becomes ``__``, other characters ``_``; names start with a letter, a digit or a dot.
+    In Keras 3 ``/`` becomes ``__``. Other characters become ``_``, and names start with a letter,
+    a digit or a dot.
     """
-    names = keras_names(graph)
+    names = keras_names(graph, version)
     nodes = (
         replace(node, name=names[node.name], inputs=[names[source] for source in node.inputs])
         for node in graph.nodes
     )
     renamed = graph.with_nodes(nodes, names[graph.output])
-    return replace(renamed, name=accepted_name(graph.name))
+    return replace(renamed, name=accepted_name(graph.name, version))
 
 
-def renaming_note(graph: Graph) -> str | None:
-    """Return one line on the layers that `renamed_for_keras` renames; None where there are none."""
-    changed = [f"{old} is {new}" for old, new in keras_names(graph).items() if old != new]
+def renaming_note(graph: Graph, suffix: str) -> str | None:
+    """Return one line on the layers that a file renames; None where it renames none.
+
+    Parameters
+    ----------
+    graph : Graph
+    suffix : str
+        Of the file; other formats than those in `VERSIONS` rename nothing.
+    """
+    if suffix not in VERSIONS:
+        return None
+    names = keras_names(graph, VERSIONS[suffix])
+    changed = [f"{old} is {new}" for old, new in names.items() if old != new]
     if not changed:
         return None
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

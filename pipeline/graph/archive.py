@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from simulator.archive import ArchiveError, read_archive, write_archive
@@ -77,7 +77,7 @@ def graph_from_content(header: Mapping, arrays: Mapping) -> Graph:
         name = entry["name"]
         missing = [key for key in entry["weights"] if f"{name}/{key}" not in arrays]
         if missing:
-            raise ModelError(f"{name}: its weight '{missing[0]}' is missing; make the file again")
+            raise LayerError(name, f"its weight '{missing[0]}' is missing; make the file again")
         weights = {key: arrays[f"{name}/{key}"] for key in entry["weights"]}
         nodes.append(make_node(name, entry["op"], entry["inputs"], entry["attrs"], weights))
     graph = Graph(header["name"], tuple(nodes), header["output"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 
 
 def axis_without_batch(node, shape: tuple[int, ...]) -> int:
@@ -15,7 +15,7 @@ def axis_without_batch(node, shape: tuple[int, ...]) -> int:
     """
     axis, rank = node.attrs["axis"], len(shape)
     if axis == 0 or not -rank <= axis <= rank:
-        raise ModelError(
-            f"{node.name}: axis is {axis}; its input has the axes 1 to {rank} after the batch"
+        raise LayerError(
+            node.name, f"axis is {axis}; its input has the axes 1 to {rank} after the batch"
         )
     return axis - 1 if axis > 0 else rank + axis

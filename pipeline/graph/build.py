@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.attributes import PAIR, REQUIRED
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
@@ -39,18 +39,18 @@ def make_node(
         inputs.
     """
     if op not in OPERATIONS:
-        raise ModelError(
-            f"{name}: layer type '{op}' is not known; known: {', '.join(sorted(OPERATIONS))}"
+        raise LayerError(
+            name, f"layer type '{op}' is not known; known: {', '.join(sorted(OPERATIONS))}"
         )
     inputs = tuple(inputs)
     full = _complete(name, OPERATIONS[op], dict(attrs or {}))
     arity = OPERATIONS[op].arity
     if (arity >= 0 and len(inputs) != arity) or (arity < 0 and len(inputs) < 2):
         wanted = str(arity) if arity >= 0 else "two or more"
-        raise ModelError(f"{name}: {op} takes {wanted} inputs, found {len(inputs)}")
+        raise LayerError(name, f"{op} takes {wanted} inputs, found {len(inputs)}")
     for key, value in full.items():
         if sentence := OPERATIONS[op].attributes[key].refusal(key, value):
-            raise ModelError(f"{name}: {sentence}")
+            raise LayerError(name, f"{sentence}")
     arrays = {key: np.asarray(value, np.float32) for key, value in (weights or {}).items()}
     return Node(name, op, inputs, full, arrays)
 
@@ -60,14 +60,15 @@ def _complete(name, operation, given):
     known = operation.attributes
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ModelError(
-            f"{name}: {operation.name} has no attribute '{unknown[0]}'; it has "
-            f"{', '.join(known) or 'none'}"
+        raise LayerError(
+            name,
+            f"{operation.name} has no attribute '{unknown[0]}'; it has "
+            f"{', '.join(known) or 'none'}",
         )
     full = {key: given.get(key, attribute.default) for key, attribute in known.items()}
     missing = [key for key, value in full.items() if value is REQUIRED]
     if missing:
-        raise ModelError(f"{name}: {operation.name} needs the attribute '{missing[0]}'")
+        raise LayerError(name, f"{operation.name} needs the attribute '{missing[0]}'")
     return {key: _normalised(known[key].kind, value) for key, value in full.items()}
 
 

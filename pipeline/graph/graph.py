@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError, ModelError
 from pipeline.graph.node import Node
+from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Graph:
         Topological order; exactly one node has ``op == "Input"``, and it comes first.
     output : str
         Name of the node whose value is the model's output.
-    notes : tuple of str
+    notes : tuple of Note
         What a user should know about how the model was read.
 
     Raises
@@ -35,7 +36,7 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     output: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self):
         """Check names, order and the single input."""
@@ -46,9 +47,10 @@ class Graph:
                 raise ModelError(f"{self.name}: two layers are named '{node.name}'; rename one")
             for source in node.inputs:
                 if source not in seen:
-                    raise ModelError(
-                        f"{node.name}: its input '{source}' is not the name of an earlier layer; "
-                        f"known so far: {', '.join(sorted(seen)) or 'none'}"
+                    raise LayerError(
+                        node.name,
+                        f"its input '{source}' is not the name of an earlier layer; "
+                        f"known so far: {', '.join(sorted(seen)) or 'none'}",
                     )
             seen.add(node.name)
         inputs = [node.name for node in self.nodes if node.op == "Input"]
@@ -143,6 +145,15 @@ class Graph:
         while name in self.by_name:
             name, number = f"{wanted}_{number}", number + 1
         return name
+
+    def part_name(self, name: str, part: str) -> str:
+        """Return a free name for a layer that is added to another one.
+
+        Names are joined by ``/`` where the model's own names have it, else by ``_``: Keras 3 reads
+        a model without ``/`` only.
+        """
+        joint = "/" if any("/" in node.name for node in self.nodes) else "_"
+        return self.fresh_name(f"{name}{joint}{part}")
 
     def with_nodes(self, nodes: Iterable[Node], output: str | None = None) -> Graph:
         """Return a graph of the same name made of `nodes`."""

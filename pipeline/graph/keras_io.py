@@ -10,14 +10,10 @@ from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 
 
-def keras_names(graph: Graph) -> dict[str, str]:
-    """Return a name that Keras accepts for every node.
-
-    Keras 3 refuses ``/``; TensorFlow takes names of Keras 2's layers as scopes, which start with
-    a letter, a digit or a dot.
-    """
+def keras_names(graph: Graph, version: int = 3) -> dict[str, str]:
+    """Return a name for every node that Keras of a major `version` accepts."""
     names: dict[str, str] = {}
-    wanted = {node.name: accepted_name(node.name) for node in graph.nodes}
+    wanted = {node.name: accepted_name(node.name, version) for node in graph.nodes}
     taken = {name for name, accepted in wanted.items() if name == accepted}
     for name, base in wanted.items():
         unique, number = base, 1
@@ -28,9 +24,14 @@ def keras_names(graph: Graph) -> dict[str, str]:
     return names
 
 
-def accepted_name(name: str) -> str:
-    """Return a name that Keras accepts: `name` where it does, and close to it elsewhere."""
-    text = re.sub(r"[^A-Za-z0-9_.>-]", "_", name.replace("/", "__"))
+def accepted_name(name: str, version: int = 3) -> str:
+    """Return a name that Keras accepts: `name` where it does, and close to it elsewhere.
+
+    Keras 2 takes ``/`` in names, Keras 3 does not; other characters are limited by the names of
+    TensorFlow's scopes in both.
+    """
+    text = name if version == 2 else name.replace("/", "__")
+    text = re.sub(r"[^A-Za-z0-9_.>/-]", "_", text)
     return re.sub(r"^[^A-Za-z0-9.]+", "", text) or "layer"
 
 

@@ -1,19 +1,52 @@
-"""The outputs that training and its teachers compare: those before a final softmax."""
+"""What ends a model: logits, or the softmax or sigmoid that makes probabilities of them."""
 
 from __future__ import annotations
 
+import math
+
 from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.graph.traits import KEEPS_VALUES
+
+PROBABILITIES = ("softmax", "sigmoid")
 
 
-def ends_in_softmax(graph: Graph) -> bool:
-    """Return True if the model's outputs are those of a softmax."""
+def final_activation(graph: Graph) -> str:
+    """Return ``softmax`` or ``sigmoid`` where the outputs are probabilities, else ``linear``."""
+    node = graph.node(graph.output)
+    while node.op in KEEPS_VALUES or _is_linear(node):
+        node = graph.node(node.inputs[0])
+    found = _activation(node)
+    return found if found in PROBABILITIES else "linear"
+
+
+def class_threshold(graph: Graph) -> float:
+    """Return what a model's only output must exceed for class 1: 0.5 after a sigmoid, else 0."""
+    return 0.5 if final_activation(graph) == "sigmoid" else 0.0
+
+
+def has_one_output(graph: Graph) -> bool:
+    """Return whether a model gives a single number: two classes, or a number to estimate."""
+    return math.prod(graph.shapes[graph.output]) == 1
+
+
+def before_probabilities(graph: Graph) -> Graph:
+    """Return `graph` without the softmax it ends in, or the sigmoid of its only output.
+
+    Training and its teachers compare logits. Several sigmoids stay: their logits are no scores
+    of one choice.
+    """
     last = graph.node(graph.output)
-    return last.op == "Softmax" or last.attrs.get("activation") == "softmax"
-
-
-def before_softmax(graph: Graph) -> Graph:
-    """Return `graph` without the softmax it ends in, if it does."""
-    last = graph.node(graph.output)
-    if not ends_in_softmax(graph) or graph.consumers(last):
+    kind = _activation(last)
+    cut = kind == "softmax" or (kind == "sigmoid" and has_one_output(graph))
+    if not cut or graph.consumers(last):
         return graph
     return graph.with_nodes((n for n in graph.nodes if n is not last), last.inputs[0])
+
+
+def _activation(node: Node) -> str | None:
+    return "softmax" if node.op == "Softmax" else node.attrs.get("activation")
+
+
+def _is_linear(node: Node) -> bool:
+    return node.op == "Activation" and node.attrs["activation"] == "linear"

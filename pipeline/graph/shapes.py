@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.operation import Shape
 
 
@@ -18,9 +18,9 @@ def infer_shapes(graph) -> dict[str, Shape]:
     for node in graph.nodes:
         inputs = [shapes[source] for source in node.inputs]
         if node.operation.on_maps and len(inputs[0]) != 3:
-            raise ModelError(
-                f"{node.name}: {node.op} needs (height, width, channels), found {inputs[0]}; add a"
-                " Reshape"
+            raise LayerError(
+                node.name,
+                f"{node.op} needs (height, width, channels), found {inputs[0]}; add a Reshape",
             )
         shapes[node.name] = node.operation.output_shape(node, *inputs)
     return shapes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.float_kernels import Pair, pad
 from simulator.windows import output_length, same_padding
 
@@ -22,9 +22,10 @@ def windowed_shape(node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
         for n, extent, s in _axes(node, shape, kernel)
     )
     if min(spatial) < 1:
-        raise ModelError(
-            f"{node.name}: a window of {kernel} does not fit its input of {shape[:2]}; use"
-            " padding 'same', a smaller window or a larger image"
+        raise LayerError(
+            node.name,
+            f"a window of {kernel} does not fit its input of {shape[:2]}; use"
+            " padding 'same', a smaller window or a larger image",
         )
     return (*spatial, channels)
 

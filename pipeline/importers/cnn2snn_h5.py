@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.errors import IncompatibleModelError, LayerError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import scalar
 from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_float import check_weights
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
+from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.preparation.dropout import remove_dropout
 from pipeline.preparation.head import cut_head
@@ -68,17 +68,17 @@ def legacy_graph(model: KerasModel) -> LegacyGraph:
 
 def whole_graph(model: KerasModel) -> LegacyGraph:
     """Return a cnn2snn-quantized model with every layer of the file, as `legacy_graph` raises."""
-    nodes, quantizers, reasons = [], {}, []
+    nodes, quantizers, refusals = [], {}, []
     for layer in model.layers:
         try:
             node, own = _node(layer, model)
         except MALFORMED as error:
-            reasons.append(explain(layer, error))
+            refusals.append(refusal(layer, error))
             continue
         nodes.append(node)
         quantizers |= own
-    if reasons:
-        raise IncompatibleModelError(model.label, reasons, "read the quantized model")
+    if refusals:
+        raise IncompatibleModelError(model.label, refusals, "read the quantized model")
     graph = Graph(model.name, tuple(nodes), model.output)
     check_weights(graph, model.label)
     return LegacyGraph(
@@ -122,9 +122,10 @@ def _node(layer: KerasLayer, model: KerasModel):
     elif kind in PLAIN:
         op, quantizers = READ_AS[kind].name, {}
     else:
-        raise ModelError(
-            f"{layer.name}: {kind} is not a layer of a cnn2snn-quantized model; known: "
-            f"{', '.join((*KERNELS, *ACTIVATIONS, *PLAIN))}; quantize the whole model"
+        raise LayerError(
+            layer.name,
+            f"{kind} is not a layer of a cnn2snn-quantized model; known: "
+            f"{', '.join((*KERNELS, *ACTIVATIONS, *PLAIN))}; quantize the whole model",
         )
     if config.get("activation") not in (None, "linear") and kind in KERNELS:
         raise ModelError(f"its activation is {config['activation']!r}; allowed: none")

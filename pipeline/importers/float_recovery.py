@@ -52,10 +52,10 @@ def from_calibrated(calibrated: CalibratedGraph, label) -> Graph:
         for name, known in calibrated.nodes.items()
         if known.output is not None
     }
-    graph, reasons = undo(calibrated.graph, rates)
+    graph, refusals = undo(calibrated.graph, rates)
     graph = without_input_offset(carry_saturation(graph, calibrated), calibrated)
-    if reasons:
-        raise IncompatibleModelError(label, reasons, "recover the float model")
+    if refusals:
+        raise IncompatibleModelError(label, refusals, "recover the float model")
     for name, op, attrs in calibrated.float_tail:
         node = make_node(name, op, (graph.output,), attrs)
         graph = graph.with_nodes((*graph.nodes, node), name)

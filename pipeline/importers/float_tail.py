@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
 from pipeline.importers.layer_table import ALIASES, READ_AS
+from pipeline.messages.notes import LEFT_TO_HOST, Note
 
 MOVING = (*KEEPS_VALUES, "Permute")
 """Operations that move values and change none (in inference)."""
@@ -36,24 +37,26 @@ def tail_layer(layer: KerasLayer) -> TailLayer:
         op, attrs = kind, {}
     if op not in MOVING and attrs.get("activation", op.lower()) not in NORMALIZING:
         found = layer.config["activation"] if kind == "Activation" else kind
-        raise ModelError(
-            f"{layer.name}: {found} was left in float by the quantizer; after the last quantized"
+        raise LayerError(
+            layer.name,
+            f"{found} was left in float by the quantizer; after the last quantized"
             f" layer only {', '.join(MOVING)} and the activations {', '.join(NORMALIZING)} may"
-            " be: replace the layer and quantize again"
+            " be: replace the layer and quantize again",
         )
     return layer.name, op, attrs
 
 
-def tail_notes(tail: Sequence[TailLayer]) -> list[str]:
+def tail_notes(tail: Sequence[TailLayer]) -> list[Note]:
     """Return what the host has to do, in one line; nothing for layers without effect."""
     steps = [_step(*layer) for layer in tail if not _has_no_effect(layer)]
     if not steps:
         return []
-    names = ", ".join(name for name, *_ in tail)
-    return [
-        f"{names}: the last float layers are not part of the quantized model; on the host, apply"
-        f" {', then '.join(steps)} to the outputs"
-    ]
+    names = tuple(name for name, *_ in tail)
+    text = (
+        f"{', '.join(names)}: the last float layers are not part of the quantized model; on the"
+        f" host, apply {', then '.join(steps)} to the outputs"
+    )
+    return [Note(kind=LEFT_TO_HOST, layers=names, text=text)]
 
 
 def _has_no_effect(layer):

@@ -72,7 +72,7 @@ def _with_input_offset(graph, node, offset):
     if source.op == "Rescaling" and graph.sole_consumer(source) is not None:
         total = _number(np.add(source.attrs["offset"], offset))
         return _replaced(graph, source.with_attrs(offset=total))
-    name = graph.fresh_name(f"{node.name}/shift")
+    name = graph.part_name(node.name, "shift")
     attrs = {"scale": 1.0, "offset": _number(offset)}
     chain = [make_node(name, "Rescaling", node.inputs, attrs), node.with_inputs(name)]
     nodes = [new for old in graph.nodes for new in (chain if old.name == node.name else [old])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.errors import IncompatibleModelError, LayerError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
@@ -15,7 +15,7 @@ from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
 from pipeline.importers.keras_calls import check_inference
 from pipeline.importers.keras_classes import is_foreign
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
+from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
@@ -27,6 +27,7 @@ from pipeline.importers.tensor_functions import (
     is_function,
     read_function,
 )
+from simulator.refusal import Refusal
 
 MOST_VALUES = 1 << 28
 """Values of one layer's output for one image."""
@@ -46,7 +47,7 @@ def float_graph(model: KerasModel) -> Graph:
     """
     model = with_input_shape(model)
     reader = _Reader(model)
-    reasons = []
+    refusals = []
     for layer in model.layers:
         try:
             reader.add(layer)
@@ -55,9 +56,9 @@ def float_graph(model: KerasModel) -> Graph:
         except _InputRefusedError:
             pass
         except MALFORMED as error:
-            reasons.append(explain(layer, error))
-    if reasons:
-        raise IncompatibleModelError(model.label, reasons, "read the model")
+            refusals.append(refusal(layer, error))
+    if refusals:
+        raise IncompatibleModelError(model.label, refusals, "read the model")
     notes = reading_notes(model.layers)
     graph = Graph(model.name, tuple(reader.nodes), reader.values[model.output], notes)
     check_last_axis(model.layers, graph, reader.values)
@@ -97,15 +98,16 @@ class _Reader:
 
     def _nodes(self, kind, layer, inputs):
         if is_foreign(kind):
-            raise ModelError(f"{layer.name}: '{kind}' is a user's own class; {NEVER_RUN}")
+            raise LayerError(layer.name, f"'{kind}' is a user's own class; {NEVER_RUN}")
         if is_function(kind):
             return self._function(layer, inputs)
         if kind == "Lambda":
-            raise ModelError(f"{layer.name}: Lambda layers are refused; {NEVER_RUN}")
+            raise LayerError(layer.name, f"Lambda layers are refused; {NEVER_RUN}")
         if kind not in READ_AS and kind not in IDENTITIES and kind not in SPECIAL:
-            raise ModelError(
-                f"{layer.name}: layer type '{kind}' is not known; known:"
-                f" {', '.join(sorted({*READ_AS, *IDENTITIES, *SPECIAL}))}"
+            raise LayerError(
+                layer.name,
+                f"layer type '{kind}' is not known; known:"
+                f" {', '.join(sorted({*READ_AS, *IDENTITIES, *SPECIAL}))}",
             )
         check_options(kind, layer.config)
         check_inference(layer.call)
@@ -204,15 +206,19 @@ _MAKERS = {
 
 def check_last_axis(layers, graph: Graph, renamed) -> None:
     """Refuse batch norms over another axis than the last."""
-    reasons = []
+    refusals = []
     for layer in layers:
         if layer.class_name.startswith("BatchNormalization"):
             axis = layer.config.get("axis", -1)
             axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
             if axis not in (-1, len(graph.shapes[renamed[layer.name]])):
-                reasons.append(f"{layer.name}: axis is {axis}; allowed: the last one (channels)")
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "read the model")
+                found = f"axis is {axis}"
+                allowed = "the last one (channels)"
+                refusals.append(
+                    Refusal(layers=(layer.name,), found=found, allowed=allowed, rule="last_axis")
+                )
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "read the model")
 
 
 def check_weights(graph: Graph, label: str) -> None:
@@ -223,22 +229,20 @@ def check_weights(graph: Graph, label: str) -> None:
     IncompatibleModelError
         Listing every such weight.
     """
-    shapes, reasons = graph.shapes, []
+    shapes, refusals = graph.shapes, []
     for node in graph.nodes:
         if math.prod(shapes[node.name]) > MOST_VALUES:
-            reasons.append(
-                f"{node.name}: its output of shape {shapes[node.name]} is beyond any memory;"
-                f" allowed: {MOST_VALUES} values"
-            )
+            found = f"its output of shape {shapes[node.name]} is beyond any memory"
+            allowed = f"{MOST_VALUES} values"
+            refusals.append(Refusal(layers=(node.name,), found=found, allowed=allowed))
         if not node.inputs:
             continue
         wanted = node.operation.weights(node.attrs, shapes[node.inputs[0]])
-        found = {name: array.shape for name, array in node.weights.items()}
-        for name in sorted(set(wanted) | set(found)):
-            if wanted.get(name) != found.get(name):
-                reasons.append(
-                    f"{node.name}: {node.op} has {name} {found.get(name, 'missing')}, expected"
-                    f" {wanted.get(name, 'none')}"
-                )
-    if reasons:
-        raise IncompatibleModelError(label, reasons, "read the weights")
+        kept = {name: array.shape for name, array in node.weights.items()}
+        for name in sorted(set(wanted) | set(kept)):
+            if wanted.get(name) != kept.get(name):
+                text = f"{node.op} has {name} {kept.get(name, 'missing')}, expected"
+                text += f" {wanted.get(name, 'none')}"
+                refusals.append(Refusal(layers=(node.name,), found=text))
+    if refusals:
+        raise IncompatibleModelError(label, refusals, "read the weights")

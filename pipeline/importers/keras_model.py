@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError, ModelError
 from pipeline.importers.keras_calls import Call
+from simulator.refusal import Refusal
 
 # What a configuration of the wrong structure raises where it is read; ModelError is a ValueError.
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
@@ -100,9 +101,13 @@ def check_name(name: Any, label: str) -> str:
     return name
 
 
-def explain(layer: KerasLayer, error: Exception) -> str:
-    """Return why a layer was refused: one line that starts with its name."""
-    text = str(error)
-    if not isinstance(error, ModelError):
-        text = f"{layer.class_name} has a malformed configuration ({type(error).__name__}: {text})"
-    return text if text.startswith(f"{layer.name}:") else f"{layer.name}: {text}"
+def refusal(layer: KerasLayer, error: Exception) -> Refusal:
+    """Return why a layer was refused."""
+    if isinstance(error, LayerError) and error.layer == layer.name:
+        found = error.found
+    elif isinstance(error, ModelError):
+        found = str(error)
+    else:
+        kind = type(error).__name__
+        found = f"{layer.class_name} has a malformed configuration ({kind}: {error})"
+    return Refusal(layers=(layer.name,), found=found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.errors import IncompatibleModelError, LayerError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import scalar
@@ -18,7 +18,7 @@ from pipeline.graph.traits import NEURAL
 from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_float import check_weights
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, explain
+from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
@@ -63,9 +63,9 @@ def calibrated_graph(model: KerasModel) -> CalibratedGraph:
         except DamagedFileError:
             raise
         except MALFORMED as error:
-            reader.reasons.append(explain(layer, error))
-    if reader.reasons:
-        raise IncompatibleModelError(model.label, reader.reasons, "read the quantized model")
+            reader.refusals.append(refusal(layer, error))
+    if reader.refusals:
+        raise IncompatibleModelError(model.label, reader.refusals, "read the quantized model")
     graph = Graph(model.name, tuple(reader.nodes), reader.feeds[model.output])
     check_weights(graph, model.label)
     return CalibratedGraph(
@@ -86,7 +86,7 @@ class _Reader:
         self.nodes: list[Node] = []
         self.quantization: dict[str, NodeQuantization] = {}
         self.input: InputQuantizer | None = None
-        self.reasons: list[str] = []
+        self.refusals: list[str] = []
         # Layers that are no nodes pass on the name of their producer.
         self.feeds: dict[str, str] = {}
         self.floats: set[str] = set()
@@ -107,9 +107,10 @@ class _Reader:
         elif self.floats.intersection(layer.inputs):
             self._float_tail(layer)
         elif not kind.startswith(PREFIX) or kind.removeprefix(PREFIX) not in _KINDS:
-            raise ModelError(
-                f"{layer.name}: {kind} is not a quantized layer that can be read; known: "
-                f"{', '.join(PREFIX + name for name in sorted(_KINDS))}"
+            raise LayerError(
+                layer.name,
+                f"{kind} is not a quantized layer that can be read; known: "
+                f"{', '.join(PREFIX + name for name in sorted(_KINDS))}",
             )
         else:
             self._quantized(layer, _KINDS[kind.removeprefix(PREFIX)])
@@ -117,7 +118,7 @@ class _Reader:
     def _input_quantizer(self, layer):
         config, weights = layer.config, self.model.weights(layer)
         if self.nodes[0].name not in (self.feeds[name] for name in layer.inputs):
-            raise ModelError(f"{layer.name}: an InputQuantizer must follow the model's input")
+            raise LayerError(layer.name, "an InputQuantizer must follow the model's input")
         self.feeds[layer.name] = self.feeds[layer.inputs[0]]
         self.input = InputQuantizer(
             bits=int(config.get("bitwidth", 8)),

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from pipeline.accuracy import classify
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.preparation.head import cut_head
 from pipeline.transforms.sequence import TOLERANCE
+from simulator.classes import classify
 
 EXACT, NOISE, APPROXIMATE = "exact", "float noise", "approximate"
 """Equivalence classes: no bit differs; only the order of float32 sums; another function."""
@@ -41,7 +41,15 @@ def outputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
 
 
 def compare_outputs(before: np.ndarray, after: np.ndarray, labels=None) -> dict:
-    """Return differences of two models' outputs on the same images as JSON values."""
+    """Return differences of two models' outputs on the same images as JSON values.
+
+    Parameters
+    ----------
+    before, after : array of shape (n, ...)
+        Logits, as `outputs_of` gives them.
+    labels : int array of shape (n,), optional
+        Adds accuracies.
+    """
     difference = float(np.max(np.abs(after.reshape(before.shape) - before), initial=0))
     largest = float(np.max(np.abs(before), initial=0))
     found = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline.chips import chip
 from pipeline.chips.check import Report, check, repaired
 from pipeline.chips.report import COMPATIBLE, INCOMPATIBLE
 from pipeline.config.sections import Transforms
+from pipeline.data.labels import check_labels
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
@@ -84,6 +86,8 @@ def migrate(
 
     Raises
     ------
+    DataError
+        When the labels are no classes of the model.
     IncompatibleModelError
         When something remains that no transform repairs: every such reason, before anything is
         computed.
@@ -91,6 +95,9 @@ def migrate(
         When a transform changed more than it may, or the accuracy fell too much.
     """
     options = options or Transforms()
+    if labels is not None:
+        outputs = math.prod(graph.shapes[graph.output])
+        labels = check_labels(labels, name="labels", images=len(samples), outputs=outputs)
     images = calibration or Images(images=samples)
     first = check(graph, target)
     if first.verdict == INCOMPATIBLE and _beyond_repair(first, options):

@@ -23,7 +23,7 @@ def read_back(path, graph: Graph, samples: np.ndarray) -> None:
         When they differ by more than float rounding, or Keras refuses a name in the file.
     """
     expected, again = forward(graph, samples[:IMAGES]), read_float(path)
-    if path.suffix != ".npz" and (note := renaming_note(again)):
+    if note := renaming_note(again, path.suffix):
         raise ModelError(f"{path}: would not load in Keras ({note}); nothing was kept")
     found = forward(again, samples[:IMAGES])
     largest = float(np.max(np.abs(expected), initial=0))

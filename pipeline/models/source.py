@@ -9,11 +9,12 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import INPUT, Note
 from pipeline.models.file import read_float
 from pipeline.preparation.head import cut_head
 
 
-def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[str]]:
+def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
     """Return the float model of the configuration's section ``model``, and notes.
 
     Parameters
@@ -38,7 +39,8 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[str]]:
         graph = graph.rewrite(
             lambda node: [node.with_attrs(dtype="uint8")] if node.op == "Input" else None
         )
-        notes = [*notes, f"{graph.input.name}: float inputs are taken as raw images 0..255"]
+        text = f"{graph.input.name}: float inputs are taken as raw images 0..255"
+        notes = [*notes, Note(kind=INPUT, layers=(graph.input.name,), text=text)]
     elif dtype != "uint8":
         raise ModelError(
             f"{path}: its inputs are {dtype}, the data are uint8 images; where scaling is part of"

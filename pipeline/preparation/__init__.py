@@ -6,6 +6,7 @@ from functools import reduce
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import PREPARED, Note
 from pipeline.preparation.activations import leaky_to_table, split_activations
 from pipeline.preparation.batchnorm import fold_batchnorm
 from pipeline.preparation.constant_channels import fold_constant_channels
@@ -70,7 +71,7 @@ PASSES_V1 = (
 into layers, and the folding of zero padding and constant channels."""
 
 
-def prepare(graph: Graph) -> tuple[Graph, list[str]]:
+def prepare(graph: Graph) -> tuple[Graph, list[Note]]:
     """Return an equivalent graph that is ready to be quantized.
 
     A softmax or sigmoid that ends the model is cut off; apart from it every pass is checked on
@@ -84,8 +85,8 @@ def prepare(graph: Graph) -> tuple[Graph, list[str]]:
     Returns
     -------
     graph : Graph
-    notes : list of str
-        What was done, one line for each pass that changed something.
+    notes : list of Note
+        What was done, one for each pass that changed something.
 
     Raises
     ------
@@ -95,9 +96,9 @@ def prepare(graph: Graph) -> tuple[Graph, list[str]]:
         When a pass changed the outputs.
     """
     graph, notes = cut_head(graph)
-    reasons = unsupported(reduce(lambda before, change: change(before), PASSES, graph))
-    if reasons:
-        raise IncompatibleModelError(graph.name, reasons, "quantize for Akida 2.0")
+    refusals = unsupported(reduce(lambda before, change: change(before), PASSES, graph))
+    if refusals:
+        raise IncompatibleModelError(graph.name, refusals, "quantize for Akida 2.0")
     samples = random_images(graph)
     for change in PASSES:
         before, graph = graph, verified(change, graph, samples)
@@ -120,4 +121,5 @@ def _note(change, before, after):
         for verb, names in (("removed", gone), ("added", new), ("rewrote", same))
         if names
     ]
-    return f"{change.__name__.replace('_', ' ')}: {'; '.join(parts) or 'reordered layers'}"
+    text = f"{change.__name__.replace('_', ' ')}: {'; '.join(parts) or 'reordered layers'}"
+    return Note(kind=PREPARED, layers=(*gone, *new, *same), text=text)

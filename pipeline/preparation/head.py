@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import KEEPS_VALUES
+from pipeline.messages.notes import LEFT_TO_HOST, Note
 from pipeline.preparation.editing import removed
 
 _ACTIVATIONS = ("softmax", "sigmoid")
 
 
-def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
+def cut_head(graph: Graph) -> tuple[Graph, list[Note]]:
     """Remove a softmax or sigmoid that ends the model, and layers that do not lead to the output.
 
     A Reshape or Flatten that only adds or removes dimensions of one may follow it, and stays.
@@ -18,8 +19,8 @@ def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
     -------
     Graph
         With the logits as output.
-    notes : list of str
-        One line for each layer that was cut off.
+    notes : list of Note
+        One for each layer that was cut off.
     """
     notes = []
     while True:
@@ -32,9 +33,10 @@ def cut_head(graph: Graph) -> tuple[Graph, list[str]]:
         if last.name != graph.output and graph.sole_consumer(last) is None:
             break
         if kind != "linear":
-            notes.append(
+            text = (
                 f"{last.name}: the final {kind} is left out, outputs are logits; apply it to them"
             )
+            notes.append(Note(kind=LEFT_TO_HOST, layers=(last.name,), text=text))
         graph = _reachable(removed(graph, {last.name}))
     return graph, notes
 

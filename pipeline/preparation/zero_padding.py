@@ -32,7 +32,8 @@ def fold_zero_padding(graph: Graph) -> Graph:
     Other paddings stay, and `padding_obstacle` says why.
     """
     for name in [node.name for node in graph.nodes if node.op == "ZeroPadding2D"]:
-        graph = _fold(graph, graph.node(name))
+        if name in graph.by_name:  # Else an earlier step has removed it, with others unread.
+            graph = _fold(graph, graph.node(name))
     return graph
 
 
@@ -41,7 +42,8 @@ def padding_obstacle(graph: Graph, padding: Node) -> Obstacle:
     if padding.name == graph.output:
         return Obstacle("it ends the model", "a convolution or max pooling after it", "remove it")
     results = (_folded_window(graph, padding, first) for first in graph.consumers(padding))
-    return next(result for result in results if isinstance(result, Obstacle))
+    unread = Obstacle("nothing reads it", "a convolution or max pooling after it", "remove it")
+    return next((result for result in results if isinstance(result, Obstacle)), unread)
 
 
 def _fold(graph, padding):

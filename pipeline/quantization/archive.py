@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.messages.notes import Note
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from simulator.archive import ArchiveError, read_archive, write_archive
 
@@ -37,7 +38,7 @@ def save_quantized(path, graph: QuantizedGraph) -> None:
         "name": graph.name,
         "scheme": graph.scheme,
         "output": graph.output,
-        "notes": graph.notes,
+        "notes": [note.as_dict() for note in graph.notes],
         "nodes": nodes,
     }
     write_archive(path, header, arrays)
@@ -58,7 +59,7 @@ def load_quantized(path) -> QuantizedGraph:
             scheme=header["scheme"],
             nodes=tuple(_node(entry, arrays) for entry in header["nodes"]),
             output=header["output"],
-            notes=tuple(header["notes"]),
+            notes=tuple(map(Note.from_json, header["notes"])),
         )
     except ArchiveError as error:
         raise ModelError(str(error)) from error

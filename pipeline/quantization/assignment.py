@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, TEMPORAL
+from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import (
     InputQuantizer,
     NodeQuantization,
@@ -164,7 +165,7 @@ def _quantize_last(graph, options, outputs):
             layers=(last.name,),
             found=f"{last.op} cannot quantize its output",
             allowed="a layer that computes",
-            fix="set quantization.last_output_bits to null, or end the model before it",
+            fix=f"use {setting('quantization.last_output_bits', None)}, or end the model before it",
         )
         return [refusal]
     outputs[last.name] = OutputQuantizer(

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,7 +106,7 @@ class CalibratedGraph:
     flatten_saturates : bool
         True: channels are aligned *before* flattening, inside the small output container, and
         saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
-    notes : tuple of str
+    notes : tuple of Note
         What a user should know (ignored layers, differences from hardware).
     float_tail : tuple of (str, str, mapping)
         Name, operation and attributes of the layers between the last integer and the model's
@@ -116,7 +117,7 @@ class CalibratedGraph:
     nodes: Mapping[str, NodeQuantization]
     input: InputQuantizer | None = None
     flatten_saturates: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     float_tail: tuple[tuple[str, str, Mapping], ...] = ()
 
     def __post_init__(self):

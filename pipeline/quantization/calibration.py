@@ -7,7 +7,7 @@ unchanged float graph, then cross-layer equalization, then the zero point of flo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from pipeline.errors import DataError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.messages.settings import setting
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import CalibratedGraph
+from pipeline.quantization.dead_channels import dead_channels
 from pipeline.quantization.equalization import equalize
 from pipeline.quantization.observers import make_observer
 from pipeline.quantization.zero_point import fold_zero_point
@@ -53,7 +55,7 @@ def calibrate(
         When the frames of a temporal model do not fill their batches.
     """
     ranges, low, high = observe(graph, assignment, samples, options, progress)
-    notes = tuple(_dead_channels(ranges))
+    notes = tuple(dead_channels(ranges))
     outputs = {
         name: replace(quantizer, range_max=ranges[name], rescaling_rate=np.ones_like(ranges[name]))
         for name, quantizer in assignment.outputs.items()
@@ -128,30 +130,24 @@ def observe(
             if progress is not None:
                 progress(done, total)
 
-    streams = _streams(graph, samples, size)
+    interleaved = streams(graph, samples, size)
     for _ in range(epochs):
-        forward(graph, samples, batch_size=size, probe=probe, streams=streams)
+        forward(graph, samples, batch_size=size, probe=probe, streams=interleaved)
     return ranges, low, high
 
 
-def _streams(graph, samples, batch_size):
+def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:
     """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
     temporal = [node.name for node in graph.nodes if node.operation.temporal]
     if not temporal:
         return 1
     if len(samples) % batch_size:
+        fitting = len(samples) - len(samples) % batch_size or batch_size
         raise DataError(
-            f"calibration samples of {graph.name}: found {len(samples)} frames; with the temporal"
-            f" layer {temporal[0]} it must be a multiple of quantization.calibration.batch_size"
-            f" = {batch_size} (a batch is one frame of that many videos)"
+            f"calibration samples of {graph.name}: found {len(samples)} frames in batches of"
+            f" {batch_size}; the temporal layer {temporal[0]} takes one frame of {batch_size}"
+            f" videos in a batch, so their number must be a multiple of it; set"
+            f" {setting('quantization.calibration.batch_size', 1)} for the frames of one video, or"
+            f" {setting('quantization.calibration.samples', fitting)}"
         )
     return batch_size
-
-
-def _dead_channels(ranges: Mapping[str, np.ndarray]):
-    for name, value in ranges.items():
-        dead = int((value == 0).sum())
-        if dead and value.ndim == 0:
-            yield f"{name}: its output is 0 for every calibration sample"
-        elif dead:
-            yield f"{name}: {dead} of {value.size} channels are 0 for every calibration sample"

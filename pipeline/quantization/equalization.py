@@ -18,6 +18,7 @@ from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL, RESHAPES, TEMPORAL
 from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.fixed_point import floor_log2
+from simulator.refusal import Refusal
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
 
@@ -74,20 +75,21 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
     Returns
     -------
     Graph
-    reasons : list of str
+    refusals : list of Refusal
         One for each node behind which no kernel holds the factor.
     """
-    reasons = []
+    refusals = []
     for name, (rate, per_tensor) in rates.items():
         if (rate == 1).all():
             continue
         found = next_layer(graph, name, per_tensor=per_tensor)
         if found is None:
-            reasons.append(f"{name}: its equalization has no layer behind it that takes it back")
+            found = "its equalization has no layer after it that takes it back"
+            refusals.append(Refusal(layers=(name,), found=found, rule="equalization"))
             continue
         node = divide_kernel(found[0], 1 / rate, found[1])
         graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
-    return graph, reasons
+    return graph, refusals
 
 
 def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:

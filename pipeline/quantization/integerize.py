@@ -9,6 +9,7 @@ from __future__ import annotations
 from pipeline.quantization import kernel_rules, tensor_rules
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.saturation import Held
 from pipeline.quantization.walk import Walk
 
 
@@ -30,18 +31,24 @@ def integerize(calibrated: CalibratedGraph) -> QuantizedGraph:
         When a node's input is not what its arithmetic takes (an accumulator where a quantized
         tensor is needed, say).
     """
+    return walked(calibrated)[0]
+
+
+def walked(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Held]:
+    """Return the integer model, and what was noticed on the way; errors are `integerize`'s."""
     walk = Walk(calibrated, RULES)
     for node in calibrated.graph.nodes:
         walk.add(node)
     output = walk.dequantize()
     graph = calibrated.graph
-    return QuantizedGraph(
+    quantized = QuantizedGraph(
         name=graph.name,
         scheme="quantizeml",
         nodes=tuple(walk.nodes),
         output=output,
         notes=calibrated.notes,
     )
+    return quantized, walk.held
 
 
 RULES = {

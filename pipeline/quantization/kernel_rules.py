@@ -23,6 +23,7 @@ def _accumulator(walk: Walk, node, settings, given: Format, scales: np.ndarray, 
         mantissa, shift = quantize_aligned(
             node.weights["bias"], 8, signed=True, frac_bits=given.frac_bits, scales=scales
         )
+        walk.held.count(node.name, node.weights["bias"] / scales, 7, shift)
         registers["bias"] = per_channel(mantissa, channels, np.int8)
         registers["bias_shift"] = per_channel(shift, channels, np.uint8)
     return accumulator

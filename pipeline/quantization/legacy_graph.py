@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import Note
 
 RANGES = ("max", "max_per_axis", "std", "std_per_axis")
 LARGEST_FACTOR = np.float32(1000)
@@ -66,14 +67,14 @@ class LegacyGraph:
         Batch norms folded; Conv2D, SeparableConv2D, Dense, pooling, QuantizedReLU.
     quantizers : mapping of (node name, weight name) to WeightQuantizer
         One for each kernel; ``depthwise_kernel`` and ``pointwise_kernel`` of separable ones.
-    notes : tuple of str
+    notes : tuple of Note
     input_bits : int
         Width of the unsigned inputs.
     """
 
     graph: Graph
     quantizers: Mapping[tuple[str, str], WeightQuantizer]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     input_bits: int = 8
 
     def fake_quantized(self) -> Graph:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import ConfigError
+from pipeline.messages.settings import setting
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def make_observer(name: str, momentum: float = 0.9) -> Observer:
     table = {"ema": Ema(momentum), "max": Max(), "percentile": Percentile()}
     if name not in table:
         raise ConfigError(
-            f"quantization.observer is '{name}'; allowed: {', '.join(table)} (ema is QuantizeML's)"
+            f"{setting('quantization.observer')}: found '{name}'; allowed: {', '.join(table)} (ema"
+            " is QuantizeML's)"
         )
     return table[name]
 

@@ -8,17 +8,15 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.graph.graph import Graph
+from pipeline.graph.image_scale import expected_range, input_notes
+from pipeline.messages.notes import CALIBRATION, WARNING, Note
+from pipeline.messages.settings import setting
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import random_samples
 from pipeline.quantization.schemes import cnn2snn, quantizeml
 
 SCHEMES = {"quantizeml": quantizeml.quantize, "cnn2snn": cnn2snn.quantize}
-
-RANDOM_PER_AXIS = (
-    "calibrated per channel on random samples: not accurate. Set"
-    " quantization.per_tensor_activations=true, or quantization.calibration.source=data"
-)
 
 
 def quantize(
@@ -50,13 +48,23 @@ def quantize(
     """
     if options.scheme not in SCHEMES:
         raise ConfigError(
-            f"quantization.scheme is '{options.scheme}'; allowed: {', '.join(SCHEMES)}"
+            f"{setting('quantization.scheme')}: found '{options.scheme}'; allowed:"
+            f" {', '.join(SCHEMES)}"
         )
     random = samples is None or options.calibration.source == "random"
     if samples is None:
         rng = np.random.default_rng(options.calibration.seed)
         samples = random_samples(graph, options.calibration.samples, rng)
+    given = () if random else input_notes(samples, expected_range(graph), "calibration samples")
     quantized = SCHEMES[options.scheme](graph, samples, options, progress)
+    quantized = replace(quantized, notes=(*given, *quantized.notes))
     if options.scheme == "quantizeml" and random and not options.per_tensor_activations:
-        quantized = replace(quantized, notes=(RANDOM_PER_AXIS, *quantized.notes))
+        quantized = replace(quantized, notes=(_random_per_axis(), *quantized.notes))
     return quantized
+
+
+def _random_per_axis() -> Note:
+    per_tensor = setting("quantization.per_tensor_activations", True)
+    data = setting("quantization.calibration.source", "data")
+    text = f"calibrated per channel on random samples: not accurate. Set {per_tensor}, or {data}"
+    return Note(kind=CALIBRATION, level=WARNING, text=text)

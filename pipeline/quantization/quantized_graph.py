@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.graph.wiring import Wiring
+from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,7 +76,7 @@ class QuantizedGraph(Wiring):
     nodes : tuple of QuantizedNode
         Topological order; the first is the ``Input``.
     output : str
-    notes : tuple of str
+    notes : tuple of Note
         What a user should know.
     """
 
@@ -83,7 +84,7 @@ class QuantizedGraph(Wiring):
     scheme: str
     nodes: tuple[QuantizedNode, ...]
     output: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:

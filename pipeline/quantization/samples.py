@@ -8,7 +8,7 @@ from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 
 
-def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
+def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) -> np.ndarray:
     """Return `samples` in the dtype that the model's input has.
 
     Parameters
@@ -16,6 +16,8 @@ def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
     graph : Graph
     samples : array of shape (n, *input shape)
         For an integer input, of exactly its dtype; for a float input, any real numbers.
+    name : str, optional
+        What messages call the samples.
 
     Raises
     ------
@@ -24,7 +26,7 @@ def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
     """
     shape, dtype = tuple(graph.input.attrs["shape"]), np.dtype(graph.input.attrs["dtype"])
     samples = samples if hasattr(samples, "shape") else np.asarray(samples)
-    what = f"calibration samples of {graph.name}"
+    what = name or f"calibration samples of {graph.name}"
     if samples.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
         raise DataError(
@@ -34,8 +36,10 @@ def check_samples(graph: Graph, samples: np.ndarray) -> np.ndarray:
     if len(samples) == 0:
         raise DataError(f"{what}: found none; give at least one image, 1000 are a good number")
     if dtype.kind in "iu" and samples.dtype != dtype:
+        hint = "; give raw pixels 0..255, scaling is part of the model" if dtype == "uint8" else ""
         raise DataError(
-            f"{what}: found {samples.dtype}; the model's input '{graph.input.name}' needs {dtype}"
+            f"{what}: found {samples.dtype}; the model's input '{graph.input.name}' needs"
+            f" {dtype}{hint}"
         )
     if samples.dtype.kind not in "iuf":
         raise DataError(f"{what}: found {samples.dtype}; allowed: real numbers ({dtype})")

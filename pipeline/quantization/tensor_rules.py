@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.graph.node import Node
+from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_aligned, quantize_fixed
 from pipeline.quantization.lookup import INDEX_BITS, lookup_table
@@ -96,7 +97,7 @@ def reshape_rule(walk: Walk, node: Node, settings) -> None:
             node,
             f"reshaping {before} to {after} mixes channels of different scales",
             "one scale",
-            "use quantization.per_tensor_activations=true",
+            f"use {setting('quantization.per_tensor_activations', True)}",
         )
     elif walk.calibrated.flatten_saturates:
         shift, aligned = align(given)
@@ -120,6 +121,8 @@ def relu_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
             frac_bits=given.frac_bits,
             scales=given.scales,
         )
+        bound = np.float32(node.attrs["max_value"]) / given.scales
+        walk.held.count(node.name, bound * np.exp2(given.frac_bits), 8, shift)
         registers["max_value"] = per_channel(mantissa, channels, np.uint8)
         registers["max_value_shift"] = per_channel(shift, channels, np.uint8)
     walk.finish(node, settings, registers, {}, replace(given, value_bits=settings.buffer_bits))

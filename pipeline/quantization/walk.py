@@ -11,6 +11,7 @@ from pipeline.graph.node import Node
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_scales
 from pipeline.quantization.quantized_graph import Format, QuantizedNode
+from pipeline.quantization.saturation import Held, Sum
 from simulator.refusal import Refusal
 
 ONE = np.float32(1)
@@ -35,6 +36,7 @@ class Walk:
         self.nodes: list[QuantizedNode] = []
         self.formats: dict[str, Format] = {}
         self.feeds: dict[str, str] = {}
+        self.held = Held()
 
     def add(self, node: Node) -> None:
         """Make the integers of one node."""
@@ -72,6 +74,7 @@ class Walk:
     def finish(self, node: Node, settings, registers, bits, accumulator: Format, **attrs) -> None:
         """Append a computing node: quantize its accumulator if it has an output quantizer."""
         quantizer = settings.output
+        self.held.sums[node.name] = self._sum(accumulator)
         if quantizer is None:
             self.emit(node, registers, bits, accumulator, **attrs)
             return
@@ -83,6 +86,8 @@ class Walk:
             scales = np.asarray(accumulator.scales * quantizer.rescaling_rate, np.float32)
             mantissa, scale_frac_bits = quantize_scales(scales, quantizer.scale_bits)
             shift = shift - scale_frac_bits
+            self.held.count(node.name, scales, quantizer.scale_bits, -scale_frac_bits)
+            self.held.sums[node.name] = self._sum(accumulator, mantissa, quantizer.buffer_bits)
             narrow = np.uint8 if quantizer.scale_bits <= 8 else np.uint16
             registers["output_scales"] = per_channel(mantissa, channels, narrow)
         registers["output_shift"] = per_channel(shift, channels, np.int8)
@@ -93,6 +98,11 @@ class Walk:
         }
         output = Format(value_bits=value_bits, frac_bits=np.asarray(frac_bits))
         self.emit(node, registers, bits, output, **attrs)
+
+    def _sum(self, given: Format, scales=None, product_bits: int = 32) -> Sum:
+        unit = 1.0 if given.scales is None else np.asarray(given.scales, np.float64)
+        unit = unit * np.exp2(-np.asarray(given.frac_bits, np.float64))
+        return Sum(unit=unit, value_bits=given.value_bits, scales=scales, product_bits=product_bits)
 
     def dequantize(self) -> str:
         """Append the Dequantizer that ends the model and return its name."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from pipeline import files
+from pipeline.messages.notes import SATURATION, Note
 
 HEADLINES = (
     "accuracy",
@@ -45,6 +46,8 @@ class Record:
         The program among the artifacts.
     refusal : str
         Why there is no result.
+    warnings : tuple of str
+        What a user should act on, of every stage; and what saturated, with its verdict.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Record:
     fingerprint: str
     program: Path | None = None
     refusal: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def gather(root) -> Record:
@@ -87,7 +91,15 @@ def gather(root) -> Record:
         artifacts=tuple(artifacts),
         fingerprint=digest.hexdigest(),
         program=root / files.PROGRAM,
+        warnings=tuple(_warnings(figures)),
     )
+
+
+def _warnings(figures) -> Iterator[str]:
+    for stage in figures.values():
+        for note in map(Note.from_json, stage.get("notes", ())):
+            if note.is_warning or note.kind == SATURATION:
+                yield f"{note.level}: {note.text}"
 
 
 def text_params(leaves) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.messages.saturation import verdict
 from pipeline.tracking.record import Record
 
 GAP = "  "
@@ -21,7 +22,7 @@ def results_table(record: Record, where: str) -> str:
         *_quality(params["target.name"], figure, "evaluate.accuracy" in metrics),
         ("weight memory", figure("weight_bytes", ",.0f") + " bytes"),
         ("MACs per image", figure("macs", ",.0f")),
-        ("saturated values", figure("saturated", ",.0f")),
+        ("saturated values", verdict(metrics["evaluate.saturated_share"])),
         ("MLflow run", where),
     ]
     return align(rows)

@@ -28,7 +28,7 @@ def save_served_model(program_path, folder) -> None:
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
+        from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
         images = TensorSpec(np.dtype(program.input_dtype), (-1, *program.input_shape))
         kind = np.float32 if program.layers[-1].gives_floats else np.int32
@@ -39,5 +39,9 @@ def save_served_model(program_path, folder) -> None:
             data_path=str(program_path),
             code_paths=[str(Path(simulator.__file__).parent)],
             pip_requirements=[f"numpy=={np.__version__}"],
-            signature=ModelSignature(inputs=Schema([images]), outputs=Schema([outputs])),
+            signature=ModelSignature(
+                inputs=Schema([images]),
+                outputs=Schema([outputs]),
+                params=ParamSchema([ParamSpec("classes", "boolean", default=False)]),
+            ),
         )

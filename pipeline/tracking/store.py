@@ -201,6 +201,8 @@ def _log(client, run_id: str, record: Record) -> None:
     for path in record.artifacts:
         folder = path.parent.name if path.parent.name in FOLDERS else None
         client.log_artifact(run_id, str(path), folder)
+    if record.warnings:
+        client.set_tag(run_id, NOTE, "\n\n".join(record.warnings)[:NOTE_LENGTH])
     if record.refusal:
         client.set_tag(run_id, OUTCOME, "refused")
         client.set_tag(run_id, NOTE, record.refusal[:NOTE_LENGTH])

@@ -11,10 +11,11 @@ from pipeline.data import Images, choose
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import from_keras_weights, to_keras
-from pipeline.graph.logits import before_softmax, ends_in_softmax
+from pipeline.graph.logits import before_probabilities
 from pipeline.progress import Progress
 from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.training.image_reader import numbers, reading
+from pipeline.training.losses import centred, fit_targets, training_loss, tuning_loss
 
 History = dict[str, list[float]]
 KEPT_BACK = 0.1
@@ -36,10 +37,10 @@ def train(
 ) -> tuple[Graph, History]:
     """Return `graph` with trained weights, and the training history.
 
-    Integer labels train a classifier (cross-entropy), float labels a regression
-    (``regression_loss``). The weights of the last epoch are kept; with ``patience`` those of the
-    epoch that was best on a tenth of the training images, which is held out and replaces the
-    validation images.
+    Integer labels train a classifier (cross-entropy; labels 0 and 1 where the model has one
+    output), float labels a regression (``regression_loss``). The weights of the last epoch are
+    kept; with ``patience`` those of the epoch that was best on a tenth of the training images,
+    which is held out and replaces the validation images.
 
     Parameters
     ----------
@@ -66,19 +67,19 @@ def train(
     DataError
         When images or labels do not fit the model.
     """
-    y_train = _targets(graph, x_train, y_train, "training")
+    y_train = fit_targets(graph, x_train, y_train, "training")
     if options.patience is not None:
         (x_train, y_train), (x_val, y_val) = _keep_back(x_train, y_train, seed)
     if x_val is not None:
-        y_val = _targets(graph, x_val, y_val, "validation")
+        y_val = fit_targets(graph, x_val, y_val, "validation")
     if options.epochs == 0:
         return graph, {}
 
     keras, _ = _seeded(seed)
     steps = options.epochs * -(-len(x_train) // options.batch_size)
-    start = _centred(graph, y_train)
+    start = centred(graph, y_train)
     model = to_keras(with_momentum(start, options.batchnorm_momentum, steps))
-    loss, metric = _loss(keras, graph, y_train, options.regression_loss)
+    loss, metric = training_loss(keras, graph, y_train, options.regression_loss)
     sets = [x_train] if x_val is None else [x_train, x_val]
     fed, (train_numbers, *val_numbers) = reading(model, sets), numbers(sets)
     # Compilation by XLA would cost more seconds than these small models train.
@@ -131,8 +132,8 @@ def tune(
     images : array of shape (n, height, width, channels)
     targets : array
         Integers of shape (n,): labels (cross-entropy). Floats of the output's shape: logits of
-        another model (Kullback-Leibler divergence at ``options.temperature``;
-        mean squared error where the model has one output).
+        another model (Kullback-Leibler divergence at ``options.temperature``; mean squared error
+        where the model has one output).
     options : object with ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
     seed : int
         Of the order of images.
@@ -149,11 +150,11 @@ def tune(
     DataError
         When images or targets do not fit the model.
     """
-    targets = _targets(graph, images, targets, "tuning")
+    targets = fit_targets(graph, images, targets, "tuning")
     if options.epochs == 0:
         return graph, {"loss": []}
     keras, tf = _seeded(seed)
-    trunk = before_softmax(graph)
+    trunk = before_probabilities(graph)
     model = to_keras(trunk)
     batches = -(-len(images) // options.batch_size)
     optimizer = _optimizer(keras, options, options.epochs * batches)
@@ -162,7 +163,7 @@ def tune(
     @tf.function
     def step(batch, wanted):
         with tf.GradientTape() as tape:
-            loss = _tuning_loss(keras, tf, wanted, model(batch, training=False), options)
+            loss = tuning_loss(keras, tf, wanted, model(batch, training=False), options)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return loss
@@ -205,18 +206,6 @@ def with_momentum(graph: Graph, momentum: float | None, steps: int) -> Graph:
     return graph.with_nodes(nodes)
 
 
-def _tuning_loss(keras, tf, wanted, found, options):
-    if not np.issubdtype(wanted.dtype.as_numpy_dtype, np.floating):
-        losses = keras.losses.sparse_categorical_crossentropy(wanted, found, from_logits=True)
-        return tf.reduce_mean(losses)
-    if found.shape[-1] == 1:
-        return tf.reduce_mean(tf.square(wanted - found))
-    t = options.temperature
-    target, student = tf.nn.softmax(wanted / t), tf.nn.log_softmax(found / t)
-    divergence = tf.reduce_sum(target * (tf.nn.log_softmax(wanted / t) - student), -1)
-    return tf.reduce_mean(divergence) * t**2
-
-
 def _seeded(seed):
     """Import Keras and TensorFlow, and seed the next training."""
     with quiet_tensorflow():
@@ -228,44 +217,6 @@ def _seeded(seed):
     return keras, tf
 
 
-def _targets(graph, images, labels, role):
-    """Return the labels in the shape that the loss needs, or refuse them."""
-    shape, dtype = graph.input.attrs["shape"], graph.input.attrs["dtype"]
-    if len(images) == 0 or images.shape[1:] != tuple(shape) or images.dtype != dtype:
-        raise DataError(
-            f"{role} images: found {images.dtype} of shape {images.shape}; model {graph.name}"
-            f" takes {dtype} of shape (n, {', '.join(map(str, shape))})"
-        )
-    if len(labels) != len(images):
-        raise DataError(f"{role} labels: found {len(labels)} for {len(images)} images")
-    output = graph.shapes[graph.output]
-    if np.issubdtype(labels.dtype, np.floating):
-        if labels.size != len(images) * np.prod(output):
-            raise DataError(f"{role} labels: found shape {labels.shape}; the model gives {output}")
-        return labels.astype(np.float32).reshape(-1, *output)
-    low, high = int(labels.min()), int(labels.max())
-    if labels.size != len(images) or low < 0 or high >= output[-1]:
-        raise DataError(
-            f"{role} labels: found {labels.size} numbers from {low} to {high}; model {graph.name}"
-            f" needs one for each of {len(images)} images, 0 to {output[-1] - 1}"
-        )
-    return labels.astype(np.int64).reshape(-1, *output[:-1])
-
-
-def _centred(graph, targets):
-    """Return `graph` with its last bias set to the median of the regression targets.
-
-    From a bias of zero it would take many steps to get there.
-    """
-    last = graph.node(graph.output)
-    bias = last.weights.get("bias")
-    if not np.issubdtype(targets.dtype, np.floating) or bias is None or bias.any():
-        return graph
-    middle = np.median(targets.reshape(-1, targets.shape[-1]), axis=0).astype(np.float32)
-    centred = last.with_weights(bias=middle)
-    return graph.with_nodes(centred if node is last else node for node in graph.nodes)
-
-
 def _keep_back(images, labels, seed):
     """Split the training images in two: to train on, and to decide when to stop."""
     count = max(round(KEPT_BACK * len(images)), 1)
@@ -273,15 +224,6 @@ def _keep_back(images, labels, seed):
         raise DataError(f"training.patience: {len(images)} images are too few to hold some out")
     order = np.random.default_rng(seed).permutation(len(images))
     return tuple((choose(images, part), labels[part]) for part in (order[count:], order[:count]))
-
-
-def _loss(keras, graph, labels, regression_loss):
-    if np.issubdtype(labels.dtype, np.floating):
-        losses = {"mae": keras.losses.MeanAbsoluteError, "mse": keras.losses.MeanSquaredError}
-        return losses[regression_loss](), keras.metrics.MeanAbsoluteError()
-    from_logits = not ends_in_softmax(graph)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-    return loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 
 def _optimizer(keras, options, steps):

@@ -18,7 +18,7 @@ class Images:
     images : array of shape (n, height, width, channels)
         For calibration and tuning.
     labels : int64 array of shape (n,), or None
-        Of `images`; only the strategy ``finetune`` reads them.
+        Of `images`; float numbers of a regression. Only the strategy ``finetune`` reads them.
     test_images : array of shape (m, height, width, channels), or None
     test_labels : int64 array of shape (m,), or None
         Together they make the accuracies of the report.
@@ -31,6 +31,11 @@ class Images:
     test_images: np.ndarray | None = None
     test_labels: np.ndarray | None = None
     progress: Progress | None = None
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether the labels are numbers to estimate, so that there are no classes to compare."""
+        return self.labels is not None and np.asarray(self.labels).dtype.kind == "f"
 
     @property
     def has_test(self) -> bool:

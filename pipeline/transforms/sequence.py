@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.accuracy import accuracy, check_accuracy_drop, classify
+from pipeline.accuracy import accuracy, check_accuracy_drop, classes_of
 from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
+from pipeline.messages.settings import setting
 from pipeline.transforms.images import Images
 from pipeline.transforms.table import TRANSFORMS
 
@@ -38,14 +39,14 @@ def apply(
     Graph
     dict of str to dict
         For each transform: ``changed`` (layers), ``equivalent``, ``max_abs_difference`` and
-        ``agreement`` (share of samples with the same largest output) on `samples`,
+        ``agreement`` (share of samples with the same class; not for a regression) on `samples`,
         ``added_parameters``, ``added_macs``, the transform's own details and, where there are
         test labels and something changed, ``accuracy_before`` and ``accuracy_after``.
 
     Raises
     ------
     ConfigError
-        For an unknown transform.
+        For an unknown transform, or a limit of accuracy where the labels are numbers.
     IncompatibleModelError
         When a transform cannot serve its purpose on this model.
     ModelError
@@ -56,16 +57,21 @@ def apply(
     unknown = [name for name in options.names if name not in TRANSFORMS]
     if unknown:
         raise ConfigError(
-            f"transforms.names: found '{unknown[0]}'; allowed: {', '.join(TRANSFORMS)}"
+            f"{setting('transforms.names')}: found '{unknown[0]}'; allowed: {', '.join(TRANSFORMS)}"
         )
     images = images or Images(images=samples)
+    if images.are_numbers and options.max_accuracy_drop is not None:
+        raise ConfigError(
+            f"{setting('transforms.max_accuracy_drop')}: found {options.max_accuracy_drop}; the"
+            " labels are numbers to estimate, which have no accuracy; allowed: null"
+        )
     report: dict[str, dict] = {}
     first = before = forward(graph, samples) if options.names else None
     score = start = None
     for name in options.names:
         rewrite = TRANSFORMS[name](graph, options, images)
         after = forward(rewrite.graph, samples) if rewrite.changed else before
-        report[name] = _measure(name, graph, rewrite, before, after)
+        report[name] = _measure(name, graph, rewrite, before, after, images.are_numbers)
         if rewrite.changed and images.has_test:
             test = images.test_images, images.test_labels
             score = accuracy(graph, *test) if score is None else score
@@ -73,17 +79,17 @@ def apply(
             report[name]["accuracy_before"] = score
             report[name]["accuracy_after"] = score = accuracy(rewrite.graph, *test)
         graph, before = rewrite.graph, after
-    if options.names:
-        drop = (start, score) if start is not None else (1.0, _agreement(first, before))
+    if options.names and options.max_accuracy_drop is not None:
+        drop = (start, score) if start is not None else (1.0, _agreement(graph, first, before))
         check_accuracy_drop(*drop, options.max_accuracy_drop)
     return graph, report
 
 
-def _agreement(before, after) -> float:
-    return float(np.mean(classify(before) == classify(after)))
+def _agreement(graph, before, after) -> float:
+    return float(np.mean(classes_of(graph, before) == classes_of(graph, after)))
 
 
-def _measure(name, graph, rewrite, before, after) -> dict:
+def _measure(name, graph, rewrite, before, after, are_numbers) -> dict:
     difference = float(np.max(np.abs(after - before), initial=0))
     largest = float(np.max(np.abs(before), initial=1))
     # Written so that a difference which is not a number is refused as well.
@@ -96,7 +102,7 @@ def _measure(name, graph, rewrite, before, after) -> dict:
         "changed": list(rewrite.changed),
         "equivalent": rewrite.equivalent,
         "max_abs_difference": difference,
-        "agreement": _agreement(before, after),
+        **({} if are_numbers else {"agreement": _agreement(graph, before, after)}),
         "added_parameters": rewrite.graph.parameters - graph.parameters,
         "added_macs": sum(count_macs(rewrite.graph).values()) - sum(count_macs(graph).values()),
         **rewrite.details,

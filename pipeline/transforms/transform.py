@@ -13,7 +13,7 @@ from pipeline.transforms.rewrite import Rewrite
 
 EQUIVALENT = "equivalent"
 APPROXIMATE = "approximate"
-BY_STRATEGY = "as transforms.gap.strategy says"
+BY_STRATEGY = "as `transforms.gap.strategy` says"
 """Outputs stay the same: always, never, or by the user's choice."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -61,6 +62,8 @@ class NeuralLayer(Layer):
     pool_type: str = "none"
     pool_size: tuple[int, int] | None = None
     pool_stride: tuple[int, int] | None = None
+
+    clips: ClassVar[tuple[str, ...]] = ("output",)
 
     @property
     def weights_shape(self) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from simulator.akida_v2.output_stage import FINISH, OutputStage
 from simulator.integer import Tally, for_each, outside, report, saturate, shift_left
 from simulator.registers import check_register, check_weights
+
+CONSTANT = ("bias", "output product")
+"""Stages at which a bias may saturate by itself."""
 
 
 def weighted(total: str) -> str:
@@ -119,6 +123,20 @@ class NeuralLayer(OutputStage):
             masks = outside(sums, value_bits), outside(potentials, value_bits)
             report(tally, "accumulator", *masks)
         return saturate(potentials, value_bits)
+
+    def saturated_constants(self) -> Mapping[str, int]:
+        """Return the filters whose bias alone leaves the accumulator, or the scaled buffer."""
+        found: Counter = Counter()
+
+        def tally(stage: str, count: int) -> None:
+            found[stage] += count
+
+        sums = self.add_bias(np.zeros((1, 1, 1, self.filters), np.int64), tally)
+        if self.activation == "relu":
+            sums = self._relu(sums, tally)
+        if self.activation != "lut" and not self.global_pool:
+            self._scale_down(sums, tally)
+        return {stage: found[stage] for stage in CONSTANT if found[stage]}
 
     def check(self) -> Iterator[str]:
         """Weights, biases and shifts fit their registers."""

@@ -97,6 +97,15 @@ class Quantizer(Layer):
         """The input's shape."""
         return self.input_shapes[0]
 
+    @property
+    def float_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Floats of the lowest and the highest output, float64 (channels,)."""
+        bound = 1 << (self.output_bits - self.output_signed)
+        zero = 0 if self.zero_points is None else self.zero_points.astype(np.int64)
+        low, high = (-bound if self.output_signed else 0) - zero, bound - 1 - zero
+        scales = self.scales.astype(np.float64)
+        return low / scales, high / scales
+
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Quantize float32 inputs; saturated and negative values are tallied."""
         value_bits = self.output_bits - self.output_signed

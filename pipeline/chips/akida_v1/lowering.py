@@ -14,6 +14,7 @@ from pipeline.chips.akida_v1.neuron import Neuron, Refused
 from pipeline.chips.akida_v1.quantizeml_neurons import quantizeml_neurons
 from pipeline.chips.blocks import Block, View, pool_padding, shape3d
 from pipeline.errors import IncompatibleModelError
+from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from simulator import Program
 from simulator.akida_v1 import (
@@ -52,7 +53,7 @@ def lower(graph: QuantizedGraph) -> Program:
         input_dtype="uint8",
         output_shape=graph.node(graph.output).shape,
         layers=tuple(layers),
-        notes=graph.notes,
+        notes=program_lines(graph.notes),
     )
 
 

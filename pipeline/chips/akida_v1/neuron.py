@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.messages.settings import setting
 from simulator.akida_v1.neuron import ACT_BITS
 from simulator.limit import numbers
 from simulator.refusal import Refusal
@@ -45,7 +46,7 @@ def wrong_bits(name: str, bits: int) -> Refused:
         "activation_bits",
         f"{bits}-bit activations",
         f"{numbers(ACT_BITS)} on Akida 1.0",
-        "quantization.activation_bits=4",
+        setting("quantization.activation_bits", 4),
     )
 
 

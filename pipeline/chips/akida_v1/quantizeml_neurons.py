@@ -18,6 +18,7 @@ from pipeline.chips.akida_v1.neuron import Neuron, Refused, refused, rounded, wr
 from pipeline.chips.akida_v1.reach import reach, within_reach
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
+from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedNode
 from simulator.akida_v1.neuron import ACT_BITS
 
@@ -75,7 +76,8 @@ def _neuron(
                 "unquantized_end",
                 "its output is quantized but has no activation",
                 "unquantized sums at the end of a model of Akida 1.0",
-                "end the model with this layer, and set quantization.last_output_bits=null",
+                "end the model with this layer, and use"
+                f" {setting('quantization.last_output_bits', None)}",
             )
         # Without an output quantizer the float is (p + bias) * scales.
         step = gain / dequantizer.registers["scales"].astype(np.float64)
@@ -118,7 +120,8 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
             "unsigned_output",
             "signed outputs",
             "unsigned ones in Akida 1.0",
-            "end with a layer that has no activation (quantization.last_output_bits=null)",
+            "end with a layer that has no activation"
+            f" ({setting('quantization.last_output_bits', None)})",
         )
     shift = relu.registers["output_shift"].astype(np.float64)
     scales = relu.registers.get("output_scales", np.ones(1)).astype(np.float64)

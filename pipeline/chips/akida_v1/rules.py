@@ -13,6 +13,7 @@ from pipeline.chips.blocks import BORDERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import texts
 from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from simulator.akida_v1.limits import INPUT_CHANNELS
@@ -252,7 +253,7 @@ def reshape(view: View) -> Iterator[Finding]:
 def normalize(graph: Graph) -> tuple[Graph, list[str]]:
     """Return the graph as the converter reorders it, with notes on what is left out."""
     cut, notes = cut_head(graph)
-    return reduce(lambda before, change: change(before), PASSES_V1, cut), notes
+    return reduce(lambda before, change: change(before), PASSES_V1, cut), list(texts(notes))
 
 
 def notes(view: View) -> Iterator[str]:

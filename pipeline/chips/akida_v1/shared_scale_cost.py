@@ -15,6 +15,7 @@ from pipeline.chips.akida_v1.quantizeml_neurons import pooled_bias
 from pipeline.chips.akida_v1.shared_scale import saturates
 from pipeline.chips.blocks import Block, View
 from pipeline.chips.chip import Samples
+from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from simulator import Program, ProgramError, simulate
 from simulator.akida_v1 import InputData
@@ -23,7 +24,6 @@ from simulator.kernels import global_sum, max_pool
 
 COUNT, BATCH = 64, 16
 """Samples that are run, and how many at a time."""
-AVOIDED = "quantization.per_tensor_activations=true (crossgrade quantize --per-tensor)"
 
 
 def shared_scale_cost(
@@ -53,7 +53,8 @@ def shared_scale_cost(
     images = np.asarray(images[:COUNT])
     yield (
         f"one scale per tensor instead of one per channel: {taken}; on {len(images)} {what}"
-        f" {_measured(graph, program, images)}. Avoid it with {AVOIDED}"
+        f" {_measured(graph, program, images)}. Avoid it with"
+        f" {setting('quantization.per_tensor_activations', True)}"
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.chips.akida_v2.kinds import needs_data, reads_pixels
 from pipeline.chips.akida_v2.layers import MAKERS, dequantizer, input_conv2d, quantizer, shifted
 from pipeline.chips.blocks import HEADS, Block, View, shape3d
+from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from simulator import Program
 from simulator.akida_v2 import InputData
@@ -37,7 +38,7 @@ def lower(graph: QuantizedGraph) -> Program:
         input_dtype=graph.input.attrs["dtype"],
         output_shape=graph.nodes[-1].shape,
         layers=tuple(layers),
-        notes=graph.notes,
+        notes=program_lines(graph.notes),
     )
 
 

@@ -10,6 +10,7 @@ from pipeline.chips.blocks import BORDERS, HEADS, SHAPERS, TAIL, View, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding_name
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import texts
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.support import TABLES, unsupported
@@ -244,7 +245,7 @@ def quantizable(view: View) -> Iterator[Finding]:
 def normalize(graph: Graph) -> tuple[Graph, list[str]]:
     """Return the graph as quantization prepares it, with notes on what is left out."""
     cut, notes = cut_head(graph)
-    return reduce(lambda before, change: change(before), PASSES, cut), notes
+    return reduce(lambda before, change: change(before), PASSES, cut), list(texts(notes))
 
 
 _RULES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.activations import ACTIVATIONS, softmax
 from pipeline.graph.attributes import AXES, AXIS, BITS, MAXIMUM, NUMBER, TEXT, Attribute
 from pipeline.graph.axes import axis_without_batch
@@ -129,8 +129,8 @@ class Activation(Pointwise):
     def forward(self, node, x):
         name = node.attrs["activation"]
         if name not in ACTIVATIONS:
-            raise ModelError(
-                f"{node.name}: activation '{name}' is not known; known: {', '.join(ACTIVATIONS)}"
+            raise LayerError(
+                node.name, f"activation '{name}' is not known; known: {', '.join(ACTIVATIONS)}"
             )
         return ACTIVATIONS[name](x, np.float32(node.attrs["alpha"]))
 

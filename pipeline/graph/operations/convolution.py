@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.attributes import COUNT, INTERNAL, Attribute
 from pipeline.graph.float_kernels import conv2d, depthwise_conv2d
 from pipeline.graph.keras_form import ONE_GROUP, PLAIN_WEIGHTS, KerasRule
@@ -38,9 +38,10 @@ class Conv2D(Neural):
     def output_shape(self, node, shape):
         groups, filters = node.attrs["groups"], node.attrs["filters"]
         if shape[-1] % groups or filters % groups:
-            raise ModelError(
-                f"{node.name}: groups is {groups}; it must divide the {shape[-1]} channels of the"
-                f" input and the {filters} filters"
+            raise LayerError(
+                node.name,
+                f"groups is {groups}; it must divide the {shape[-1]} channels of the"
+                f" input and the {filters} filters",
             )
         return windowed_shape(node, shape, node.attrs["kernel_size"], filters)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.attributes import AXIS, FLAG, Attribute
 from pipeline.graph.axes import axis_without_batch
 from pipeline.graph.keras_form import KerasRule
@@ -23,7 +23,7 @@ class Add(Operation):
 
     def output_shape(self, node, *shapes):
         if len(set(shapes)) > 1:
-            raise ModelError(f"{node.name}: cannot add shapes {', '.join(map(str, shapes))}")
+            raise LayerError(node.name, f"cannot add shapes {', '.join(map(str, shapes))}")
         return shapes[0]
 
     def forward(self, node, *inputs):
@@ -48,9 +48,7 @@ class Concatenate(Operation):
         axis = axis_without_batch(node, shapes[0])
         rest = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
         if len(rest) > 1:
-            raise ModelError(
-                f"{node.name}: cannot concatenate shapes {', '.join(map(str, shapes))}"
-            )
+            raise LayerError(node.name, f"cannot concatenate shapes {', '.join(map(str, shapes))}")
         joined = sum(shape[axis] for shape in shapes)
         return (*shapes[0][:axis], joined, *shapes[0][axis + 1 :])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.attributes import AXIS, FLAG, NUMBER, NUMBERS, Attribute
 from pipeline.graph.float_kernels import scale_and_shift
 from pipeline.graph.keras_form import KerasRule
@@ -61,9 +61,10 @@ class BatchNormalization(Operation):
 
     def forward(self, node, x):
         if node.attrs["axis"] not in (-1, x.ndim - 1):
-            raise ModelError(
-                f"{node.name}: BatchNormalization over axis {node.attrs['axis']}; only the last"
-                " one (channels) is known"
+            raise LayerError(
+                node.name,
+                f"BatchNormalization over axis {node.attrs['axis']}; only the last"
+                " one (channels) is known",
             )
         scale, mean, beta = batchnorm_factors(node)
         return scale_and_shift(x, scale, beta - mean * scale)
@@ -80,9 +81,8 @@ class Rescaling(Operation):
         for key in ("scale", "offset"):
             value = node.attrs[key]
             if isinstance(value, tuple) and len(value) not in (1, shape[-1]):
-                raise ModelError(
-                    f"{node.name}: {key} has {len(value)} values; its input has {shape[-1]}"
-                    " channels"
+                raise LayerError(
+                    node.name, f"{key} has {len(value)} values; its input has {shape[-1]} channels"
                 )
         return shape
 

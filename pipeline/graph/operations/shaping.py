@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.attributes import DIMS, NUMBER, PAIR, SIDES, TARGET_SHAPE, TEXT, Attribute
 from pipeline.graph.float_kernels import pad
 from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule
@@ -49,9 +49,9 @@ class UpSampling2D(Operation):
 
     def forward(self, node, x):
         if node.attrs["interpolation"] != "nearest":
-            raise ModelError(
-                f"{node.name}: interpolation '{node.attrs['interpolation']}' is not known; use"
-                " 'nearest'"
+            raise LayerError(
+                node.name,
+                f"interpolation '{node.attrs['interpolation']}' is not known; use 'nearest'",
             )
         rows, columns = node.attrs["size"]
         return x.repeat(rows, 1).repeat(columns, 2)
@@ -84,9 +84,10 @@ class Reshape(Operation):
             known = -math.prod(target)
             target[target.index(-1)] = size // known if known else 0
         if math.prod(target) != size:
-            raise ModelError(
-                f"{node.name}: cannot reshape {shape} ({size} values) to {tuple(target)}"
-                f" ({math.prod(target)} values)"
+            raise LayerError(
+                node.name,
+                f"cannot reshape {shape} ({size} values) to {tuple(target)}"
+                f" ({math.prod(target)} values)",
             )
         return tuple(target)
 
@@ -104,7 +105,7 @@ class Permute(Operation):
     def output_shape(self, node, shape):
         dims = node.attrs["dims"]
         if len(dims) != len(shape):
-            raise ModelError(f"{node.name}: dims are {dims}; its input has {len(shape)} axes")
+            raise LayerError(node.name, f"dims are {dims}; its input has {len(shape)} axes")
         return tuple(shape[axis - 1] for axis in dims)
 
     def forward(self, node, x):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.errors import ModelError
+from pipeline.errors import LayerError
 from pipeline.graph.attributes import PADDING, PAIR, Attribute
 from pipeline.graph.float_kernels import conv2d_transpose, depthwise_conv2d_transpose
 from pipeline.graph.keras_form import ONE_GROUP, KerasRule
@@ -21,9 +21,10 @@ class Transposed(Neural):
     def _spread(self, kernel_function, node, x):
         attrs = node.attrs
         if attrs["dilation_rate"] != (1, 1):
-            raise ModelError(
-                f"{node.name}: a transposed convolution with dilation_rate"
-                f" {attrs['dilation_rate']} is not known; use (1, 1)"
+            raise LayerError(
+                node.name,
+                f"a transposed convolution with dilation_rate"
+                f" {attrs['dilation_rate']} is not known; use (1, 1)",
             )
         y = kernel_function(x, node.weights["kernel"], attrs["strides"], attrs["padding"])
         return biased(node, y)

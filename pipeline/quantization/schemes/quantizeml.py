@@ -12,10 +12,11 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.preparation import prepare
+from pipeline.quantization import saturation
 from pipeline.quantization.assignment import assign
 from pipeline.quantization.calibrated_graph import CalibratedGraph
-from pipeline.quantization.calibration import Progress, calibrate
-from pipeline.quantization.integerize import integerize
+from pipeline.quantization.calibration import Progress, calibrate, streams
+from pipeline.quantization.integerize import walked
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import check_samples
 
@@ -24,10 +25,14 @@ def calibrated(
     graph: Graph, samples: np.ndarray, options, progress: Progress | None = None
 ) -> CalibratedGraph:
     """Return the prepared graph with its bit widths and ranges; arguments as `quantize`."""
-    samples = check_samples(graph, samples)
+    return _calibrated(graph, check_samples(graph, samples), options, progress)[1]
+
+
+def _calibrated(graph, samples, options, progress) -> tuple[Graph, CalibratedGraph]:
+    """Return the prepared graph before and after calibration."""
     graph, notes = prepare(graph)
     result = calibrate(graph, assign(graph, options), samples, options, progress)
-    return replace(result, notes=(*notes, *result.notes))
+    return graph, replace(result, notes=(*notes, *result.notes))
 
 
 def quantize(
@@ -50,4 +55,9 @@ def quantize(
     DataError, ModelError, IncompatibleModelError
         For unusable samples; a model that overflows; layers that cannot be quantized.
     """
-    return integerize(calibrated(graph, samples, options, progress))
+    samples = check_samples(graph, samples)
+    prepared, result = _calibrated(graph, samples, options, progress)
+    quantized, held = walked(result)
+    size = options.calibration.batch_size
+    found = saturation.notes(prepared, held, samples, streams(prepared, samples, size), size)
+    return replace(quantized, notes=(*quantized.notes, *found))

@@ -28,7 +28,7 @@ def gap_before_activation(graph: Graph) -> Rewrite:
         graph = inserted(graph, node.inputs[0], new, consumers={node.name})
         if _feeds_neural(graph, node.name):
             attrs = {"max_value": source.attrs["max_value"]}
-            relu = make_node(graph.fresh_name(f"{node.name}/relu"), "ReLU", [node.name], attrs)
+            relu = make_node(graph.part_name(node.name, "relu"), "ReLU", [node.name], attrs)
             graph = inserted(graph, node.name, relu)
     return Rewrite(graph=graph, changed=tuple(changed))
 

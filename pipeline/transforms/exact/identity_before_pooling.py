@@ -35,7 +35,7 @@ def identity(graph: Graph, source: str):
     channels = graph.shapes[source][-1]
     attrs = {"filters": channels, "kernel_size": 1, "padding": "same", "use_bias": False}
     kernel = np.eye(channels, dtype=np.float32)[None, None]
-    name = graph.fresh_name(f"{source}/identity")
+    name = graph.part_name(source, "identity")
     return make_node(name, "Conv2D", [source], attrs, {"kernel": kernel})
 
 

@@ -32,12 +32,14 @@ def fit_classes(
     ----------
     inputs : array of shape (n, inputs)
     logits : array of shape (n, classes)
-        Targets, before softmax.
+        Targets, before softmax; with one column before a sigmoid.
     weights : array of shape (inputs, classes)
     bias : array of shape (classes,)
     noise : array of shape (inputs,), optional
         Variance that each input will have besides its own.
     """
+    if logits.shape[1] == 1:
+        return _fit_binary(inputs, logits, weights, bias, noise)
     from scipy.optimize import minimize
 
     mean, spread = inputs.mean(0, dtype=np.float64), inputs.std(0, dtype=np.float64)
@@ -72,3 +74,10 @@ def fit_classes(
     fitted = found.x.reshape(start.shape)
     fitted[:-1] /= scale
     return fitted[:-1], fitted[-1] - mean @ fitted[:-1]
+
+
+def _fit_binary(inputs, logits, weights, bias, noise):
+    """Fit one logit: a sigmoid of z is the softmax of -z/2 and z/2, whose fit stays symmetric."""
+    halves = (np.concatenate([-part, part], -1) / 2 for part in (logits, weights, bias))
+    weights, bias = fit_classes(inputs, *halves, noise)
+    return weights[:, 1:] - weights[:, :1], bias[1:] - bias[:1]

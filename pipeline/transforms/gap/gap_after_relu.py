@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import NEURAL
+from pipeline.messages.settings import setting
 from pipeline.transforms.gap.commutation import commutation_errors
 from pipeline.transforms.gap.runs import find_runs, moved_members, obstacles
 from pipeline.transforms.gap.tuning import RECALIBRATIONS, compensate
@@ -88,7 +89,8 @@ def _check_options(gap):
         found = getattr(gap, key) if gap is not None else allowed[0]
         if found not in allowed:
             raise ConfigError(
-                f"transforms.gap.{key}: found '{found}'; allowed: {', '.join(allowed)}"
+                f"{setting(f'transforms.gap.{key}')}: found '{found}'; allowed:"
+                f" {', '.join(allowed)}"
             )
 
 
@@ -108,7 +110,7 @@ def _refusals(graph, run, strategy):
             layers=(run.pooling,),
             found=f"{channels} channels into the identity layer after it",
             allowed=f"at most {CHANNELS}",
-            fix="use transforms.gap.strategy=relocate or fewer channels",
+            fix=f"use {setting('transforms.gap.strategy', 'relocate')} or fewer channels",
             rule="gap_channels",
         )
     if strategy != "exact":
@@ -135,7 +137,7 @@ def _exact(graph, run) -> Graph:
     foldable = producer.op in NEURAL and graph.sole_consumer(producer) is not None
     if first is not None and first.op == "BatchNormalization" and foldable:
         moved = [first.with_attrs(axis=-1)]
-    name, eye = graph.fresh_name(f"{pooling.name}/identity"), np.eye(channels, dtype=np.float32)
+    name, eye = graph.part_name(pooling.name, "identity"), np.eye(channels, dtype=np.float32)
     if pooling.attrs["keepdims"]:
         attrs = {"filters": channels, "kernel_size": 1, "padding": "same", "use_bias": False}
         identity = make_node(name, "Conv2D", (pooling.name,), attrs, {"kernel": eye[None, None]})

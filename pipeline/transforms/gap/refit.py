@@ -8,6 +8,7 @@ from pipeline.graph.build import make_node
 from pipeline.graph.float_kernels import pad, windows
 from pipeline.graph.forward import run_node
 from pipeline.graph.graph import Graph
+from pipeline.graph.logits import before_probabilities, final_activation, has_one_output
 from pipeline.graph.node import Node
 from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.transforms.gap.class_fit import fit_classes
@@ -85,7 +86,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     largest = np.abs(rows).max()
     noise = rounding_noise(largest, rows.mean(0, dtype=np.float64), rows.var(0, dtype=np.float64))
     weights, bias, penalty = fit_ridge(rows, wanted, prior, noise)
-    if _gives_classes(graph, node) and wanted.shape[1] > 1:
+    if _gives_classes(graph, node):
         weights, bias = fit_classes(rows, wanted, weights, bias, noise)
     residual = np.square(rows @ weights + bias - wanted).sum()
     spread = np.square(wanted - wanted.mean(0)).sum()
@@ -104,10 +105,13 @@ def _slopes(rows, before) -> np.ndarray:
 
 
 def _gives_classes(graph, node):
-    """Return True if a Dense layer's outputs are the model's, up to a softmax."""
-    names = [(consumer.op, consumer.name) for consumer in graph.consumers(node)]
-    ends = node.name == graph.output or names == [("Softmax", graph.output)]
-    return node.op == "Dense" and ends
+    """Return whether a Dense layer's outputs are the logits of classes.
+
+    A single output is one where a sigmoid follows: otherwise it may be a number to estimate.
+    """
+    if node.op != "Dense" or node.name != before_probabilities(graph).output:
+        return False
+    return not has_one_output(graph) or final_activation(graph) == "sigmoid"
 
 
 def _features(node: Node, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import KEEPS_VALUES, RESHAPES
+from pipeline.messages.settings import setting
 from simulator.refusal import Refusal
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU")
@@ -63,14 +64,14 @@ def obstacles(graph: Graph, run: Run) -> Iterator[Refusal]:
             layers=(before,),
             found=f"is read by several layers, so that {run.activation} cannot move before"
             f" {run.pooling}",
-            fix="use transforms.gap.strategy=exact",
+            fix=f"use {setting('transforms.gap.strategy', 'exact')}",
         )
     if any(graph.shapes[name][-1] != channels for name in run.between):
         yield Refusal(
             layers=(run.pooling,),
             found=f"a layer before {run.activation} changes the {channels} channels, so that it"
             " cannot move",
-            fix="use transforms.gap.strategy=exact",
+            fix=f"use {setting('transforms.gap.strategy', 'exact')}",
         )
 
 

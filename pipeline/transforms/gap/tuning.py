@@ -7,7 +7,8 @@ import numpy as np
 from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.graph.logits import before_softmax
+from pipeline.graph.logits import before_probabilities
+from pipeline.messages.settings import setting
 from pipeline.transforms.gap.activation_match import match_activation, matchable
 from pipeline.transforms.gap.batchnorm_statistics import measure_batchnorms
 from pipeline.transforms.gap.refit import is_linear, linear_layers, refit
@@ -99,7 +100,8 @@ def _refit_all(graph, original, runs, samples):
             layers=(name,),
             found="no Dense, Conv2D or SeparableConv2D layer follows on every path, which could be"
             " refitted",
-            fix="use transforms.gap.strategy=exact, or recalibrate=bn",
+            fix=f"use {setting('transforms.gap.strategy', 'exact')}, or"
+            f" {setting('transforms.gap.recalibrate', 'bn')}",
             rule="refitted_layer",
         )
         for name, found in layers.items()
@@ -122,7 +124,7 @@ def _distill(graph, original, options, samples, progress):
     """Train towards the outputs of the original model."""
     from pipeline.training.train import tune
 
-    targets = forward(before_softmax(original), samples)
+    targets = forward(before_probabilities(original), samples)
     tuned, history = tune(graph, samples, targets, options, seed=options.seed, progress=progress)
     return tuned, history["loss"]
 
@@ -133,8 +135,8 @@ def _finetune(graph, options, images):
 
     if images.labels is None:
         raise DataError(
-            "transforms.gap.strategy: found finetune, but the images have no labels; use distill"
-            " or recalibrate=bn_ridge, which need none"
+            f"{setting('transforms.gap.strategy')}: found finetune, but the images have no labels;"
+            " use distill or relocate, which need none"
         )
     labels = np.asarray(images.labels)
     tuned, history = tune(

@@ -191,7 +191,7 @@ MISUSE = [
     (["-o", "new.npz", "--gap", "relocate"], "give --calibration"),
     (["-o", "new.npz", "--labels", "y.npy"], "give --calibration as well"),
     (["-o", "new.npz", "--calibration", "missing.npy"], "no such file"),
-    (["-o", "new.npz", "--calibration", "wrong.npy"], "the model takes"),
+    (["-o", "new.npz", "--calibration", "wrong.npy"], "needs (n, 8, 8, 3)"),
     (["-o", "new.npz", "--calibration", "x.npy", "--labels", "wrong.npy"], "one whole number"),
     (["-o", "new.npz", "--target", "akida_v7"], "known targets: akida_v1, akida_v2"),
 ]

@@ -54,7 +54,7 @@ def test_pairs_by_name_then_by_order(a, b, expected):
 
 def test_a_fused_layer_goes_with_the_first_that_replaces_it():
     a = ["conv", "sep_1", "sep_2", "dense"]
-    b = ["conv", "dw_sep_1", "pw_sep_1", "dw_sep_2", "pw_sep_2", "sep_2/identity", "dense", "deq"]
+    b = ["conv", "dw_sep_1", "pw_sep_1", "dw_sep_2", "pw_sep_2", "sep_2_identity", "dense", "deq"]
     assert list(pairs(a, b)) == [
         (0, 0),
         (1, 1),
@@ -124,10 +124,10 @@ def test_a_program_agrees_with_itself(programs):
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (np.zeros(4, np.int64), "labels: found int64 of shape (4,); needs one integer for each of"),
+        (np.zeros(4, np.int64), "labels: found int64 of shape (4,); allowed: one whole number"),
         (np.zeros(5), "labels: found float64"),
-        (np.full(5, 3), "labels: reach 3..3; the programs have classes 0 to 2"),
-        (np.full(5, -1), "labels: reach -1..-1"),
+        (np.full(5, 3), "labels: found labels from 3 to 3; allowed: 0 to 2"),
+        (np.full(5, -1), "labels: found labels from -1 to -1"),
     ],
 )
 def test_labels_must_fit(programs, labels, sentence):
@@ -137,7 +137,7 @@ def test_labels_must_fit(programs, labels, sentence):
 
 
 def test_labels_alone_say_nothing(programs):
-    with pytest.raises(DataError, match="labels without images"):
+    with pytest.raises(DataError, match="labels: belong to images"):
         diff(*programs, None, np.zeros(5, int))
 
 

@@ -1,5 +1,6 @@
 import json
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline.errors import IncompatibleModelError
 from pipeline.exporters import save_keras2_h5, save_keras3
-from pipeline.exporters.names import renamed_for_keras, renaming_note
+from pipeline.exporters.names import VERSIONS, renamed_for_keras, renaming_note
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
@@ -27,7 +28,7 @@ def test_round_trip(tmp_path, network, file):
     # The same operations on the same weights.
     np.testing.assert_array_equal(forward(again, images(graph)), forward(graph, images(graph)))
     if network != "integers":
-        renamed = renamed_for_keras(graph)
+        renamed = renamed_for_keras(graph, VERSIONS[Path(file).suffix])
         assert [node.name for node in again.nodes] == [node.name for node in renamed.nodes]
 
 
@@ -35,12 +36,19 @@ def named(*names):
     return build({"Rescaling": {"scale": 1}}, *({"ReLU": {"name": name}} for name in names))
 
 
-def test_names_that_a_keras_refuses_are_replaced():
+@pytest.mark.parametrize(
+    ("suffix", "expected"),
+    [
+        (".h5", ["head_1", "a/b", "a__b", "c", "layer", "head"]),
+        (".keras", ["head_1", "a__b_1", "a__b", "c", "layer", "head"]),
+    ],
+)
+def test_names_that_a_keras_refuses_are_replaced(suffix, expected):
     graph = named("_head", "a/b", "a__b", "ä c", "_", "head")
-    found = [node.name for node in renamed_for_keras(graph).nodes][2:]
-    assert found == ["head_1", "a__b_1", "a__b", "c", "layer", "head"]
-    assert renaming_note(graph).endswith("_head is head_1, a/b is a__b_1, ä c is c and 1 more")
-    assert renaming_note(renamed_for_keras(graph)) is None
+    renamed = renamed_for_keras(graph, VERSIONS[suffix])
+    assert [node.name for node in renamed.nodes][2:] == expected
+    assert "_head is head_1, " in renaming_note(graph, suffix)
+    assert renaming_note(renamed, suffix) is None and renaming_note(graph, ".npz") is None
 
 
 @pytest.mark.parametrize("file", WRITERS)

@@ -27,14 +27,21 @@ def test_keras_3_reads_the_archive(tmp_path, network):
     check(keras.models.load_model(tmp_path / "m.keras"), graph)
 
 
-@pytest.mark.parametrize("generation", ["tf_keras", "keras"])
-def test_every_keras_reads_every_name(tmp_path, generation):
+@pytest.mark.parametrize(
+    ("generation", "file", "slashed"),
+    [
+        ("tf_keras", "m.h5", "gap/identity"),
+        ("keras", "m.keras", "gap/identity"),
+        ("keras", "m.h5", "gap_identity"),
+    ],
+)
+def test_keras_reads_every_name(tmp_path, generation, file, slashed):
     keras = pytest.importorskip(generation)
-    names = ("_head", "gap/identity", "b c", "__", "-x", "Größe", "a.b>c", "9")
+    names = ("_head", slashed, "b c", "__", "-x", "Größe", "a.b>c", "9")
     layers = ({"Dense": {"name": name, "units": 3}} for name in names)
-    graph = build({"Rescaling": {"scale": 1}}, *layers, shape=(4,), name="_a net/1")
-    save_keras2_h5(tmp_path / "m.h5", graph)
-    check(keras.models.load_model(tmp_path / "m.h5"), graph)
+    graph = build({"Rescaling": {"scale": 1}}, *layers, shape=(4,), name="_a net 1")
+    {".h5": save_keras2_h5, ".keras": save_keras3}[(tmp_path / file).suffix](tmp_path / file, graph)
+    check(keras.models.load_model(tmp_path / file), graph)
 
 
 def check(model, graph):

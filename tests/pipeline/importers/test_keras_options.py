@@ -7,6 +7,7 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.importers import load_model
 from pipeline.importers.option_check import IDENTITIES
+from pipeline.messages.notes import texts
 from tests.pipeline.importers.keras_files import (
     conv,
     functional,
@@ -86,7 +87,8 @@ def test_inputs_that_round(tmp_path, dtype):
 def test_mixed_precision_is_read_with_a_note(tmp_path):
     config = functional([image(dtype="float32"), conv("c", "image", dtype="mixed_float16")])
     graph = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV}))
-    assert len(graph.notes) == 1 and graph.notes[0].startswith("c: Keras computes them in float16")
+    (note,) = graph.notes
+    assert note.text.startswith("c: Keras computes them in float16")
     config["config"]["layers"][0]["config"]["dtype"] = "float16"
     again = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV}))
     assert again.input.attrs["dtype"] == "float32" and again.notes == graph.notes
@@ -131,7 +133,7 @@ def test_layers_without_a_part_in_inference_are_left_out(tmp_path, kind):
     )
     graph = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV, "l": {}, "r": {}}))
     assert [node.op for node in graph.nodes] == ["Input", "Conv2D", "ReLU"]
-    assert graph.notes == (f"l: {kind} does nothing in inference; it is left out",)
+    assert texts(graph.notes) == (f"l: {kind} does nothing in inference; it is left out",)
 
 
 ARRAY = {"class_name": "__numpy__", "config": {"value": [0.5, 2.0], "dtype": "float64"}}

@@ -62,7 +62,7 @@ def test_settings_are_those_of_the_file():
     assert (relu.bits, relu.signed, relu.range_max.shape) == (4, False, (4,))
     assert "Flatten" not in {model.graph.node(name).op for name in model.nodes}
     assert model.flatten_saturates
-    assert any("softmax" in note for note in model.notes)
+    assert any("softmax" in note.text for note in model.notes)
     assert model.graph.output == "logits"
 
 
@@ -134,7 +134,7 @@ def test_a_tail_that_moves_or_normalizes_is_left_to_the_host(tmp_path, tail, ste
         assert model.notes == ()
     else:
         (note,) = model.notes
-        assert re.search(f"on the host, apply .*{steps}", note)
+        assert re.search(f"on the host, apply .*{steps}", note.text)
 
 
 @pytest.mark.parametrize(

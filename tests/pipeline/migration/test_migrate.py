@@ -63,7 +63,7 @@ def test_the_steps_of_an_upgrade():
     assert found.steps[1]["added_parameters"] == 16
     statuses = {(entry["after"] or {}).get("name"): entry["status"] for entry in found.layers}
     assert statuses["dw_n2"] == statuses["pw_n2"] == "split"
-    assert statuses["n6"] == "moved" and statuses["n6/identity"] == "added"
+    assert statuses["n6"] == "moved" and statuses["n6_identity"] == "added"
     assert statuses["n8"] == statuses["n10"] == "kept"
     assert all(
         entry["max_abs_difference"] < 1e-5

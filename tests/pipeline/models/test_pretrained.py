@@ -34,5 +34,5 @@ def test_foreign_files_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"training\.weights: no file"):
         take_weights(mlp(), tmp_path / "none.npz")
     save_graph(tmp_path / "ds_cnn.npz", build_graph(read_architecture("ds_cnn")))
-    with pytest.raises(ModelError, match="no layer of mlp has a counterpart"):
+    with pytest.raises(ModelError, match="no layer of mlp matches one"):
         take_weights(mlp("input_shape=[4,4,1]"), tmp_path / "ds_cnn.npz")

@@ -34,7 +34,7 @@ def test_a_file_gives_its_logits(tmp_path):
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     softmax = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(softmax, forward(graph, images), rtol=1e-5)  # float32 softmax
-    assert any("softmax" in note for note in notes)
+    assert any("softmax" in note.text for note in notes)
 
 
 def test_float_inputs_are_raw_images_only_when_said_so(tmp_path):
@@ -44,7 +44,7 @@ def test_float_inputs_are_raw_images_only_when_said_so(tmp_path):
         source_graph({"path": str(path)}, seed=0)
     graph, notes = source_graph({"path": str(path), "raw_images": True}, seed=0)
     assert graph.input.attrs["dtype"] == "uint8"
-    assert any("raw images" in note for note in notes)
+    assert any("raw images" in note.text for note in notes)
 
 
 def test_a_missing_file(tmp_path):

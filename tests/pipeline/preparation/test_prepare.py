@@ -4,6 +4,7 @@ import pytest
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward
+from pipeline.messages.notes import texts
 from pipeline.preparation import prepare, unsupported
 from pipeline.preparation.head import cut_head
 from tests.pipeline.graph.chains import chain
@@ -46,8 +47,10 @@ def test_a_classifier_keeps_its_logits():
     images = np.random.default_rng(1).integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
     logits = forward(graph.with_nodes(graph.nodes, "n12"), images)
     np.testing.assert_allclose(forward(prepared, images), logits, rtol=1e-4, atol=1e-4)
-    assert notes[0] == ("n13: the final softmax is left out, outputs are logits; apply it to them")
-    assert "fold batchnorm: removed n2, n6, n12" in notes
+    assert notes[0].text == (
+        "n13: the final softmax is left out, outputs are logits; apply it to them"
+    )
+    assert "fold batchnorm: removed n2, n6, n12" in texts(notes)
     again, none = prepare(prepared)
     assert (again, none) == (prepared, [])
 

@@ -189,6 +189,15 @@ def test_each_consumer_is_folded_by_itself():
     assert [node.name for node in new.consumers("n1")] == ["f"]
 
 
+def test_paddings_that_nothing_reads():
+    graph = chain((8, 8, 2), RELU, pad((1, 1), (1, 1)), ("Conv2D", CONV))
+    dead = make_node("dead", "ZeroPadding2D", ["n0"], {"padding": ((3, 3), (3, 3))})
+    new = fold_zero_padding(graph.with_nodes([*graph.nodes, dead], "n2"))
+    assert ops(new) == ["ReLU", "Conv2D"]
+    alone = chain((8, 8, 2), RELU).with_nodes([*chain((8, 8, 2), RELU).nodes, dead], "n0")
+    assert padding_obstacle(alone, dead).found == "nothing reads it"
+
+
 def test_rescaling_before_zero_padding_is_aligned():
     graph = chain(
         (6, 6, 3),

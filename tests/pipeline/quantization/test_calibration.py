@@ -6,6 +6,7 @@ import pytest
 from pipeline.config.sections import Calibration, Quantization
 from pipeline.errors import DataError, ModelError
 from pipeline.graph.forward import forward
+from pipeline.messages.notes import texts
 from pipeline.quantization.assignment import assign
 from pipeline.quantization.calibration import calibrate
 from tests.pipeline.quantization.graphs import RELU, chain, conv
@@ -80,7 +81,7 @@ def test_dead_channels_are_noted():
     dead = conv_node.with_weights(bias=bias)
     graph = GRAPH.with_nodes(dead if n is conv_node else n for n in GRAPH.nodes)
     result = calibrated(graph)
-    assert result.notes == ("relu_2: 2 of 4 channels are 0 for every calibration sample",)
+    assert texts(result.notes) == ("relu_2: 2 of 4 channels are 0 for every calibration sample",)
     assert np.isfinite(result.graph.node("dense_4").weights["kernel"]).all()
 
 
@@ -115,7 +116,8 @@ def test_padding_values_of_the_graph_are_kept():
 def test_frames_of_temporal_models_fill_their_batches():
     layer = ("BufferTempConv", {"filters": 2, "fifo_size": 3})
     graph = chain(layer, RELU, conv(2))
-    with pytest.raises(DataError, match=r"found 10 frames; .*buffertempconv_1"):
+    message = r"found 10 frames in batches of 4; .*buffertempconv_1.*batch_size=1 .*samples=8"
+    with pytest.raises(DataError, match=message):
         calibrated(graph)
     # four videos of two frames: the second batch sees the first
     result = calibrated(graph, IMAGES[:8])

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import files
 from pipeline.errors import DataError
+from pipeline.messages.notes import Note
 from pipeline.tracking.record import flatten, gather
 from pipeline.tracking.results import results_table
 
@@ -21,7 +22,8 @@ METRICS = {
     "agreement": 0.75,
     "weight_bytes": 1234,
     "macs": 5678,
-    "saturated": 0,
+    "saturated": 2,
+    "saturated_share": 0.001,
 }
 
 
@@ -66,7 +68,22 @@ def test_the_results_table(root):
     table = results_table(record, "here")
     assert "float accuracy              0.5000" in table
     assert "weight memory               1,234 bytes" in table
+    assert "saturated values            0.1% of a layer at most; harmless below" in table
     assert "MLflow run                  here" in table
+
+
+def test_warnings_and_what_saturated_go_with_the_record(root):
+    notes = [
+        Note(kind="input", level="warning", text="images of another scale"),
+        Note(kind="saturation", text="conv 0.1%; harmless"),
+        Note(kind="prepared", text="folded"),
+    ]
+    entries = [note.as_dict() for note in notes]
+    files.write_json(root / files.metrics_path("evaluate"), METRICS | {"notes": entries})
+    record = gather(root)
+    wanted = ("warning: images of another scale", "note: conv 0.1%; harmless")
+    assert record.warnings == wanted
+    assert not [name for name in record.metrics if "notes" in name]
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):

@@ -103,8 +103,16 @@ def test_no_epochs_keep_the_weights():
         (np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, int), r"shape \(0, 4, 4, 1\)"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, int), "found 3 for 2 images"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 2]), "from 0 to 2"),
-        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 2), int), "found 4 numbers"),
-        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 3)), r"found shape \(2, 3\)"),
+        (
+            np.zeros((2, 4, 4, 1), np.uint8),
+            np.zeros((2, 2), int),
+            "of shape .2, 2.",
+        ),
+        (
+            np.zeros((2, 4, 4, 1), np.uint8),
+            np.zeros((2, 3)),
+            r"of shape \(2, 3\), numbers",
+        ),
     ],
 )
 def test_unfit_data_is_refused(images, labels, message):

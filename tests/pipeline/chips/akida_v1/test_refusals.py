@@ -62,7 +62,7 @@ CASES = {
         BASE,
         {"last_output_bits": 8},
         "dense_4: its output is quantized but has no activation; allowed: unquantized sums at the"
-        " end of a model of Akida 1.0; end the model with this layer, and set"
+        " end of a model of Akida 1.0; end the model with this layer, and use"
         " quantization.last_output_bits=null",
     ),
     "nothing": ([UNIT], {}, "no layer with a kernel"),

@@ -1,0 +1,28 @@
+"""The class of an output: the one definition that accuracy, agreement and predictions share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def classify(outputs: np.ndarray, threshold: float = 0.0) -> np.ndarray:
+    """Return the class of each output.
+
+    Parameters
+    ----------
+    outputs : array of shape (n, ...)
+        Logits, probabilities, or integers in units of them.
+    threshold : float
+        Between class 0 and class 1 of a model with one output: 0 for a logit, 0.5 for a
+        probability. Programs give logits, since a final sigmoid is left to the host.
+
+    Returns
+    -------
+    int64 array of shape (n,)
+        With several outputs the index of the largest, the first one of equals. With one output 1
+        where it exceeds `threshold`, else 0.
+    """
+    flat = outputs.reshape(len(outputs), -1)
+    if flat.shape[1] == 1:
+        return (flat[:, 0] > threshold).astype(np.int64)
+    return flat.argmax(axis=1)
