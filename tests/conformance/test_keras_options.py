@@ -36,14 +36,13 @@ def test_a_fault_in_the_reader_is_found(monkeypatch, tmp_path):
     keras = pytest.importorskip("keras")
     from conformance.keras_options.cases import cases
     from conformance.keras_options.examine import examine
-    from pipeline.importers import keras_float
+    from pipeline.graph.operations import OPERATIONS
 
     chosen = [case for case in cases(keras) if case.group == "ReLU"][:12]
     good = [status for case in chosen for status, _ in examine(keras, case, tmp_path).values()]
     assert "different" not in good and good.count("equal") > 6
-    monkeypatch.setattr(
-        keras_float, "node_attrs", lambda rule, config: {"max_value": 1.5, "threshold": 0.0}
-    )
+    wrong = {"max_value": 1.5, "threshold": 0.0}
+    monkeypatch.setattr(OPERATIONS["ReLU"], "read_keras", lambda kind, config: wrong)
     bad = [status for case in chosen for status, _ in examine(keras, case, tmp_path).values()]
     assert bad.count("different") > 6
 
