@@ -15,7 +15,7 @@ ENTRY = "  - "
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error of another library says, in one line."""
+    """Return the message of another library's error as one line."""
     return " ".join(str(error).split())
 
 
@@ -28,7 +28,7 @@ class ConfigError(CrossgradeError):
 
 
 class UnknownKeyError(ConfigError):
-    """A configuration has a key that does not exist, perhaps besides other errors."""
+    """A configuration has an unknown key, and possibly other errors."""
 
 
 class DataError(CrossgradeError):
@@ -36,7 +36,7 @@ class DataError(CrossgradeError):
 
 
 class ModelError(CrossgradeError):
-    """A model is malformed or has layers that crossgrade does not know."""
+    """A model is malformed or has unknown layers."""
 
 
 class LayerError(ModelError):
@@ -56,7 +56,7 @@ class LayerError(ModelError):
 
 
 class IncompatibleModelError(ModelError):
-    """A valid model cannot be carried to the wanted target; every reason is listed.
+    """A valid model cannot be migrated, quantized or converted; every reason is listed.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ class IncompatibleModelError(ModelError):
 
 
 EXPECTED = (CrossgradeError, ProgramError, ArchiveError, OSError, KeyboardInterrupt)
-"""What a command or stage ends with in one message; everything else is a bug."""
+"""Exceptions that end a command or stage with one message; all others are bugs."""
 
 
 def ending(error: BaseException) -> tuple[str, int]:
-    """Return the message and the exit status of a command or stage that ends with `error`.
+    """Return the message and the exit status of a command or stage that fails with `error`.
 
     Parameters
     ----------
@@ -107,5 +107,5 @@ def ending(error: BaseException) -> tuple[str, int]:
 
 
 def _wrapped(line: str) -> str:
-    """Return an entry of a list within some columns; other lines, with their paths, as is."""
+    """Wrap an entry of a list; other lines, which may contain paths, are returned unchanged."""
     return wrapped(line.removeprefix(ENTRY), ENTRY) if line.startswith(ENTRY) else line

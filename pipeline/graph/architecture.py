@@ -132,7 +132,7 @@ def _entry(entry, nodes, counter, parameters: Parameters) -> list[Node]:
 
 
 def _operation(kind) -> str | None:
-    """Return the operation called `kind`; None when it is a block."""
+    """Return the operation called `kind`; None if it is a block."""
     if kind in BLOCKS:
         return None
     key = str(kind).replace("_", "").lower()

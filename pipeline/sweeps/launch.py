@@ -163,7 +163,7 @@ def _close(sweep: Sweep) -> None:
 
 
 def _chips_side_by_side(sweep: Sweep) -> list[str]:
-    """Return each chip's summary, with its notes, of a sweep over nothing but chips."""
+    """Return each chip's summary, with its notes, of a sweep over chips only."""
     finished = [(folder, point) for folder, point in sweep.outcomes() if point.state == FINISHED]
     models = {
         tuple(item for item in point.params.items() if not item[0].startswith("target."))
