@@ -46,7 +46,7 @@ def _by_rule(violations) -> Iterator[str]:
             cures.setdefault(cure, {}).setdefault(violation.found, []).append(violation.layer)
         for (allowed, fix, fixable), layers in cures.items():
             places = [f"{', '.join(names)}: found {what}" for what, names in layers.items()]
-            fixed = "migrate repairs it" if fixable else "needs you"
+            fixed = "migrate repairs it" if fixable else "needs a manual fix"
             yield from _wrap(
                 f"{'; '.join(places)}; allowed {allowed}; fix: {fix} [{fixed}]", "    - ", "      "
             )

@@ -22,7 +22,7 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
-    help="Images at a time.  [default: 100; 1 with temporal layers]",
+    help="Images per batch. [default: 100; 1 with temporal layers]",
 )
 @click.option(
     "--scheme",

@@ -15,7 +15,7 @@ from pipeline.cli.parameters import PATH, backend_option, check_scale, print_not
 @click.argument("images", type=PATH)
 @click.option("-o", "--output", type=PATH, help="File for the outputs (.npy).")
 @click.option("--trace", type=PATH, help="File for every layer's integer output (.npz).")
-@click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images per batch.")
 @backend_option
 @verbose_option
 def command(

@@ -31,8 +31,8 @@ def command(model: str, output: str | None) -> None:
     graph = read_float(source)
     if any(node.op == "QuantizedReLU" for node in graph.nodes):
         raise ModelError(
-            f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which makes a float"
-            " model of it and splits its separable convolutions"
+            f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which recovers a"
+            " float model and splits its separable convolutions"
         )
     if target.resolve() == source.resolve():
         raise ModelError(f"{target}: is the model itself; give another file with -o")

@@ -77,7 +77,7 @@ def function_name(value: Any) -> str:
 
 def _own_function(name):
     return (
-        f"function '{name}' is the user's own, not Keras'; code from a model file is never run:"
+        f"function '{name}' is user-defined, not Keras'; code from a model file is never run:"
         " use an activation that Keras itself has, by its name"
     )
 

@@ -98,7 +98,7 @@ class _Reader:
 
     def _nodes(self, kind, layer, inputs):
         if is_foreign(kind):
-            raise LayerError(layer.name, f"'{kind}' is a user's own class; {NEVER_RUN}")
+            raise LayerError(layer.name, f"'{kind}' is a user-defined class; {NEVER_RUN}")
         if is_function(kind):
             return self._function(layer, inputs)
         if kind == "Lambda":
@@ -232,7 +232,7 @@ def check_weights(graph: Graph, label: str) -> None:
     shapes, refusals = graph.shapes, []
     for node in graph.nodes:
         if math.prod(shapes[node.name]) > MOST_VALUES:
-            found = f"its output of shape {shapes[node.name]} is beyond any memory"
+            found = f"its output of shape {shapes[node.name]} is too large for any memory"
             allowed = f"{MOST_VALUES} values"
             refusals.append(Refusal(layers=(node.name,), found=found, allowed=allowed))
         if not node.inputs:

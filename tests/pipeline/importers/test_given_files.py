@@ -12,8 +12,8 @@ from pipeline.importers import load_model
 SHARED = Path(__file__).parents[4] / "shared"
 CASES, FIELD = SHARED / "cases", SHARED / "field"
 REFUSED = {
-    "S02_registered_user_classes/class_k3.keras": "c: 'mine>Conv2D' is a user's own class",
-    "S02_registered_user_classes/mini.keras": "d: 'mine>Dense' is a user's own class",
+    "S02_registered_user_classes/class_k3.keras": "c: 'mine>Conv2D' is a user-defined class",
+    "S02_registered_user_classes/mini.keras": "d: 'mine>Dense' is a user-defined class",
     "S02_registered_user_classes/unreg_k3.keras": "c: function 'swish' is the user's own",
     "S02_registered_user_classes/fun_gelu_k2.h5": "c: function 'mine>gelu' is the user's own",
     "S04_training_true/mini.h5": "bn: it was called with training=True",
