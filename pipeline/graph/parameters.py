@@ -152,7 +152,7 @@ def _blocks(model, problems) -> dict[str, Any]:
     found = [row for row in rows if type(wanted) in (int, float) and row["version"] == wanted]
     if not found:
         known = ", ".join(str(row["version"]) for row in rows)
-        problems.append(f"version: found {wanted!r}; this model has the versions {known}")
+        problems.append(f"version: found {wanted!r}; allowed: {known}")
     # The first version replaces an unknown one, so that the layers are still checked.
     row = (found or rows)[0]
     return {**blocks, **{key: value for key, value in row.items() if key != "version"}}

@@ -289,5 +289,5 @@ def test_all_problems_are_named_at_once():
 
 
 def test_a_layer_that_nobody_reads_is_refused():
-    with pytest.raises(ModelError, match="a: no layer reads it"):
+    with pytest.raises(ModelError, match="a: it has no consumer"):
         build_graph(model({"ReLU": {"name": "a"}}, {"Flatten": {"input": "input"}}))

@@ -46,7 +46,7 @@ CONFIGURATIONS = [
     ("blocks", "rescaling", "scale", [1] * 1000, "scale has 1000 values"),
     ("blocks", "dropout", "rate", 10**400, "dropout: rate is"),
     ("blocks", "softmax", "axis", 4, "softmax: axis is 4"),
-    ("blocks", "input", "batch_input_shape", [None, 10**9, 10**9, 3], "beyond any memory"),
+    ("blocks", "input", "batch_input_shape", [None, 10**9, 10**9, 3], "too large for any memory"),
     ("blocks", "input", "batch_input_shape", [None, []], "its shape is"),
     ("blocks", "input", "dtype", "object", "input: dtype is 'object'"),
     ("windows", "up_sampling2d", "size", [1024, 1024], "dense: Dense has kernel"),

@@ -47,7 +47,7 @@ def network():
 def test_classes(tmp_path, suffix, change):
     config = network()
     config["config"]["layers"][1].update(change)
-    with pytest.raises(IncompatibleModelError, match=r"c: '.*>Conv2D' is a user's own class"):
+    with pytest.raises(IncompatibleModelError, match=r"c: '.*>Conv2D' is a user-defined class"):
         load_model(written(tmp_path, suffix, config))
 
 
