@@ -56,8 +56,9 @@ class Flattened:
     layers : tuple of KerasLayer
         Those that contribute to the output, in topological order.
     output : str
-        Name of the call that computes the output. calls : tuple of KerasLayer All calls, including
-        those that do not contribute to the output.
+        Name of the call that computes the output.
+    calls : tuple of KerasLayer
+        All calls, including those that do not contribute to the output.
     """
 
     name: str

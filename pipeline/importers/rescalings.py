@@ -20,7 +20,9 @@ def affine_node(name: str, producer: Node, shape: tuple[int, ...], scale, offset
     ----------
     name : str
     producer : Node
-        Producer of x. shape : tuple of int Shape of x, without the batch.
+        Producer of x.
+    shape : tuple of int
+        Shape of x, without the batch.
     scale, offset : float or tuple of float
         One number, or one for each channel.
     """

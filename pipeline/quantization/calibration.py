@@ -40,8 +40,9 @@ def calibrate(
     graph : Graph
         Prepared float graph.
     assignment : Assignment
-        Assignment of the same graph. samples : array of shape (n, *input shape) Images in the dtype
-        of the graph's input.
+        Assignment of the same graph.
+    samples : array of shape (n, *input shape)
+        Images in the dtype of the graph's input.
     options : Quantization
         The ``quantization`` section of the configuration.
     progress : function of (batches done, batches in all), optional

@@ -51,7 +51,9 @@ def max_frac_bits(value_bits: int, ranges: np.ndarray, *, clamp: bool = True) ->
     Parameters
     ----------
     value_bits : int
-        Bit width without the sign. ranges : float32 array Largest magnitudes.
+        Bit width without the sign.
+    ranges : float32 array
+        Largest magnitudes.
     clamp : bool
         Limit the result to `value_bits`, as everywhere except for output scales.
 

@@ -75,7 +75,9 @@ class QuantizedGraph(Wiring[QuantizedNode]):
         Its quantization scheme: ``quantizeml`` or ``cnn2snn``.
     nodes : tuple of QuantizedNode
         Topological order; the first is the ``Input``.
-    output : str notes : tuple of Note Notes for the user.
+    output : str
+    notes : tuple of Note
+        Notes for the user.
     """
 
     name: str

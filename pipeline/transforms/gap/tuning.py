@@ -38,7 +38,9 @@ def compensate(
     Parameters
     ----------
     graph, original : Graph
-        Models after and before the move of the pooling. runs : list of Run The moved poolings.
+        Models after and before the move of the pooling.
+    runs : list of Run
+        The moved poolings.
     options : object with ``strategy``, ``recalibrate``, ``samples``, ``seed`` and, for training,
         ``epochs, batch_size, optimizer, learning_rate, schedule, temperature``
     images : Images
