@@ -155,9 +155,9 @@ CASES = [
 ]
 
 
-def exceeded(layer, followers=None):
+def exceeded(layer, consumers=None):
     """Return the names of the limits that a layer exceeds."""
-    return [refusal.rule for refusal in limits.exceeded(layer.facts(followers))]
+    return [refusal.rule for refusal in limits.exceeded(layer.facts(consumers))]
 
 
 @pytest.mark.parametrize(("kind", "fits", "exceeds", "limit"), CASES)
@@ -172,7 +172,7 @@ def test_every_limit_has_a_case():
 
 
 @pytest.mark.parametrize(
-    ("followers", "fits"),
+    ("consumers", "fits"),
     [
         (None, True),
         (("Conv2D",), True),
@@ -182,10 +182,10 @@ def test_every_limit_has_a_case():
         ((), False),
     ],
 )
-def test_a_convolution_follows_a_max_pooling(followers, fits):
+def test_a_convolution_follows_a_max_pooling(consumers, fits):
     layer = make("Conv2D", **pool(2, 2, activation="relu"))
-    assert exceeded(layer, followers) == ([] if fits else ["pooling_follower"])
-    assert exceeded(make("Conv2D"), followers) == []
+    assert exceeded(layer, consumers) == ([] if fits else ["pooling_follower"])
+    assert exceeded(make("Conv2D"), consumers) == []
 
 
 def test_one_reading_of_a_side_is_a_remark():

@@ -96,7 +96,7 @@ def test_a_relu_trained_through_its_range_is_carried(op):
     assert after < (before + 1e-9 if op == "Dense" else 0.06)
 
 
-def test_what_holds_its_whole_range_is_left_alone():
+def test_what_holds_its_integer_range_is_left_alone():
     chain = image_chain().add("relu", "ReLU", {"max_value": 0.05})
     graph = chain.add("flatten", "Flatten").add("dense", "Dense", {"units": 5}).graph
     _, file = quantized(graph, images(graph), per_tensor_activations=True)

@@ -221,7 +221,7 @@ def test_what_a_program_cannot_sum_is_refused():
         output_shape=(1,),
         layers=(big,),
     )
-    with pytest.raises(ProgramError, match=r"big: layer: a potential lies 2\*\*28 or more"):
+    with pytest.raises(ProgramError, match=r"big: layer: a potential differs from its threshold by 2\*\*28"):
         simulate(program, np.full((1, 1, 1, 9000), 255, np.uint8))
 
 

@@ -81,9 +81,9 @@ BEYOND = [
 ]
 
 
-def exceeded(layer, followers=None):
+def exceeded(layer, consumers=None):
     """Return the names of the limits that a layer exceeds."""
-    return [refusal.rule for refusal in limits.exceeded(layer.facts(followers))]
+    return [refusal.rule for refusal in limits.exceeded(layer.facts(consumers))]
 
 
 @pytest.mark.parametrize("made", ALLOWED, ids=lambda made: made.type_label)
@@ -109,10 +109,10 @@ def test_one_reading_of_a_side_is_a_remark(sides):
 
 def test_a_convolution_follows_a_max_pooling():
     made = wide("Convolutional", (3, 3), (9, 9, 1), **MAX, pool_size=(2, 2), pool_stride=(2, 2))
-    for followers in (None, ("Convolutional",), ("SeparableConvolutional",)):
-        assert exceeded(made, followers) == []
-    for followers in ((), ("FullyConnected",), ("Convolutional", "FullyConnected")):
-        assert exceeded(made, followers) == ["pooling_follower"]
+    for consumers in (None, ("Convolutional",), ("SeparableConvolutional",)):
+        assert exceeded(made, consumers) == []
+    for consumers in ((), ("FullyConnected",), ("Convolutional", "FullyConnected")):
+        assert exceeded(made, consumers) == ["pooling_follower"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator import Program, ProgramError, akida_v1, simulate
 from simulator.akida_v1.neuron import ACT_BITS, POOLS
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from tests.builders import integers
 from tests.simulator.plan import covering
 from tests.simulator.plan.covering import Case, literal, nonzero
@@ -182,7 +182,7 @@ ARRAYS = ("weights", "weights_pw", "threshold", "act_step", "threshold_fraction"
 
 def _weights(rng, bits: int, shape, drawn) -> np.ndarray:
     weights = nonzero(integers(rng, bits, shape, signed=bits > 1, dtype=np.int8))
-    _, high = whole_range(bits, bits > 1)
+    _, high = integer_range(bits, bits > 1)
     if drawn.get("extremes") == "dead" and shape[-1] > 1:
         weights[..., 0], weights[..., 1] = 0, np.maximum(weights[..., 1], 1)
     elif drawn.get("extremes") == "huge":

@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator import akida_v2
 from simulator.akida_v2.output_stage import ACTIVATIONS
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from tests import builders
 from tests.simulator.plan import covering, registers_akida_v2
 from tests.simulator.plan.covering import Case
@@ -215,7 +215,7 @@ def _before(kind, drawn, rng, shape):
     if kind in ("Quantizer", "InputData"):
         return [], (), (0, 0)
     form = drawn["input"]
-    limits = whole_range(*INPUTS[form])
+    limits = integer_range(*INPUTS[form])
     if form == "quantizer 8 unclipped":
         limits = (-256, 255)
     origin, bits = form.split()[0], INPUTS[form]
@@ -278,7 +278,7 @@ def _images(program, rng) -> np.ndarray:
     first, shape = program.layers[0], (3, *program.input_shape)
     if isinstance(first, akida_v2.Quantizer):
         points = 0 if first.zero_points is None else first.zero_points.astype(np.int64)
-        low, high = whole_range(first.output_bits, first.output_signed)
+        low, high = integer_range(first.output_bits, first.output_signed)
         spread = rng.uniform(low - 0.1 * high - 1, 1.1 * high + 1, shape) - points
         spread[1] = high - points
         halves = np.where(rng.random(shape) < 0.3, np.rint(spread) + 0.5, spread)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator import akida_v2
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from tests.builders import BUFFERED, NEURAL, integers
 from tests.simulator.plan.covering import literal, nonzero
 
@@ -87,7 +87,7 @@ class Draft:
             shape = (*map(int, self.drawn["kernel"].split("x")), *last)
         weights = integers(self.rng, bits, shape, signed=bits > 1, dtype=np.int8)
         weights[(0,) * len(shape)] = 1
-        low, high = whole_range(bits, bits > 1)
+        low, high = integer_range(bits, bits > 1)
         first = (..., 0, 0) if depthwise and self.kind not in BUFFERED else (..., 0)
         if self.drawn.get("extremes") == "dead" and filters > 1:
             weights[first] = 0

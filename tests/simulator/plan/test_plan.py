@@ -106,7 +106,7 @@ def test_a_border_that_no_shift_makes_is_left_to_the_layer(backend):
     program, images = shifted_border((0, 1, 3), (3, 201, 255 << 3))
     (_, proof) = compile_program(program, backend).proofs
     assert (proof.path, proof.reason) == (
-        "reference", "the border is no multiple of the input's shift",
+        "reference", "the padding value is not a multiple of 2**input_shift",
     )  # fmt: skip
     assert_same(program, images, backend)
 
