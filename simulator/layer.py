@@ -122,7 +122,7 @@ class Layer:
         raise NotImplementedError
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check the registers; yield a sentence for every invalid one."""
         yield from ()
 
     def saturated_constants(self) -> Mapping[str, int]:

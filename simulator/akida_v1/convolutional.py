@@ -82,7 +82,7 @@ class InputConvolutional(Convolutional):
         return kernels.conv2d(x, self.weights, self.kernel_stride, self.padding, self.padding_value)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that the padding value is a pixel."""
         yield from super().check()
         if not 0 <= self.padding_value <= 255:
             yield f"padding_value is {self.padding_value}; allowed: 0 to 255"

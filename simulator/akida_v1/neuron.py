@@ -192,7 +192,7 @@ class NeuralLayer(Layer):
         yield from check_weights(self.weights, self.weights_bits, self.weights_shape)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that weights, windows, thresholds and steps fit their registers."""
         problems = list(self.check_kernel())
         if problems:
             yield from problems

@@ -49,7 +49,7 @@ class Add(OutputStage):
         return self.finish(saturate(total, value_bits, "accumulator", tally), tally)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that both inputs have one shape and the shifts fit their registers."""
         if len(self.input_shapes) != 2 or self.input_shapes[0] != self.input_shapes[1]:
             yield f"Add takes two inputs of one shape; found {self.input_shapes}"
         channels = (self.input_shapes[0][2],)

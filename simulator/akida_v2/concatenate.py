@@ -36,6 +36,6 @@ class Concatenate(Layer):
         return np.concatenate(inputs, axis=3)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence if the inputs differ in height or width."""
+        """Check that the inputs have the same height and width."""
         if len({shape[:2] for shape in self.input_shapes}) != 1 or len(self.input_shapes) < 2:
             yield f"Concatenate takes two inputs of one height and width; found {self.input_shapes}"

@@ -36,7 +36,7 @@ class InputConv2D(Conv2D):
         return kernels.conv2d(x, self.weights, self.kernel_stride, self.padding, value)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that the padding values fit their register."""
         channels = (self.input_shapes[0][2],)
         yield from check_register(
             "padding_value", self.padding_value, channels, -(1 << 27), 1 << 27

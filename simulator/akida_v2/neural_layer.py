@@ -142,7 +142,7 @@ class NeuralLayer(OutputStage):
         return {stage: found[stage] for stage in CONSTANT if found[stage]}
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that weights, biases and shifts fit their registers."""
         problems = list(check_weights(self.weights, self.weight_bits, self.weights_shape))
         problems = problems or list(self.check_geometry())
         if problems:

@@ -201,7 +201,7 @@ class OutputStage(Layer):
         return self.lut_values[potentials + (1 << (self.activation_bits - 1))].astype(np.int64)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that the registers of the output stage have valid shapes and ranges."""
         *size, filters = self.accumulator_shape
         channels = (filters,)
         if self.activation not in ACTIVATIONS:

@@ -48,7 +48,7 @@ class InputData(Layer):
         return x.astype(np.int32)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence if the width is invalid."""
+        """Check that the width is 1 to 16 bits."""
         if not 1 <= self.input_bits <= 16:
             yield f"input_bits is {self.input_bits}; allowed: 1 to 16"
 
@@ -139,7 +139,7 @@ class Quantizer(Layer):
         return values.astype(np.int32)
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that scales are powers of two, and that scales and zero points are per channel."""
         channels = (self.input_shapes[0][2],)
         yield from _check_scales(self.scales, channels)
         if np.any(np.frexp(self.scales)[0] != 0.5):
@@ -175,7 +175,7 @@ class Dequantizer(Layer):
         return x.astype(np.float32) * self.scales
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every invalid register."""
+        """Check that every channel has a positive float32 scale."""
         yield from _check_scales(self.scales, (self.input_shapes[0][2],))
 
 
