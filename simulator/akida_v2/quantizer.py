@@ -139,7 +139,7 @@ class Quantizer(Layer):
         return values.astype(np.int32)
 
     def check(self) -> Iterator[str]:
-        """Check that scales are powers of two, and that scales and zero points are per channel."""
+        """Check that scales are powers of two and, like zero points, one per channel."""
         channels = (self.input_shapes[0][2],)
         yield from _check_scales(self.scales, channels)
         if np.any(np.frexp(self.scales)[0] != 0.5):

@@ -7,8 +7,8 @@ import pytest
 from conformance.checkouts import compare, main
 from tests.repository import SOURCE
 
-OLD = {"same.npz": "1", "other.npz": "1", "gone.npz": "1", "a.said": "yes"}
-NEW = {"same.npz": "1", "other.npz": "2", "more.npz": "1", "a.said": "no"}
+OLD = {"same.npz": "1", "other.npz": "1", "gone.npz": "1", "a.log": "yes"}
+NEW = {"same.npz": "1", "other.npz": "2", "more.npz": "1", "a.log": "no"}
 
 
 def test_files_and_messages_are_counted_apart(capsys):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conformance.coverage import KINDS, REQUIRED, drawn
-from conformance.doubt import ulps
+from conformance.float32 import ulps
 from conformance.layers import LIMITS, SLOPES, TABLES
 from conformance.networks import BITS, RESCALINGS, TAILS, TOPOLOGIES, random_network
 from conformance.report import print_report

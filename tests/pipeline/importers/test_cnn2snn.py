@@ -217,7 +217,7 @@ def test_the_command_counts_moved_levels(tmp_path, expected, capsys, monkeypatch
     assert lines[0].split() == ["layer", "levels", "chain", "alone", "share", "unrounded"]
     assert [line.split()[0] for line in lines[1:4]] == ["first", "fused", "last"]
     assert all(line.split()[5] == "0" for line in lines[1:4])
-    assert "levels moved in the chain" in lines[4]
+    assert "levels differ in the chain" in lines[4]
 
 
 def test_the_command_fails_on_another_models_outputs(tmp_path, expected, capsys):
