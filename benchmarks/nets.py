@@ -63,7 +63,7 @@ def _graph(name, folder):
 
 
 def sized_program(size: int):
-    """Return akidanet 0.5 as an Akida 2.0 program for an image size, calibrated on random images."""
+    """Return akidanet 0.5 for Akida 2.0 and an image size, calibrated on random images."""
     from pipeline.config.compose import compose
     from pipeline.graph.architecture import build_graph
 
