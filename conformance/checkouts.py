@@ -11,6 +11,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,8 +85,18 @@ def outcome(checkout: Path, case: Path) -> dict[str, str]:
 
 
 def _content(path: Path) -> str:
-    content = path.read_bytes()
-    return content.decode() if path.suffix == ".log" else hashlib.sha256(content).hexdigest()
+    """Return the text of a log or the hash of a file; for archives, preceded by that of arrays."""
+    if path.suffix == ".log":
+        return path.read_text()
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            arrays = {n: _hash(archive.read(n)) for n in archive.namelist() if n.endswith(".npy")}
+        return f"{_hash(repr(sorted(arrays.items())).encode())} {_hash(path.read_bytes())}"
+    return _hash(path.read_bytes())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def commands(case: Path) -> Iterator[list[str]]:
@@ -121,24 +132,32 @@ def compare(case: str, old: dict[str, str], new: dict[str, str]) -> Counter:
     Returns
     -------
     Counter
-        Numbers of files that are ``equal``, ``differ``, are ``lost`` (only the old checkout writes
-        them) or ``gained``, and of ``messages`` that differ.
+        Numbers of files that are ``equal``, ``differ``, differ only in the ``header`` of their
+        archive, are ``lost`` (only the old checkout writes them) or ``gained``, and of ``messages``
+        that differ.
     """
     count = Counter()
     for name in sorted({*old, *new}):
         if name.endswith(".log"):
             count["messages"] += old[name] != new[name]
             continue
-        kind = "lost" if name not in new else "gained" if name not in old else "differ"
-        kind = "equal" if old.get(name) == new.get(name) else kind
+        kind = _kind(old.get(name), new.get(name))
         count[kind] += 1
         if kind in ("differ", "lost"):
             print(f"  {case}: {name}: {kind}")
     return count
 
 
+def _kind(old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return "lost" if new is None else "gained"
+    if old == new:
+        return "equal"
+    return "header" if " " in old and old.split()[0] == new.split()[0] else "differ"
+
+
 def _text(count: Counter) -> str:
-    kinds = ("equal", "differ", "lost", "gained")
+    kinds = ("equal", "header", "differ", "lost", "gained")
     files = ", ".join(f"{count[kind]} {kind}" for kind in kinds)
     return f"files: {files}; {count['messages']} messages differ"
 

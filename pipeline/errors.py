@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
+from pipeline.messages.lines import wrapped
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
 from simulator.refusal import Refusal, refusal_lines
 
 REFUSED, INTERRUPTED = 1, 130
 """Exit statuses of commands and stages."""
-WIDTH = 100
+ENTRY = "  - "
 
 
 def one_line(error: BaseException) -> str:
@@ -62,8 +62,7 @@ class IncompatibleModelError(ModelError):
     ----------
     model : str
         Name of the model.
-    refusals : iterable of Refusal, or of str
-        A string is a reason whose layer, finding and cure are not known apart.
+    refusals : iterable of Refusal
     action : str
         What could not be done ("convert to akida_v2").
 
@@ -72,16 +71,14 @@ class IncompatibleModelError(ModelError):
     refusals : tuple of Refusal
     """
 
-    def __init__(self, model: str, refusals: Iterable[Refusal | str], action: str):
+    def __init__(self, model: str, refusals: Iterable[Refusal], action: str):
         self.model, self.action = model, action
-        self.refusals = tuple(
-            Refusal(found=refusal) if isinstance(refusal, str) else refusal for refusal in refusals
-        )
+        self.refusals = tuple(refusals)
         lines = refusal_lines(self.refusals)
         count = len(lines)
         super().__init__(
             f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n"
-            + "\n".join(f"  - {line}" for line in lines)
+            + "\n".join(f"{ENTRY}{line}" for line in lines)
         )
 
     @property
@@ -110,9 +107,5 @@ def ending(error: BaseException) -> tuple[str, int]:
 
 
 def _wrapped(line: str) -> str:
-    """Return an entry of a list within `WIDTH` columns; other lines, with their paths, as is."""
-    if not line.startswith("  - "):
-        return line
-    return textwrap.fill(
-        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
+    """Return an entry of a list within some columns; other lines, with their paths, as is."""
+    return wrapped(line.removeprefix(ENTRY), ENTRY) if line.startswith(ENTRY) else line

@@ -120,7 +120,7 @@ def test_no_stage_imports_another():
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
-def test_concepts_do_not_know_what_comes_after_them(folder):
+def test_concepts_do_not_import_later_ones(folder):
     ring = folder.partition("/")[0]
     for path in sorted((ROOT / folder).rglob("*.py")):
         for name, _ in imports(path):
@@ -129,7 +129,7 @@ def test_concepts_do_not_know_what_comes_after_them(folder):
                 assert parts[1] not in FORBIDDEN[folder], f"{path} imports {name}"
 
 
-def test_starting_is_light():
+def test_starting_does_not_import_heavy_libraries():
     names = [f"stages.{path.stem}" for path in modules("stages") if path.stem != "__init__"]
     code = f"import sys, {', '.join(names)}, simulator.__main__, pipeline.__main__\n"
     code += f"print(*({set(LATE)!r} & set(sys.modules)))"

@@ -168,7 +168,7 @@ def test_missing_and_damaged_artifacts(folder, capsys, stage, path):
 MAPS = {"layers": [{"Conv2D": {"filters": 1, "kernel_size": 3, "padding": "same"}}]}
 
 
-def test_maps_of_numbers(folder, capsys):
+def test_regression_maps(folder, capsys):
     """A number for every pixel goes through all stages; a map of another size is refused."""
     rng = np.random.default_rng(0)
     maps = {f"y_{split}": rng.random((n, 6, 6, 1)) for split, n in (("train", 12), ("test", 4))}

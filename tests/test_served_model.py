@@ -69,7 +69,7 @@ def test_the_model_needs_numpy_only(served):
     assert result.stdout.strip() == "(1, 3)"
 
 
-def test_the_loader_answers_as_the_emulator(served):
+def test_the_loader_predicts_as_the_emulator(served):
     program, images, root = served
     answer = _load_pyfunc(str(root / "program.npz")).predict(images)
     np.testing.assert_array_equal(answer, simulate(program, images))

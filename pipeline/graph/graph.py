@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeline.errors import LayerError, ModelError
 from pipeline.graph.node import Node
+from pipeline.graph.wiring import Wiring
 from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Wiring[Node]):
     """A float model.
 
     Attributes
@@ -63,24 +64,6 @@ class Graph:
             raise ModelError(f"{self.name}: its output '{self.output}' is not one of its layers")
 
     @cached_property
-    def by_name(self) -> dict[str, Node]:
-        """Nodes by name."""
-        return {node.name: node for node in self.nodes}
-
-    @cached_property
-    def _consumers(self) -> dict[str, tuple[Node, ...]]:
-        table: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
-        for node in self.nodes:
-            for source in dict.fromkeys(node.inputs):
-                table[source].append(node)
-        return {name: tuple(nodes) for name, nodes in table.items()}
-
-    @property
-    def input(self) -> Node:
-        """The ``Input`` node; attrs ``shape`` (without batch) and ``dtype``."""
-        return self.nodes[0]
-
-    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Output shape of every node, without the batch dimension."""
         from pipeline.graph.shapes import infer_shapes
@@ -91,45 +74,6 @@ class Graph:
     def parameters(self) -> int:
         """Number of weight values, trainable or not."""
         return sum(node.parameters for node in self.nodes)
-
-    def node(self, name: str) -> Node:
-        """Return the node called `name`."""
-        return self.by_name[name]
-
-    def producers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the nodes that feed `node`, in the order of its inputs."""
-        node = self.by_name[node] if isinstance(node, str) else node
-        return tuple(self.by_name[source] for source in node.inputs)
-
-    def consumers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the consumers of `node`, in topological order, each once."""
-        return self._consumers[node if isinstance(node, str) else node.name]
-
-    def sole_consumer(self, node: Node | str) -> Node | None:
-        """Return the only consumer of `node`; None when it has several, or is the output."""
-        name = node if isinstance(node, str) else node.name
-        consumers = self._consumers[name]
-        return consumers[0] if len(consumers) == 1 and name != self.output else None
-
-    def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
-        """Return `node`, or the nearest node before it whose operation is not one of `ops`.
-
-        Of a node with several inputs, the first is followed.
-        """
-        node = self.by_name[node] if isinstance(node, str) else node
-        while node.op in ops and node.inputs:
-            node = self.by_name[node.inputs[0]]
-        return node
-
-    def skip_ahead(self, node: Node | str, ops: Collection[str]) -> Node | None:
-        """Return the nearest node after `node` whose operation is not one of `ops`.
-
-        None where a node on the way, `node` included, has several consumers or is the output.
-        """
-        consumer = self.sole_consumer(node)
-        while consumer is not None and consumer.op in ops:
-            consumer = self.sole_consumer(consumer)
-        return consumer
 
     def downstream(self, names: Iterable[str]) -> set[str]:
         """Return `names`, and the names of all nodes that depend on them."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import LayerError
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.messages.notes import LEFT_TO_HOST, Note
 
-MOVING = ("Reshape", "Flatten", "Permute", "Dropout")
+MOVING = (*KEEPS_VALUES, "Permute")
 """Operations that move values and change none (in inference)."""
 NORMALIZING = ("softmax", "sigmoid", "tanh", "linear")
 """Activations that keep the order of the outputs."""

@@ -164,10 +164,12 @@ def scale_filters(node: Node, factors: np.ndarray) -> Node:
     Parameters
     ----------
     node : Node
-        With a kernel; not separable, for which the pointwise kernel would have to change.
+        With a kernel.
     factors : float32 array of shape (channels,)
     """
-    kernel = node.weights["kernel"]
-    kernel = kernel * node.operation.per_output(kernel, factors)
+    operation = node.operation
+    key = operation.output_kernel
+    kernel = node.weights[key]
+    kernel = kernel * operation.per_output(kernel, factors)
     bias = {"bias": node.weights["bias"] * factors} if "bias" in node.weights else {}
-    return node.with_weights(kernel=kernel, **bias)
+    return node.with_weights(**{key: kernel}, **bias)

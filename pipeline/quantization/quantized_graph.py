@@ -65,7 +65,7 @@ class QuantizedNode:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedGraph(Wiring):
+class QuantizedGraph(Wiring[QuantizedNode]):
     """An integer model, independent of the chip.
 
     Attributes

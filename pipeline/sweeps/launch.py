@@ -16,6 +16,7 @@ from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
+from pipeline.messages.notes import Note
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
@@ -173,7 +174,8 @@ def _chips_side_by_side(sweep: Sweep) -> list[str]:
     texts = []
     for folder, point in finished:
         made = folder / "workspace"
-        notes = files.read_json(made / files.metrics_path("convert")).get("notes", [])
+        found = files.read_json(made / files.metrics_path("convert")).get("notes", [])
+        notes = [Note.from_json(entry).text for entry in found]
         summary = (made / files.SUMMARY).read_text(encoding="utf-8")
         texts.append("\n".join([f"{sweep.point_name(point.changed)}:", *notes, summary]))
     return texts

@@ -66,7 +66,7 @@ def test_networks_reach_every_kind_of_input_and_layer():
     assert {*NEURAL} - {"SeparableConv2D"} <= ops
 
 
-def test_a_network_is_made_again_from_its_seed():
+def test_a_network_is_reproducible_from_its_seed():
     first, again = random_network(3, 8), random_network(3, 8)
     assert first.settings == again.settings
     np.testing.assert_array_equal(first.images, again.images)
@@ -83,7 +83,7 @@ def test_ulps_count_representable_floats():
     assert ulps(np.float32(-1e-45), np.float32(1e-45)) == 2
 
 
-def test_the_report_adds_up(capsys):
+def test_report_totals_equal_the_sums_of_networks(capsys):
     compared = {
         "status": "equal",
         "index": 0,

@@ -32,18 +32,17 @@ def test_no_file_is_read_as_another_model(tmp_path, group, every):
 
 
 @pytest.mark.slow
-def test_a_fault_in_the_reader_is_found(monkeypatch, tmp_path):
+def test_a_fault_in_the_importer_is_found(monkeypatch, tmp_path):
     keras = pytest.importorskip("keras")
     from conformance.keras_options.cases import cases
     from conformance.keras_options.examine import examine
-    from pipeline.importers import keras_float
+    from pipeline.graph.operations import OPERATIONS
 
     chosen = [case for case in cases(keras) if case.group == "ReLU"][:12]
     good = [status for case in chosen for status, _ in examine(keras, case, tmp_path).values()]
     assert "different" not in good and good.count("equal") > 6
-    monkeypatch.setattr(
-        keras_float, "node_attrs", lambda rule, config: {"max_value": 1.5, "threshold": 0.0}
-    )
+    wrong = {"max_value": 1.5, "threshold": 0.0}
+    monkeypatch.setattr(OPERATIONS["ReLU"], "read_keras", lambda kind, config: wrong)
     bad = [status for case in chosen for status, _ in examine(keras, case, tmp_path).values()]
     assert bad.count("different") > 6
 

@@ -110,7 +110,7 @@ def test_a_wrong_value_is_named(values, message):
     assert "\n" not in str(error.value)
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     with pytest.raises(ConfigError) as error:
         check({"sed": 1, "training": {"epochs": -1}, "quantization": {"weight_bits": 5}})
     for name in ("sed: unknown key", "training.epochs", "quantization.weight_bits"):

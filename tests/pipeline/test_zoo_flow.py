@@ -126,7 +126,7 @@ def test_models_of_1_0_run_on_1_0(name, options):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [W8A8, W4A4], ids=["w8a8", "w4a4"])
 @pytest.mark.parametrize("name", OLD)
-def test_models_of_1_0_are_carried_to_2_0(name, options):
+def test_models_of_1_0_are_migrated_to_2_0(name, options):
     graph = small(name, 1.0)
     program, outputs = run(graph, options, "akida_v2", UPGRADE)
     assert check(name, program, outputs, "akida_v2")
@@ -150,7 +150,7 @@ def test_models_of_2_0_only_are_refused_by_1_0(name, options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in OLD if name not in NO_1_0])
-def test_2_0_refuses_what_was_not_carried_over(name):
+def test_2_0_refuses_models_that_were_not_migrated(name):
     graph = small(name, 1.0)
     fused = any(node.op == "SeparableConv2D" for node in graph.nodes)
     pooled = any(node.op == "GlobalAveragePooling2D" for node in graph.nodes)

@@ -80,7 +80,7 @@ def test_vectors_serving_and_the_command_refuse_them_too(tmp_path, capsys):
     assert "takes 4-bit integers, 0..15" in capsys.readouterr().err
 
 
-def test_other_first_layers_take_what_the_type_holds():
+def test_other_first_layers_accept_the_range_of_the_dtype():
     rng = np.random.default_rng(0)
     made = builders_akida_v1.image_program(rng)
     assert made.layers[0].input_range is None

@@ -208,7 +208,7 @@ def test_sums_are_exact_up_to_53_bits(bits):
     )
 
 
-def test_a_float32_sum_would_be_wrong_where_float64_is_used():
+def test_float64_is_used_if_a_float32_sum_would_be_wrong():
     x, weights = np.array([[1 << 24, 1]]), np.array([[1], [1]], np.int8)
     assert int((x.astype(np.float32) @ weights.astype(np.float32))[0, 0]) != (1 << 24) + 1
     assert kernels.matmul(x, weights)[0, 0] == (1 << 24) + 1
@@ -220,7 +220,7 @@ def test_an_input_beyond_float32_is_not_rounded_although_its_weight_is_zero():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_sums_that_may_leave_53_bits_are_refused(sign):
+def test_sums_that_may_exceed_53_bits_are_refused(sign):
     x = np.full((1, 1, 2, 1), sign << 46, np.int64)
     weights = np.full((1, 2, 1, 1), 127, np.int8)
     message = r"accumulators may reach 17873661021126656, beyond 2\*\*53"

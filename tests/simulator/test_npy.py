@@ -47,7 +47,7 @@ def test_an_array_is_read_as_numpy_reads_it(array, version, tmp_path):
         (stored(np.zeros(2, [("a", "i4")])), "it holds"),
     ],
 )
-def test_damage_is_said(content, match):
+def test_damage_is_reported(content, match):
     with pytest.raises(DamagedArrayError, match=match):
         read_npy(io.BytesIO(content), len(content))
 

@@ -62,7 +62,7 @@ def test_a_bias_beyond_the_accumulator_is_a_share_of_the_filters(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("bound", [3, None])
-def test_the_clip_of_a_relu_is_meant(backend, bound):
+def test_the_clip_of_a_relu_is_not_saturation(backend, bound):
     relu = {"activation": "relu", "output_bits": 4, "output_signed": False}
     relu["output_shift"] = np.zeros(2, np.int8)
     if bound is not None:
@@ -109,7 +109,7 @@ def test_counts_of_other_images_are_added():
     assert whole.saturations() == saturations(program, IMAGES)
 
 
-def test_frames_count_once_however_a_stream_is_cut():
+def test_frames_count_once_for_any_batch_size():
     """The past of a buffered layer was counted when it came."""
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("BufferTempConv", rng, name="conv", inputs=("data",))

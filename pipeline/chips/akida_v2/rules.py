@@ -65,15 +65,16 @@ def layer_order(view: View) -> Iterator[Finding]:
     """Pooling, activation and average follow a layer in this order, each once."""
     for block in view.blocks:
         ops = block.ops
-        end = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
-        if ops[end : end + 1] in ((RELU,), (TABLE,)):
-            ops = ops[:end]  # an activation after an average has a rule of its own
         late = [
             node.name
-            for place, node in enumerate(block.turns[: len(ops)])
+            for place, node in enumerate(block.turns)
             if block.head.op == "Concatenate"
             or any(ORDER[earlier] >= ORDER[node.op] for earlier in ops[:place])
         ]
+        # The first activation after an average has a rule of its own.
+        first = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
+        if ops[first : first + 1] in ((RELU,), (TABLE,)):
+            late = [name for name in late if name != block.turns[first].name]
         if late:
             yield Finding(
                 layers=tuple(late),

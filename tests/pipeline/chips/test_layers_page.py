@@ -43,7 +43,7 @@ def test_every_layer_is_on_the_page(target):
         assert section.count(f"| `{name}` |") == 2
 
 
-def test_tables_are_whole():
+def test_tables_are_complete():
     width = 0
     for line in document().splitlines():
         if not line.startswith("|"):

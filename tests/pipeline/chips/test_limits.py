@@ -218,7 +218,7 @@ def test_all_violations_come_at_once_in_the_order_of_layers():
     "graph",
     [after_conv(GAP, RELU, RELU), after_conv(conv(op="SeparableConv2D"), RELU, RELU)],
 )
-def test_what_repairs_bring_to_light_is_reported(graph):
+def test_violations_after_repairs_are_reported(graph):
     report = check(graph, "akida_v2")
     assert report.verdict == "incompatible"
     (reason,) = report.reasons()

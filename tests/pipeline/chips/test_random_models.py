@@ -20,7 +20,7 @@ SLICE, DRAWN = 40, 300
 
 @pytest.mark.parametrize("target", known_targets())
 @pytest.mark.parametrize("seed", range(60))
-def test_verdicts_keep_what_they_promise(seed, target):
+def test_verdicts_predict_the_conversion(seed, target):
     model = random_model(seed, target)
     report, (fixed, _) = check(model, target), repaired(model, target)
     again = check(fixed, target)
@@ -35,7 +35,7 @@ def test_verdicts_keep_what_they_promise(seed, target):
 
 
 @pytest.mark.parametrize("target", SCHEMES)
-def test_converting_says_what_check_says(target):
+def test_conversion_agrees_with_check(target):
     """A slice of ``python -m conformance.agreement``, which runs thousands."""
     total = Counter()
     for seed in range(SLICE):

@@ -90,7 +90,7 @@ def test_keras_reads_fashion_mnist(tmp_path):
     assert refused.stderr.count("\n") == 1
 
 
-def test_without_a_network_one_line_says_so(tmp_path):
+def test_without_a_network_one_line_reports_it(tmp_path):
     (tmp_path / "datasets").mkdir()
     for name in ("mnist", "cifar10"):
         refused = load_with_keras(tmp_path, f"keras:{name}")

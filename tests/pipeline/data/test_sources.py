@@ -219,7 +219,7 @@ def test_a_failed_download_leaves_nothing(tmp_path, monkeypatch, content):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_without_apt_the_cure_is_told(tmp_path, monkeypatch):
+def test_without_apt_the_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(debian_module.shutil, "which", lambda name: None)
     with pytest.raises(DataError, match="no apt-get"):
         load_fashion(tmp_path)
@@ -232,7 +232,7 @@ Conf libpulse0 (16.1 Debian:12.15/oldstable [amd64])
 """
 
 
-def test_a_package_comes_with_what_the_machine_lacks(monkeypatch):
+def test_a_package_comes_with_missing_libraries(monkeypatch):
     """Libraries that every desktop has are lacking on servers: apt knows which."""
 
     def plan(command, **options):

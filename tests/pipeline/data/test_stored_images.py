@@ -167,7 +167,7 @@ def test_a_stored_set_gives_the_same_bits(tmp_path, cache, monkeypatch):
     assert results[0] == results[1]
 
 
-def test_unpacking_and_decoding_hold_little(tmp_path, cache):
+def test_unpacking_and_decoding_need_little_memory(tmp_path, cache):
     """A set of 30 megabytes passes through less than five."""
     zeros = {
         name: np.zeros((count, 64, 64, 3), np.uint8)
@@ -226,7 +226,7 @@ evaluate: {batch_size: 64}
 
 
 @pytest.mark.slow
-def test_stages_hold_little_of_a_large_set(tmp_path):
+def test_stages_need_little_memory_for_a_large_set(tmp_path):
     """Almost 500 megabytes pass through the stages; what the process holds hardly grows."""
     # The small one is held in memory, and fills every batch as well.
     for name, train_images, test_images in (("small", 2000, 1000), ("large", 40000, 2000)):

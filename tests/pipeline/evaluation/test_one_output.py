@@ -87,7 +87,7 @@ def test_the_threshold_follows_the_last_activation(end, threshold):
     assert forward(before_probabilities(graph), IMAGES).min() < 0
 
 
-def test_floats_stay_numbers_to_estimate():
+def test_float_labels_remain_regression_targets():
     assert set(score(model(None), IMAGES, LABELS.astype(np.float32))) == {"mean_absolute_error"}
     assert score(model(None), IMAGES, LABELS) == {"accuracy": 1.0}
 
@@ -155,7 +155,7 @@ def test_transforms_report_agreement_of_both_classes():
             apply(graph, strict, IMAGES, images)
 
 
-def test_numbers_have_neither_agreement_nor_a_limit_of_accuracy():
+def test_regression_has_neither_agreement_nor_an_accuracy_limit():
     numbers = Images(images=IMAGES, labels=LABELS.astype(np.float32))
     options = Transforms(names=("unfuse_separable",))
     _, report = apply(pooled(), options, IMAGES, numbers)

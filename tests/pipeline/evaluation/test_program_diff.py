@@ -52,7 +52,7 @@ def test_pairs_by_name_then_by_order(a, b, expected):
     assert found == expected
 
 
-def test_a_fused_layer_goes_with_the_first_that_replaces_it():
+def test_a_fused_layer_is_paired_with_its_first_replacement():
     a = ["conv", "sep_1", "sep_2", "dense"]
     b = ["conv", "dw_sep_1", "pw_sep_1", "dw_sep_2", "pw_sep_2", "sep_2_identity", "dense", "deq"]
     assert list(pairs(a, b)) == [
@@ -136,7 +136,7 @@ def test_labels_must_fit(programs, labels, sentence):
     assert sentence in str(caught.value)
 
 
-def test_labels_alone_say_nothing(programs):
+def test_labels_without_images_are_refused(programs):
     with pytest.raises(DataError, match="labels: belong to images"):
         diff(*programs, None, np.zeros(5, int))
 

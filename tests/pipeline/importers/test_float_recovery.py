@@ -25,7 +25,7 @@ def recorded(name):
         return {key: arrays[key] for key in arrays.files}
 
 
-def test_a_cnn2snn_file_computes_what_it_did():
+def test_a_recovered_cnn2snn_file_computes_the_same():
     expected = recorded("cnn2snn_small")
     assert quantized_by(SMALL) == "cnn2snn"
     graph = load_float(SMALL)
@@ -100,7 +100,7 @@ def test_two_bit_weights_are_kept_at_four_bits():
     # The first has 4 bits; the second a zero point, and a Flatten in which QuantizeML saturates.
     [("quantized_residual", 0.98), ("quantized_flatten", 0.998)],
 )
-def test_a_quantizeml_file_gives_back_its_float_model(name, correlation):
+def test_a_float_model_is_recovered_from_a_quantizeml_file(name, correlation):
     path = FIXTURES / f"{name}.h5"
     assert quantized_by(path) == "QuantizeML"
     expected, graph = recorded(name), load_float(path)

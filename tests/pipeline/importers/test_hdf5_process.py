@@ -77,6 +77,6 @@ def test_hostile_files(name):
         load_model(HOSTILE / name)
 
 
-def test_what_is_no_hdf5_is_damaged():
+def test_files_other_than_hdf5_are_damaged():
     with pytest.raises(DamagedFileError, match="truncated or damaged"):
         read_hdf5(b"\x89HDF\r\n\x1a\n" + bytes(100), "x.h5", ["a"])

@@ -37,14 +37,14 @@ def tensor(name, number=0, output=0):
 
 @pytest.mark.parametrize("kind", ["Dropout", "BatchNormalization", "GaussianNoise", "RandomFlip"])
 @pytest.mark.parametrize("training", [True, 1])
-def test_training_is_refused_where_keras_2_keeps_it(tmp_path, kind, training):
+def test_training_is_refused_if_keras_2_keeps_it(tmp_path, kind, training):
     config = called([[["image", 0, 0, {"training": training}]]], kind)
     with pytest.raises(IncompatibleModelError, match="last: it was called with training=True"):
         load_model(write_h5(tmp_path / "m.h5", config, {"last": {}}))
 
 
 @pytest.mark.parametrize("kind", ["Dropout", "RandomFlip"])
-def test_training_has_no_part_in_the_predictions_of_keras_3(tmp_path, kind):
+def test_training_does_not_affect_predictions_of_keras_3(tmp_path, kind):
     config = called([{"args": [tensor("image")], "kwargs": {"training": True}}], kind)
     graph = load_model(write_keras(tmp_path / "m.keras", config, {}))
     np.testing.assert_array_equal(forward(graph, IMAGES), IMAGES)

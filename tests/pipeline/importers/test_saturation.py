@@ -65,7 +65,7 @@ def differences(graph, samples, tests, **options):
 
 @pytest.mark.parametrize("limit", [None, 6.0, 2.0])
 @pytest.mark.parametrize("pool", [False, True])
-def test_a_flatten_that_saturates_is_carried(limit, pool):
+def test_a_saturating_flatten_is_recovered_as_a_relu(limit, pool):
     chain = image_chain()
     if pool:
         chain.add("pool", "MaxPooling2D")
@@ -96,7 +96,7 @@ def test_a_relu_trained_through_its_range_is_carried(op):
     assert after < (before + 1e-9 if op == "Dense" else 0.06)
 
 
-def test_what_holds_its_integer_range_is_left_alone():
+def test_layers_within_their_integer_range_are_unchanged():
     chain = image_chain().add("relu", "ReLU", {"max_value": 0.05})
     graph = chain.add("flatten", "Flatten").add("dense", "Dense", {"units": 5}).graph
     _, file = quantized(graph, images(graph), per_tensor_activations=True)
@@ -107,7 +107,7 @@ def test_what_holds_its_integer_range_is_left_alone():
         np.testing.assert_allclose(recovered.node(name).weights["kernel"], wanted, rtol=1e-5)
 
 
-def test_factors_that_cannot_move_are_not_carried():
+def test_factors_that_cannot_move_stay():
     chain = image_chain().add("relu", "ReLU")
     chain.add("a", "Conv2D", {"filters": 6, "kernel_size": 1})
     graph = chain.add("add", "Add", None, ("a", "relu")).graph

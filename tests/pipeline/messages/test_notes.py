@@ -54,7 +54,7 @@ def test_a_layer_without_any_output_is_a_warning():
     assert alone.is_warning and alone.text.startswith("dead: the output is 0")
 
 
-def test_a_program_keeps_what_is_true_of_the_model_and_every_layers_line():
+def test_a_program_keeps_the_models_notes_and_every_layers_line():
     (dead,) = dead_channels(ranges(a=1, b=2))
     measured = Note(kind=SATURATION, text="on 64 samples")
     cut = Note(kind=LEFT_TO_HOST, text="softmax")

@@ -95,7 +95,7 @@ def test_an_ordinary_model_has_no_warning():
 
 @pytest.mark.parametrize("bits", [16, 17, 18, 20])
 @pytest.mark.parametrize("scale", [1, 30])
-def test_what_quantize_expects_is_what_the_emulator_counts(bits, scale):
+def test_saturation_predicted_by_quantize_equals_the_emulators(bits, scale):
     graph = model(first={"bias": scale * RNG.normal(size=8)})
     quantized = quantize(graph, IMAGES, options(buffer_bits=bits))
     expected = quantize_shares(quantized)
@@ -144,7 +144,7 @@ def test_constants_that_are_powers_of_two_are_counted():
     assert not before or "first" not in before[0].layers
 
 
-def test_held_counts_what_a_mantissa_cannot_hold():
+def test_held_counts_values_beyond_a_mantissa():
     held = saturation.Held()
     held.count("a", np.array([127.4, 127.5, 128, -128, 64]), 7, np.zeros(5, int))
     held.count("a", np.array([255.0, 254.9]), 7, np.ones(2, int))
@@ -197,7 +197,7 @@ def test_evaluate_reports_shares_and_a_note():
     assert [note.is_warning for note in result.notes if note.kind == SATURATION] == [True]
 
 
-def test_the_top_level_of_akida_1_is_no_loss():
+def test_the_highest_level_of_akida_1_is_not_saturation():
     graph = model()
     settings = options(weight_bits=4, activation_bits=4, per_tensor_activations=True)
     legacy = quantize(graph.rewrite(relu6), None, replace(settings, scheme="cnn2snn"))

@@ -36,7 +36,7 @@ def test_a_recovered_model_is_compared_with_its_file(name, chip, least, share):
     assert f"on {found['agreement']:.2%} of samples" in recovery_sentence(found)
 
 
-def test_samples_that_the_chip_cannot_take_are_named():
+def test_samples_that_the_chip_cannot_read_are_named():
     path = FIXTURES / "cnn2snn_small.h5"
     found = compare_recovery(path, read_float(path), np.full((2, 8, 7, 3), 0.5, np.float32))
     assert recovery_sentence(found) == "not compared with the quantized one: samples are not uint8"

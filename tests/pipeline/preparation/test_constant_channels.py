@@ -111,13 +111,13 @@ def branched(join, *after, **attrs):
     return Graph("m", nodes, nodes[-1].name)
 
 
-def test_constants_pass_joins():
+def test_constants_propagate_through_joins():
     folded(branched("Add", conv()))
     folded(branched("Add", ("Dropout", {}), POOL, conv(), average=True))
     folded(branched("Concatenate", RELU, conv()))
 
 
-def test_what_stays_says_why():
+def test_unfolded_layers_have_a_reason():
     def why(graph):
         assert fold_constant_channels(graph) is graph
         return where_blocked(graph, graph.node("n1"))

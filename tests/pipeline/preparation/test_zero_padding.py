@@ -155,7 +155,7 @@ def reason(*layers, shape=(16, 16, 3)):
     return "; ".join(padding_obstacle(new, node))
 
 
-def test_what_stays_says_why():
+def test_unfolded_layers_have_a_reason():
     stem = pad((3, 3), (3, 3)), ("Conv2D", {"filters": 2, "kernel_size": 7, "strides": 2})
     assert reason(*stem) == (
         "padding ((3,3),(3,3)) before n1, 7x7 of stride 2x2; ((2,3),(2,3)), as padding 'same' does"
@@ -189,7 +189,7 @@ def test_each_consumer_is_folded_by_itself():
     assert [node.name for node in new.consumers("n1")] == ["f"]
 
 
-def test_paddings_that_nothing_reads():
+def test_paddings_without_consumers():
     graph = chain((8, 8, 2), RELU, pad((1, 1), (1, 1)), ("Conv2D", CONV))
     dead = make_node("dead", "ZeroPadding2D", ["n0"], {"padding": ((3, 3), (3, 3))})
     new = fold_zero_padding(graph.with_nodes([*graph.nodes, dead], "n2"))

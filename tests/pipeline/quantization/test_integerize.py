@@ -81,7 +81,7 @@ def test_an_aligning_flatten_leaves_the_shift_to_the_dense_layer(size):
     np.testing.assert_array_equal(shift, [0, 2] * size * size)
 
 
-def test_what_saturation_costs():
+def test_cost_of_saturation():
     """One pixel, channel 1 at 3 units: 3 * 2**5 = 96, shifted by 2 to 384, or cut to 127."""
     images = np.array([[[[0, 3]]]], np.int8)
     calibrated = flattened(1, saturates=True)

@@ -81,7 +81,7 @@ def test_unusable_samples_are_refused(samples, message):
         quantize(GRAPH, samples, OPTIONS)
 
 
-def test_random_samples_are_made_and_warned_of():
+def test_random_samples_are_generated_with_a_warning():
     options = replace(OPTIONS, calibration=Calibration(source="random", samples=10, batch_size=5))
     first = quantize(GRAPH, None, options)
     assert random_samples_warned(first)

@@ -105,7 +105,7 @@ def test_a_server_that_is_killed_is_replaced(server, folder):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_what_ends_the_front_ends_the_stage(tmp_path, kind):
+def test_a_signal_to_the_client_ends_the_stage(tmp_path, kind):
     folder = make_folder(tmp_path / "folder", SLEEPER)
     code = (
         "import os, signal, sys; from pathlib import Path; "

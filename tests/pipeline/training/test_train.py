@@ -121,7 +121,7 @@ def test_unfit_data_is_refused(images, labels, message):
 
 
 @pytest.mark.slow
-def test_early_stopping_keeps_the_best_of_images_kept_back():
+def test_early_stopping_keeps_the_best_on_held_out_images():
     images, labels = data()
     options = replace(OPTIONS, epochs=30, patience=2, learning_rate=0.05, schedule="constant")
     trained, history = train(build_graph(SMALL), images, labels, options=options, seed=3)
@@ -171,7 +171,7 @@ def test_maps_are_learnt_through_transposed_convolutions():
 
 
 @pytest.mark.slow
-def test_a_regression_starts_from_the_middle_of_its_numbers():
+def test_a_regression_starts_near_its_targets():
     images, labels = data()
     graph = build_graph({**SMALL, "layers": [*SMALL["layers"][:-1], {"Dense": {"units": 1}}]})
     ages = (40 + 10 * labels).astype(np.float32)

@@ -87,14 +87,14 @@ def exceeded(layer, consumers=None):
 
 
 @pytest.mark.parametrize("made", ALLOWED, ids=lambda made: made.type_label)
-def test_the_edge_of_the_chip(made):
+def test_layers_at_the_limits(made):
     assert list(made.check()) == []
     assert exceeded(made) == []
     assert list(limits.remarks(made.facts())) == []
 
 
 @pytest.mark.parametrize(("made", "limit"), BEYOND, ids=[limit for _, limit in BEYOND])
-def test_beyond_the_chip(made, limit):
+def test_layers_beyond_the_limits(made, limit):
     assert list(made.check()) == []
     assert exceeded(made) == [limit]
 
@@ -133,7 +133,7 @@ def test_registers_at_their_edge():
 
 
 @pytest.mark.parametrize(("size", "beyond"), [((1, 1), True), ((3, 3), False)])
-def test_a_separable_convolution_reads_a_map(size, beyond):
+def test_a_separable_convolution_needs_a_map(size, beyond):
     made = layer(
         "SeparableConvolutional",
         np.zeros((3, 3, 2, 1)),

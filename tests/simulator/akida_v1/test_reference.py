@@ -71,7 +71,7 @@ def test_steps_that_floats_cannot_hold_exactly(bits):
 
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("step", [1.0, 65537.0, float(2**24), 2.0**-20, np.float32(0.1)])
-def test_the_largest_potentials_that_are_answered(bits, step):
+def test_the_largest_potentials_that_are_computed(bits, step):
     layer = neuron(0, step, bits)
     potentials = [-(2**28) + 1, -1, 0, 1, 2**27 - 1, 2**28 - 1]
     assert answers(layer, potentials) == [

@@ -149,7 +149,7 @@ def test_levels_never_exceed_the_max_value(max_value, bits):
 
 
 @pytest.mark.parametrize("max_value", [6.0, 5.0, 3.0])
-def test_a_closer_grid_is_no_less_accurate(max_value):
+def test_a_finer_grid_is_not_less_accurate(max_value):
     graph, model = clipped(max_value)
     inputs = images(64)
     expected = forward(prepare(graph)[0], inputs)
@@ -160,7 +160,7 @@ def test_a_closer_grid_is_no_less_accurate(max_value):
     assert error["akida_v1"] < error["akida_v2"] * 1.1
 
 
-def test_a_grid_that_ends_at_the_maximum_is_left_alone():
+def test_a_grid_that_ends_at_the_maximum_is_unchanged():
     _, model = clipped(7.5)
     program = convert(model, "akida_v1")
     relu = next(node for node in model.nodes if node.op == "ReLU")

@@ -66,7 +66,7 @@ def test_levels_are_the_same_for_every_potential(bits):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_no_potential_is_beyond_reach(name):
+def test_no_potential_exceeds_the_bound(name):
     """With weights of one sign and the highest inputs, the bound is met where nothing is padded."""
     model = quantized(MODELS[name], "quantizeml", shape=(9, 9, 3))
     highest = 255

@@ -137,7 +137,7 @@ def bounds(node, relu, tail, potential, level, filter_, p):
 @pytest.mark.parametrize("flatten", ["align", "saturate"])
 @pytest.mark.parametrize("bits", [1, 2, 4])
 @pytest.mark.parametrize("name", MODELS)
-def test_levels_are_what_the_accumulators_are_worth(name, bits, flatten):
+def test_levels_equal_the_scaled_accumulators(name, bits, flatten):
     """A whole threshold moves a level only where the potential is one unit from its edge."""
     # Equalized channels use all levels; without, a maximum may lie below the highest one.
     settings = {"activation_bits": bits, "flatten": flatten, "equalize": name != "clipped"}
@@ -197,7 +197,7 @@ def test_little_less_accurate_than_one_scale_from_the_start(name):
     assert errors[False] < 1.5 * errors[True]
 
 
-def test_a_saturating_flatten_takes_the_finest():
+def test_a_saturating_flatten_uses_the_finest_scale():
     """Beyond the finest channel's range nothing passes the Flatten, so the finest is enough."""
     model = integers(uneven(MODELS["flat"]), flatten="saturate")
     program = convert(model, "akida_v1")
@@ -249,7 +249,7 @@ def test_the_note_measures_on_samples_and_names_the_option():
     assert len(asked) == 1
 
 
-def test_samples_are_loaded_only_where_something_is_measured():
+def test_samples_are_loaded_only_if_they_are_needed():
     def never():
         raise AssertionError
 
@@ -257,6 +257,6 @@ def test_samples_are_loaded_only_where_something_is_measured():
         convert(quantized(MODELS["flat"], "quantizeml"), target, samples=never)
 
 
-def test_one_output_has_no_highest():
+def test_one_output_is_compared_by_its_spread():
     found = compared(np.float32([[1.0], [2.0]]), np.float32([[1.5], [2.5]]))
     assert found == "outputs change by 100.0% of their spread"

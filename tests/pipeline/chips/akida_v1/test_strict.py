@@ -30,5 +30,5 @@ def test_strict_makes_limits_errors(scheme):
     assert caught.value.reasons == limits
 
 
-def test_strict_takes_what_fits():
+def test_strict_accepts_a_model_within_limits():
     assert convert(quantized([SCALED, *BASE], "cnn2snn"), "akida_v1", strict=True)
