@@ -1,4 +1,4 @@
-"""Who may import whom: stages -> pipeline -> simulator, and heavy packages only where named."""
+"""Import rules: stages -> pipeline -> simulator, and heavy packages only in named modules."""
 
 import ast
 import subprocess
@@ -23,7 +23,7 @@ ALLOWED = {
     },
     "stages": {"numpy", "pipeline", "simulator"},
 }
-# Imported inside functions only, and only here.
+# Modules that may import these packages, inside functions only.
 LATE = {
     "dvc": {"pipeline/repro/dvc_server.py"},
     "ruamel": {"pipeline/repro/dependencies.py"},
@@ -83,7 +83,7 @@ def modules(ring):
 
 
 def imports(path):
-    """Yield the dotted name of each import, and whether it stands inside a function."""
+    """Yield the dotted name of each import, and whether it is inside a function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inner = {
         node

@@ -1,4 +1,4 @@
-"""The page that the results benchmark writes."""
+"""Page of the results benchmark."""
 
 from benchmarks.results import CARRIED, CASES, ON_1_0, ON_2_0, page, ways
 from pipeline.graph.architecture import build_graph

@@ -1,4 +1,4 @@
-"""A program behind MLflow's server: the emulator's own answers, and a reason for each refusal."""
+"""A program served by MLflow: the emulator's outputs, and a reason for each refusal."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def address(served):
 
 
 def ask(address, body=None):
-    """Return status and text of an answer; 0 when there is none."""
+    """Return status and text of a response; status 0 if there is none."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:

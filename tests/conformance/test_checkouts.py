@@ -1,4 +1,4 @@
-"""Two checkouts are compared file by file, and what one of them cannot make is told apart."""
+"""Comparison of two checkouts file by file; files that only one of them writes are reported."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A small slice of the conformance proof; ``make conformance N=300`` is the whole."""
+"""Small part of the comparison with QuantizeML; ``make conformance N=300`` runs all of it."""
 
 import contextlib
 import importlib.util
@@ -20,7 +20,7 @@ from pipeline.graph.traits import NEURAL
 
 ROOT = Path(__file__).parents[2]
 DRAWN = 1440
-"""Networks that have to reach everything; drawing and quantizing them takes a minute."""
+"""Number of networks that must cover everything; quantizing them takes a minute."""
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_random_networks_equal_quantizeml(tmp_path):
 
 @pytest.mark.slow
 def test_networks_reach_every_required_combination():
-    """Drawn and quantized by us, which fills the same registers; no QuantizeML is needed."""
+    """Our quantizer fills the same registers, so that QuantizeML is not needed."""
     found = set()
     for index in range(DRAWN):
         with contextlib.suppress(ModelError):

@@ -1,4 +1,4 @@
-"""A slice of the enumeration; ``make keras-options`` is the whole."""
+"""Part of the enumeration; ``make keras-options`` runs all of it."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How stages end, and what they keep off the screen."""
+"""How stages end, and what they do not print."""
 
 import logging
 import os

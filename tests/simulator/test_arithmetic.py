@@ -1,4 +1,4 @@
-"""The accumulator and the output stage by hand-written examples, one corner of a rule each."""
+"""Hand-written examples of the accumulator and output stage, one corner case each."""
 
 import dataclasses
 
@@ -48,7 +48,7 @@ def test_output_shift_rounds_halves_up(value, shift, wanted):
         (4, True, 8, 7),
         (4, True, -9, -8),
         (4, False, 16, 15),
-        (4, False, -1, -1),  # an unsigned container has a sign; only a ReLU clips at zero
+        (4, False, -1, -1),  # an unsigned container can be negative; only a ReLU clips at zero
         (4, False, -17, -16),
         (16, True, 40000, 32767),
         (1, True, 5, 0),
@@ -79,7 +79,7 @@ def test_the_scaled_product_saturates():
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_only_the_complete_sum_saturates(sign):
-    """Partial sums may leave the accumulator; only the total saturates."""
+    """Partial sums may exceed the accumulator; only the complete sum saturates."""
     layer = dense([[127], [-127], [1]], buffer_bits=12)
     assert run(layer, vector(sign * 100, sign * 100, sign))[0] == [[sign]]
     got, tally = run(layer, vector(sign * 100, 0, 0))

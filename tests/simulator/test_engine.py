@@ -1,4 +1,4 @@
-"""The loop over layers: batches, streams, probes, and what it refuses."""
+"""Running programs: batches, streams, probes, refusals."""
 
 import dataclasses
 

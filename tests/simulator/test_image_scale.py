@@ -1,4 +1,4 @@
-"""Images of another scale than a program expects are warned about, others are not."""
+"""Images of another scale than a program expects give a warning, others do not."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_the_calibrated_range_is_read_from_the_registers(program, low, high):
     found = expected_range(program)
     np.testing.assert_array_equal(found.low, [low] * 2)
     np.testing.assert_array_equal(found.high, [high] * 2)
-    # What the quantizer gives at the ends and beyond are its first and its last level.
+    # At both ends of the range, and beyond, the output is the first or the last level.
     ends = np.float32([low - 9, low, high, high + 9])[:, None, None, None]
     levels = program.layers[0].run(np.broadcast_to(ends, (4, 4, 4, 2)))[:, 0, 0, 0]
     assert levels[0] == levels[1] and levels[2] == levels[3] and levels[2] - levels[1] == 255

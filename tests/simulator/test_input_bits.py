@@ -1,4 +1,4 @@
-"""Integers that an InputData's bits do not hold: refused wherever a program runs."""
+"""Inputs beyond the bits of an InputData are refused wherever a program runs."""
 
 import json
 
@@ -92,7 +92,7 @@ def test_other_first_layers_accept_the_range_of_the_dtype():
 
 
 def test_vectors_hold_the_border_of_shifted_inputs(tmp_path):
-    """Golden vectors come from the default backend, and equal the reference."""
+    """Golden vectors are computed by the default backend, and equal the reference."""
     from tests.simulator.plan.test_plan import shifted_border
 
     made, inputs = shifted_border((0, 1, 3), (3, 200, 255 << 3))

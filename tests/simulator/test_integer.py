@@ -1,4 +1,4 @@
-"""Integer arithmetic against unbounded integers and fractions, exhaustively where small."""
+"""Integer arithmetic compared with unbounded integers and fractions, exhaustively if small."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Integer kernels against plain loops over output pixels, and the bound that makes them exact."""
+"""Integer kernels compared with loops over output pixels, and their exactness bound."""
 
 from itertools import product
 
@@ -60,7 +60,7 @@ def assemble(pixels):
 
 
 def loop_transpose(x, weights, strides, padding, *, depthwise=False):
-    """Apply the transpose of the convolution, found by scattering what it gathers."""
+    """Apply the transposed convolution by scattering the inputs that the convolution gathers."""
     n, h, w, _ = x.shape
     kh, kw = weights.shape[:2]
     same = padding == "same"
@@ -84,7 +84,7 @@ def make(rng, shape, bits=8):
 
 
 def sizes(kernel, padding):
-    """Odd by even and even by odd inputs, smaller than the kernel too where that is allowed."""
+    """Odd by even and even by odd inputs, also smaller than the kernel if allowed."""
     if padding == "valid":
         return [(kernel, kernel + 3), (kernel + 4, kernel + 1)]
     return [(1, 2), (6, 5), (8, 9)]
@@ -187,7 +187,7 @@ def test_window_geometry(size, kernel, stride):
         assert output_length(size, kernel, stride, "valid") == wanted
 
 
-# Sums of odd terms around 2**24 and 2**53, where a float type stops holding every integer.
+# Sums of odd terms around 2**24 and 2**53, above which floats do not hold every integer.
 @pytest.mark.parametrize("bits", [20, 24, 25, 30, 44, 52])
 def test_sums_are_exact_up_to_53_bits(bits):
     x = np.full((1, 3), (1 << (bits - 2)) - 1, np.int64)

@@ -69,7 +69,7 @@ def test_transposed_convolution_does_not_flip_its_kernel():
     kernel = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     layer = conv(Conv2DTranspose, kernel, (1, 1), kernel_stride=(2, 2), padding="valid")
     assert run(layer, image([[1]]))[0] == kernel
-    # "same" cuts what a stride-2 kernel of 3 overhangs: one row and column at the far end.
+    # "same" removes the overhang of a stride-2 kernel of 3: one row and column at the far end.
     layer = conv(Conv2DTranspose, kernel, (2, 1), kernel_stride=(2, 2), padding="same")
     assert run(layer, image([[1], [10]]))[0] == [[1, 2], [4, 5], [17, 28], [40, 50]]
     layer = conv(DepthwiseConv2DTranspose, kernel, (2, 1), kernel_stride=(2, 2), padding="same")

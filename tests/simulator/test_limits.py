@@ -1,4 +1,4 @@
-"""Published limits of Akida 2.0: one case that passes and one that fails, for every sentence."""
+"""Published limits of Akida 2.0: one passing and one failing case for every limit."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from tests import builders
 
 
 def make(kind, **options):
-    """Return a small layer within the limits, but for `options`."""
+    """Return a small layer within the limits, except for `options`."""
     rng = np.random.default_rng(0)
     defaults = {
         "input_shape": (8, 8, 3),

@@ -1,4 +1,4 @@
-"""Array files of unknown origin: read as NumPy reads them, or refused with one kind of error."""
+"""Untrusted array files are read as by NumPy, or refused with one exception type."""
 
 import io
 import random

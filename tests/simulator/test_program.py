@@ -1,4 +1,4 @@
-"""Programs: what may be saved, what may be loaded, and every way a file can be wrong."""
+"""Programs: saving, loading, and every kind of invalid file."""
 
 import dataclasses
 import json
@@ -124,7 +124,7 @@ def paths(value, path=()):
 
 
 def test_header_edits_are_refused_or_make_a_valid_program(saved):
-    """Every value of the header replaced by junk of every type, and removed."""
+    """Replace every value of the header by values of every type, and remove it."""
     contents = members(saved)
     original = json.loads(contents["header.json"])
     tried = refused = 0

@@ -1,4 +1,4 @@
-"""Refusals in words: what repeats is said once, with all its layers."""
+"""Text of refusals: repeated reasons are merged, with all their layers."""
 
 from simulator.refusal import Refusal, refusal_lines
 

@@ -1,4 +1,4 @@
-"""Layers whose registers do not fit: one sentence each, all of them at once."""
+"""Layers with invalid registers: one sentence for each, all at once."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from tests import builders
 
 
 def wrong(layer, **changes):
-    """Return the sentences about one changed layer."""
+    """Return the problems of a layer with changed registers."""
     with pytest.raises(ProgramError) as caught:
         Program(
             name="model",

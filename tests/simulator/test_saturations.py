@@ -1,4 +1,4 @@
-"""What saturates, by layer and kind, as a share of the values."""
+"""Saturated values by layer and kind, as a share of all values."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def saturations(program, images, **options):
 
 
 def biased(**registers):
-    """Return a Dense1D of 4 inputs and 2 units that adds its inputs up."""
+    """Return a Dense1D of 4 inputs and 2 units that sums its inputs."""
     data = InputData(name="data", inputs=(), input_shapes=((1, 1, 4),), input_signed=True)
     dense = Dense1D(
         name="dense", inputs=("data",), input_shapes=((1, 1, 4),),
@@ -110,7 +110,7 @@ def test_counts_of_other_images_are_added():
 
 
 def test_frames_count_once_for_any_batch_size():
-    """The past of a buffered layer was counted when it came."""
+    """Past frames of a buffered layer have been counted when they were new."""
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("BufferTempConv", rng, name="conv", inputs=("data",))
     layer = dataclasses.replace(layer, input_shift=np.array([24, 0, 0], np.uint8))

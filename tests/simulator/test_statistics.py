@@ -1,4 +1,4 @@
-"""Figures of a run, by hand."""
+"""Statistics of a run, computed by hand."""
 
 import dataclasses
 

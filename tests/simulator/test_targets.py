@@ -1,4 +1,4 @@
-"""What every chip must do to be a target: a new folder is tested here without an edit."""
+"""Requirements on every target; a new chip's folder is tested here without an edit."""
 
 import ast
 import dataclasses

@@ -1,4 +1,4 @@
-"""Golden vectors, read back with json and struct alone and recomputed in plain integers."""
+"""Golden vectors, read with json and struct only and recomputed in plain integers."""
 
 import hashlib
 import json

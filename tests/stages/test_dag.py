@@ -1,4 +1,4 @@
-"""The pipeline under DVC: what a change reruns, and what it does not."""
+"""The pipeline under DVC: which stages a change reruns."""
 
 import json
 import sys
@@ -117,7 +117,7 @@ def test_artifacts_are_reproduced_byte_by_byte(repository):
 
 
 def test_content_of_user_files_counts_not_their_date(repository):
-    """Images, weights and the model: other content runs build, the same content does not."""
+    """Images, weights and model files: changed content reruns build, equal content does not."""
 
     def images(seed):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Files of which `check` and the commands after it once said different things."""
+"""Files on which `check` and later commands once disagreed."""
 
 from pathlib import Path
 

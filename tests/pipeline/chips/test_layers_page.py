@@ -1,4 +1,4 @@
-"""docs/targets.md says what the code does."""
+"""docs/targets.md agrees with the code."""
 
 import importlib
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_tables_are_complete():
 
 
 def test_numbers_come_from_the_constants():
-    """What the checks compare with is what the page shows."""
+    """The page shows the constants that the checks compare with."""
     page = document()
     one, two = limits("akida_v1"), limits("akida_v2")
     for words in (

@@ -1,4 +1,4 @@
-"""Random models: verdicts keep what they promise, and converting says what `check` says."""
+"""Random models: verdicts predict the conversion, and conversion agrees with `check`."""
 
 from collections import Counter
 
@@ -36,7 +36,7 @@ def test_verdicts_predict_the_conversion(seed, target):
 
 @pytest.mark.parametrize("target", SCHEMES)
 def test_conversion_agrees_with_check(target):
-    """A slice of ``python -m conformance.agreement``, which runs thousands."""
+    """Part of ``python -m conformance.agreement``, which runs thousands of models."""
     total = Counter()
     for seed in range(SLICE):
         text, seen = disagreement(random_model(seed, target), target)
@@ -77,7 +77,7 @@ NOT_DRAWN = {
 
 
 def _without(function, *names):
-    """Return a method whose dictionary lacks some names."""
+    """Return a method whose result lacks some keys."""
     return lambda self: {k: v for k, v in function(self).items() if k not in names}
 
 

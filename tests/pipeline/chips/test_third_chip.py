@@ -1,4 +1,4 @@
-"""A chip that nothing else knows, in new files only: every command and a sweep run on it."""
+"""A made-up chip, defined in new files only, on which every command and a sweep run."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""``crossgrade convert``: which chip, and what is refused."""
+"""``crossgrade convert``: choice of the chip, and refusals."""
 
 import numpy as np
 from click.testing import CliRunner
@@ -61,7 +61,7 @@ def test_the_chip_can_be_chosen(tmp_path):
 
 
 def test_samples_measure_the_cost_of_one_scale(tmp_path, monkeypatch):
-    """Filters of other sizes, so that their scales differ."""
+    """Filters of different magnitudes, so that their scales differ."""
     sizes = np.float32([1 / 32, 1 / 128, 1 / 512])
     wide = GRAPH.rewrite(
         lambda node: (

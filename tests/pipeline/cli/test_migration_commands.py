@@ -1,4 +1,4 @@
-"""The commands check, migrate, verify, unfuse."""
+"""Commands check, migrate, verify and unfuse."""
 
 import json
 import re
@@ -229,7 +229,7 @@ def test_a_file_that_reads_back_differently_is_not_kept(model, tmp_path, monkeyp
 
 
 class Page(HTMLParser):
-    """Counts tags, and collects whatever would load something."""
+    """Parser that counts tags and collects attributes that load something."""
 
     def __init__(self):
         super().__init__()

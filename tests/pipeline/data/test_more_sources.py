@@ -1,4 +1,4 @@
-"""Data that is made, fetched or the user's own pictures."""
+"""Data sources: generated, downloaded, and the user's pictures."""
 
 import subprocess
 import sys
@@ -93,7 +93,7 @@ def test_jobs_are_stable_balanced_and_of_unseen_voices():
 
 
 class Voice:
-    """A synthesizer that hums."""
+    """Synthesizer whose clips are a tone."""
 
     version = "0"
     said = 0

@@ -1,4 +1,4 @@
-"""Evaluation: the figures, checked by hand on a tiny program."""
+"""Evaluation: metrics of a tiny program, computed by hand."""
 
 import os
 import signal
@@ -111,7 +111,7 @@ def test_a_refusal_in_a_worker_is_reported(case, monkeypatch):
     images = data.x_test[:, :5]
     with pytest.raises(ProgramError, match="images have shape"):
         run_shards(work, images, workers=2)
-    # The process that was started finds out when this one takes no image.
+    # The child process notices when the parent stops taking images.
     monkeypatch.setattr(shards_processes, "_take", lambda taken, count: iter(()))
     with pytest.raises(WorkerStopped, match="images have shape"):
         run_shards(work, images, workers=2)

@@ -1,4 +1,4 @@
-"""A model with one output and labels 0 and 1 tells two classes apart, wherever it is measured."""
+"""A model with one output and labels 0 and 1 is a classifier of two classes in all metrics."""
 
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def test_migrate_measures_both_classes_and_guards_them():
 
 
 def pooled():
-    """Return a 1.0-style model whose global average moves, and what it gives for some images."""
+    """Return a 1.0-style model whose global average must move, with some images and outputs."""
     layers = [
         {"Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same"}},
         {"GlobalAveragePooling2D": {}},

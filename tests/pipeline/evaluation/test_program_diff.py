@@ -1,4 +1,4 @@
-"""``crossgrade diff``: which layers belong together, what is counted, what is printed."""
+"""``crossgrade diff``: pairing of layers, counts, printed tables."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ LAYERS = [UNIT, conv(4), RELU, conv(3), RELU, FLATTEN, dense()]
 
 @pytest.fixture(scope="module")
 def programs():
-    """The same model for both chips."""
+    """Return programs of one model for both chips."""
     model = quantized(LAYERS, "quantizeml")
     return convert(model, "akida_v1"), convert(model, "akida_v2")
 
@@ -104,10 +104,10 @@ def test_figures_with_images_and_labels(programs):
     labels = simulate(programs[0], x).argmax(axis=-1)
     found = diff(*programs, x, labels)
     assert found["a"]["accuracy"] == 1.0
-    answers = simulate(programs[1], x).argmax(axis=-1)
-    assert found["agreement"] == found["b"]["accuracy"] == np.mean(answers == labels)
+    predictions = simulate(programs[1], x).argmax(axis=-1)
+    assert found["agreement"] == found["b"]["accuracy"] == np.mean(predictions == labels)
     assert found["images"] == 20
-    # The second layer's work is what the first one's zeros leave of it.
+    # The zeros of the first layer reduce the effective MACs of the second.
     first, second = (pair["a"] for pair in found["layers"][:2])
     assert first["effective_macs"] == first["macs"]
     wanted = second["macs"] * (1 - first["output_sparsity"])

@@ -1,4 +1,4 @@
-"""What a float model expects of its images: said by its Rescaling and its input's type."""
+"""Expected input range of a float model, given by its Rescaling and input dtype."""
 
 from pathlib import Path
 

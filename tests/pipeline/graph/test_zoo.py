@@ -1,4 +1,4 @@
-"""The architectures that come with crossgrade have the sizes published for them."""
+"""The included architectures have their published sizes."""
 
 import json
 from pathlib import Path

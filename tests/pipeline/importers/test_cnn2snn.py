@@ -1,4 +1,4 @@
-"""cnn2snn files become the float model that they are, and the program that computes it."""
+"""Import of cnn2snn files as float models, and conversion to programs."""
 
 import json
 

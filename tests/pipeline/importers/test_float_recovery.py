@@ -1,4 +1,4 @@
-"""Files of both vendor quantizers become float models that compute what the file computes."""
+"""Float models recovered from files of both vendor quantizers compute the same outputs."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_steps_become_relus_within_half_a_step():
     assert [n.op for n in rewrite.graph.nodes if n.name in rewrite.changed] == ["ReLU"] * 3
     first = rewrite.details["activations"]["first/relu"]
     assert first["bits"] == 4 and first["step"] == pytest.approx(6 / 15)
-    # Nothing before the first activation changed.
+    # Layers before the first activation are unchanged.
     assert first["largest_steps"] <= 0.5 + 1e-5
     assert continuous_activations(rewrite.graph).changed == ()
 
@@ -89,7 +89,7 @@ def test_two_bit_weights_are_kept_at_four_bits():
     # 7 is the largest 4-bit weight; equalization may have made one of -w, 0, w a little smaller.
     np.testing.assert_array_equal(np.sign(node.registers["kernel"]), np.sign(kernel))
     assert set(np.unique(np.abs(node.registers["kernel"]))) <= {0, 6, 7}
-    # Random weights, 4 bits everywhere, and activations of 2 bits that became finer.
+    # Random 4-bit weights, and 2-bit activations that were refined.
     outputs = simulate(convert(quantized, "akida_v2"), images).reshape(len(images), -1)
     wanted = recorded("cnn2snn_small")["logits"]
     assert np.corrcoef(outputs.ravel(), wanted.ravel())[0, 1] > 0.7

@@ -1,4 +1,4 @@
-"""A file that makes the HDF5 library loop or crash is refused, and the next file is read."""
+"""Files that make the HDF5 library loop or crash are refused, and the next file is read."""
 
 import os
 
@@ -54,7 +54,7 @@ def test_a_forked_process_starts_a_child_of_its_own(content):
     reader = Reader()
     first = reader.read(content, 1000, ["wanted"])
     pid = os.fork()
-    if pid == 0:  # leave without the clean-up of the test run
+    if pid == 0:  # exit without the clean-up of the test run
         os._exit(0 if reader.read(content, 1000, ["wanted"]) == first else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert reader.read(content, 1000, ["wanted"]) == first

@@ -1,4 +1,4 @@
-"""Files changed to do harm: each is refused in a sentence, or read as what it is."""
+"""Maliciously changed files are refused with a message, or imported correctly."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ from tests.pipeline.exporters.networks import NETWORKS
 
 @pytest.fixture
 def model(tmp_path):
-    """Return a function that writes a good file, lets `edit` spoil it, and gives its path."""
+    """Return a function that writes a valid file, damages it with `edit`, and returns its path."""
 
     def make(network, edit):
         path = tmp_path / "model.h5"

@@ -1,4 +1,4 @@
-"""Damaged and hostile files give one clear error, in bounded memory and time."""
+"""Damaged and hostile files raise one clear error, in bounded memory and time."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""What a layer was called with: training, masks, constants, named and nested tensors."""
+"""Arguments of layer calls: training, masks, constants, named and nested tensors."""
 
 import numpy as np
 import pytest
@@ -160,7 +160,7 @@ def test_equal_names_in_models_inside_each_other(tmp_path):
     outer["config"]["layers"].append(deep)
     outer["config"]["output_layers"] = [["deep", 1, 0]]
     config = functional([image(dtype="float32"), outer])
-    # In one group, in the order of the layers; the trained variables of all come first.
+    # One group, in the order of layers, with trainable variables of all layers first.
     one, two = norm(2), norm(3)
     names, arrays = [], []
     for keys in (("gamma", "beta"), ("moving_mean", "moving_variance")):
@@ -172,7 +172,7 @@ def test_equal_names_in_models_inside_each_other(tmp_path):
 
     with h5py.File(path, "r+") as file:
         group = file["model_weights/outer"]
-        # Keras tells equal names apart in the file.
+        # Keras makes equal names distinct in the file.
         stored = [f"part{number}/{name}" for number, name in enumerate(names)]
         group.attrs["weight_names"] = [name.encode() for name in stored]
         for name, array in zip(stored, arrays, strict=True):

@@ -1,4 +1,4 @@
-"""Options of layers: known ones are read, the others refused by name."""
+"""Options of layers: supported ones are imported, others refused by name."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""QuantizeML files become the very integers that QuantizeML computes."""
+"""Imported QuantizeML files compute the same integers as QuantizeML."""
 
 import re
 from pathlib import Path

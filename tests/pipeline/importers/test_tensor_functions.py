@@ -1,4 +1,4 @@
-"""Arithmetic and other functions of tensors between layers, of both generations."""
+"""Arithmetic and other tensor functions between layers, for both generations of Keras."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ PER_CHANNEL = [0.5, -2.0]
 
 
 def keras2(function, first, kwargs, source):
-    """A call as Keras 2 stores it: the first argument, the others by name."""
+    """Return a call as Keras 2 stores it: the first argument, then the others by name."""
     given = {key: [source, 0, 0] if value is X else value for key, value in kwargs.items()}
     head = [source, 0, 0, given] if first is X else [CONSTANT, -1, first, given]
     entry = layer("TFOpLambda", "f", function=function)

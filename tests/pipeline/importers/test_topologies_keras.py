@@ -1,4 +1,4 @@
-"""Models of every topology, saved by both generations of Keras, read and unfused."""
+"""Models of every topology, saved by both generations of Keras, are imported and unfused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Notes: one line each, whole on request, the same after a file."""
+"""Notes: one line each, complete on request, preserved in files."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_notes_survive_json_and_bare_texts_become_notes():
 
 
 def ranges(**dead):
-    """Return ranges of four channels a layer, the first so many of them 0."""
+    """Return ranges of four channels per layer, of which the given number is 0."""
     return {name: np.repeat(np.float32([0, 1]), [n, 4 - n]) for name, n in dead.items()}
 
 

@@ -1,4 +1,4 @@
-"""What saturates is named with its layer and share where it arises, and judged."""
+"""Saturation is reported with layer, share and verdict by the command in which it occurs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ IMAGES = RNG.integers(0, 256, (64, 6, 6, 3), np.uint8)
 
 
 def model(**changes):
-    """Return a network; `changes` maps a layer to weights that replace its own."""
+    """Return a network; `changes` maps layers to replaced weights."""
     layers = [
         {"Rescaling": {"scale": 1 / 255}},
         {"Conv2D": {"name": "first", "filters": 8, "kernel_size": 3}},
@@ -101,7 +101,7 @@ def test_saturation_predicted_by_quantize_equals_the_emulators(bits, scale):
     expected = quantize_shares(quantized)
     program = convert(quantized, "akida_v2")
     counts = {(s.layer, s.kind): s.share for s in run(program)}
-    # Layers before the first that saturates see the same values in both; integers are rounded.
+    # Up to the first layer that saturates both compute the same values, except for rounding.
     first = {key: share for key, share in counts.items() if key[0] == "first"}
     first = {
         key: share
@@ -115,7 +115,7 @@ def test_saturation_predicted_by_quantize_equals_the_emulators(bits, scale):
 
 
 def quantize_shares(quantized):
-    """Return the share by layer and kind that the details of notes hold."""
+    """Return the shares by layer and kind in the details of notes."""
     shares = {}
     for note in found(quantized.notes):
         for line in note.details:

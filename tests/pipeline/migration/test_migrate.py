@@ -32,7 +32,7 @@ ROWS = [
 
 
 def old_model():
-    """A 1.0 model: fused separable, pooling before batch norm and ReLU."""
+    """Return a 1.0 model: fused separable, pooling before batch norm and ReLU."""
     separable = conv(op="SeparableConv2D", use_bias=False)
     return image(separable, BN, RELU, separable, GAP, BN, RELU, dense(), ("Softmax", {}))
 
@@ -47,7 +47,7 @@ def test_the_matrix(model, target, verdict):
         return
     found = migrate(model, target, samples)
     assert found.check_after.verdict == "compatible"
-    # A compatible model stays as it is, but for what only quantization would take off.
+    # A compatible model is unchanged, except for layers that quantization removes.
     steps = {step["transform"] for step in found.steps}
     assert bool(steps - {"fold_zero_padding"}) == (verdict == FIX)
     assert not any(node.op == "ZeroPadding2D" for node in found.after.nodes)

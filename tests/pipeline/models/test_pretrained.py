@@ -1,4 +1,4 @@
-"""Weights of another model as a starting point."""
+"""Training that starts from another model's weights."""
 
 import numpy as np
 import pytest

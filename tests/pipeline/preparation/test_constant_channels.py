@@ -1,4 +1,4 @@
-"""Channels without gamma: their constant moves into later biases, or the reason is named."""
+"""Channels with gamma 0: their constant moves into later biases, or is kept with the reason."""
 
 from collections import Counter
 
@@ -24,7 +24,7 @@ def conv(kernel=3, op="Conv2D", padding="valid", **attrs):
 
 
 def dead(graph, gamma=(1.0, 0.0, -2.0, 0.0), beta=(0.5, 2.0, 3.0, -1.0)):
-    """Return `graph` with these gammas and betas in its first batch norm."""
+    """Return `graph` with the given gammas and betas in its first batch norm."""
     first = next(node for node in graph.nodes if node.op == "BatchNormalization")
     new = first.with_weights(gamma=np.float32(gamma), beta=np.float32(beta))
     return graph.with_nodes(new if node is first else node for node in graph.nodes)

@@ -1,4 +1,4 @@
-"""Each pass: the old pattern goes, outputs stay, twice changes nothing, the input is untouched."""
+"""Each pass removes its pattern, preserves outputs, is idempotent, and keeps its input graph."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def image(shape, *layers, **options):
 
 
 def branched(*drafts, shape=(6, 6, 2), output=None):
-    """Return a graph of (name, op, inputs, attrs) with a convolution ``c`` behind the input."""
+    """Return a graph of (name, op, inputs, attrs) with a convolution ``c`` after the input."""
     graph = image(shape, ("Conv2D", CONV))
     nodes = [graph.input, graph.nodes[1]]
     for name, op, inputs, *attrs in drafts:

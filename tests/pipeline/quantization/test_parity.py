@@ -1,4 +1,4 @@
-"""Registers equal to QuantizeML's: a slice of ``python -m conformance.parity``."""
+"""Registers equal QuantizeML's: part of ``python -m conformance.parity``."""
 
 import numpy as np
 import pytest

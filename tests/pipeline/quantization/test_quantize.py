@@ -22,7 +22,7 @@ OPTIONS = Quantization(calibration=Calibration(batch_size=10))
 
 
 def random_samples_warned(quantized):
-    """Return whether the first note warns of random samples."""
+    """Return True if the first note warns of random samples."""
     return bool(quantized.notes) and (
         quantized.notes[0].is_warning and "random samples: not accurate" in quantized.notes[0].text
     )

@@ -1,4 +1,4 @@
-"""What a sweep shows: fronts by hand, tables that fit, refusals with their points."""
+"""Results of a sweep: Pareto fronts, tables, refusals."""
 
 import csv
 

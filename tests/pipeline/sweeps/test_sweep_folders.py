@@ -1,4 +1,4 @@
-"""The folder of a sweep: what goes on, what begins anew, and the keys of shared stages."""
+"""Folders of sweeps: resuming, starting anew, and keys of shared stages."""
 
 import copy
 import threading

@@ -1,4 +1,4 @@
-"""What a run leaves: files, the record of them, tables."""
+"""Output of a run: files, their record, tables."""
 
 import json
 

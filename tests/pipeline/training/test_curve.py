@@ -1,4 +1,4 @@
-"""The course of a training as a table and as a picture."""
+"""Training curve as a table and as a picture."""
 
 import pytest
 

@@ -29,7 +29,7 @@ OPTIONS = Training(epochs=3, batch_size=16, learning_rate=0.01)
 
 
 def data(count=96):
-    """Images that are bright at the top (class 0) or at the bottom (class 1)."""
+    """Return images that are bright at the top (class 0) or at the bottom (class 1)."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, count)
     images = rng.integers(0, 100, (count, 4, 4, 1))
@@ -149,7 +149,7 @@ def test_batchnorm_momentum_suits_the_length(momentum, steps, expected):
 
 @pytest.mark.slow
 def test_maps_are_learnt_through_transposed_convolutions():
-    """A mask for each image, from a model that halves its images and enlarges them again."""
+    """Masks as labels, for a model that downsamples and upsamples its images."""
     rng = np.random.default_rng(0)
     masks = np.zeros((48, 8, 8, 1), np.float32)
     for mask, column in zip(masks, rng.integers(2, 7, len(masks)), strict=True):

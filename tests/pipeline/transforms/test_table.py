@@ -1,4 +1,4 @@
-"""The table of transforms is the one list: everything that names them agrees with it."""
+"""Everything that names transforms agrees with their table."""
 
 import inspect
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Hand-written expectations of every Akida 1.0 layer, and what their checks and limits refuse."""
+"""Hand-written examples of every Akida 1.0 layer, its checks and limits."""
 
 from dataclasses import replace
 

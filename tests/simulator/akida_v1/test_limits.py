@@ -1,4 +1,4 @@
-"""The published limits of every Akida 1.0 layer, at their edge and beyond."""
+"""Published limits of every Akida 1.0 layer, at the limit and beyond."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The faults that are planted still have their places; a few are found here, all by the script."""
+"""Every planted fault matches the source; a few are run here, all of them by the script."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""Compiled plans against the layers' own arithmetic: equal integers, equal saturation counts."""
+"""Compiled plans give the integers and saturation counts of the layers' own arithmetic."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_most_layers_of_a_plain_network_are_fast():
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("pool", [None, (2, 2)])
 def test_winograd_gives_the_same_integers(padding, pool):
-    """Weights and images at their extremes, so that transformed ones are as large as can be."""
+    """Extreme weights and images give the largest transformed values."""
     rng = np.random.default_rng(0)
     data = builders.input_data(input_shape=(8, 10, 32), bits=8, signed=False)
     stage = {} if pool is None else {"pool": pool, "pool_stride": (2, 2), "pool_padding": "same"}
@@ -160,7 +160,7 @@ def unsaturated(low, high, first, slope):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_proven_floats_equal_the_staircase_everywhere(data):
-    """What the proof accepts is compared at every accumulator in reach."""
+    """A staircase that the proof accepts is compared at every reachable accumulator."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     bound = data.draw(st.integers(1, 4000))
     levels = data.draw(st.sampled_from([1, 3, 15, 127, 255]))
@@ -212,7 +212,7 @@ def test_integers_and_rechecked_floats_equal_the_staircase_everywhere(data):
 
 
 def test_float32_is_refused_if_neighbours_round_to_the_same_value():
-    """Steps every 2**20 accumulators plus one: float32 sees no difference at the step."""
+    """Steps every 2**20 + 1 accumulators: float32 rounds both sides of a step equally."""
     slope = np.array([2.0**-22])
     first = (np.arange(1, 256)[:, None] << 15) + 1
     stairs = unsaturated(0, np.array([255]), first, slope)

@@ -1,4 +1,4 @@
-"""fit_registers: steps and thresholds beyond their registers, by hand-written examples."""
+"""fit_registers on hand-written examples of steps and thresholds beyond their registers."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Scheme cnn2snn to Akida 1.0: registers by the published formulas, outputs by the float model."""
+"""Scheme cnn2snn on Akida 1.0: registers equal the published formulas, outputs the float model."""
 
 import numpy as np
 import pytest

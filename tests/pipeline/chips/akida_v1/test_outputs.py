@@ -1,4 +1,4 @@
-"""Final outputs of Akida 1.0 programs beside the fake-quantized model's floats."""
+"""Final outputs of Akida 1.0 programs compared with the fake-quantized float model."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Models that Akida 1.0 cannot hold are refused by name, all reasons at once."""
+"""Models that do not fit Akida 1.0 are refused with all reasons at once."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ UNBOUNDED = ("ReLU", {"max_value": None})
 
 
 def refusal(layers, scheme="quantizeml", **settings):
-    """Return the reasons that a model is refused for."""
+    """Return the reasons for which a model is refused."""
     model = quantized(layers, scheme, **settings)
     with pytest.raises(IncompatibleModelError) as caught:
         convert(model, "akida_v1")

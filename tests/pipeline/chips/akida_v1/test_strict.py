@@ -1,4 +1,4 @@
-"""``target.strict``: what exceeds the limits of Akida 1.0 is an error, not a warning."""
+"""``target.strict`` turns violations of Akida 1.0's limits into errors."""
 
 import pytest
 

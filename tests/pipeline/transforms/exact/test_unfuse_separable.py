@@ -29,7 +29,7 @@ def with_biases(graph):
 
 
 def check(graph):
-    """Unfuse, and assert all that must hold of any model."""
+    """Unfuse a model, and assert all that must hold for any model."""
     before = [node.name for node in graph.nodes]
     result = unfuse_separable(graph)
     new = result.graph

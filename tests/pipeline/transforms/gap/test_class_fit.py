@@ -46,7 +46,7 @@ def test_few_images_change_less_than_many():
 
 def test_expected_noise_is_part_of_the_fit():
     rng = np.random.default_rng(0)
-    # Two inputs whose small difference decides, beside one that says the same less exactly.
+    # Two inputs with an informative small difference, and one with a noisy copy of it.
     common, detail = rng.normal(size=(2, 2000, 1))
     x = np.concatenate(
         [common, common + 0.05 * detail, detail + 0.3 * rng.normal(size=(2000, 1))], 1

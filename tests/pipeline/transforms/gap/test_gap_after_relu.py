@@ -21,7 +21,7 @@ def model(*layers, shape=(6, 6, 2)):
 
 
 def randomised(graph):
-    """Give every weight a value that a mistake would show."""
+    """Give every weight a value with which mistakes change the output."""
     rng = np.random.default_rng(0)
 
     def draw(key, array):

@@ -50,7 +50,7 @@ def test_fewer_samples_than_inputs_do_not_memorise_noise():
 def test_expected_noise_is_part_of_the_fit():
     rng = np.random.default_rng(0)
     common, detail = rng.normal(size=(2, 500, 1))
-    # A small difference tells the detail exactly, a third input tells it about.
+    # A small difference gives the detail exactly, a third input approximately.
     x = np.concatenate([common, common + 0.05 * detail, detail + 0.3 * draw(5, 500, 1)], 1)
     noise = np.array([0.01, 0.01, 0])
     noisy = x + rng.normal(size=x.shape) * np.sqrt(noise)

@@ -1,4 +1,4 @@
-"""The end of a model by itself."""
+"""Tail of a model as a separate model."""
 
 import numpy as np
 

@@ -60,7 +60,7 @@ def options(strategy="relocate", recalibrate="bn_ridge", **more):
 
 
 def model(*head, block=BLOCK):
-    """A model whose batch norms hold the statistics of what they see."""
+    """Return a model whose batch norms have the statistics of their inputs."""
     layers = [{"Rescaling": {"scale": "1/64", "offset": -2}}, {"conv_block": block}, *head]
     graph = build_graph({"name": "net", "input": {"shape": [6, 6, 2]}, "layers": layers})
     rng = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_a_following_batchnorm_absorbs_the_bias_and_otherwise_the_layer_gets_one
 def test_a_refit_to_the_layer_itself_changes_almost_nothing():
     graph = model(*HEADS["convolution"])
     new, report = refit(graph, graph, "head", images())
-    # For the rounding to come, weights are a little smaller than the least squares.
+    # Expected rounding noise makes weights slightly smaller than the least-squares ones.
     assert report["residual"] < 1e-5
     assert distance(new, graph) < 1e-2 * forward(graph, images()).std()
 
