@@ -1,4 +1,4 @@
-"""A reason against a model or a layer, in parts: where, what was found, what is allowed, a cure."""
+"""Reason to refuse a model or layer, in parts: where, what was found, what is allowed, the fix."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """One reason.
+    """Reason to refuse a model or layer.
 
     Attributes
     ----------
     layers : tuple of str
-        Names of the layers; empty if it concerns the whole model.
+        Names of the layers; empty for the whole model.
     found, allowed, fix : str
-        Short phrases for users; `allowed` and `fix` are empty where nothing can be said.
+        Short phrases for users; `allowed` and `fix` may be empty.
     rule : str
-        Name of the rule or limit.
+        Name of the rule or limit; may be empty.
     """
 
     layers: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Refusal:
 
     @property
     def cure(self) -> str:
-        """What to do, in full."""
+        """Complete advice; subclasses may add to `fix`."""
         return self.fix
 
     def __str__(self) -> str:
@@ -37,9 +37,9 @@ class Refusal:
 
 
 def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
-    """Return one line for each rule and cure, with all its layers; equal findings are merged.
+    """Return one line for each rule and fix, with all its layers; equal findings are merged.
 
-    Refusals without a rule keep a line of their own.
+    A refusal without a rule has its own line.
     """
     groups: dict[tuple, dict[str, list[str]]] = {}
     for number, refusal in enumerate(refusals):
@@ -54,7 +54,7 @@ def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
 
 
 def _line(findings, allowed: str, cure: str) -> str:
-    """Return findings, each a pair of layers and what was found there, with what they share."""
+    """Format findings, pairs of (layers, found), and the allowed values and fix they share."""
     parts = [f"{', '.join(layers)}: {found}" if layers else found for layers, found in findings]
     parts += [f"allowed: {allowed}"] if allowed else []
     return "; ".join(parts + ([cure] if cure else []))

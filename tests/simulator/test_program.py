@@ -1,4 +1,4 @@
-"""Programs: what may be saved, what may be loaded, and every way a file can be wrong."""
+"""Programs: saving, loading, and every kind of invalid file."""
 
 import dataclasses
 import json
@@ -51,7 +51,7 @@ def refusal(path):
     return str(caught.value)
 
 
-def test_a_file_of_another_kind_or_none(tmp_path):
+def test_a_file_of_another_kind_or_a_missing_file(tmp_path):
     assert refusal(tmp_path / "none.npz") == f"{tmp_path}/none.npz: no such file"
     assert "no such file" in refusal(tmp_path)
     for content in (b"", b"text", b"PK\x03\x04 not a zip", bytes(1000)):
@@ -124,7 +124,7 @@ def paths(value, path=()):
 
 
 def test_header_edits_are_refused_or_make_a_valid_program(saved):
-    """Every value of the header replaced by junk of every type, and removed."""
+    """Replace every value of the header by values of every type, and remove it."""
     contents = members(saved)
     original = json.loads(contents["header.json"])
     tried = refused = 0
@@ -182,7 +182,7 @@ def test_header_edits_are_refused_or_make_a_valid_program(saved):
         (lambda h: h.update(output_shape=[5]), r"output_shape \(5,\) is not that of dense"),
     ],
 )
-def test_header_edits_say_what_is_wrong(saved, change, message):
+def test_header_edits_are_reported(saved, change, message):
     edit(saved, change)
     with pytest.raises(ProgramError, match=message):
         Program.load(saved)

@@ -1,4 +1,4 @@
-"""Layers whose registers do not fit: one sentence each, all of them at once."""
+"""Layers with invalid registers: one sentence for each, all at once."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from tests import builders
 
 
 def wrong(layer, **changes):
-    """Return the sentences about one changed layer."""
+    """Return the problems of a layer with changed registers."""
     with pytest.raises(ProgramError) as caught:
         Program(
             name="model",
@@ -73,14 +73,14 @@ def test_registers_that_do_not_fit(changes, sentence):
     assert f"model: not a valid akida_v2 program:\n  - layer: {sentence}" in wrong(layer, **changes)
 
 
-def test_a_valid_kernel_lies_in_its_input():
+def test_a_kernel_larger_than_its_input_is_refused():
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("Conv2D", rng, input_shape=(2, 6, 3))
     sentence = "kernel (3, 3) is larger than its input of 2x6 (padding 'valid')"
     assert sentence in wrong(layer, padding="valid")
 
 
-def test_other_layers_say_what_does_not_fit():
+def test_other_layers_name_the_invalid_register():
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("BufferTempConv", rng, fifo_size=1)
     empty = np.zeros((1, 1, 0, 4), np.int8)
