@@ -74,8 +74,8 @@ def _pruned(graph):
 
 def _with_rescaled_input(graph):
     entry = graph.input
-    readers = graph.consumers(entry)
-    if entry.attrs["dtype"].startswith("float") or all(n.op == "Rescaling" for n in readers):
+    consumers = graph.consumers(entry)
+    if entry.attrs["dtype"].startswith("float") or all(n.op == "Rescaling" for n in consumers):
         return graph
     name = graph.fresh_name(f"{entry.name}_as_float")
     cast = make_node(name, "Rescaling", (entry.name,), {"scale": 1.0})
