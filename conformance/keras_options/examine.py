@@ -75,7 +75,7 @@ def compare(path: Path, images: np.ndarray, expected: np.ndarray) -> tuple[str, 
         return DIFFERENT, f"{type(error).__name__}: {_line(error)}"
     if found.shape != expected.shape:
         return DIFFERENT, f"shape {found.shape}, Keras {expected.shape}"
-    half = any("float16" in note for note in graph.notes)
+    half = any("float16" in note.text for note in graph.notes)
     largest = float(np.max(np.abs(expected), initial=0))
     difference = float(np.max(np.abs(found - expected), initial=0))
     allowed = (HALF_TOLERANCE if half else TOLERANCE) * max(largest, 1e-3)

@@ -79,6 +79,8 @@ def test_read(name):
 def test_read_as_keras_reads_it(name):
     if name == "X02_readable_layers/prune.h5":
         pytest.skip("needs TensorFlow's model optimization")
+    if name == "M10_no_shape/mini.h5":
+        pytest.skip("Keras cannot load weights of a model without an input shape")
     keras = pytest.importorskip("keras" if name.endswith(".keras") else "tf_keras")
     path = given(CASES, name)
     try:
@@ -91,7 +93,7 @@ def test_read_as_keras_reads_it(name):
     images = np.random.default_rng(0).integers(0, 200, shape).astype(graph.input.attrs["dtype"])
     expected = np.asarray(model(images, training=False), np.float32)
     # float16 rounding if a note announces it.
-    tolerance = 1e-2 if any("float16" in note for note in graph.notes) else 1e-5
+    tolerance = 1e-2 if any("float16" in note.text for note in graph.notes) else 1e-5
     limit = tolerance * float(np.abs(expected).max())
     np.testing.assert_allclose(forward(graph, images), expected, rtol=0, atol=limit)
 
