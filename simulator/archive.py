@@ -113,7 +113,7 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
         ) from error
     found = header.get("kind") if isinstance(header, dict) else None
     if found != kind:
-        raise ArchiveError(f"{path}: holds a {found or 'thing of unknown kind'}, expected a {kind}")
+        raise ArchiveError(f"{path}: is a {found or 'file of unknown kind'}, expected a {kind}")
     return header, arrays
 
 

@@ -142,18 +142,19 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
         If the program does not accept them.
     """
     images = np.asarray(images)
-    wanted = f"{program.input_dtype} of shape (n, {', '.join(map(str, program.input_shape))})"
+    shape = ", ".join(map(str, program.input_shape))
+    wanted = f"the program takes {program.input_dtype} of shape (n, {shape})"
     if images.dtype != np.dtype(program.input_dtype):
         hint = ""
         if program.input_dtype == "uint8":
             hint = "; give raw pixels 0..255, scaling is part of the program"
-        raise ProgramError(f"{program.name}: images are {images.dtype}; it takes {wanted}{hint}")
+        raise ProgramError(f"{program.name}: images are {images.dtype}; {wanted}{hint}")
     if images.shape[1:] != tuple(program.input_shape):
-        raise ProgramError(f"{program.name}: images have shape {images.shape}; it takes {wanted}")
+        raise ProgramError(f"{program.name}: images have shape {images.shape}; {wanted}")
     if not len(images):
-        raise ProgramError(f"{program.name}: there are no images; it takes {wanted}, n at least 1")
+        raise ProgramError(f"{program.name}: there are no images; {wanted}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise ProgramError(f"{program.name}: images hold NaN or infinite values; clean them first")
+        raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
     _check_range(program, images)
     return images
 

@@ -107,7 +107,7 @@ class Program:
                 return
             sources = [shapes[source] for source in layer.inputs] or [self.input_shape]
             if [math.prod(s) for s in sources] != [math.prod(s) for s in layer.input_shapes]:
-                yield f"{layer.name}: takes {layer.input_shapes}, is fed {tuple(sources)}"
+                yield f"{layer.name}: expects inputs of {layer.input_shapes}, gets {tuple(sources)}"
             for source in layer.inputs or ("the program's input",):
                 given = floats.get(source, self.input_dtype == "float32")
                 if given != layer.reads_floats:

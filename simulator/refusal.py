@@ -27,13 +27,13 @@ class Refusal:
     rule: str = ""
 
     @property
-    def cure(self) -> str:
+    def full_fix(self) -> str:
         """Complete advice; subclasses may add to `fix`."""
         return self.fix
 
     def __str__(self) -> str:
         """Return the reason in one line."""
-        return _line([(self.layers, self.found)], self.allowed, self.cure)
+        return _line([(self.layers, self.found)], self.allowed, self.full_fix)
 
 
 def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
@@ -44,17 +44,17 @@ def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
     groups: dict[tuple, dict[str, list[str]]] = {}
     for number, refusal in enumerate(refusals):
         apart = "" if refusal.rule and refusal.layers else number
-        key = (refusal.rule, refusal.allowed, refusal.cure, apart)
+        key = (refusal.rule, refusal.allowed, refusal.full_fix, apart)
         layers = groups.setdefault(key, {}).setdefault(refusal.found, [])
         layers += [layer for layer in refusal.layers if layer not in layers]
     return [
-        _line([(layers, found) for found, layers in found.items()], allowed, cure)
-        for (_, allowed, cure, _), found in groups.items()
+        _line([(layers, found) for found, layers in found.items()], allowed, fix)
+        for (_, allowed, fix, _), found in groups.items()
     ]
 
 
-def _line(findings, allowed: str, cure: str) -> str:
+def _line(findings, allowed: str, fix: str) -> str:
     """Format findings, pairs of (layers, found), and the allowed values and fix they share."""
     parts = [f"{', '.join(layers)}: {found}" if layers else found for layers, found in findings]
     parts += [f"allowed: {allowed}"] if allowed else []
-    return "; ".join(parts + ([cure] if cure else []))
+    return "; ".join(parts + ([fix] if fix else []))

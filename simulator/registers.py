@@ -73,7 +73,7 @@ def check_window(name: str, size, window, stride, padding: str) -> Iterator[str]
     if padding not in ("same", "valid"):
         yield f"{name} padding is '{padding}'; allowed: same, valid"
     elif len(window) != 2 or len(stride) != 2 or min(*window, *stride) < 1:
-        yield f"{name} {window} with stride {stride}; both are pairs of at least 1"
+        yield f"{name} {window} with stride {stride}; both must be pairs of integers of at least 1"
     elif padding == "valid" and (window[0] > size[0] or window[1] > size[1]):
         yield f"{name} {window} is larger than its input of {size[0]}x{size[1]} (padding 'valid')"
 

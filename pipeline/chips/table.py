@@ -40,11 +40,11 @@ def _by_rule(violations) -> Iterator[str]:
         yield ""
         yield from _wrap(f"{rule}: {found[0].sentence}", "  ", "    ")
         yield from _wrap(f"source: {found[0].source}", "    ", "      ")
-        cures: dict[tuple, dict[str, list[str]]] = {}
+        fixes: dict[tuple, dict[str, list[str]]] = {}
         for violation in found:
-            cure = violation.allowed, violation.fix, violation.fixable
-            cures.setdefault(cure, {}).setdefault(violation.found, []).append(violation.layer)
-        for (allowed, fix, fixable), layers in cures.items():
+            fix = violation.allowed, violation.fix, violation.fixable
+            fixes.setdefault(fix, {}).setdefault(violation.found, []).append(violation.layer)
+        for (allowed, fix, fixable), layers in fixes.items():
             places = [f"{', '.join(names)}: found {what}" for what, names in layers.items()]
             fixed = "migrate repairs it" if fixable else "needs a manual fix"
             yield from _wrap(

@@ -28,17 +28,17 @@ def unsupported(graph: Graph) -> list[Refusal]:
     ]
 
 
-def _only(key, allowed, cure) -> FindObstacles:
+def _only(key, allowed, fix) -> FindObstacles:
     def rule(graph, node):
         if node.attrs[key] != allowed:
-            yield f"{node.op} has {key} {node.attrs[key]}", str(allowed), cure
+            yield f"{node.op} has {key} {node.attrs[key]}", str(allowed), fix
 
     return rule
 
 
-def _never(cure) -> FindObstacles:
+def _never(fix) -> FindObstacles:
     def rule(graph, node):
-        yield f"{node.op} has no counterpart", "", cure
+        yield f"{node.op} has no counterpart", "", fix
 
     return rule
 

@@ -217,18 +217,18 @@ class OutputStage(Layer):
         ):
             yield from check_register(name, getattr(self, name), channels, low, high)
         if (self.max_value is None) != (self.max_value_shift is None):
-            yield "max_value and max_value_shift come together; found one of them"
+            yield "max_value and max_value_shift must be given together; found one of them"
         if (self.activation == "lut") != (self.lut_values is not None):
-            yield "lut_values and activation 'lut' come together; found one of them"
+            yield "lut_values and activation 'lut' must be given together; found one of them"
         if (self.activation == "lut") != (self.activation_shift is not None):
-            yield "activation_shift and activation 'lut' come together; found one of them"
+            yield "activation_shift and activation 'lut' must be given together; found one of them"
         if not 1 <= self.activation_bits <= 16:
             yield f"activation_bits is {self.activation_bits}; allowed: 1 to 16"
         else:
             indices = (1 << self.activation_bits,)
             yield from check_register("lut_values", self.lut_values, indices, -32768, 32767)
         if (self.pool_size is None) != (self.pool_stride is None):
-            yield "pool_size and pool_stride come together; found one of them"
+            yield "pool_size and pool_stride must be given together; found one of them"
         elif self.pool_size is not None:
             yield from check_window(
                 "pooling", size, self.pool_size, self.pool_stride, self.pool_padding

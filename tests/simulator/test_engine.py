@@ -113,14 +113,14 @@ def test_the_default_batch_keeps_memory_small(program):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 5, 6, 2)), "model: images are float64; it takes int8 of shape"),
-        (np.zeros((2, 5, 6, 2), np.uint8), "images are uint8; it takes int8 of shape"),
-        (np.zeros((2, 5, 6, 2), np.int32), "images are int32; it takes int8 of shape"),
-        (np.zeros((5, 6, 2), np.int8), r"have shape \(5, 6, 2\); it takes int8 of shape \(n, 5,"),
-        (np.zeros((2, 6, 5, 2), np.int8), r"have shape \(2, 6, 5, 2\); it takes"),
-        (np.zeros((2, 60), np.int8), r"have shape \(2, 60\); it takes"),
-        (np.zeros((0, 5, 6, 2), np.int8), "there are no images; it takes .* n at least 1"),
-        (np.int8(3), r"have shape \(\); it takes"),
+        (np.zeros((2, 5, 6, 2)), "model: images are float64; the program takes int8 of shape"),
+        (np.zeros((2, 5, 6, 2), np.uint8), "images are uint8; the program takes int8 of shape"),
+        (np.zeros((2, 5, 6, 2), np.int32), "images are int32; the program takes int8 of shape"),
+        (np.zeros((5, 6, 2), np.int8), r"\(5, 6, 2\); the program takes int8 of shape \(n, 5,"),
+        (np.zeros((2, 6, 5, 2), np.int8), r"have shape \(2, 6, 5, 2\); the program takes"),
+        (np.zeros((2, 60), np.int8), r"have shape \(2, 60\); the program takes"),
+        (np.zeros((0, 5, 6, 2), np.int8), "there are no images; the program takes .* n at least 1"),
+        (np.int8(3), r"have shape \(\); the program takes"),
         ([], "images are float64"),
         (np.full((2, 5, 6, 2), "a"), "images are <U1"),
         (np.full((2, 5, 6, 2), None), "images are object"),
@@ -144,7 +144,7 @@ def test_nan_is_refused(value):
     program = builders.image_program(rng)
     images = builders.images(rng, program, 2)
     images[1, 2, 3, 0] = value
-    with pytest.raises(ProgramError, match="images hold NaN or infinite values; clean them"):
+    with pytest.raises(ProgramError, match="images hold NaN or infinite values; remove them"):
         simulate(program, images)
 
 

@@ -115,12 +115,12 @@ def unknown_layer(view: View) -> Iterator[Finding]:
     for node in view.graph.nodes:
         if node.op in (*HEADS, *TAIL, *VALUE_PRESERVING, *QUANTIZERS, *OTHER_RULES):
             continue
-        cure = "Conv2DTranspose of stride 2" if node.op == "UpSampling2D" else "another layer"
+        layer = "Conv2DTranspose of stride 2" if node.op == "UpSampling2D" else "another layer"
         yield Finding(
             layers=(node.name,),
             found=node.op,
             allowed="a layer with a counterpart",
-            fix=f"use {cure} and retrain",
+            fix=f"use {layer} and retrain",
         )
 
 

@@ -180,7 +180,7 @@ def test_saturated_levels_are_counted():
         ({"pool_size": (2, 2), "pool_stride": (2, 2)}, "pool_size and pool_stride belong to"),
         ({"padding": "full"}, "padding is 'full'; allowed: same, valid"),
         ({"padding": "valid", "input_shapes": ((2, 2, 2),)}, "larger than its input of 2x2"),
-        ({"kernel_stride": (0, 1)}, "both are pairs of at least 1"),
+        ({"kernel_stride": (0, 1)}, "both must be pairs of integers of at least 1"),
         (
             {"pool_type": "max", "pool_size": (7, 7), "pool_stride": (1, 1), "padding": "valid"},
             "larger than its input of 4x4",
