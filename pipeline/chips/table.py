@@ -42,8 +42,8 @@ def _by_rule(violations) -> Iterator[str]:
         yield from _wrap(f"source: {found[0].source}", "    ", "      ")
         fixes: dict[tuple, dict[str, list[str]]] = {}
         for violation in found:
-            fix = violation.allowed, violation.fix, violation.fixable
-            fixes.setdefault(fix, {}).setdefault(violation.found, []).append(violation.layer)
+            key = violation.allowed, violation.fix, violation.fixable
+            fixes.setdefault(key, {}).setdefault(violation.found, []).append(violation.layer)
         for (allowed, fix, fixable), layers in fixes.items():
             places = [f"{', '.join(names)}: found {what}" for what, names in layers.items()]
             fixed = "migrate repairs it" if fixable else "needs a manual fix"
