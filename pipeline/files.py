@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import DataError
-from simulator.whole_file import write_whole
+from simulator.atomic_file import write_atomically
 
 PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")
@@ -47,7 +47,7 @@ def write_bytes(path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, then rename it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))
 
 
 def write_text(path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Each misuse gives a message that names it, exit status 1, and nothing half-written."""
+"""Misuse gives a message that names it, exit code 1, and no partial files."""
 
 import numpy as np
 import pytest
@@ -168,8 +168,8 @@ def test_missing_and_damaged_artifacts(folder, capsys, stage, path):
 MAPS = {"layers": [{"Conv2D": {"filters": 1, "kernel_size": 3, "padding": "same"}}]}
 
 
-def test_maps_of_numbers(folder, capsys):
-    """A number for every pixel goes through all stages; a map of another size is refused."""
+def test_regression_maps(folder, capsys):
+    """Labels with a number per pixel pass all stages; maps of another size are refused."""
     rng = np.random.default_rng(0)
     maps = {f"y_{split}": rng.random((n, 6, 6, 1)) for split, n in (("train", 12), ("test", 4))}
     np.savez("images.npz", **images(**maps))

@@ -229,7 +229,7 @@ def layer_facts(view: View, block: Block, kinds: dict[str, str], **more) -> Laye
             "kind": kinds[block.name],
             "input_shape": shape3d(block.input_shape),
             "shape": shape3d(block.shape),
-            "followers": tuple(
+            "consumers": tuple(
                 kinds.get(reader.name, reader.op) for reader in view.readers(block.last)
             ),
             "fifo_size": head.attrs.get("fifo_size"),

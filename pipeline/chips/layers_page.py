@@ -71,11 +71,11 @@ def _target(name: str) -> Iterator[str]:
         yield f"| `{layer}` | {' | '.join(row.get(column, '') for column in used)} |"
     yield ""
     yield from (f"- {note}" for note in supported.NOTES)
-    yield from ("", "Refused always, as the registers make no sense:", "")
+    yield from ("", "A program is refused unless, in every layer:", "")
     for layer, kind in layers.items():
-        sentences = dict.fromkeys(_checks(kind))
-        if sentences:
-            yield f"- `{layer}`: {' '.join(sentences)}"
+        conditions = dict.fromkeys(_checks(kind))
+        if conditions:
+            yield f"- `{layer}`: {'; '.join(conditions)}."
     yield ""
 
 
@@ -86,11 +86,11 @@ def first_line(thing) -> str:
 
 
 def _checks(kind: type) -> Iterator[str]:
-    """Yield what each ``check`` of a class, from its base to itself, says of what it checks."""
+    """Yield the condition of each ``check``, from the base class to the class itself."""
     for owner in reversed(kind.__mro__):
         check = vars(owner).get("check")
         if check is not None and owner.__module__ != "simulator.layer":
-            yield first_line(check).partition(", on top of")[0].rstrip(".") + "."
+            yield first_line(check).removeprefix("Check that ").rstrip(".")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Finding(Refusal):
     transform: str | None = None
 
     @property
-    def cure(self) -> str:
+    def full_fix(self) -> str:
         """What to do, and the transform that may do it."""
         return f"{self.fix} (transform {self.transform})" if self.transform else self.fix
 

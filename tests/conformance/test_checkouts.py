@@ -1,4 +1,4 @@
-"""Two checkouts are compared file by file, and what one of them cannot make is told apart."""
+"""Comparison of two checkouts file by file; files that only one of them writes are reported."""
 
 from collections import Counter
 
@@ -7,11 +7,11 @@ import pytest
 from conformance.checkouts import compare, main
 from tests.repository import SOURCE
 
-OLD = {"same.npz": "1 1", "header.npz": "1 1", "x.npy": "1", "gone.npz": "1 1", "a.said": "yes"}
-NEW = {"same.npz": "1 1", "header.npz": "1 2", "x.npy": "2", "more.npz": "1 1", "a.said": "no"}
+OLD = {"same.npz": "1 1", "header.npz": "1 1", "x.npy": "1", "gone.npz": "1 1", "a.log": "yes"}
+NEW = {"same.npz": "1 1", "header.npz": "1 2", "x.npy": "2", "more.npz": "1 1", "a.log": "no"}
 
 
-def test_files_and_messages_are_counted_apart(capsys):
+def test_files_and_messages_are_counted_separately(capsys):
     expected = Counter(equal=1, header=1, differ=1, lost=1, gained=1, messages=1)
     assert compare("case", OLD, NEW) == expected
     assert capsys.readouterr().out.splitlines() == [

@@ -1,4 +1,4 @@
-"""A slice of the enumeration; ``make keras-options`` is the whole."""
+"""Part of the enumeration; ``make keras-options`` runs all of it."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def test_no_file_is_read_as_another_model(tmp_path, group, every, refused):
 
 
 @pytest.mark.slow
-def test_a_fault_in_the_reader_is_found(monkeypatch, tmp_path):
+def test_a_fault_in_the_importer_is_found(monkeypatch, tmp_path):
     keras = pytest.importorskip("keras")
     from conformance.keras_options.cases import cases
     from conformance.keras_options.examine import examine

@@ -1,4 +1,4 @@
-"""How stages end, and what they keep off the screen."""
+"""How stages end, and what they do not print."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ def test_a_bug_is_not_hidden():
         run("stage", lambda: fail(ZeroDivisionError()))
 
 
-def test_success_says_nothing(capsys):
+def test_success_prints_nothing(capsys):
     run("stage", lambda: logging.getLogger(__name__).debug("detail"))
     assert capsys.readouterr() == ("", "")
 

@@ -49,7 +49,7 @@ def facts(view: View) -> Iterator[LayerFacts]:
             input_shape=shape,
             shape=shape,
             input_bits=input_bits(image),
-            followers=tuple(kinds[block.name] for block in first),
+            consumers=tuple(kinds[block.name] for block in first),
         )
     for block in view.blocks:
         yield layer_facts(view, block, kinds)

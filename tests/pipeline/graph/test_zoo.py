@@ -1,4 +1,4 @@
-"""The architectures that come with crossgrade have the sizes published for them."""
+"""The included architectures have their published sizes."""
 
 import json
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_versions_differ_in_fusing_pooling_and_clipping(name):
     assert clips in ({7.5}, {3.75})
 
 
-def test_a_layers_own_alpha_goes_first():
+def test_a_layers_own_alpha_overrides_the_models():
     layers = [
         {"Conv2D": {"filters": 5, "kernel_size": 1}},
         {"Conv2D": {"filters": 5, "kernel_size": 1, "alpha": 1}},

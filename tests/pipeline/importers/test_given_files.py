@@ -1,4 +1,4 @@
-"""Files of other people and tools, beside the repository; skipped where they are absent."""
+"""Files of other people and tools, outside the repository; skipped if absent."""
 
 from pathlib import Path
 
@@ -62,9 +62,9 @@ def test_refused(name):
 @pytest.mark.parametrize("name", EQUAL)
 def test_equal_to_keras(name):
     path = given(CASES, name)
-    with np.load(path.with_suffix(".npz")) as answers:
-        found = forward(load_model(path), answers["x"])
-        np.testing.assert_allclose(found, answers["y"], rtol=1e-5, atol=1e-5)
+    with np.load(path.with_suffix(".npz")) as arrays:
+        found = forward(load_model(path), arrays["x"])
+        np.testing.assert_allclose(found, arrays["y"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", READ)
@@ -92,7 +92,7 @@ def test_read_as_keras_reads_it(name):
     shape = (4, *graph.input.attrs["shape"])
     images = np.random.default_rng(0).integers(0, 200, shape).astype(graph.input.attrs["dtype"])
     expected = np.asarray(model(images, training=False), np.float32)
-    # float16's rounding where a note says so.
+    # float16 rounding if a note announces it.
     tolerance = 1e-2 if any("float16" in note.text for note in graph.notes) else 1e-5
     limit = tolerance * float(np.abs(expected).max())
     np.testing.assert_allclose(forward(graph, images), expected, rtol=0, atol=limit)

@@ -1,4 +1,4 @@
-"""What bears the name of a Keras class or function, but is the user's own, is refused by name."""
+"""User classes and functions with names of Keras are refused by name."""
 
 import json
 import zipfile

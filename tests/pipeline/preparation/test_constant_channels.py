@@ -1,4 +1,4 @@
-"""Channels without gamma: their constant moves into later biases, or the reason is named."""
+"""Channels with gamma 0: their constant moves into later biases, or is kept with the reason."""
 
 from collections import Counter
 
@@ -24,7 +24,7 @@ def conv(kernel=3, op="Conv2D", padding="valid", **attrs):
 
 
 def dead(graph, gamma=(1.0, 0.0, -2.0, 0.0), beta=(0.5, 2.0, 3.0, -1.0)):
-    """Return `graph` with these gammas and betas in its first batch norm."""
+    """Return `graph` with the given gammas and betas in its first batch norm."""
     first = next(node for node in graph.nodes if node.op == "BatchNormalization")
     new = first.with_weights(gamma=np.float32(gamma), beta=np.float32(beta))
     return graph.with_nodes(new if node is first else node for node in graph.nodes)
@@ -111,13 +111,13 @@ def branched(join, *after, **attrs):
     return Graph("m", nodes, nodes[-1].name)
 
 
-def test_constants_pass_joins():
+def test_constants_propagate_through_joins():
     folded(branched("Add", conv()))
     folded(branched("Add", ("Dropout", {}), POOL, conv(), average=True))
     folded(branched("Concatenate", RELU, conv()))
 
 
-def test_what_stays_says_why():
+def test_unfolded_layers_have_a_reason():
     def why(graph):
         assert fold_constant_channels(graph) is graph
         return where_blocked(graph, graph.node("n1"))

@@ -1,4 +1,4 @@
-"""Registers that no potential comes near: smaller ones give the same levels."""
+"""Registers beyond all potentials: smaller values give the same levels."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ from tests.simulator.akida_v1 import reference
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_levels_are_the_same_for_every_potential(bits):
-    """Both of small bounds, with every potential tried, and of the largest that a layer has."""
+    """Small bounds with every potential, and the largest bounds that a layer has."""
     rng = np.random.default_rng(bits)
     replaced, kept, levels = 0, 0, set()
     for number in range(600):
@@ -66,8 +66,8 @@ def test_levels_are_the_same_for_every_potential(bits):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_no_potential_is_beyond_reach(name):
-    """With weights of one sign and the highest inputs, the bound is met where nothing is padded."""
+def test_no_potential_exceeds_the_bound(name):
+    """Weights of one sign and the largest inputs reach the bound in windows without padding."""
     model = quantized(MODELS[name], "quantizeml", shape=(9, 9, 3))
     highest = 255
     blocks = View(model, model).blocks
@@ -82,7 +82,7 @@ def test_no_potential_is_beyond_reach(name):
 
 
 def changed(scale, bias):
-    """Return a model whose second filter has weights and a bias of other sizes."""
+    """Return a model with scaled weights and bias in its second filter."""
     graph = chain(UNIT, conv(5), RELU, conv(4), RELU, FLATTEN, dense(), seed=1)
 
     def change(node):
@@ -101,7 +101,7 @@ def changed(scale, bias):
     ("scale", "bias"), [(0, 0), (1e-5, 0), (1, 1e4), (1, -1e4), (1e-4, 1e3), (1e-4, 2.3)]
 )
 def test_dead_filters_and_huge_biases_are_converted(scale, bias, per_tensor):
-    """What the second filter means is the float model's, to half a level and its weights' own."""
+    """The second filter's output is the float model's, up to half a level and weight rounding."""
     graph, x = changed(scale, bias), images()
     settings = options("quantizeml", per_tensor_activations=per_tensor, equalize=False)
     model = quantize(graph, x, settings)
