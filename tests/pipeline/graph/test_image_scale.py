@@ -136,7 +136,10 @@ def program(tmp_path):
 def warned(*arguments):
     result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.exception
-    assert max(map(len, result.output.splitlines())) <= 100
+    # The folder of a test is longer than a user's.
+    folder = next(argument.parent for argument in arguments if isinstance(argument, Path))
+    lines = result.output.replace(f"{folder}/", "").splitlines()
+    assert max(map(len, lines)) <= 100
     return "far inside the calibrated range" in " ".join(result.stderr.split())
 
 
