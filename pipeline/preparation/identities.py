@@ -12,8 +12,8 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.traits import JOINS
 from pipeline.preparation.editing import inserted, pairs
 from pipeline.preparation.odd_kernels import reads_image
+from simulator.akida_v2.limits import CHANNELS
 
-MOST_CHANNELS = 2048
 # The convolutions that QuantizeML looks for.
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose")
 
@@ -90,7 +90,7 @@ def identity_for_many_consumers(graph: Graph) -> Graph:
 
 def _fits(graph, name):
     shape = graph.shapes[name]
-    return len(shape) == 3 and shape[-1] <= MOST_CHANNELS
+    return len(shape) == 3 and shape[-1] <= CHANNELS
 
 
 def _identity(graph, source, name):
