@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, target_option, tell
+from pipeline.cli.parameters import PATH, reading_options, target_option, tell
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
@@ -48,6 +48,7 @@ RECOVERED = {
     show_default=True,
     help="Repair for --gap relocate and others.",
 )
+@reading_options
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option("--max-accuracy-drop", type=click.FloatRange(0, 1), help="Refuse to lose more.")
 def command(
@@ -60,10 +61,12 @@ def command(
     report,
     gap,
     recalibrate,
+    input_shape,
+    until,
     clip,
     max_accuracy_drop,
 ) -> None:
-    """Make OUTPUT from MODEL, a Keras model, so that the target chip can run it.
+    """Make OUTPUT from MODEL, a Keras or ONNX model, so that the target chip can run it.
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
     only then writes: the model, and a certificate (JSON and a page to read). What cannot be
@@ -79,6 +82,7 @@ def command(
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import check_recovery, compare_recovery, recovery_sentence
     from pipeline.models.file import check_suffix, origin, read_float, write_float
+    from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
     from pipeline.transforms import Images
 
@@ -91,7 +95,8 @@ def command(
         raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
-    graph = read_float(source)
+    wanted = Wanted(input_shape=input_shape, until=until)
+    graph = read_float(source, wanted)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
     tell(graph.notes)
@@ -129,6 +134,7 @@ def command(
             folder=folder,
             samples=known,
             recovery=recovery,
+            wanted=wanted,
         )
         # The model takes its name last, so that there never is one without a certificate.
         write_json(folder / NAME, certificate)

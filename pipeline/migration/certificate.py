@@ -18,6 +18,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
 from pipeline.models.file import origin
+from pipeline.models.wanted import AS_IT_IS, Wanted
 
 KIND, FORMAT = "crossgrade certificate", 1
 NAME, PAGE = "certificate.json", "certificate.html"
@@ -35,6 +36,7 @@ def make_certificate(
     output,
     folder,
     samples: dict,
+    wanted: Wanted = AS_IT_IS,
     recovery: dict | None = None,
     written=None,
 ) -> dict:
@@ -49,6 +51,8 @@ def make_certificate(
         Where the certificate will lie; file names are kept relative to it.
     samples : dict
         What the models were compared on, see `describe_samples`.
+    wanted : Wanted
+        What the user said about `model`.
     recovery : dict, optional
         What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
     written : path-like, optional
@@ -68,6 +72,7 @@ def make_certificate(
             **_file(model, model, folder, migration.before),
             "quantized_by": origin(model),
             "recovery": recovery,
+            "read_with": wanted.as_dict(),
         },
         "output": _file(output, written or output, folder, migration.after),
         "samples": samples,

@@ -18,14 +18,6 @@ OWN_DOMAINS = ("", "ai.onnx")
 ADVICE = "install it: pip install 'crossgrade[onnx]'"
 
 
-def looks_like_onnx(head: bytes, suffix: str) -> bool:
-    """Return whether a file may be ONNX; protobuf has no signature.
-
-    Its first field is the version of the format, a small number.
-    """
-    return suffix.lower() == ".onnx" or (head[:1] == b"\x08" and 0 < head[1] < 32)
-
-
 def read_onnx(path: Path) -> OnnxModel:
     """Return what is in a file, not interpreted.
 

@@ -20,8 +20,8 @@ from pipeline.importers.onnx.merging import merged
 from pipeline.importers.onnx.model import OnnxModel, OnnxNode
 from pipeline.importers.onnx.operators import RULES
 from pipeline.importers.onnx.tensor import Tensor
-from pipeline.importers.onnx.wanted import Wanted
 from pipeline.messages.notes import INPUT, READ, Note
+from pipeline.models.wanted import Wanted
 from simulator.refusal import Refusal
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
@@ -118,8 +118,6 @@ class _Reader:
         self.values[node.outputs[0]] = value
 
     def _value(self, node, values, refused) -> Value | None:
-        if any("Unread" in type(value).__name__ for value in node.attrs.values()):
-            pass
         if node.op not in RULES and not self._is_folded(node, values):
             raise ModelError("no operation here computes the same")
         if refused:
@@ -169,12 +167,13 @@ class _Reader:
         return Constant(*(shape[start:end] for shape in shapes))
 
     def _refuse(self, node, error):
-        if isinstance(error, ModelError):
-            # A layer that is made names itself; the node is named here.
-            found = getattr(error, "found", str(error))
-        else:
-            found = f"it is malformed ({type(error).__name__}: {error})"
-        self.refusals.append(Refusal(layers=(f"{node.name} ({node.op})",), found=found))
+        # A layer that is made names itself; the node is named here.
+        found = getattr(error, "found", str(error))
+        if not isinstance(error, ModelError):
+            found = f"it is malformed ({type(error).__name__}: {found})"
+        where = (f"{node.name} ({node.op})",)
+        # The finding is the rule, so that nodes with the same one share a line.
+        self.refusals.append(Refusal(layers=where, found=found, rule=found))
 
     def graph(self) -> Graph:
         """Return the graph.

@@ -94,8 +94,8 @@ class Tensor:
         varying = [axis for axis, size in enumerate(sizes) if size > 1]
         if varying != [self.order[-1]]:
             raise ModelError(
-                f"its constant of shape {constant.shape} differs from position to position; allowed:"
-                " one number, or one per channel"
+                f"its constant of shape {constant.shape} differs from position to position;"
+                " allowed: one number, or one per channel"
             )
         values = constant.reshape(-1)
         return values[self.rows()] if len(self.shape) == 1 else values

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.call import Call, Rule
 from pipeline.importers.onnx.tensor import Tensor
-from pipeline.importers.onnx.windows import pair, padded, read_window, sides
+from pipeline.importers.onnx.windows import padded, pair, read_window, sides
 
 WINDOW = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
 

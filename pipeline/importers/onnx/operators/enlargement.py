@@ -50,8 +50,8 @@ def resize(call: Call) -> Tensor:
     rounded = "floor" if old else call.attr("nearest_mode", "round_prefer_floor")
     if place not in PLACES or rounded not in ROUNDED:
         raise ModelError(
-            f"its coordinate_transformation_mode is {place} and its nearest_mode {rounded}; allowed:"
-            f" {', '.join(PLACES)}; {', '.join(ROUNDED)}"
+            f"its coordinate_transformation_mode is {place} and its nearest_mode {rounded};"
+            f" allowed: {', '.join(PLACES)}; {', '.join(ROUNDED)}"
         )
     for factor, size in zip(factors, tensor.own_shape[:2], strict=True):
         rows = np.arange(factor * size)
