@@ -121,6 +121,25 @@ class Call:
             )
         return array
 
+    def per_channel(self, tensor: Tensor, constant: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Return a tensor, and a constant that is broadcast to it: one number, or one per channel.
+
+        Channels are the last axis of the node, to which another axis is moved where the constant
+        differs along that.
+
+        Raises
+        ------
+        ModelError
+            When it differs along several axes, or makes the tensor larger.
+        """
+        axis = tensor.varying_axis(constant)
+        if axis is None:
+            return tensor, constant.reshape(-1)[0]
+        rest = tuple(other for other in tensor.order if other != axis)
+        tensor = self.builder.ordered(tensor, (*rest, axis), self.name)
+        values = constant.reshape(-1)
+        return tensor, values[tensor.rows()] if len(tensor.shape) == 1 else values
+
     def emit(self, op: str, inputs, attrs=None, weights=None, part: str = "") -> str:
         """Make a node of the graph, named as this one, or as a part of it."""
         name = f"{self.name}_{part}" if part else self.name

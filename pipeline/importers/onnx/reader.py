@@ -26,6 +26,8 @@ from simulator.refusal import Refusal
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 QUANTIZED_MARKS = ("QLinear", "Integer")
+SHAPES = ("Shape", "Size")
+"""Operators whose result is a constant whatever they are given."""
 
 
 def onnx_graph(model: OnnxModel, wanted: Wanted) -> Graph:
@@ -118,11 +120,12 @@ class _Reader:
         self.values[node.outputs[0]] = value
 
     def _value(self, node, values, refused) -> Value | None:
-        if node.op not in RULES and not self._is_folded(node, values):
+        computed = refused or any(isinstance(value, Tensor) for value in values)
+        if computed and node.op not in (*RULES, *SHAPES):
             raise ModelError("no operation here computes the same")
         if refused:
             return None
-        if self._is_folded(node, values):
+        if node.op in SHAPES or not computed:
             return self._folded(node, values)
         rule = RULES[node.op]
         for key in node.attrs:
@@ -141,13 +144,8 @@ class _Reader:
         )
         return rule.read(call)
 
-    def _is_folded(self, node, values):
-        return node.op in ("Shape", "Size") or not any(
-            isinstance(value, Tensor) for value in values
-        )
-
     def _folded(self, node, values) -> Constant:
-        if node.op in ("Shape", "Size"):
+        if node.op in SHAPES:
             return self._sizes(node, *values)
         pairs = [(None, None) if v is None else (v.first, v.second) for v in values]
         first = self.folder.fold(node, [a for a, _ in pairs])

@@ -68,15 +68,13 @@ class Tensor:
         axes = [axis - 1 for axis in self.packed.order]
         return np.arange(self.shape[0]).reshape(self.packed.shape).transpose(axes).ravel()
 
-    def per_channel(self, constant: np.ndarray) -> np.ndarray:
-        """Return a constant that is broadcast to the tensor: one number, or one per channel.
-
-        Channels are the last axis here; the result has the shape () or (channels,).
+    def varying_axis(self, constant: np.ndarray) -> int | None:
+        """Return ONNX' only axis along which a constant that is broadcast differs; None if none.
 
         Raises
         ------
         ModelError
-            When it has other values for each position, or makes the tensor larger.
+            When it differs along several axes, or makes the tensor larger.
         """
         full = (1, *self.shape)
         try:
@@ -88,14 +86,13 @@ class Tensor:
                 f"its constant of shape {constant.shape} makes another shape of {full}; allowed:"
                 " one number, or one per channel"
             )
-        if constant.size and (constant == constant.flat[0]).all():
-            return constant.reshape(-1)[0]
         sizes = (1,) * (len(full) - constant.ndim) + constant.shape
         varying = [axis for axis, size in enumerate(sizes) if size > 1]
-        if varying != [self.order[-1]]:
+        if not constant.size or (constant == constant.flat[0]).all():
+            return None
+        if len(varying) > 1:
             raise ModelError(
                 f"its constant of shape {constant.shape} differs from position to position;"
                 " allowed: one number, or one per channel"
             )
-        values = constant.reshape(-1)
-        return values[self.rows()] if len(self.shape) == 1 else values
+        return varying[0]

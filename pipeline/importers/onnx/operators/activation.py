@@ -36,8 +36,7 @@ def _operation(call, tensor, op, attrs):
 
 def prelu(call: Call) -> Tensor:
     """Read a PRelu with one slope, or one for each channel."""
-    tensor = call.tensor()
-    slopes = tensor.per_channel(call.weights(1))
+    tensor, slopes = call.per_channel(call.tensor(), call.weights(1))
     if slopes.ndim == 0:
         return call.pointwise(tensor, "LeakyReLU", {"negative_slope": float(slopes)})
     shared = tuple(range(1, len(tensor.shape)))

@@ -25,9 +25,8 @@ def arithmetic(call: Call) -> Tensor:
     if len(tensors) == 2:
         return _two(call)
     place = call.values.index(tensors[0])
-    tensor = call.tensor(place)
-    constant = tensor.per_channel(call.weights(1 - place)).astype(np.float64)
-    scale, offset = _line(call.node.op, constant, place)
+    tensor, constant = call.per_channel(call.tensor(place), call.weights(1 - place))
+    scale, offset = _line(call.node.op, constant.astype(np.float64), place)
     made = affine(call, tensor, scale, offset)
     if np.all(scale == 1):
         call.builder.shifts[made.node] = np.float32(offset)
