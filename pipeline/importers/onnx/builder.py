@@ -98,11 +98,12 @@ class Builder:
     def straight(self, tensor: Tensor, name: str) -> Tensor:
         """Return a tensor whose node has the values in ONNX' order."""
         if tensor.packed is not None:
+            floats = tensor.floats
             node = self._reshaped(tensor.node, tensor.packed.own_shape, name)
             tensor = replace(tensor.packed, node=node)
             tensor = self.straight(tensor, name)
             flat = self.emit(f"{name}_flat", "Flatten", (tensor.node,))
-            return self.tensor(flat, (1,))
+            return replace(self.tensor(flat, (1,)), floats=floats)
         return self.ordered(tensor, range(1, len(tensor.shape) + 1), name)
 
     def reshaped(self, tensor: Tensor, target: Sequence[int], name: str) -> Tensor:

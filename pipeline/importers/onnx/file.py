@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.external import external_bytes
-from pipeline.importers.onnx.model import OnnxInput, OnnxModel, OnnxNode
+from pipeline.importers.onnx.model import OnnxInput, OnnxModel, OnnxNode, plain_name
 
 MOST_BYTES, MOST_NODES, MOST_AXES = 1 << 30, 16384, 8
 OPSETS = range(7, 23)
@@ -99,9 +99,7 @@ class _Reader:
             outputs = tuple(node.output)
             own = node.domain in OWN_DOMAINS
             op = node.op_type if own else f"{node.domain}.{node.op_type}"
-            # Exporters begin names with a slash; layers of ours are no paths.
-            plain = "/".join(part for part in node.name.split("/") if part not in ("", ".."))
-            name = _unique(plain or f"{op}_{next(filter(None, outputs), '')}", used)
+            name = _unique(plain_name(node.name) or f"{op}_{next(filter(None, outputs), '')}", used)
             if not name.isprintable() or "\\" in name or len(name) > 1024:
                 raise ModelError(f"{self.path}: {name[:80]!r} is no name; allowed: printable text")
             attrs = {entry.name: self._attribute(name, op, entry) for entry in node.attribute}

@@ -35,6 +35,11 @@ class OnnxNode:
     attrs: Mapping[str, Any]
 
 
+def plain_name(name: str) -> str:
+    """Return a name without the slash in front that exporters write, and without empty parts."""
+    return "/".join(part for part in name.split("/") if part not in ("", ".."))
+
+
 @dataclass(frozen=True, kw_only=True)
 class OnnxInput:
     """One input of the model: its dtype, and its sizes with the batch, None where unknown."""

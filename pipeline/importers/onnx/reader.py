@@ -17,7 +17,7 @@ from pipeline.importers.onnx.expressions import with_activations
 from pipeline.importers.onnx.first import input_order, only_input
 from pipeline.importers.onnx.folding import Folder, folded
 from pipeline.importers.onnx.merging import merged
-from pipeline.importers.onnx.model import OnnxModel, OnnxNode
+from pipeline.importers.onnx.model import OnnxModel, OnnxNode, plain_name
 from pipeline.importers.onnx.operators import RULES
 from pipeline.importers.onnx.tensor import Tensor
 from pipeline.messages.notes import INPUT, READ, Note
@@ -67,7 +67,7 @@ def _ending(model: OnnxModel, wanted) -> OnnxModel:
     if wanted.until is None:
         return model
     for node in model.nodes:
-        if wanted.until in (node.name, *node.outputs):
+        if wanted.until in node.outputs or plain_name(wanted.until) == node.name:
             tensor = wanted.until if wanted.until in node.outputs else node.outputs[0]
             return replace(model, outputs=(tensor,))
     raise ModelError(
@@ -101,7 +101,7 @@ class _Reader:
         shape = tuple(self.input.shape[axis] for axis in self.order)
         attrs = {"shape": shape, "dtype": self.input.dtype}
         try:
-            name = self.builder.emit(_plain_name(self.input.name) or "input", "Input", (), attrs)
+            name = self.builder.emit(plain_name(self.input.name) or "input", "Input", (), attrs)
         except ModelError as error:
             raise ModelError(f"{self.model.label}: {error}") from error
         tensor = self.builder.tensor(name, self.order)
@@ -194,7 +194,7 @@ class _Reader:
             for key, array in node.weights.items():
                 if not np.isfinite(array).all():
                     found = f"its {key} holds values that are not finite"
-                    self.refusals.append(Refusal(layers=(node.name,), found=found))
+                    self.refusals.append(Refusal(layers=(f"{node.name} ({node.op})",), found=found))
         result = self.values[self.model.outputs[0]]
         if not self.refusals and not isinstance(result, Tensor):
             self.refusals.append(Refusal(found="its output does not depend on its input"))
@@ -213,11 +213,14 @@ class _Reader:
         name = self.builder.nodes[self.values[self.input.name].node].name
         shape = self.builder.shapes[name]
         if self.order != tuple(range(1, len(self.order) + 1)):
-            text = f"{name}: images are (height, width, channels) {shape}, ONNX has channels first"
+            axes = (0, *self.order)
+            text = f"{name}: images are (height, width, channels) {shape}; ONNX' axes {axes}"
             yield Note(kind=INPUT, layers=(name,), text=text)
         if not result.straight:
             axes = (0, *result.order)
-            text = f"{result.node}: the output's axes are ONNX' axes {axes}"
+            text = f"{result.node}: the output is (height, width, channels); ONNX' axes {axes}"
+            if len(axes) != 4:
+                text = f"{result.node}: the output has ONNX' axes {axes}"
             yield Note(kind=READ, layers=(result.node,), text=text)
 
 
@@ -227,10 +230,6 @@ def _substitute(node, values) -> Tensor | None:
         return None
     tensors = [value for value in values if isinstance(value, Tensor)]
     return max(tensors, key=lambda tensor: int(np.prod(tensor.shape)), default=None)
-
-
-def _plain_name(name):
-    return "/".join(part for part in name.split("/") if part not in ("", ".."))
 
 
 def _graph_name(model):

@@ -1,5 +1,6 @@
 """What is read from an ONNX file, what is refused, and in which words."""
 
+import itertools
 import subprocess
 import sys
 
@@ -68,7 +69,7 @@ def test_open_sizes_are_asked_for_and_checked(tmp_path):
 
 
 def test_a_model_may_end_earlier(tmp_path):
-    graph = read(tmp_path, small(), Wanted(until="Relu_r"))
+    graph = read(tmp_path, small(), Wanted(until="/Relu_r"))
     assert graph.output == "Relu_r" and len(graph.nodes) == 3
     with pytest.raises(ModelError, match="has no node 'other'; the last are Conv_c, Relu_r"):
         read(tmp_path, small(), Wanted(until="other"))
@@ -224,7 +225,7 @@ def several_inputs():
     [
         (cyclic, "waits for its own output"),
         (unknown_tensor, "nothing computes the tensor 'nothing'"),
-        (not_finite, "Gemm_y: its kernel holds values that are not finite"),
+        (not_finite, r"Gemm_y \(Dense\): its kernel holds values that are not finite"),
         (wrong_dims, "the constant 'w' is damaged"),
         (twice, "computed or given twice"),
         (large, r"Constant\w* \(ConstantOfShape\): its constants do not fit"),
@@ -251,7 +252,7 @@ def test_a_long_chain_of_functions_is_read_in_bounded_time(tmp_path):
     names = ["x", *(f"t{i}" for i in range(3000)), "y"]
     nodes = [
         node("Mul", a, a, out=b) if i % 2 else node("Sigmoid", a, out=b)
-        for i, (a, b) in enumerate(zip(names[:-1], names[1:], strict=True))
+        for i, (a, b) in enumerate(itertools.pairwise(names))
     ]
     with pytest.raises(ModelError, match="multiplies two computed tensors"):
         read(tmp_path, model(*nodes, shape=(4,)))
@@ -265,7 +266,7 @@ def test_migrate_carries_an_onnx_file_and_verify_reads_it_again(tmp_path):
     out = tmp_path / "new.keras"
     found = run("migrate", path, *shape, "-o", out)
     assert found.exit_code == 0, found.output
-    assert "channels first" in found.output
+    assert "ONNX' axes (0, 2, 3, 1)" in found.output
     assert run("verify", tmp_path / "new_certificate").exit_code == 0
 
 

@@ -48,7 +48,7 @@ def _dense(call, tensor, kernel, bias) -> Tensor:
 
 
 def _row(array, units):
-    if array.size not in (1, units) or array.shape[-1:] not in ((), (1,), (units,)):
+    if array.size != 1 and (array.size, array.shape[-1]) != (units, units):
         raise ModelError(f"its bias has the shape {array.shape}; allowed: {units} values")
     return np.broadcast_to(array.ravel(), (units,))
 
