@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.importers.onnx.functions import ATTRIBUTES, FUNCTIONS, Found, recognised
-from pipeline.importers.onnx.model import OnnxModel, OnnxNode
+from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode
 
 RECOGNISED = "crossgrade.Recognised"
 """Operator of the nodes that take the place of several."""
@@ -43,7 +43,7 @@ class _Search:
                 break  # One operator by itself.
             try:
                 found = recognised(lambda x, root=root: self._values(node.outputs[0], root, x))
-            except (TypeError, ValueError):  # Attributes or a number of inputs that do not fit.
+            except MALFORMED:  # Attributes or a number of inputs that do not fit.
                 return node
             if found is not None and found[0] != "Dropout":
                 return _node(node, root, found)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.external import external_bytes
-from pipeline.importers.onnx.model import OnnxInput, OnnxModel, OnnxNode, plain_name
+from pipeline.importers.onnx.model import MALFORMED, OnnxInput, OnnxModel, OnnxNode, plain_name
 
 MOST_BYTES, MOST_NODES, MOST_AXES = 1 << 30, 16384, 8
 OPSETS = range(7, 23)
@@ -39,7 +39,12 @@ def read_onnx(path: Path) -> OnnxModel:
     # Its class depends on how protobuf was built.
     except Exception as error:
         raise ModelError(f"{path}: it is damaged, or no ONNX file") from error
-    return _Reader(onnx, path).model(model)
+    try:
+        return _Reader(onnx, path).model(model)
+    except ModelError:
+        raise
+    except MALFORMED as error:
+        raise ModelError(f"{path}: it is damaged, or no ONNX file ({error})") from error
 
 
 class _Reader:
@@ -60,16 +65,16 @@ class _Reader:
         if len(graph.sparse_initializer):
             raise ModelError(f"{self.path}: holds sparse weights; allowed: dense ones")
         opset = self._opset(proto)
-        constants = {tensor.name: self._array(tensor) for tensor in graph.initializer}
-        inputs = [self._input(entry) for entry in graph.input if entry.name not in constants]
+        constants = {_text(tensor.name): self._array(tensor) for tensor in graph.initializer}
+        inputs = [self._input(entry) for entry in graph.input if _text(entry.name) not in constants]
         return OnnxModel(
-            name=graph.name,
+            name=_text(graph.name),
             label=str(self.path),
             opset=opset,
             nodes=tuple(self._nodes(graph)),
             constants=constants,
             inputs=tuple(inputs),
-            outputs=tuple(entry.name for entry in graph.output),
+            outputs=tuple(_text(entry.name) for entry in graph.output),
         )
 
     def _opset(self, proto) -> int:
@@ -96,14 +101,18 @@ class _Reader:
     def _nodes(self, graph) -> Iterator[OnnxNode]:
         used: set[str] = set()
         for node in graph.node:
-            outputs = tuple(node.output)
+            inputs, outputs = (tuple(map(_text, ends)) for ends in (node.input, node.output))
             own = node.domain in OWN_DOMAINS
-            op = node.op_type if own else f"{node.domain}.{node.op_type}"
-            name = _unique(plain_name(node.name) or f"{op}_{next(filter(None, outputs), '')}", used)
+            op = _text(node.op_type) if own else f"{node.domain}.{node.op_type}"
+            name = _unique(
+                plain_name(_text(node.name)) or f"{op}_{next(filter(None, outputs), '')}", used
+            )
             if not name.isprintable() or "\\" in name or len(name) > 1024:
                 raise ModelError(f"{self.path}: {name[:80]!r} is no name; allowed: printable text")
-            attrs = {entry.name: self._attribute(name, op, entry) for entry in node.attribute}
-            yield OnnxNode(name=name, op=op, inputs=tuple(node.input), outputs=outputs, attrs=attrs)
+            attrs = {
+                _text(entry.name): self._attribute(name, op, entry) for entry in node.attribute
+            }
+            yield OnnxNode(name=name, op=op, inputs=inputs, outputs=outputs, attrs=attrs)
 
     def _attribute(self, node, op, entry) -> Any:
         if entry.ref_attr_name:
@@ -146,6 +155,13 @@ class Unread(str):
 
 
 _DTYPES = {"FLOAT": "float32", "DOUBLE": "float64", "UINT8": "uint8", "FLOAT16": "float16"}
+
+
+def _text(value) -> str:
+    """Return a text; protobuf hands on the bytes of what is none."""
+    if not isinstance(value, str):
+        raise TypeError("a name is no text")
+    return value
 
 
 def _unique(name, used):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.importers.onnx.model import OnnxModel, OnnxNode
+from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode
 
 MOST_VALUES = 1 << 26
 """Of all constants that are computed."""
@@ -42,7 +42,7 @@ class Folder:
         try:
             with np.errstate(all="ignore"):
                 result = np.asarray(FOLDED[node.op](node.attrs, self.opset, *arrays))
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError, MemoryError) as error:
+        except MALFORMED as error:
             raise ModelError("its constants do not fit each other; the file is damaged") from error
         self.left -= result.size
         if self.left < 0:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.graph.graph import Graph
-from pipeline.importers.keras_model import MALFORMED, check_name
+from pipeline.importers.keras_model import check_name
 from pipeline.importers.onnx.builder import Builder
 from pipeline.importers.onnx.call import Call, Value
 from pipeline.importers.onnx.constants import TRIED, Constant, same
@@ -17,7 +17,7 @@ from pipeline.importers.onnx.expressions import with_activations
 from pipeline.importers.onnx.first import input_order, only_input
 from pipeline.importers.onnx.folding import Folder, folded
 from pipeline.importers.onnx.merging import merged
-from pipeline.importers.onnx.model import OnnxModel, OnnxNode, plain_name
+from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode, plain_name
 from pipeline.importers.onnx.operators import RULES
 from pipeline.importers.onnx.tensor import Tensor
 from pipeline.messages.notes import INPUT, READ, Note

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.call import Call
 from pipeline.importers.onnx.tensor import Tensor
-from simulator.windows import output_length, same_padding
+from simulator.windows import same_padding
 
 Pair = tuple[int, int]
 NO_PADDING = ((0, 0), (0, 0))
@@ -40,11 +40,7 @@ class Window:
     def is_same(self, size: Pair) -> bool:
         """Whether the padding of a map of this size is Keras' "same"."""
         axes = zip(size, self.extents, self.strides, self.pads, strict=True)
-        return all(
-            same_padding(n, extent, stride) == pads
-            and (n + sum(pads) - extent) // stride + 1 == output_length(n, extent, stride, "same")
-            for n, extent, stride, pads in axes
-        )
+        return all(same_padding(n, extent, stride) == pads for n, extent, stride, pads in axes)
 
 
 def read_window(call: Call, tensor: Tensor, kernel: Pair | None = None) -> Window:

@@ -413,6 +413,10 @@ REFUSED = {
         pool("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
         "no meaning here",
     ),
+    "average up, counted": (
+        pool("AveragePool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1, count_include_pad=1),
+        "ceil_mode 1",
+    ),
     "mean of channels": (one("ReduceMean", axes=[1]), "rows and columns"),
     "mean of all": (one("ReduceMean"), "axes are all"),
     "gemm transposed": (
