@@ -33,14 +33,17 @@ def test_changed_models_are_refused_or_computed_as_they_say(tmp_path, name):
         except ModelError:
             refused += 1
             continue
-        if made.graph.input[0].type.tensor_type.shape.dim[0].dim_value > 100:
+        if not 0 <= made.graph.input[0].type.tensor_type.shape.dim[0].dim_value < 100:
             continue
         images = images_of(made)
         try:
             wanted = expected(made, images)
         except Exception:
             continue  # onnxruntime cannot run it, in one of many classes of errors.
-        found = computed(graph, images)
+        with np.errstate(all="ignore"):
+            found = computed(graph, images)
+        if not np.isfinite(wanted).all():  # Random weights may be too large for float32.
+            continue
         assert found.shape == wanted.shape, seed
         scale = np.abs(wanted).max()
         assert np.abs(found - wanted).max() <= RELATIVE * scale + ABSOLUTE, seed
