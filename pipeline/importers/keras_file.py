@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
+from pipeline.importers.flatten import needed_calls
 from pipeline.importers.float_recovery import recovered_graph
 from pipeline.importers.importer import Importer, Loaded
 from pipeline.importers.input_shape import with_given_shape
 from pipeline.importers.keras_float import float_graph
 from pipeline.importers.keras_h5 import open_keras_h5
+from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.keras_zip import open_keras_zip
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
 from pipeline.models.wanted import Wanted
@@ -43,13 +46,14 @@ class KerasFile(Importer):
                 return _whole(calibrated_graph(model), path, wanted)
             if is_cnn2snn(model):
                 return _whole(legacy_graph(model), path, wanted)
-            return wanted.ended(float_graph(with_given_shape(model, wanted.input_shape)), path)
+            model = _as_wanted(model, wanted)
+            return _ended(float_graph(model), model, path, wanted)
 
     def load_float(self, path: Path, wanted: Wanted) -> Graph:
         """Return the float model; see `pipeline.importers.float_recovery.recovered_graph`."""
         with self.opener(path) as model:
-            model = with_given_shape(model, wanted.input_shape)
-            return wanted.ended(recovered_graph(model), path)
+            model = _as_wanted(model, wanted)
+            return _ended(recovered_graph(model), model, path, wanted)
 
     def quantized_by(self, path: Path) -> str | None:
         """Return ``cnn2snn``, ``QuantizeML`` or None."""
@@ -57,6 +61,19 @@ class KerasFile(Importer):
             if is_quantizeml(model):
                 return "QuantizeML"
             return "cnn2snn" if is_cnn2snn(model) else None
+
+
+def _as_wanted(model: KerasModel, wanted: Wanted) -> KerasModel:
+    """Return a model with the given sizes, without the layers that only follow its new end."""
+    model = with_given_shape(model, wanted.input_shape)
+    if all(layer.name != wanted.until for layer in model.layers):
+        return model
+    return replace(model, layers=needed_calls(model.layers, wanted.until), output=wanted.until)
+
+
+def _ended(graph, model, path, wanted):
+    """Return a graph that ends at a node that is no layer of the file, such as an activation."""
+    return graph if model.output == wanted.until else wanted.ended(graph, path)
 
 
 def _whole(loaded, path, wanted):

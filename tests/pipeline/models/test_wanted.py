@@ -1,13 +1,16 @@
 """What a user says about a file: the sizes that it leaves open, and where the model ends."""
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
 from pipeline.exporters import save_keras3
-from pipeline.graph.archive import save_graph
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
+from pipeline.graph.archive import save_graph
 from pipeline.graph.forward import forward
 from pipeline.models.file import read_float
 from pipeline.models.source import source_graph
@@ -60,3 +63,21 @@ def test_what_is_said_survives_json():
     wanted = Wanted(input_shape=(3, 8, 8), until="a")
     assert Wanted.of(wanted.as_dict()) == wanted
     assert Wanted.of({}) == Wanted()
+
+
+def test_a_keras_file_may_end_before_layers_that_cannot_be_read(tmp_path, graph):
+    path, new = tmp_path / "model.keras", tmp_path / "new.keras"
+    save_keras3(path, graph)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(new, "w") as archive:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "config.json":
+                data = json.loads(data)
+                *_, before, layer = data["config"]["layers"]
+                layer["class_name"] = "Unheard"
+                data = json.dumps(data)
+            archive.writestr(name, data)
+    end = before["config"]["name"]
+    with pytest.raises(ModelError, match="Unheard"):
+        read_float(new)
+    assert read_float(new, Wanted(until=end)).output == end
