@@ -1,4 +1,4 @@
-"""``crossgrade check``: what keeps a model from a chip."""
+"""``crossgrade check``: check a float model against a chip's rules and limits."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from pipeline.cli.parameters import named_model, reading_options, target_option
 @target_option
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs the rest.")
-@click.option("--strict", is_flag=True, help="Fail on the chip's published limits as well.")
+@click.option(
+    "--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs every violation."
+)
+@click.option("--strict", is_flag=True, help="Also fail on the chip's published limits.")
 @click.pass_context
 def command(
     context, model, parameters, target, input_shape, until, as_json, fixable, strict
 ) -> None:
-    """List everything in MODEL, a float model, that the target chip cannot run.
+    """List every place in MODEL, a float model, that the target chip cannot run.
 
     MODEL is a file (.h5, .keras, .onnx, .npz), or an architecture with its PARAMETERS as in
-    'crossgrade describe'. Nothing is trained, quantized or run. Rules of conversion and limits of
-    the hardware are kept apart: beyond the latter, a model still runs on the emulator. The exit
+    'crossgrade describe'. Nothing is trained, quantized or run. Conversion rules and hardware
+    limits are listed separately: a model beyond the limits still runs on the emulator. The exit
     status is 0 if the model is compatible, else 1.
     """
     import json

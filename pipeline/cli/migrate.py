@@ -1,4 +1,4 @@
-"""``crossgrade migrate``: carry a model to another chip, with a certificate."""
+"""``crossgrade migrate``: migrate a model to another chip, with a certificate."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, reading_options, target_option, tell
+from pipeline.cli.parameters import PATH, print_notes, reading_options, target_option
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
 RECOVERED = {
-    "cnn2snn": "kernels are taken as it rounded them, activations become ReLUs",
-    "QuantizeML": "its float kernels and the ends of its ranges are taken, widths left behind",
+    "cnn2snn": "its rounded kernels are used, activations become ReLUs",
+    "QuantizeML": "its float kernels and range maxima are used, bit widths are dropped",
 }
 
 
@@ -21,7 +21,7 @@ RECOVERED = {
 @click.option("-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .npz.")
 @target_option
 @click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
-@click.option("--labels", type=PATH, help="Their classes (.npy), to measure accuracy.")
+@click.option("--labels", type=PATH, help="Labels of the images (.npy), to measure accuracy.")
 @click.option(
     "--samples",
     type=click.IntRange(1, 65536),
@@ -39,18 +39,20 @@ RECOVERED = {
     type=click.Choice(STRATEGIES),
     default="exact",
     show_default=True,
-    help="How a global average moves behind ReLU.",
+    help="How to move a global average after ReLU.",
 )
 @click.option(
     "--recalibrate",
     type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
     default="bn_ridge",
     show_default=True,
-    help="Repair for --gap relocate and others.",
+    help="Compensation, except with --gap exact.",
 )
 @reading_options
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
-@click.option("--max-accuracy-drop", type=click.FloatRange(0, 1), help="Refuse to lose more.")
+@click.option(
+    "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
+)
 def command(
     model,
     output,
@@ -66,11 +68,11 @@ def command(
     clip,
     max_accuracy_drop,
 ) -> None:
-    """Make OUTPUT from MODEL, a Keras or ONNX model, so that the target chip can run it.
+    """Migrate MODEL, a Keras or ONNX model, to OUTPUT, which the target chip can run.
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
-    only then writes: the model, and a certificate (JSON and a page to read). What cannot be
-    carried over is refused, all of it at once, and nothing is written.
+    only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
+    of them are listed at once and nothing is written.
     """
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError
@@ -99,7 +101,7 @@ def command(
     graph = read_float(source, wanted)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
-    tell(graph.notes)
+    print_notes(graph.notes)
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
     options = Transforms(
@@ -136,7 +138,7 @@ def command(
             recovery=recovery,
             wanted=wanted,
         )
-        # The model takes its name last, so that there never is one without a certificate.
+        # The model is renamed last, so that it never exists without a certificate.
         write_json(folder / NAME, certificate)
         write_bytes(folder / PAGE, page(certificate).encode())
 
@@ -147,7 +149,7 @@ def command(
 
 
 def _samples(graph, calibration, labels):
-    """Return images and classes as the user gave them, or noise and None."""
+    """Return the user's images and labels, or noise and None."""
     import numpy as np
 
     from pipeline.data.array_file import load_array
@@ -160,7 +162,7 @@ def _samples(graph, calibration, labels):
         return random_images(graph, RANDOM, SEED), None
     images = load_array(calibration)
     check_samples(graph, images, calibration)
-    tell(input_notes(images, expected_range(graph), calibration))
+    print_notes(input_notes(images, expected_range(graph), calibration))
     if labels is None:
         return images, None
     outputs = int(np.prod(graph.shapes[graph.output]))

@@ -1,4 +1,4 @@
-"""Recognise a model file by its content and read it."""
+"""Recognise a model file by its content, and read it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def load_model(path: str | Path, wanted: Wanted = AS_IT_IS) -> Loaded:
     Returns
     -------
     Graph, CalibratedGraph or LegacyGraph
-        A float model, or one quantized by QuantizeML or cnn2snn (before its integers).
+        A float model, or one quantized by QuantizeML or cnn2snn (integers not computed yet).
 
     Raises
     ------
     ModelError
-        When the file is missing, damaged, or has layers that cannot be represented; all of them
-        are listed.
+        If the file is missing, damaged, or has layers that cannot be represented; lists all of
+        them.
     """
     path = Path(path)
     return _importer(path).load(path, wanted)
@@ -43,8 +43,8 @@ def load_model(path: str | Path, wanted: Wanted = AS_IT_IS) -> Loaded:
 def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
     """Read a model, and recover the float one where it is quantized.
 
-    Parameters and errors are those of `load_model`; see
-    `pipeline.importers.float_recovery.recovered_graph` for what is recovered.
+    Parameters and errors are those of `load_model`;
+    `pipeline.importers.float_recovery.recovered_graph` describes the recovery.
     """
     path = Path(path)
     return _importer(path).load_float(path, wanted)

@@ -11,7 +11,7 @@ from pipeline.graph.node import Node
 from simulator.refusal import Refusal
 
 MOST_VALUES = 1 << 28
-"""Values of one layer's output for one image."""
+"""Largest number of values of one layer's output for one image."""
 
 
 def check_node(node: Node, inputs: Sequence[tuple[int, ...]]) -> list[str]:
@@ -28,7 +28,7 @@ def check_node(node: Node, inputs: Sequence[tuple[int, ...]]) -> list[str]:
 
 
 def check_weights(graph: Graph, label: str) -> None:
-    """Refuse weights that are missing, unknown, or of another shape than the layer's.
+    """Raise if weights are missing, unknown, or not of the layer's shape.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def check_weights(graph: Graph, label: str) -> None:
     shapes, refusals = graph.shapes, []
     for node in graph.nodes:
         if math.prod(shapes[node.name]) > MOST_VALUES:
-            found = f"its output of shape {shapes[node.name]} is beyond any memory"
+            found = f"its output of shape {shapes[node.name]} is too large for any memory"
             allowed = f"{MOST_VALUES} values"
             refusals.append(Refusal(layers=(node.name,), found=found, allowed=allowed))
         for text in check_node(node, [shapes[source] for source in node.inputs]):

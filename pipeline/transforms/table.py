@@ -1,7 +1,7 @@
-"""Every transform in the order in which all are applied: the one list of them.
+"""The table of all transforms, in the order in which they are applied.
 
-Configuration, reports, certificates and pages read this table; the repairs that a chip names are
-applied in its order.
+Configuration, reports, certificates and pages read this table; a chip's repairs are applied in its
+order.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from pipeline.transforms.gap.gap_after_relu import gap_after_relu
 from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, Transform
 
 _ROWS = (
-    # Steps go first, because the other transforms know ReLUs only.
+    # Discrete activations first, because the other transforms only know ReLUs.
     Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
     Transform(replace_average_pooling, repairs=("average_pooling",)),
     Transform(dense_on_map, repairs=("flat_dense",)),
     Transform(expand_dilation, repairs=("dilation",)),
     Transform(fold_zero_padding, repairs=("zero_padding",)),
-    # Separable layers of a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
+    # Separable layers with a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
     Transform(fuse_separable, repairs=("supported_layer",)),
     Transform(expand_groups, repairs=("groups",)),
     Transform(unfuse_separable, repairs=("fused_separable",)),
     Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
     Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
     Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
-    # A batch norm becomes a layer of its own only where no layer absorbs it.
+    # A batch norm only becomes a layer of its own if no layer absorbs it.
     Transform(fold_constant_channels, repairs=("batchnorm_position",)),
     Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),
     Transform(batchnorm_to_depthwise, repairs=("batchnorm_position",)),
-    # Averages move last, to the convolutions that are there by then.
+    # Averages move last, when all convolutions exist.
     Transform(
         gap_after_relu,
         BY_STRATEGY,
