@@ -50,7 +50,7 @@ ui: $(READY) ## open MLflow on http://127.0.0.1:5000 (PORT=...)
 	@mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --workers 1 --host 127.0.0.1 --port $(PORT)
 
 lock: ## update requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --output-file requirements.lock
 
 docs: $(READY) ## regenerate the pages that are generated from the code
 	@python -m pipeline.chips.layers_page > docs/targets.md

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 import h5py
 import numpy as np
 
+from conformance.damage_onnx import onnx_model
+
 NUMBERS = (0, -1, 1, 2, 3, 7, 255, 2**31, -(2**63), 10**30, 0.0, -0.5, 1e-45, 1e308)
 ODD = (None, True, False, "", "x", "../x", "a\nb", "é", [], {}, [[]], [0] * 9, {"a": 1})
 NOT_FINITE = (float("nan"), float("inf"), -float("inf"))
@@ -25,6 +27,8 @@ def damaged(content: bytes, rng: random.Random) -> tuple[bytes, str]:
         ways += [zip_member] * 4 + [zip_json] * 4
     elif content[:4] == b"\x89HDF":
         ways += [hdf5_json] * 4 + [hdf5_attribute, hdf5_array]
+    elif content[:1] == b"\x08":
+        ways += [onnx_model] * 10
     else:
         ways += [text_word] * 3 + [text_json] * 3
     way = rng.choice(ways)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from conformance.onnx_samples import onnx_samples
 from pipeline.cli.main import cli
 from pipeline.exporters import save_keras2_h5, save_keras3
 from pipeline.graph.architecture import build_graph
@@ -35,6 +36,8 @@ def make_samples(folder: Path) -> list[Path]:
         shutil.copy2(fixtures / name, folder / name)
     shutil.copy2(zoo_folder() / "separable_cnn.yaml", folder / "architecture.yaml")
     np.save(folder / "images.npy", np.zeros((4, 8, 8, 1), np.uint8))
+    for name, model in onnx_samples().items():
+        (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
     _commands(folder)
     made = [path for path in sorted(folder.iterdir()) if path.is_file()]
     return [path for path in made if path.stat().st_size]

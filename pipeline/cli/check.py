@@ -4,43 +4,37 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import target_option
+from pipeline.cli.parameters import named_model, reading_options, target_option
 
 
 @click.command()
 @click.argument("model")
 @click.argument("parameters", nargs=-1)
 @target_option
+@reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs every violation."
 )
 @click.option("--strict", is_flag=True, help="Also fail on the chip's published limits.")
 @click.pass_context
-def command(context, model, parameters, target, as_json, fixable, strict) -> None:
+def command(
+    context, model, parameters, target, input_shape, until, as_json, fixable, strict
+) -> None:
     """List every place in MODEL, a float model, that the target chip cannot run.
 
-    MODEL is a file (.h5, .keras, .npz), or an architecture with its PARAMETERS as in 'crossgrade
-    describe'. Nothing is trained, quantized or run. Conversion rules and hardware limits are listed
-    separately: a model beyond the limits still runs on the emulator. The exit status is 0 if the
-    model is compatible, else 1.
+    MODEL is a file (.h5, .keras, .onnx, .npz), or an architecture with its PARAMETERS as in
+    'crossgrade describe'. Nothing is trained, quantized or run. Conversion rules and hardware
+    limits are listed separately: a model beyond the limits still runs on the emulator. The exit
+    status is 0 if the model is compatible, else 1.
     """
     import json
 
     from pipeline.chips.check import check
     from pipeline.chips.report import COMPATIBLE, FIXABLE
     from pipeline.chips.table import table
-    from pipeline.errors import ModelError
-    from pipeline.graph.architecture import build_graph
-    from pipeline.graph.architecture_file import is_architecture, read_architecture
-    from pipeline.models.file import read_float
 
-    if is_architecture(model):
-        graph = build_graph(read_architecture(model, parameters))
-    elif parameters:
-        raise ModelError(f"{model}: a file takes no parameters, found '{parameters[0]}'")
-    else:
-        graph = read_float(model)
+    graph = named_model(model, parameters, input_shape, until)
     report = check(graph, target)
     click.echo(json.dumps(report.as_dict(), indent=1) if as_json else table(report))
     good = report.verdict == COMPATIBLE or (fixable and report.verdict == FIXABLE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, print_notes, target_option
+from pipeline.cli.parameters import PATH, print_notes, reading_options, target_option
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
@@ -48,6 +48,7 @@ RECOVERED = {
     show_default=True,
     help="Compensation, except with --gap exact.",
 )
+@reading_options
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -62,10 +63,12 @@ def command(
     report,
     gap,
     recalibrate,
+    input_shape,
+    until,
     clip,
     max_accuracy_drop,
 ) -> None:
-    """Migrate MODEL, a Keras model, to OUTPUT, which the target chip can run.
+    """Migrate MODEL, a Keras or ONNX model, to OUTPUT, which the target chip can run.
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
     only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
@@ -81,6 +84,7 @@ def command(
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import check_recovery, compare_recovery, recovery_sentence
     from pipeline.models.file import check_suffix, origin, read_float, write_float
+    from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
     from pipeline.transforms import Images
 
@@ -93,7 +97,8 @@ def command(
         raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
-    graph = read_float(source)
+    wanted = Wanted(input_shape=input_shape, until=until)
+    graph = read_float(source, wanted)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
     print_notes(graph.notes)
@@ -131,6 +136,7 @@ def command(
             folder=folder,
             samples=known,
             recovery=recovery,
+            wanted=wanted,
         )
         # The model is renamed last, so that it never exists without a certificate.
         write_json(folder / NAME, certificate)

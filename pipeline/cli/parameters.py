@@ -31,6 +31,54 @@ backend_option = click.option(
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Print notes with all details.")
 
 
+def reading_options(function):
+    """Add the options about what a model file leaves open, ``input_shape`` and ``until``."""
+    shape = click.option(
+        "--input-shape",
+        metavar="SIZES",
+        callback=_sizes,
+        help="Sizes of one image where the file leaves them open, in its order: 3,224,224.",
+    )
+    until = click.option("--until", metavar="NODE", help="Read the model up to this node.")
+    return shape(until(function))
+
+
+def _sizes(context, parameter, value):
+    if value is None:
+        return None
+    sizes = [int(part) if part.strip().isdecimal() else 0 for part in value.split(",")]
+    if not all(0 < size < 2**31 for size in sizes):
+        raise click.BadParameter(f"{value!r} is no list of sizes such as 3,224,224")
+    return tuple(sizes)
+
+
+def named_model(model, parameters, input_shape, until):
+    """Return the graph of an architecture with its parameters, or of a file.
+
+    Raises
+    ------
+    ModelError
+        When it is neither, or is given what belongs to the other.
+    """
+    from pipeline.graph.architecture import build_graph
+    from pipeline.graph.architecture_file import is_architecture, read_architecture
+    from pipeline.models.file import read_float
+    from pipeline.models.wanted import Wanted
+
+    wanted = Wanted(input_shape=input_shape, until=until)
+    if is_architecture(model):
+        if input_shape is not None:
+            sizes = ",".join(map(str, input_shape))
+            raise ModelError(f"{model}: is an architecture; give input_shape=[{sizes}] after it")
+        return wanted.ended(build_graph(read_architecture(model, parameters)), model)
+    if parameters:
+        raise ModelError(
+            f"{model}: a file of weights takes no parameters, found '{parameters[0]}'; only"
+            " architectures (a name or a .yaml file) do"
+        )
+    return read_float(model, wanted)
+
+
 def warn(lines) -> None:
     """Print lines to standard error, marked as warnings."""
     for line in lines:
@@ -58,10 +106,10 @@ def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
 
 
-def load_any(path):
+def load_any(path, input_shape=None, until=None):
     """Return a model of any phase: Graph, CalibratedGraph, QuantizedGraph.
 
-    Keras files (``.h5``, ``.keras``) and crossgrade's own ``.npz`` files are recognised.
+    Keras files (``.h5``, ``.keras``), ONNX and crossgrade's own ``.npz`` files are recognised.
 
     Raises
     ------
@@ -70,16 +118,18 @@ def load_any(path):
     """
     from pathlib import Path
 
-    from pipeline.graph.archive import load_graph
     from pipeline.importers import load_model
+    from pipeline.models.file import own_graph
+    from pipeline.models.wanted import Wanted
     from pipeline.quantization.archive import KIND, load_quantized
     from simulator.archive import archive_kind
 
     if not Path(path).is_file():
-        raise ModelError(f"{path}: no such file; give a .h5, .keras or .npz model")
+        raise ModelError(f"{path}: no such file; give a .h5, .keras, .onnx or .npz model")
     kind = archive_kind(path)
     if kind == "program":
         raise ModelError(f"{path}: is a program already; see 'crossgrade summary {path}'")
     if kind == KIND:
         return load_quantized(path)
-    return load_graph(path) if kind is not None else load_model(path)
+    wanted = Wanted(input_shape=input_shape, until=until)
+    return load_model(path, wanted) if kind is None else own_graph(path, wanted)

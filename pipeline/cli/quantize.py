@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
+from pipeline.cli.parameters import PATH, load_any, print_notes, reading_options, verbose_option
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -37,11 +37,23 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
+@reading_options
 @verbose_option
 def command(
-    model, output, samples, num_samples, batch_size, scheme, per_tensor, parity, verbose, **bits
+    model,
+    output,
+    samples,
+    num_samples,
+    batch_size,
+    scheme,
+    per_tensor,
+    parity,
+    input_shape,
+    until,
+    verbose,
+    **bits,
 ) -> None:
-    """Quantize MODEL, a float Keras file (.h5, .keras) or a graph of the pipeline (.npz).
+    """Quantize MODEL, a float file (.h5, .keras, .onnx) or a graph of the pipeline (.npz).
 
     Without --samples the ranges are measured on random images, which is inaccurate; scheme cnn2snn
     needs no ranges. With temporal layers, images are successive frames of --batch-size videos, one
@@ -53,7 +65,7 @@ def command(
     from pipeline.quantization.archive import save_quantized
     from pipeline.quantization.quantize import quantize
 
-    graph = load_any(model)
+    graph = load_any(model, input_shape, until)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
     options = Quantization(

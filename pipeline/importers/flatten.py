@@ -45,10 +45,10 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
             f"{label}: its model configuration is malformed ({type(error).__name__}: {error})"
         ) from error
     calls = tuple(flattener.layers)
-    return Flattened(name=name, layers=_needed(calls, output), output=output, calls=calls)
+    return Flattened(name=name, layers=needed_calls(calls, output), output=output, calls=calls)
 
 
-def _needed(calls, output):
+def needed_calls(calls: tuple[KerasLayer, ...], output: str) -> tuple[KerasLayer, ...]:
     """Return the calls that contribute to the output."""
     by_name = {layer.name: layer for layer in calls}
     needed, queue = set(), [output]

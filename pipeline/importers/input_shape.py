@@ -1,9 +1,10 @@
-"""Derive the input shape of an old Sequential from the kernel of its first Dense layer."""
+"""The input shape where a file has none: from the first Dense layer, or from the user."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline.errors import ModelError
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.option_check import IDENTITIES
 
@@ -35,3 +36,28 @@ def with_input_shape(model: KerasModel) -> KerasModel:
 
 def _unknown(config):
     return config.get("batch_input_shape") is None and config.get("batch_shape") is None
+
+
+def with_given_shape(model: KerasModel, shape: tuple[int, ...] | None) -> KerasModel:
+    """Return a model whose input has the sizes that a user gives, where it leaves some open.
+
+    Raises
+    ------
+    ModelError
+        When they contradict those that it has.
+    """
+    if shape is None:
+        return model
+    first = model.layers[0]
+    key = "batch_input_shape" if "batch_input_shape" in first.config else "batch_shape"
+    known = first.config.get(key)
+    known = known[1:] if isinstance(known, list) else (None,) * len(shape)
+    if len(known) != len(shape) or any(
+        old not in (None, new) for old, new in zip(known, shape, strict=True)
+    ):
+        raise ModelError(
+            f"{model.label}: its input has the sizes {tuple(known)}; found the input shape"
+            f" {','.join(map(str, shape))}"
+        )
+    config = {**first.config, key: [None, *shape]}
+    return replace(model, layers=(replace(first, config=config), *model.layers[1:]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from pipeline.errors import IncompatibleModelError, LayerError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
@@ -27,10 +25,8 @@ from pipeline.importers.tensor_functions import (
     is_function,
     read_function,
 )
+from pipeline.importers.weights import check_weights
 from simulator.refusal import Refusal
-
-MOST_VALUES = 1 << 28
-"""Largest number of values of one layer's output for one image."""
 
 
 def float_graph(model: KerasModel) -> Graph:
@@ -219,30 +215,3 @@ def check_last_axis(layers, graph: Graph, renamed) -> None:
                 )
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "read the model")
-
-
-def check_weights(graph: Graph, label: str) -> None:
-    """Raise if weights are missing, unknown, or not of the layer's shape.
-
-    Raises
-    ------
-    IncompatibleModelError
-        Listing every such weight.
-    """
-    shapes, refusals = graph.shapes, []
-    for node in graph.nodes:
-        if math.prod(shapes[node.name]) > MOST_VALUES:
-            found = f"its output of shape {shapes[node.name]} is too large for any memory"
-            allowed = f"{MOST_VALUES} values"
-            refusals.append(Refusal(layers=(node.name,), found=found, allowed=allowed))
-        if not node.inputs:
-            continue
-        wanted = node.operation.weights(node.attrs, shapes[node.inputs[0]])
-        kept = {name: array.shape for name, array in node.weights.items()}
-        for name in sorted(set(wanted) | set(kept)):
-            if wanted.get(name) != kept.get(name):
-                text = f"{node.op} has {name} {kept.get(name, 'missing')}, expected"
-                text += f" {wanted.get(name, 'none')}"
-                refusals.append(Refusal(layers=(node.name,), found=text))
-    if refusals:
-        raise IncompatibleModelError(label, refusals, "read the weights")

@@ -6,26 +6,24 @@ from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
-from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
-from pipeline.importers.float_recovery import recovered_graph
-from pipeline.importers.keras_float import float_graph
-from pipeline.importers.keras_h5 import open_keras_h5
-from pipeline.importers.keras_zip import open_keras_zip
-from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
-from pipeline.quantization.calibrated_graph import CalibratedGraph
-from pipeline.quantization.legacy_graph import LegacyGraph
+from pipeline.importers.importer import Importer, Loaded
+from pipeline.importers.keras_file import KERAS_H5, KERAS_ZIP
+from pipeline.importers.onnx.importer import ONNX
+from pipeline.models.wanted import AS_IT_IS, Wanted
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-ZIP_SIGNATURE = b"PK\x03\x04"
+IMPORTERS: tuple[Importer, ...] = (KERAS_H5, KERAS_ZIP, ONNX)
+"""In the order in which they are asked. A format is a new importer and a row here."""
 
 
-def load_model(path: str | Path) -> Graph | CalibratedGraph | LegacyGraph:
-    """Read a Keras model: float, or quantized by QuantizeML or by cnn2snn.
+def load_model(path: str | Path, wanted: Wanted = AS_IT_IS) -> Loaded:
+    """Read a model: float, or quantized by QuantizeML or by cnn2snn.
 
     Parameters
     ----------
     path : str or Path
-        Keras 2 or Keras 3 ``.h5``, or ``.keras``; recognised by content, not by suffix.
+        Keras 2 or Keras 3 ``.h5``, ``.keras``, or ``.onnx``; the content decides, not the suffix.
+    wanted : Wanted
+        What the file leaves open, and where the model ends.
 
     Returns
     -------
@@ -39,38 +37,29 @@ def load_model(path: str | Path) -> Graph | CalibratedGraph | LegacyGraph:
         them.
     """
     path = Path(path)
-    with _opener(path)(path) as model:
-        if is_quantizeml(model):
-            return calibrated_graph(model)
-        if is_cnn2snn(model):
-            return legacy_graph(model)
-        return float_graph(model)
+    return _importer(path).load(path, wanted)
 
 
-def load_float(path: str | Path) -> Graph:
-    """Read a Keras model, and recover the float model if it is quantized.
+def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
+    """Read a model, and recover the float one where it is quantized.
 
     Parameters and errors are those of `load_model`;
     `pipeline.importers.float_recovery.recovered_graph` describes the recovery.
     """
     path = Path(path)
-    with _opener(path)(path) as model:
-        return recovered_graph(model)
+    return _importer(path).load_float(path, wanted)
 
 
 def quantized_by(path: str | Path) -> str | None:
-    """Return which tool quantized a Keras file: ``cnn2snn``, ``QuantizeML`` or None."""
+    """Return which tool quantized the model in a file: ``cnn2snn``, ``QuantizeML`` or None."""
     path = Path(path)
-    with _opener(path)(path) as model:
-        if is_quantizeml(model):
-            return "QuantizeML"
-        return "cnn2snn" if is_cnn2snn(model) else None
+    return _importer(path).quantized_by(path)
 
 
-def _opener(path):
-    """Return the function that opens a file with the content of `path`."""
+def _importer(path) -> Importer:
+    """Return the importer for the content of `path`."""
     if path.is_dir():
-        raise ModelError(f"{path}: it is a directory; give a .h5 or .keras file")
+        raise ModelError(f"{path}: it is a directory; give a .h5, .keras or .onnx file")
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -78,8 +67,8 @@ def _opener(path):
         raise ModelError(f"{path}: no such file") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if head == HDF5_SIGNATURE:
-        return open_keras_h5
-    if head[:4] == ZIP_SIGNATURE:
-        return open_keras_zip
-    raise ModelError(f"{path}: it is neither HDF5 (.h5) nor a .keras archive")
+    for importer in IMPORTERS:
+        if importer.matches(head, path.suffix):
+            return importer
+    formats = [importer.what for importer in IMPORTERS]
+    raise ModelError(f"{path}: it is neither {', '.join(formats[:-1])} nor {formats[-1]}")

@@ -18,6 +18,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
 from pipeline.models.file import origin
+from pipeline.models.wanted import AS_IT_IS, Wanted
 
 KIND, FORMAT = "crossgrade certificate", 1
 NAME, PAGE = "certificate.json", "certificate.html"
@@ -35,6 +36,7 @@ def make_certificate(
     output,
     folder,
     samples: dict,
+    wanted: Wanted = AS_IT_IS,
     recovery: dict | None = None,
     written=None,
 ) -> dict:
@@ -49,6 +51,8 @@ def make_certificate(
         Folder of the certificate; file names are stored relative to it.
     samples : dict
         Samples of the comparison, see `describe_samples`.
+    wanted : Wanted
+        What the user said about `model`.
     recovery : dict, optional
         Result of `pipeline.migration.recovery.compare_recovery`, if `model` is quantized.
     written : path-like, optional
@@ -68,6 +72,7 @@ def make_certificate(
             **_file(model, model, folder, migration.before),
             "quantized_by": origin(model),
             "recovery": recovery,
+            "read_with": wanted.as_dict(),
         },
         "output": _file(output, written or output, folder, migration.after),
         "samples": samples,

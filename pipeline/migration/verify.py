@@ -14,6 +14,7 @@ from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CLASSES, compare_outputs, equivalence, outputs_of
 from pipeline.models.file import read_float
+from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
 from pipeline.transforms.sequence import TOLERANCE
 
@@ -79,7 +80,8 @@ def _findings(content, folder, model, output, calibration):
     for key, given in (("input", model), ("output", output)):
         kept = os.path.normpath(folder / content[key]["path"])
         path = Path(given if given is not None else kept)
-        finding, graphs[key] = _file(key, path, content[key]["sha256"])
+        wanted = Wanted.of(content[key].get("read_with", {}))
+        finding, graphs[key] = _file(key, path, content[key]["sha256"], wanted)
         findings.append(finding)
     if None in graphs.values():
         return findings
@@ -88,16 +90,16 @@ def _findings(content, folder, model, output, calibration):
     return findings
 
 
-def _file(key, path, wanted):
+def _file(key, path, certified, wanted):
     what = f"{key} file {path}"
     if not path.is_file():
         return Finding(what=what, good=False, detail="no such file"), None
     found = file_sha256(path)
     detail = f"sha256 {found[:12]}..."
-    if found != wanted:
-        detail = f"sha256 {found[:12]}..., certified {wanted[:12]}...: another file"
+    if found != certified:
+        detail = f"sha256 {found[:12]}..., certified {certified[:12]}...: another file"
     try:
-        return Finding(what=what, good=found == wanted, detail=detail), read_float(path)
+        return Finding(what=what, good=found == certified, detail=detail), read_float(path, wanted)
     except CrossgradeError as error:
         return Finding(what=what, good=False, detail=str(error)), None
 

@@ -10,13 +10,14 @@ from pipeline.errors import ModelError
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_float, quantized_by
+from pipeline.models.wanted import AS_IT_IS, Wanted
 from simulator.archive import archive_kind
 
 SUFFIXES = (".h5", ".keras", ".npz")
 
 
-def read_float(path) -> Graph:
-    """Return the float model in a Keras file (``.h5``, ``.keras``) or a graph (``.npz``).
+def read_float(path, wanted: Wanted = AS_IT_IS) -> Graph:
+    """Return the float model in a file (``.h5``, ``.keras``, ``.onnx``) or a graph (``.npz``).
 
     From a file that cnn2snn or QuantizeML quantized the float model is recovered, see
     `pipeline.importers.float_recovery`.
@@ -27,10 +28,27 @@ def read_float(path) -> Graph:
         When the file is missing, damaged, integers already, or no model.
     """
     if not Path(path).is_file():
-        raise ModelError(f"{path}: no such file; give a .h5, .keras or .npz model")
+        raise ModelError(f"{path}: no such file; give a .h5, .keras, .onnx or .npz model")
     if (kind := archive_kind(path)) is not None and kind != "graph":
         raise ModelError(f"{path}: holds a {kind}; give the float model it was made from")
-    return load_graph(path) if kind is not None else load_float(path)
+    return load_float(path, wanted) if kind is None else own_graph(path, wanted)
+
+
+def own_graph(path, wanted: Wanted) -> Graph:
+    """Return the graph in a file of ours, as far as it is wanted.
+
+    Raises
+    ------
+    ModelError
+        When an input shape is given, which the file has.
+    """
+    graph = load_graph(path)
+    if wanted.input_shape not in (None, graph.shapes[graph.input.name]):
+        raise ModelError(
+            f"{path}: its input has the sizes {graph.shapes[graph.input.name]}; leave the input"
+            " shape out"
+        )
+    return wanted.ended(graph, path)
 
 
 def origin(path) -> str | None:

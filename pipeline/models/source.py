@@ -11,6 +11,7 @@ from pipeline.graph.architecture import build_graph
 from pipeline.graph.graph import Graph
 from pipeline.messages.notes import INPUT, Note
 from pipeline.models.file import read_float
+from pipeline.models.wanted import Wanted
 from pipeline.preparation.head import cut_head
 
 
@@ -20,8 +21,8 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
     Parameters
     ----------
     model : mapping
-        An architecture, or ``path`` of a float model (``.h5``, ``.keras``, ``.npz``) that takes raw
-        images.
+        An architecture, or ``path`` of a float model (``.h5``, ``.keras``, ``.onnx``, ``.npz``)
+        that takes raw images, with ``input_shape`` and ``until`` as in `Wanted`.
     seed : int
         For an architecture's initial weights.
 
@@ -33,7 +34,7 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
     if "path" not in model:
         return build_graph(model, seed=seed), []
     path = Path(model["path"])
-    graph, notes = cut_head(read_float(path))
+    graph, notes = cut_head(read_float(path, Wanted.of(model)))
     dtype = graph.input.attrs["dtype"]
     if dtype == "float32" and model.get("raw_images", False):
         graph = graph.rewrite(

@@ -33,5 +33,5 @@ def model_inputs(config: Config) -> dict[str, str]:
     named = {"model.path": config.model.get("path"), "training.weights": config.training.weights}
     for name, path in named.items():
         if path is not None and not Path(path).is_file():
-            raise ModelError(f"{name}: no file '{path}'; give a .npz, .h5 or .keras model")
+            raise ModelError(f"{name}: no file '{path}'; give a .npz, .h5, .keras or .onnx model")
     return {name: file_sha256(path) for name, path in named.items() if path is not None}

@@ -1,0 +1,40 @@
+"""What an importer of one file format can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.graph.graph import Graph
+from pipeline.models.wanted import Wanted
+from pipeline.quantization.calibrated_graph import CalibratedGraph
+from pipeline.quantization.legacy_graph import LegacyGraph
+
+Loaded = Graph | CalibratedGraph | LegacyGraph
+
+
+class Importer:
+    """Reads files of one format; it has no state, and starts nothing before a file is read.
+
+    Attributes
+    ----------
+    what : str
+        The format, for messages.
+    """
+
+    what = ""
+
+    def matches(self, head: bytes, suffix: str) -> bool:
+        """Return whether a file with these first 8 bytes is of this format."""
+        raise NotImplementedError
+
+    def load(self, path: Path, wanted: Wanted) -> Loaded:
+        """Return the model in a file: float, or quantized but before its integers."""
+        raise NotImplementedError
+
+    def load_float(self, path: Path, wanted: Wanted) -> Graph:
+        """Return the float model in a file, recovered where it is quantized."""
+        raise NotImplementedError
+
+    def quantized_by(self, path: Path) -> str | None:
+        """Return the tool that quantized the model in a file; None for a float one."""
+        return None

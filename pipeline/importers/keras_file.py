@@ -1,0 +1,89 @@
+"""The importers of Keras files: float, or quantized by QuantizeML or by cnn2snn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import ModelError
+from pipeline.graph.graph import Graph
+from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
+from pipeline.importers.flatten import needed_calls
+from pipeline.importers.float_recovery import recovered_graph
+from pipeline.importers.importer import Importer, Loaded
+from pipeline.importers.input_shape import with_given_shape
+from pipeline.importers.keras_float import float_graph
+from pipeline.importers.keras_h5 import open_keras_h5
+from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.keras_zip import open_keras_zip
+from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
+from pipeline.models.wanted import Wanted
+
+
+class KerasFile(Importer):
+    """One of the two containers of Keras models.
+
+    Parameters
+    ----------
+    what : str
+    signature : bytes
+        With which such files begin.
+    opener : function of path to context manager of KerasModel
+    """
+
+    def __init__(self, what: str, signature: bytes, opener: Callable):
+        self.what, self.signature, self.opener = what, signature, opener
+
+    def matches(self, head: bytes, suffix: str) -> bool:
+        """Return whether a file begins with the signature."""
+        return head.startswith(self.signature)
+
+    def load(self, path: Path, wanted: Wanted) -> Loaded:
+        """Return a Graph, or what `calibrated_graph` and `legacy_graph` make of a quantized one."""
+        with self.opener(path) as model:
+            if is_quantizeml(model):
+                return _whole(calibrated_graph(model), path, wanted)
+            if is_cnn2snn(model):
+                return _whole(legacy_graph(model), path, wanted)
+            model = _as_wanted(model, wanted)
+            return _ended(float_graph(model), model, path, wanted)
+
+    def load_float(self, path: Path, wanted: Wanted) -> Graph:
+        """Return the float model; see `pipeline.importers.float_recovery.recovered_graph`."""
+        with self.opener(path) as model:
+            model = _as_wanted(model, wanted)
+            return _ended(recovered_graph(model), model, path, wanted)
+
+    def quantized_by(self, path: Path) -> str | None:
+        """Return ``cnn2snn``, ``QuantizeML`` or None."""
+        with self.opener(path) as model:
+            if is_quantizeml(model):
+                return "QuantizeML"
+            return "cnn2snn" if is_cnn2snn(model) else None
+
+
+def _as_wanted(model: KerasModel, wanted: Wanted) -> KerasModel:
+    """Return a model with the given sizes, without the layers that only follow its new end."""
+    model = with_given_shape(model, wanted.input_shape)
+    if all(layer.name != wanted.until for layer in model.layers):
+        return model
+    return replace(model, layers=needed_calls(model.layers, wanted.until), output=wanted.until)
+
+
+def _ended(graph, model, path, wanted):
+    """Return a graph that ends at a node that is no layer of the file, such as an activation."""
+    return graph if model.output == wanted.until else wanted.ended(graph, path)
+
+
+def _whole(loaded, path, wanted):
+    """Return a quantized model, which is not cut."""
+    if wanted != Wanted():
+        raise ModelError(
+            f"{path}: is quantized; its input shape and its end are part of it, give neither"
+        )
+    return loaded
+
+
+KERAS_H5 = KerasFile("HDF5 (.h5)", b"\x89HDF\r\n\x1a\n", open_keras_h5)
+KERAS_ZIP = KerasFile("a .keras archive", b"PK\x03\x04", open_keras_zip)

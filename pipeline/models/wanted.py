@@ -1,0 +1,70 @@
+"""What a user says about a model file that the file does not say itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import ModelError
+from pipeline.graph.graph import Graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How to read a file.
+
+    Attributes
+    ----------
+    input_shape : tuple of int or None
+        Sizes of one image in the order of the file, where the file leaves some open.
+    until : str or None
+        The node or layer whose output becomes the model's.
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    until: str | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Wanted:
+        """Return what a configuration or a certificate holds under the names of the attributes.
+
+        Raises
+        ------
+        ModelError
+            When a value is of another type.
+        """
+        shape, until = values.get("input_shape"), values.get("until")
+        sizes = shape if shape is None else tuple(shape) if isinstance(shape, list | tuple) else ()
+        if sizes is not None and not (sizes and all(type(n) is int and n > 0 for n in sizes)):
+            raise ModelError(f"input_shape is {shape!r}; allowed: a list of sizes, or none")
+        if until is not None and not isinstance(until, str):
+            raise ModelError(f"until is {until!r}; allowed: the name of a layer, or none")
+        return cls(input_shape=sizes, until=until)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values, from which `of` makes the same."""
+        shape = self.input_shape
+        return {"input_shape": shape if shape is None else list(shape), "until": self.until}
+
+    def ended(self, graph: Graph, label) -> Graph:
+        """Return a graph that ends at `until`, without the layers that only follow it.
+
+        Raises
+        ------
+        ModelError
+            When it has no such layer.
+        """
+        if self.until is None:
+            return graph
+        if self.until not in graph.by_name:
+            names = ", ".join(list(graph.by_name)[-5:])
+            raise ModelError(f"{label}: has no layer '{self.until}'; the last are {names}")
+        needed = {self.until}
+        for node in reversed(graph.nodes):
+            needed.update(node.inputs if node.name in needed else ())
+        return graph.with_nodes((n for n in graph.nodes if n.name in needed), self.until)
+
+
+AS_IT_IS = Wanted()
+"""Nothing is said."""

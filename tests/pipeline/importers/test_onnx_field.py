@@ -1,0 +1,37 @@
+"""Models of other people, exported by several tools: read and equal, or refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.importers import load_float
+from pipeline.models.wanted import Wanted
+from tests.pipeline.importers.onnx_models import ABSOLUTE, RELATIVE, computed
+
+FIELD = Path(__file__).parents[4] / "shared" / "field"
+FOLDERS = sorted(FIELD.glob("onnx_*")) or [None]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(FOLDERS == [None], reason="needs ../shared/field"),
+]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: getattr(path, "name", "none"))
+def test_every_output_is_equal_or_every_node_in_its_way_is_named(folder):
+    images = np.load(folder / "inputs.npy")
+    with np.load(folder / "outputs.npz") as outputs:
+        for name in outputs:
+            try:
+                graph = load_float(
+                    folder / "model.onnx", Wanted(input_shape=images.shape[1:], until=name)
+                )
+            except ModelError as error:
+                assert folder.name == "onnx_ocr_direction"
+                gates = [f"HardSigmoid@{i} (HardSigmoid)" for i in range(9)]
+                assert all(gate in str(error) for gate in (*gates, "Mul@1 (Mul)", "Mul@25 (Mul)"))
+                continue
+            found, wanted = computed(graph, images), outputs[name]
+            assert found.shape == wanted.shape
+            assert np.abs(found - wanted).max() <= RELATIVE * np.abs(wanted).max() + ABSOLUTE
