@@ -24,6 +24,8 @@ NAME, PAGE = "certificate.json", "certificate.html"
 SENTENCES = {
     "exact": "The migrated model computes the same, bit for bit, on every sample.",
     "float noise": "The migrated model computes the same; only float32 rounding differs.",
+    "exact on the calibrated range": "The migrated model computes the same, up to float32"
+    " rounding, while values stay in the range of the samples; beyond it they are clipped.",
     "approximate": "The migrated model computes something else; see the measured effect.",
 }
 

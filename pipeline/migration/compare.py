@@ -13,14 +13,18 @@ from pipeline.transforms.sequence import TOLERANCE
 from simulator.classes import classify
 
 EXACT, NOISE, APPROXIMATE = "exact", "float noise", "approximate"
-"""Equivalence classes: no bit differs; only the order of float32 sums; another function."""
-CLASSES = (EXACT, NOISE, APPROXIMATE)
+CALIBRATED = "exact on the calibrated range"
+"""Equivalence classes: no bit differs; only the order of float32 sums; another function; the same
+function up to float noise while values stay in the range that was measured on the samples."""
+CLASSES = (EXACT, NOISE, CALIBRATED, APPROXIMATE)
 LAYER_IMAGES = 8
 MOST_VALUES = 1 << 25
 """Images on which single layers are compared, unless these hold more values than that."""
 
 
-def equivalence(difference: float, largest: float, equivalent: bool) -> str:
+def equivalence(
+    difference: float, largest: float, equivalent: bool, calibrated: bool = False
+) -> str:
     """Return the class of a change.
 
     Parameters
@@ -29,9 +33,13 @@ def equivalence(difference: float, largest: float, equivalent: bool) -> str:
         Largest change of an output, and largest output.
     equivalent : bool
         True if the change is meant to keep the function.
+    calibrated : bool
+        True if it keeps it on the calibrated range only.
     """
     if not equivalent or not difference <= TOLERANCE * max(largest, 1.0):
         return APPROXIMATE
+    if calibrated:
+        return CALIBRATED
     return EXACT if difference == 0 else NOISE
 
 

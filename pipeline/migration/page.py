@@ -8,7 +8,12 @@ from pipeline.chips import chip
 from pipeline.migration.page_style import STYLE
 from pipeline.migration.recovery import recovery_sentence
 
-CLASS_NAMES = {"exact": "good", "float noise": "good", "approximate": "warn"}
+CLASS_NAMES = {
+    "exact": "good",
+    "float noise": "good",
+    "exact on the calibrated range": "good",
+    "approximate": "warn",
+}
 VERDICTS = {"compatible": "good", "compatible after migrate": "warn", "incompatible": "bad"}
 
 

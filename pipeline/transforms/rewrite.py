@@ -21,6 +21,8 @@ class Rewrite:
         graphs cannot replace it: a batch norm that is folded changes its neighbour as well.
     equivalent : bool
         True if the new graph computes the same as the old one, up to float rounding.
+    calibrated : bool
+        True if it does so only where values stay in the range of the images that it measured.
     details : mapping
         What else the transform reports; JSON values.
     """
@@ -28,4 +30,5 @@ class Rewrite:
     graph: Graph
     changed: tuple[str, ...]
     equivalent: bool = True
+    calibrated: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)

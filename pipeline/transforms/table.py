@@ -10,9 +10,11 @@ from collections.abc import Iterable
 
 from pipeline.transforms.approximate.continuous_activations import continuous_activations
 from pipeline.transforms.approximate.power_of_two_clip import power_of_two_clip
+from pipeline.transforms.approximate.relu_after_max_pooling import relu_after_max_pooling
 from pipeline.transforms.exact.batchnorm_to_depthwise import batchnorm_to_depthwise
 from pipeline.transforms.exact.dense_on_map import dense_on_map
 from pipeline.transforms.exact.enlarge_even_kernels import enlarge_even_kernels
+from pipeline.transforms.exact.enlarge_small_kernels import enlarge_small_kernels
 from pipeline.transforms.exact.expand_dilation import expand_dilation
 from pipeline.transforms.exact.expand_groups import expand_groups
 from pipeline.transforms.exact.fold_batchnorm_forward import fold_batchnorm_forward
@@ -20,13 +22,15 @@ from pipeline.transforms.exact.fold_constant_channels import fold_constant_chann
 from pipeline.transforms.exact.fold_zero_padding import fold_zero_padding
 from pipeline.transforms.exact.fuse_separable import fuse_separable
 from pipeline.transforms.exact.gap_before_activation import gap_before_activation
+from pipeline.transforms.exact.identity_after_input import identity_after_input
 from pipeline.transforms.exact.identity_before_pooling import identity_before_pooling
+from pipeline.transforms.exact.identity_before_tail import identity_before_tail
 from pipeline.transforms.exact.match_pool_padding import match_pool_padding
 from pipeline.transforms.exact.replace_average_pooling import replace_average_pooling
 from pipeline.transforms.exact.square_windows import square_windows
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 from pipeline.transforms.gap.gap_after_relu import gap_after_relu
-from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, Transform
+from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, CALIBRATED, Transform
 
 _ROWS = (
     # Steps go first, because the other transforms know ReLUs only.
@@ -41,12 +45,20 @@ _ROWS = (
     Transform(expand_groups, repairs=("groups",)),
     Transform(unfuse_separable, repairs=("fused_separable",)),
     Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
+    Transform(enlarge_small_kernels, repairs=("kernel_and_stride", "padding")),
     Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
     Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
     # A batch norm becomes a layer of its own only where no layer absorbs it.
     Transform(fold_constant_channels, repairs=("batchnorm_position",)),
     Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),
     Transform(batchnorm_to_depthwise, repairs=("batchnorm_position",)),
+    # Identities come once it is known which layer absorbs what.
+    Transform(
+        identity_after_input,
+        repairs=("float_input", "first_depthwise", "quantizable"),
+    ),
+    Transform(identity_before_tail, repairs=("orphan_tail", "layer_order", "layer_pattern")),
+    Transform(relu_after_max_pooling, CALIBRATED, ("images",), repairs=("layer_pattern",)),
     # Averages move last, to the convolutions that are there by then.
     Transform(
         gap_after_relu,

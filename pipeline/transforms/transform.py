@@ -13,8 +13,10 @@ from pipeline.transforms.rewrite import Rewrite
 
 EQUIVALENT = "equivalent"
 APPROXIMATE = "approximate"
+CALIBRATED = "equivalent on the calibrated range"
 BY_STRATEGY = "as `transforms.gap.strategy` says"
-"""Outputs stay the same: always, never, or by the user's choice."""
+"""Outputs stay the same: always, never, while values stay in a measured range, or by the user's
+choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Transform:
         Its name is the transform's. With `needs` it takes (graph, options, images) instead:
         the section ``transforms`` of the configuration and `Images`, both None for defaults.
     equivalence : str
-        `EQUIVALENT`, `APPROXIMATE` or `BY_STRATEGY`.
+        `EQUIVALENT`, `APPROXIMATE`, `CALIBRATED` or `BY_STRATEGY`.
     needs : tuple of {"images", "labels", "training"}
         What it may use besides the graph.
     repairs : tuple of str

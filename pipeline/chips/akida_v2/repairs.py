@@ -15,10 +15,14 @@ REPAIRS = (
     "expand_groups",
     "unfuse_separable",
     "square_windows",
+    "enlarge_small_kernels",
     "match_pool_padding",
     "fold_constant_channels",
     "fold_batchnorm_forward",
     "batchnorm_to_depthwise",
+    "identity_after_input",
+    "identity_before_tail",
+    "relu_after_max_pooling",
     "gap_after_relu",
     "identity_before_pooling",
 )
@@ -31,12 +35,17 @@ REFUSED_LIMITS = (
     "pool_padding",
 )
 """Limits that the vendor's layer patterns refuse already, while the emulator runs them."""
-_SQUARE = dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows")
+_REPAIRS = {
+    **dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows"),
+    "pool_padding": "match_pool_padding",
+    "kernel_and_stride": "enlarge_small_kernels",
+}
+_TAIL_REPAIRS = {("MaxPooling2D",): "relu_after_max_pooling"}
 
 
 def limit_repair(limit: str, facts: LayerFacts) -> str | None:
     """Return the transform that may bring a layer inside a limit."""
     if limit == "layer_pattern":
         pooled = facts.tail[-1:] == (MEAN,) and facts.tail[:-1] in TAILS[facts.kind]
-        return "identity_before_pooling" if pooled else None
-    return {**_SQUARE, "pool_padding": "match_pool_padding"}.get(limit)
+        return "identity_before_pooling" if pooled else _TAIL_REPAIRS.get(facts.tail)
+    return _REPAIRS.get(limit)

@@ -79,7 +79,8 @@ def layer_order(view: View) -> Iterator[Finding]:
                 layers=tuple(late),
                 found=" > ".join((block.head.op, *ops)),
                 allowed=f"{POOL} > {RELU} or {TABLE} > {MEAN}, of each one or none",
-                fix="reorder and retrain",
+                fix="put a 1x1 Conv2D before them",
+                transform="identity_before_tail",
             )
 
 
@@ -93,7 +94,7 @@ def orphan_tail(view: View) -> Iterator[Finding]:
                 found=view.outside(node),
                 allowed="right after a convolution or Dense",
                 fix="put a 1x1 Conv2D before it",
-                transform="identity_before_pooling" if node.op == MEAN else None,
+                transform=f"identity_before_{'pooling' if node.op == MEAN else 'tail'}",
             )
 
 
@@ -224,6 +225,7 @@ def first_depthwise(view: View) -> Iterator[Finding]:
                 found=f"after {source.name}",
                 allowed="a Conv2D or Dense",
                 fix="start the model with a Conv2D",
+                transform="identity_after_input",
             )
 
 
