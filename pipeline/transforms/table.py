@@ -12,6 +12,8 @@ from pipeline.transforms.approximate.continuous_activations import continuous_ac
 from pipeline.transforms.approximate.power_of_two_clip import power_of_two_clip
 from pipeline.transforms.approximate.relu_after_max_pooling import relu_after_max_pooling
 from pipeline.transforms.exact.batchnorm_to_depthwise import batchnorm_to_depthwise
+from pipeline.transforms.exact.crop_after_pooling import crop_after_pooling
+from pipeline.transforms.exact.cut_borders_in_dense import cut_borders_in_dense
 from pipeline.transforms.exact.dense_on_map import dense_on_map
 from pipeline.transforms.exact.enlarge_even_kernels import enlarge_even_kernels
 from pipeline.transforms.exact.enlarge_small_kernels import enlarge_small_kernels
@@ -27,6 +29,8 @@ from pipeline.transforms.exact.identity_before_pooling import identity_before_po
 from pipeline.transforms.exact.identity_before_tail import identity_before_tail
 from pipeline.transforms.exact.match_pool_padding import match_pool_padding
 from pipeline.transforms.exact.replace_average_pooling import replace_average_pooling
+from pipeline.transforms.exact.replace_global_max_pooling import replace_global_max_pooling
+from pipeline.transforms.exact.replace_upsampling import replace_upsampling
 from pipeline.transforms.exact.square_windows import square_windows
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 from pipeline.transforms.gap.gap_after_relu import gap_after_relu
@@ -37,6 +41,8 @@ _ROWS = (
     Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
     Transform(replace_average_pooling, repairs=("average_pooling",)),
+    Transform(replace_global_max_pooling, repairs=("unknown_layer",)),
+    Transform(replace_upsampling, repairs=("unknown_layer",)),
     Transform(dense_on_map, repairs=("flat_dense",)),
     Transform(expand_dilation, repairs=("dilation",)),
     Transform(fold_zero_padding, repairs=("zero_padding",)),
@@ -44,10 +50,15 @@ _ROWS = (
     Transform(fuse_separable, repairs=("supported_layer",)),
     Transform(expand_groups, repairs=("groups",)),
     Transform(unfuse_separable, repairs=("fused_separable",)),
+    Transform(
+        cut_borders_in_dense,
+        repairs=("square_kernel", "padding", "kernel_and_stride", "pool_padding"),
+    ),
     Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
     Transform(enlarge_small_kernels, repairs=("kernel_and_stride", "padding")),
     Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
     Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
+    Transform(crop_after_pooling, repairs=("pool_padding",)),
     # A batch norm becomes a layer of its own only where no layer absorbs it.
     Transform(fold_constant_channels, repairs=("batchnorm_position",)),
     Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),

@@ -9,14 +9,18 @@ from simulator.facts import LayerFacts
 REPAIRS = (
     "continuous_activations",
     "replace_average_pooling",
+    "replace_global_max_pooling",
+    "replace_upsampling",
     "dense_on_map",
     "expand_dilation",
     "fold_zero_padding",
     "expand_groups",
     "unfuse_separable",
+    "cut_borders_in_dense",
     "square_windows",
     "enlarge_small_kernels",
     "match_pool_padding",
+    "crop_after_pooling",
     "fold_constant_channels",
     "fold_batchnorm_forward",
     "batchnorm_to_depthwise",
@@ -39,6 +43,7 @@ _REPAIRS = {
     **dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows"),
     "pool_padding": "match_pool_padding",
     "kernel_and_stride": "enlarge_small_kernels",
+    "padding": "cut_borders_in_dense",
 }
 _TAIL_REPAIRS = {("MaxPooling2D",): "relu_after_max_pooling"}
 

@@ -29,6 +29,11 @@ ELSEWHERE = (
     "QuantizedReLU",
 )
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
+REPLACED = {
+    "UpSampling2D": "replace_upsampling",
+    "GlobalMaxPooling2D": "replace_global_max_pooling",
+}
+"""Operations without a counterpart to the transforms that write them otherwise."""
 POOL, RELU, TABLE, MEAN = TAIL
 _ZERO_POINT_TEXT = numbers(ZERO_POINT_OPS)
 ORDER = {POOL: 0, RELU: 1, TABLE: 1, MEAN: 2}
@@ -121,6 +126,7 @@ def unknown_layer(view: View) -> Iterator[Finding]:
             found=node.op,
             allowed="a layer with a counterpart",
             fix=f"use {cure} and retrain",
+            transform=REPLACED.get(node.op),
         )
 
 

@@ -8,8 +8,17 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.preparation.editing import inserted
 from pipeline.transforms.exact.identity_before_pooling import identity
+from pipeline.transforms.exact.match_pool_padding import tiles
 from pipeline.transforms.rewrite import Rewrite
-from pipeline.transforms.tails import POOL, RELU, TABLE, inner_operations, is_absorbed, tail_before
+from pipeline.transforms.tails import (
+    MEAN,
+    POOL,
+    RELU,
+    TABLE,
+    inner_operations,
+    is_absorbed,
+    tail_before,
+)
 
 
 def identity_before_tail(graph: Graph) -> Rewrite:
@@ -33,7 +42,17 @@ def identity_before_tail(graph: Graph) -> Rewrite:
 
 def _fits(graph, ops, name):
     found = tail_before(graph, ops, graph.node(name))
-    return found is not None and is_absorbed(graph, *found)
+    if found is not None and MEAN in found[1]:
+        return True  # What follows an average has transforms of its own.
+    return found is not None and is_absorbed(graph, *found) and _pads_alike(graph, *found, name)
+
+
+def _pads_alike(graph, head, tail, name):
+    """Return whether a max pooling pads as its layer; a 1x1 identity lets it pad by itself."""
+    pool, kernel = graph.node(name), head.attrs.get("kernel_size", (1, 1))
+    if pool.op != POOL or pool.attrs["padding"] == "valid" or kernel == (1, 1):
+        return True
+    return head.attrs["padding"] == "same" or tiles(pool, graph.shapes[pool.inputs[0]])
 
 
 def _dense(graph, source):
