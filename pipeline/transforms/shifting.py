@@ -28,9 +28,9 @@ def shifted_before(graph: Graph, name: str, values: np.ndarray) -> Graph:
     """
     node = graph.node(name)
     before = graph.skip_back(node.inputs[0], ("Dropout", "MaxPooling2D"))
-    if before.op == "BatchNormalization" or before.op in NEURAL:
-        if graph.skip_ahead(before, ("Dropout", "MaxPooling2D")) is node:
-            return replaced(graph, {before.name: with_shift(before, values)})
+    alone = graph.skip_ahead(before, ("Dropout", "MaxPooling2D")) is node
+    if alone and (before.op == "BatchNormalization" or before.op in NEURAL):
+        return replaced(graph, {before.name: with_shift(before, values)})
     pool = graph.node(node.inputs[0])
     place = pool if pool.op == "MaxPooling2D" else node
     new = with_shift(identity(graph, place.inputs[0]), values)
