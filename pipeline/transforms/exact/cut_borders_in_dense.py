@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product, zip_longest
 
 import numpy as np
 
@@ -13,12 +14,14 @@ from pipeline.graph.node import Node
 from pipeline.graph.traits import CONVOLUTIONS, POINTWISE
 from pipeline.preparation.editing import replaced
 from pipeline.preparation.odd_kernels import reads_image
-from pipeline.preparation.zero_padding import enlarged
+from pipeline.preparation.zero_padding import LARGEST_KERNEL, enlarged
 from pipeline.transforms.rewrite import Rewrite
 from simulator.akida_v2.limits import INPUT_STRIDES, INPUTS, STRIDE, STRIDED_KERNEL
 from simulator.windows import output_length, same_padding
 
 POOL = "MaxPooling2D"
+MOST_GROWN = 8
+"""First layers of a chain whose kernels may grow further, of which all choices are tried."""
 HEADS = ("Flatten", "Reshape", "Dropout")
 
 
@@ -52,8 +55,8 @@ def _rewritten(graph: Graph, dense: Node) -> tuple[Graph, list[str]]:
     if not any(_overhangs(graph, node) for node in chain):
         return graph, []
     shape = graph.shapes[chain[0].inputs[0]]
-    plans = [_plan([_window(node, axis) for node in chain], shape[axis]) for axis in (0, 1)]
-    if None in plans:
+    plans = _plans(chain, shape)
+    if plans is None:
         return graph, []
     last = graph.shapes[chain[-1].name]
     sizes = [plan[-1] for plan in plans]
@@ -120,14 +123,30 @@ def _overhangs(graph, node) -> bool:
     return any(output_length(*a, "same") != output_length(*a, "valid") for a in axes)
 
 
-def _window(node, axis) -> _Window:
+def _plans(chain: list[Node], shape):
+    """Return the plans of both axes whose kernels are the smallest squares; None if there is none.
+
+    Larger kernels can place the map elsewhere, as the strides after them may need.
+    """
+    choices = product((0, 2), repeat=min(len(chain), MOST_GROWN))
+    for growth in sorted(choices, key=sum):
+        pairs = list(zip_longest(chain, growth, fillvalue=0))
+        windows = [[_window(node, axis, grown) for node, grown in pairs] for axis in (0, 1)]
+        plans = [_plan(one, n) for one, n in zip(windows, shape[:2], strict=True)]
+        if None not in plans:
+            return plans
+    return None
+
+
+def _window(node, axis, grown) -> _Window:
     side = node.attrs["pool_size" if node.op == POOL else "kernel_size"]
     stride = (node.attrs["strides"] or side)[axis]
     if node.op == POOL:
         return _Window(side[axis], stride, side[axis])
     odd = max(side) + 1 - max(side) % 2
     # A kernel of stride 2 grows to the only one that the chip has, if it is smaller.
-    return _Window(side[axis], stride, max(odd, STRIDED_KERNEL if stride == STRIDE else 1))
+    grown = odd if stride == STRIDE else min(odd + grown, max(odd, LARGEST_KERNEL))
+    return _Window(side[axis], stride, max(grown, STRIDED_KERNEL if stride == STRIDE else 1))
 
 
 def _plan(windows: list[_Window], size: int):
