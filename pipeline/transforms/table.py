@@ -12,7 +12,6 @@ from pipeline.transforms.approximate.continuous_activations import continuous_ac
 from pipeline.transforms.approximate.power_of_two_clip import power_of_two_clip
 from pipeline.transforms.approximate.relu_after_max_pooling import relu_after_max_pooling
 from pipeline.transforms.exact.batchnorm_to_depthwise import batchnorm_to_depthwise
-from pipeline.transforms.exact.crop_after_pooling import crop_after_pooling
 from pipeline.transforms.exact.cut_borders_in_dense import cut_borders_in_dense
 from pipeline.transforms.exact.dense_on_map import dense_on_map
 from pipeline.transforms.exact.enlarge_even_kernels import enlarge_even_kernels
@@ -31,7 +30,9 @@ from pipeline.transforms.exact.match_pool_padding import match_pool_padding
 from pipeline.transforms.exact.replace_average_pooling import replace_average_pooling
 from pipeline.transforms.exact.replace_global_max_pooling import replace_global_max_pooling
 from pipeline.transforms.exact.replace_upsampling import replace_upsampling
+from pipeline.transforms.exact.select_after_pooling import select_after_pooling
 from pipeline.transforms.exact.square_windows import square_windows
+from pipeline.transforms.exact.stride_by_selection import stride_by_selection
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 from pipeline.transforms.gap.gap_after_relu import gap_after_relu
 from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, CALIBRATED, Transform
@@ -45,6 +46,7 @@ _ROWS = (
     Transform(replace_upsampling, repairs=("unknown_layer",)),
     Transform(dense_on_map, repairs=("flat_dense",)),
     Transform(expand_dilation, repairs=("dilation",)),
+    Transform(stride_by_selection, repairs=("zero_padding", "kernel_and_stride", "input_kernel")),
     Transform(fold_zero_padding, repairs=("zero_padding",)),
     # Separable layers of a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
     Transform(fuse_separable, repairs=("supported_layer",)),
@@ -55,10 +57,10 @@ _ROWS = (
         repairs=("square_kernel", "padding", "kernel_and_stride", "pool_padding"),
     ),
     Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
-    Transform(enlarge_small_kernels, repairs=("kernel_and_stride", "padding")),
+    Transform(enlarge_small_kernels, repairs=("kernel_and_stride", "padding", "max_pooling")),
     Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
     Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
-    Transform(crop_after_pooling, repairs=("pool_padding",)),
+    Transform(select_after_pooling, repairs=("pool_padding",)),
     # A batch norm becomes a layer of its own only where no layer absorbs it.
     Transform(fold_constant_channels, repairs=("batchnorm_position",)),
     Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),

@@ -48,6 +48,15 @@ def tail_before(graph: Graph, ops: dict[str, str], node: Node) -> tuple[Node, li
         node = before
 
 
+def tail_end(graph: Graph, ops: dict[str, str], name: str) -> str:
+    """Return the last node of the norms and activations that alone follow the node `name`."""
+    while (after := graph.sole_consumer(name)) is not None:
+        if ops.get(after.name, after.op) not in (*FOLDED, RELU, TABLE):
+            break
+        name = after.name
+    return name
+
+
 def _ordered(ops):
     """Return a tail with a max pooling before the ReLUs with which it commutes."""
     if POOL in ops[1:] and set(ops[: ops.index(POOL)]) == {RELU}:

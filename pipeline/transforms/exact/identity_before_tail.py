@@ -41,6 +41,8 @@ def identity_before_tail(graph: Graph) -> Rewrite:
 
 
 def _fits(graph, ops, name):
+    if graph.node(graph.node(name).inputs[0]).op == "ZeroPadding2D":
+        return True  # An identity would separate the pooling from its padding.
     found = tail_before(graph, ops, graph.node(name))
     if found is not None and MEAN in found[1]:
         return True  # What follows an average has transforms of its own.

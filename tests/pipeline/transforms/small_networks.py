@@ -157,12 +157,9 @@ def borders(draw):
 
 @st.composite
 def odd_poolings(draw):
-    """Draw a max pooling that leaves as many rows as columns over, before a convolution."""
+    """Draw a max pooling that leaves rows or columns over, before other layers."""
     made = draw(builders())
-    side = draw(st.integers(5, 13))
-    shape = made.graph.input.attrs["shape"]
-    made = Builder((side, side, shape[2]), "uint8", side)
-    made.add(conv(), RELU, conv(kernel=draw(st.sampled_from([1, 3]))))
+    made.add(conv(kernel=draw(st.sampled_from([1, 3]))))
     made.add(*draw(st.sampled_from([[RELU], []])))
     size, stride = draw(st.sampled_from([(2, 2), (3, 1), (2, 1), (3, 2)]))
     made.add(pool(size, padding="valid", strides=stride))
@@ -186,14 +183,31 @@ def bare_inputs(draw):
     return made.graph
 
 
+@st.composite
+def symmetric_paddings(draw):
+    """Draw a window of stride 2 on a map that is padded alike on all sides, as PyTorch does."""
+    first = draw(st.booleans())
+    made = draw(builders(sides=st.integers(6, 14), start=not first))
+    side = draw(st.sampled_from([1, 2, 3]))
+    made.add(("ZeroPadding2D", {"padding": ((side, side), (side, side))}))
+    window = {"strides": 2, "padding": "valid"}
+    kinds = [conv(kernel=2 * side + 1, **window)]
+    if not first:
+        kinds += [depthwise(kernel=2 * side + 1, **window), pool(2 * side + 1, **window)]
+    made.add(draw(st.sampled_from(kinds)), *draw(st.sampled_from([[], [BN, RELU], [RELU]])))
+    made.add(conv(), RELU, GAP, DENSE)
+    return made.graph
+
+
 KINDS = {
+    "stride_by_selection": symmetric_paddings(),
     "enlarge_small_kernels": small_kernels(),
     "identity_before_tail": shared_tails(),
     "relu_after_max_pooling": bare_poolings(),
     "replace_upsampling": upsamplings(),
     "replace_global_max_pooling": global_maxima(),
     "cut_borders_in_dense": borders(),
-    "crop_after_pooling": odd_poolings(),
+    "select_after_pooling": odd_poolings(),
     "identity_after_input": bare_inputs(),
 }
 """Transform to the models that it repairs."""

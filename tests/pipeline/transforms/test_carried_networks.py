@@ -4,8 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, find, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
 from conformance.agreement import SCHEMES, disagreement
 from pipeline.chips import convert
