@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from pipeline.exporters.keras_order import in_keras_order
 from pipeline.exporters.layers import keras_layers
 from pipeline.exporters.names import renamed_for_keras
 from pipeline.files import write_bytes
@@ -31,7 +32,7 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
         Naming every layer that Keras 2 does not have.
     """
     graph = renamed_for_keras(graph, 2)
-    layers = keras_layers(graph, 2)
+    layers = in_keras_order(keras_layers(graph, 2), graph.output)
     described = [
         {
             "class_name": layer.class_name,

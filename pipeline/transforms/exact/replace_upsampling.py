@@ -14,10 +14,11 @@ SIDE = min(TRANSPOSED_KERNELS)
 
 
 def replace_upsampling(graph: Graph) -> Rewrite:
-    """Replace UpSampling2D by DepthwiseConv2DTranspose layers of stride 2, of ones and zeros.
+    """Replace UpSampling2D by Conv2DTranspose layers of stride 2, of ones and zeros.
 
     For sizes of 2, 4, 8 and so on, the same in both directions, and interpolation 'nearest'; each
-    layer doubles the map.
+    layer doubles the map. A DepthwiseConv2DTranspose would need fewer weights, but Keras has none,
+    so that no Keras file could hold it.
     """
     changed = []
 
@@ -49,10 +50,8 @@ def _doubling(name, source, channels) -> Node:
     With stride 2 and padding 'same' a 3x3 kernel reaches output rows 2i to 2i + 2 from input row
     i, cut at the end: its first two taps are the pixel's own rows.
     """
-    kernel = np.zeros((SIDE, SIDE, channels, 1), np.float32)
-    kernel[:TRANSPOSED_STRIDE, :TRANSPOSED_STRIDE] = 1
-    attrs = {"kernel_size": SIDE, "strides": TRANSPOSED_STRIDE, "use_bias": False}
-    weights = {"kernel": kernel}
-    return make_node(
-        name, "DepthwiseConv2DTranspose", [source], {**attrs, "padding": "same"}, weights
-    )
+    kernel = np.zeros((SIDE, SIDE, channels, channels), np.float32)
+    kernel[:TRANSPOSED_STRIDE, :TRANSPOSED_STRIDE] = np.eye(channels)
+    attrs = {"kernel_size": SIDE, "strides": TRANSPOSED_STRIDE, "padding": "same"}
+    attrs |= {"filters": channels, "use_bias": False}
+    return make_node(name, "Conv2DTranspose", [source], attrs, {"kernel": kernel})
