@@ -32,7 +32,7 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
         Naming every layer that Keras 2 does not have.
     """
     graph = renamed_for_keras(graph, 2)
-    layers = in_keras_order(keras_layers(graph, 2), graph.output)
+    layers = keras_layers(graph, 2)
     described = [
         {
             "class_name": layer.class_name,
@@ -57,7 +57,8 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
             attributes["keras_version"] = KERAS_VERSION
         model = {"class_name": "Functional", "config": config}
         file.attrs["model_config"] = json.dumps(model, allow_nan=False)
-        _write_names(root.attrs, "layer_names", [layer.name for layer in layers])
+        ordered = in_keras_order(layers, graph.output)
+        _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
         for layer in layers:
             group = root.require_group(layer.name)
             names = [f"{layer.name}/{key}:0" for key in layer.variables]

@@ -38,6 +38,7 @@ def make_certificate(
     folder,
     samples: dict,
     recovery: dict | None = None,
+    pixels: dict | None = None,
     written=None,
 ) -> dict:
     """Return the certificate as JSON values.
@@ -53,6 +54,8 @@ def make_certificate(
         What the models were compared on, see `describe_samples`.
     recovery : dict, optional
         What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
+    pixels : dict, optional
+        ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, where `model` takes floats.
     written : path-like, optional
         Where the output's content lies while it is not yet called `output`.
     """
@@ -70,6 +73,7 @@ def make_certificate(
             **_file(model, model, folder, migration.before),
             "quantized_by": origin(model),
             "recovery": recovery,
+            "pixels": pixels,
         },
         "output": _file(output, written or output, folder, migration.after),
         "samples": samples,

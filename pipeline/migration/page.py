@@ -6,6 +6,7 @@ from html import escape
 
 from pipeline.chips import chip
 from pipeline.migration.page_style import STYLE
+from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
 
 CLASS_NAMES = {
@@ -215,6 +216,8 @@ def _files(content) -> str:
 
 
 def _origin(file: dict) -> str:
+    if pixels := file.get("pixels"):
+        return f" <small>{escape(f'the migrated model {pixels_sentence(**pixels)}')}</small>"
     if not file.get("quantized_by"):
         return ""
     told = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""

@@ -59,8 +59,6 @@ _ROWS = (
     Transform(square_windows, repairs=("square_kernel", "square_stride", "square_pool")),
     Transform(enlarge_small_kernels, repairs=("kernel_and_stride", "padding", "max_pooling")),
     Transform(enlarge_even_kernels, repairs=("input_kernel", "kernel_and_stride")),
-    Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
-    Transform(select_after_pooling, repairs=("pool_padding",)),
     # A batch norm becomes a layer of its own only where no layer absorbs it.
     Transform(fold_constant_channels, repairs=("batchnorm_position",)),
     Transform(fold_batchnorm_forward, repairs=("batchnorm_position",)),
@@ -71,6 +69,8 @@ _ROWS = (
         repairs=("float_input", "first_depthwise", "quantizable"),
     ),
     Transform(identity_before_tail, repairs=("orphan_tail", "layer_order", "layer_pattern")),
+    Transform(match_pool_padding, repairs=("pool_padding", "pool_padding_name")),
+    Transform(select_after_pooling, repairs=("pool_padding", "pool_padding_name")),
     Transform(relu_after_max_pooling, CALIBRATED, ("images",), repairs=("layer_pattern",)),
     # Averages move last, to the convolutions that are there by then.
     Transform(

@@ -13,8 +13,8 @@ from pipeline.graph.graph import Graph
 from pipeline.messages.notes import texts
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.support import TABLES, unsupported
-from pipeline.quantization.assignment import ZERO_POINT_OPS, first_layer
+from pipeline.preparation.support import TABLES, ZERO_POINT_OPS, unsupported
+from pipeline.quantization.assignment import first_layer
 from simulator.limit import numbers
 from simulator.program import INPUT_TYPES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.graph.graph import Graph
 from pipeline.preparation.editing import inserted
 from pipeline.preparation.rescaling import TARGETS, is_aligned
-from pipeline.quantization.assignment import ZERO_POINT_OPS, first_layer
+from pipeline.preparation.support import ZERO_POINT_OPS
 from pipeline.transforms.exact.identity_before_pooling import identity
 from pipeline.transforms.rewrite import Rewrite
 
@@ -32,7 +32,7 @@ def identity_after_input(graph: Graph) -> Rewrite:
 
 
 def _needs_identity(graph, source):
-    first = first_layer(graph)
+    first = graph.skip_ahead(graph.input, ("Rescaling",))
     floats = graph.input.attrs["dtype"] == "float32"
     if floats and (first is None or first.op not in ZERO_POINT_OPS):
         return True

@@ -92,7 +92,13 @@ def shared_tails(draw):
     one = made.add(*draw(st.sampled_from(tails)), source=start)
     two = made.add(*draw(st.sampled_from([[conv()], [conv(kernel=1)], [RELU]])), source=start)
     made.join(draw(st.sampled_from(["Add", "Concatenate"])), one, two)
-    made.add(conv(), RELU, GAP, DENSE)
+    if draw(st.booleans()):
+        end = made.graph.output
+        pooled = made.add(pool(draw(st.sampled_from([2, 3])), padding="valid", strides=2))
+        other = made.add(conv(), RELU, GAP, DENSE, source=end)
+        made.join("Add", made.add(conv(), RELU, GAP, DENSE, source=pooled), other)
+    else:
+        made.add(conv(), RELU, GAP, DENSE)
     return made.graph
 
 
