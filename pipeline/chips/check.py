@@ -20,8 +20,8 @@ from simulator.refusal import Refusal
 def check(graph: Graph, target: str) -> Report:
     """Return every violation of the rules of `target`, and whether `migrate` can repair it.
 
-    Nothing is computed on images: only the structure is read, and weights where a rule depends
-    on them (negative scales of batch norms).
+    Only the structure is read, and weights where a rule depends on them (negative scales of batch
+    norms). A repair that measures ranges does so on a few random images.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def command(context, model, parameters, target, as_json, fixable, strict) -> Non
     """List everything in MODEL, a float model, that the target chip cannot run.
 
     MODEL is a file (.h5, .keras, .npz), or an architecture with its PARAMETERS as in 'crossgrade
-    describe'. Nothing is trained, quantized or run. Rules of conversion and limits of the hardware
+    describe'. Nothing is trained or quantized. Rules of conversion and limits of the hardware
     are kept apart: beyond the latter, a model still runs on the emulator. The exit status is 0 if
     the model is compatible, else 1.
     """
