@@ -22,7 +22,8 @@ from simulator.windows import output_length, same_padding
 POOL = "MaxPooling2D"
 MOST_GROWN = 8
 """First layers of a chain whose kernels may grow further, of which all choices are tried."""
-HEADS = ("Flatten", "Reshape", "Dropout")
+BETWEEN = tuple(op for op in POINTWISE if op != "PReLU")
+"""Operations that do not depend on the size of the map; a PReLU may have a slope for each pixel."""
 
 
 def cut_borders_in_dense(graph: Graph) -> Rewrite:
@@ -79,10 +80,13 @@ def _chain(graph: Graph, dense: Node) -> list[Node]:
 
     An image's own convolution keeps its padding, if the chip has its kernel.
     """
-    node, chain = graph.node(dense.inputs[0]), []
-    flat = graph.skip_back(node, ("Dropout",))
+    chain: list[Node] = []
+    flat = graph.skip_back(dense.inputs[0], ("Dropout",))
     if flat.op not in ("Flatten", "Reshape") or len(graph.shapes[flat.name]) != 1:
         return []
+    if graph.sole_consumer(flat) is None:
+        return []
+    node = graph.node(flat.inputs[0])
     while _passes(graph, node):
         if node.op in (*CONVOLUTIONS, POOL):
             if _pads(graph, node) or (node.op == "Conv2D" and _is_first(graph, node)):
@@ -93,7 +97,7 @@ def _chain(graph: Graph, dense: Node) -> list[Node]:
 
 
 def _passes(graph, node) -> bool:
-    known = node.op in (*CONVOLUTIONS, POOL, *POINTWISE, *HEADS) and node.op != "SeparableConv2D"
+    known = node.op in (*CONVOLUTIONS, POOL, *BETWEEN) and node.op != "SeparableConv2D"
     plain = node.attrs.get("dilation_rate", (1, 1)) == (1, 1)
     return known and plain and graph.sole_consumer(node) is not None
 

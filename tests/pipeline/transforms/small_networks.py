@@ -146,7 +146,10 @@ def global_maxima(draw):
 @st.composite
 def borders(draw):
     """Draw convolutions and poolings without padding before a flattened map."""
-    made = draw(builders(sides=st.integers(9, 14)))
+    start = draw(st.booleans())
+    made = draw(builders(sides=st.integers(9, 14), start=start))
+    if not start and draw(st.booleans()):
+        made.add(("Rescaling", {"scale": 1 / 128, "offset": draw(st.sampled_from([0.0, -1.0]))}))
     for _ in range(draw(st.integers(1, 3))):
         kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
         shape = made.graph.shapes[made.graph.output]
