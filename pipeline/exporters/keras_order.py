@@ -1,4 +1,4 @@
-"""The order in which Keras 2 keeps the layers of a functional model."""
+"""The order in which Keras keeps the layers of a functional model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pipeline.exporters.layers import Layer
 
 
 def in_keras_order(layers: Sequence[Layer], output: str) -> list[Layer]:
-    """Return layers as Keras 2 numbers them when it builds a model again.
+    """Return layers as Keras 2 and 3 number them when they build a model again.
 
-    It pairs the weights of an ``.h5`` with layers by their places, not by names: those furthest
-    from the output come first, and of the same distance those that a walk back from the output
-    meets first.
+    Both pair weights with layers by their places, not by names: those furthest from the output
+    come first, and of the same distance those that a walk back from the output meets first.
 
     Parameters
     ----------
