@@ -3,7 +3,8 @@
 To write a transform, add a file and a row. `exact/dense_on_map.py` is a good one to copy.
 
 1. Put a function in a file of its name: in ``exact/`` if the outputs stay the same up to float
-   rounding, in ``approximate/`` if they do not, in ``gap/`` if it moves global average pooling.
+   rounding, in ``approximate/`` if they do not, or do so in a measured range only (`calibrated`),
+   in ``gap/`` if it moves global average pooling.
    It takes a graph and returns a `Rewrite`: a new graph, and the names of the layers that it was
    about. It never changes its input, returns the same graph with no names where nothing is to be
    done, and finds nothing to do in its own result. The first paragraph of its docstring
