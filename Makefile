@@ -28,11 +28,11 @@ $(READY): requirements.lock pyproject.toml
 	touch $(READY); \
 	echo "setup: done"
 
-repro: $(READY) ## run what has changed of the pipeline, and print the results
+repro: $(READY) ## run the stages that changed, and print the results
 	@dvc repro
 	@echo; cat artifacts/table.txt
 
-# Tests of a file share what they made, so that a file stays with one worker.
+# Tests of a file share fixtures, so that a file runs in one worker.
 WORKERS ?= logical
 TEST := python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 test: $(READY) ## run all tests, on all cores (WORKERS=...)
@@ -49,17 +49,17 @@ PORT ?= 5000
 ui: $(READY) ## open MLflow on http://127.0.0.1:5000 (PORT=...)
 	@mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --workers 1 --host 127.0.0.1 --port $(PORT)
 
-lock: ## renew requirements.lock (needs uv)
+lock: ## update requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --no-header --quiet --output-file requirements.lock
 
-docs: $(READY) ## renew the pages that are made from the code
+docs: $(READY) ## regenerate the pages that are generated from the code
 	@python -m pipeline.chips.layers_page > docs/targets.md
 	@python -m pipeline.chips.rules_page > docs/compatibility.md
 	@python -m pipeline.graph.document > docs/models.md
 	@python -m pipeline.transforms.transforms_page > docs/transforms.md
 	@python -m pipeline.graph.operations_page > docs/operations.md
 
-deps: $(READY) ## rewrite the code that each stage of dvc.yaml depends on
+deps: $(READY) ## update the code dependencies of each stage in dvc.yaml
 	@python -m pipeline.repro.dependencies
 
 N ?= 30
@@ -68,16 +68,16 @@ JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
 
-mutations: $(READY) ## plant faults in the compiled plans, and see which test finds each (minutes)
+mutations: $(READY) ## plant faults in the compiled plans; print which test finds each (minutes)
 	@python -m tests.simulator.plan.mutations
 
-keras-options: $(READY) ## read models with every option of every Keras layer, compare with Keras
+keras-options: $(READY) ## import models with every option of every Keras layer; compare with Keras
 	@python -m conformance.keras_options --jobs $(JOBS)
 
-results: $(READY) ## train, carry and quantize several models; writes docs/results.md (minutes)
+results: $(READY) ## train, migrate and quantize several models; writes docs/results.md (minutes)
 	@python -m benchmarks.results
 
-bench: $(READY) ## compare the speed with other tools (needs .[bench]; an hour); writes docs/speed.md
+bench: $(READY) ## compare speed with other tools (needs .[bench]; an hour); writes docs/speed.md
 	@python -m benchmarks.speed
 	@python -m benchmarks.processes
 	@python -m benchmarks.layers

@@ -1,1 +1,1 @@
-"""Figures of the documentation, each one reproducible by a command."""
+"""Benchmarks: figures of the documentation, each reproducible by a command."""

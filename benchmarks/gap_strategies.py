@@ -1,7 +1,7 @@
-"""Compare the ways to move global average pooling behind ReLU, on models trained here.
+"""Compare the strategies to move global average pooling after ReLU, on models trained here.
 
-Every model is trained in the 1.0 layer order, then carried to the 2.0 order by every strategy;
-accuracy is that of the test images. Run from the repository's root:
+Every model is trained in the 1.0 layer order, then converted to the 2.0 order by every strategy;
+accuracy is measured on the test images. Run from the repository's root:
 
     python -m benchmarks.gap_strategies
     python -m benchmarks.gap_strategies --data fashion_mnist --train 12000 --test 5000 --emulate
@@ -37,7 +37,7 @@ STRATEGIES = {
 
 @dataclass(frozen=True)
 class Case:
-    """One trained model: its head, the limit of its ReLUs, its seed."""
+    """Model to train: its head, the maximum of its ReLUs, its seed."""
 
     head: str
     relu: str = "ReLU6"
@@ -45,7 +45,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """First column of the table."""
+        """Name in the first column of the table."""
         return f"{self.head}, {self.relu}, seed {self.seed}"
 
 
@@ -62,7 +62,7 @@ CASES = (
 
 
 def describe(case: Case, shape) -> dict:
-    """Return an architecture in the 1.0 order whose pooled map has at most 7x7 pixels."""
+    """Return an architecture in the 1.0 order whose averaged map has at most 7x7 pixels."""
     common = {
         **{"kernel_size": 3, "padding": "same", "use_bias": False, "add_batchnorm": True},
         **{"batchnorm_momentum": 0.9, "relu_activation": case.relu},
@@ -119,7 +119,7 @@ def carry(graph, data, case, samples, strategies) -> dict[str, tuple]:
 
 
 def emulate(graph, data, count) -> float:
-    """Return the accuracy at 8/8/8 of the unfused graph on the emulator of Akida 2.0."""
+    """Return the accuracy at 8/8/8 of the graph with unfused separable layers on Akida 2.0."""
     graph, _ = apply(graph, Transforms(names=("unfuse_separable",)), data.x_train[:8])
     quantized = quantize(graph, data.x_train[:1024], Quantization())
     program = convert(quantized, "akida_v2")
@@ -128,7 +128,7 @@ def emulate(graph, data, count) -> float:
 
 
 def table(header, rows) -> str:
-    """Return a markdown table."""
+    """Return the accuracies as a Markdown table."""
     widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -138,7 +138,7 @@ def table(header, rows) -> str:
 
 
 def summary(results) -> str:
-    """Return what each strategy costs, over all models."""
+    """Return the accuracy loss of each strategy over all models as a Markdown table."""
     header = [
         "strategy",
         "mean loss",
@@ -167,7 +167,7 @@ def summary(results) -> str:
 
 
 def main() -> None:
-    """Train, carry, and print two tables."""
+    """Train models, apply all strategies, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", default="digits", choices=("digits", "fashion_mnist"))
     parser.add_argument("--train", type=int, help="training images (default: all)")

@@ -1,6 +1,6 @@
-"""How time grows with batch, image size and images: ``python -m benchmarks.growth``.
+"""Time against batch size, image size and number of images: ``python -m benchmarks.growth``.
 
-Part of `make bench`; writes the figures and a picture of them.
+Part of `make bench`; writes the figures and a plot of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDS = 5
 
 
 def seconds(calls: dict) -> dict:
-    """Return the CPU seconds of each call, the smallest of some rounds taken in turn."""
+    """Return the CPU seconds of each call: the minimum over interleaved rounds."""
     best = {name: float("inf") for name in calls}
     for call in calls.values():
         call()
@@ -41,7 +41,7 @@ def seconds(calls: dict) -> dict:
 
 
 def by_batch(backend: str) -> list[float]:
-    """Return milliseconds per image of akidanet 0.5 at 160, by images in a call."""
+    """Return milliseconds per image of akidanet 0.5 at 160, by batch size."""
     folder = prepare("akidanet05_160", oracle=False)
     program, images = Program.load(folder / "program.npz"), np.load(folder / "images.npy")
     plan = compile_program(program, backend)
@@ -62,7 +62,7 @@ def by_size(backend: str) -> tuple[list[float], list[float]]:
 
 
 def by_count(backend: str) -> list[float]:
-    """Return seconds of ds_cnn, by images altogether."""
+    """Return seconds of ds_cnn, by total number of images."""
     folder = prepare("ds_cnn", oracle=False)
     program, images = Program.load(folder / "program.npz"), np.load(folder / "images.npy")
     plan = compile_program(program, backend)
@@ -72,7 +72,7 @@ def by_count(backend: str) -> list[float]:
 
 
 def draw(figures: dict) -> None:
-    """Write the picture."""
+    """Write the plot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -98,7 +98,7 @@ def draw(figures: dict) -> None:
 
 
 def main() -> None:
-    """Measure, write the figures, draw."""
+    """Measure, then write the figures and the plot."""
     figures = {}
     for backend in BACKENDS:
         print(f"growth of {backend}", flush=True)

@@ -1,11 +1,11 @@
-"""How loud the noise over the spoken digits may be, decided without the voices of the test.
+"""Choose the noise level of the spoken digits without the voices of the test split.
 
     python -m benchmarks.kws_noise
 
-A fifth of the training voices is held back; ``ds_cnn`` is trained on the others' clips under
-noise of several strengths, and scored on the voices held back. `pipeline.data.spoken_digits` takes
-the loudest noise under which at least 95 of 100 of those clips are understood: hard enough for
-quantization to show, and decided before any clip of the test split is spoken.
+A fifth of the training voices is held out; ``ds_cnn`` is trained on the others' clips at several
+noise levels, and scored on the held-out voices. `pipeline.data.spoken_digits` uses the loudest
+noise with at least 95 % accuracy: hard enough for quantization to have an effect, and chosen
+without any clip of the test split.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ TRAINING = Training(epochs=12, batch_size=50)
 
 
 class Remembering:
-    """A synthesizer that says everything once, however often it is asked."""
+    """Synthesizer that caches every clip."""
 
     def __init__(self, synthesizer):
         self.say = functools.cache(synthesizer.say)
 
 
 def main() -> None:
-    """Print the accuracies, and what follows from them."""
+    """Print the accuracies and the noise level that they select."""
     synthesizer = Remembering(find_synthesizer(cache_folder()))
     training, validation = split(make_jobs("train", CLIPS))
     logging.info("%d clips to train on, %d of voices held back", len(training), len(validation))
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def split(jobs: list[Job]) -> tuple[list[Job], list[Job]]:
-    """Return the clips of the voices to train on, and those of the voices held back."""
+    """Return the clips of the training voices, and those of the held-out voices."""
     held = [job.voice.rpartition("+")[2] in HELD_BACK for job in jobs]
     return tuple(
         [job for job, back in zip(jobs, held, strict=True) if back == part]
@@ -67,7 +67,7 @@ def split(jobs: list[Job]) -> tuple[list[Job], list[Job]]:
 
 
 def score(images, jobs, test_images, test_jobs, seed: int) -> float:
-    """Return the accuracy of a model trained on the first clips, on the second ones."""
+    """Return the accuracy on the second clips of a model trained on the first ones."""
     graph = build_graph(read_architecture("ds_cnn", ["classes=10", "version=2.0"]), seed=seed)
     graph, _ = train(graph, images, labels(jobs), options=TRAINING, seed=seed)
     return accuracy(graph, test_images, labels(test_jobs))

@@ -1,4 +1,4 @@
-"""Where the time goes, layer by layer: ``python -m benchmarks.layers`` (part of `make bench`)."""
+"""Time of each layer: ``python -m benchmarks.layers`` (part of `make bench`)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BACKENDS = ("numpy", "fast")
 
 
 class Clock:
-    """Notes how long each layer of a compiled program takes.
+    """Timer of each layer of a compiled program.
 
     Parameters
     ----------
     plan : simulator.plan.Plan
-        Its steps are timed from now on; layers without a step are not.
+        Its steps are wrapped; layers without a step are not timed.
     """
 
     def __init__(self, plan):
@@ -45,13 +45,13 @@ class Clock:
         return timed
 
     def milliseconds(self, name: str) -> float | None:
-        """Return the median over rounds, of one image."""
+        """Return the median over rounds for one image."""
         times = [layers[name] for layers in self.rounds if name in layers]
         return 1e3 * float(np.median(times)) / BATCH if times else None
 
 
 def main() -> None:
-    """Run both backends in turn and write a row for every layer."""
+    """Run both backends alternately and write one row per layer."""
     folder = prepare(NET, oracle=False)
     program, images = Program.load(folder / "program.npz"), np.load(folder / "images.npy")[:BATCH]
     plans = {name: compile_program(program, name) for name in BACKENDS}

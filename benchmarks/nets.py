@@ -1,4 +1,4 @@
-"""The networks of the speed benchmark, in every tool's form, from one float graph."""
+"""Networks of the speed benchmark, in the format of every tool, from one float graph."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NETS = {
     "akidanet05_224": ["model=akidanet", "model.version=2.0", "model.alpha=0.5"],
     "mobilenet05_224": ["model=mobilenet", "model.version=2.0", "model.alpha=0.5"],
 }
-"""Name to overrides of the configuration; weights are the seeded initial ones."""
+"""Name to overrides of the configuration; weights are the seeded initial values."""
 
 FOLDER = Path("build/benchmarks")
 SAMPLES, IMAGES = 32, 128
 
 
 def prepare(name: str, *, oracle: bool) -> Path:
-    """Write a network in every tool's form and return its folder; what is there is kept.
+    """Write a network in the format of every tool and return its folder; existing files are kept.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _graph(name, folder):
 
 
 def sized_program(size: int):
-    """Return akidanet 0.5 for images of some size, calibrated on random ones, for Akida 2.0."""
+    """Return akidanet 0.5 for Akida 2.0 and an image size, calibrated on random images."""
     from pipeline.config.compose import compose
     from pipeline.graph.architecture import build_graph
 
@@ -87,7 +87,7 @@ def _program(graph, images, folder):
 
 
 def _with_relu6(graph):
-    """Return a graph with bounds of 6, which other tools fuse into the layer before."""
+    """Return a graph with ReLU6, which other tools fuse into the layer before."""
     bounded = [
         node.with_attrs(max_value=6.0)
         if node.op == "ReLU" and node.attrs["max_value"] is not None
@@ -130,7 +130,7 @@ def _qdq(graph, images, folder):
 
     class Reader(CalibrationDataReader):
         def __init__(self):
-            # NHWC in every other tool; the transposition is not part of what is measured.
+            # Other tools use NHWC; the transposition is not measured.
             batch = images[:SAMPLES].transpose(0, 3, 1, 2).astype(np.float32)
             self.batches = iter([{"images": batch}])
 

@@ -1,4 +1,4 @@
-"""A float graph as an ONNX model, to compare with onnxruntime: the layers of `NETS` only."""
+"""Export of a float graph to ONNX, to compare with onnxruntime: only the layers of `NETS`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def save_onnx(path, graph) -> None:
     Raises
     ------
     KeyError
-        For a layer that no network of the benchmark has.
+        If a layer occurs in no network of the benchmark.
     """
     nodes, weights, name = [], [], "images"
 

@@ -1,8 +1,8 @@
-"""Whole processes beside each other: ``python -m benchmarks.processes`` (part of `make bench`).
+"""Time of whole processes: ``python -m benchmarks.processes`` (part of `make bench`).
 
-What is compared runs in turn, in one run: quantizing with QuantizeML, one worker with two, a run
-with statistics and one without, and what starting costs. Figures are medians; ratios are taken
-pair by pair.
+Compares quantization with QuantizeML's, one worker with two, runs with and without statistics, and
+the start of commands. Alternatives are interleaved in one run; figures are medians, and ratios are
+medians over rounds.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def run(command) -> dict[str, float]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a user: compiled modules are kept from start to start."""
+    """Return a user's environment, in which Python caches compiled modules."""
     return {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def in_turn(cases: dict, rounds: int) -> dict:
-    """Return the figures of every case, one list entry a round."""
+    """Run all cases in each round; return the figures of every case, one list entry per round."""
     figures = {name: {"cpu": [], "wall": []} for name in cases}
     for number in range(rounds):
         for name, measure in cases.items():
@@ -67,7 +67,7 @@ def in_turn(cases: dict, rounds: int) -> dict:
 
 
 def quantizing(folder: Path, scratch: Path, rounds: int) -> dict:
-    """Quantize with 256 calibration images, from process start to file written."""
+    """Measure quantization with 256 calibration images, from process start to written file."""
     images = np.load(folder / "images.npy")
     np.save(scratch / "samples.npy", np.concatenate([images, images[::-1]])[:256])
     script = scratch / "quantizeml_job.py"
@@ -83,10 +83,10 @@ def quantizing(folder: Path, scratch: Path, rounds: int) -> dict:
 
 
 def workers(folder: Path, rounds: int, images: int) -> dict:
-    """Run the emulator and the float model over many images, with one worker and with two.
+    """Measure the emulator and the float model on many images, with one worker and with two.
 
-    Two runs of half of the images, each for itself at the same time, show what two processes can
-    reach on this machine at all.
+    Two independent runs of half of the images at the same time show the largest speed-up that two
+    processes can reach on this machine.
     """
     cases = {}
     for backend in ("numpy", "fast"):
@@ -99,7 +99,7 @@ def workers(folder: Path, rounds: int, images: int) -> dict:
 
 
 def _together(commands) -> dict[str, float]:
-    """Return the CPU seconds of all commands and the wall seconds of the slowest, as they print."""
+    """Return the printed CPU seconds of all commands and the wall seconds of the slowest."""
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, env=_environment())
         for command in commands
@@ -112,7 +112,7 @@ def _together(commands) -> dict[str, float]:
 
 
 def collecting(folder: Path, rounds: int) -> dict:
-    """Run the emulator with and without statistics, in this process, on one thread."""
+    """Measure the emulator with and without statistics, in this process, on one thread."""
     from threadpoolctl import threadpool_limits
 
     from simulator import Program, simulate
@@ -138,7 +138,7 @@ def collecting(folder: Path, rounds: int) -> dict:
 
 
 def starting(folder: Path, rounds: int) -> dict:
-    """Start commands that only read."""
+    """Measure the start of commands that only read."""
     cases = {
         name: lambda arguments=arguments: run(
             [*CROSSGRADE, *(part.format(folder=folder) for part in arguments)]
@@ -149,7 +149,7 @@ def starting(folder: Path, rounds: int) -> dict:
 
 
 def _timed(call, seconds: float = 0.2) -> dict[str, float]:
-    """Return the CPU and wall seconds of one call, of as many as take some time."""
+    """Return the CPU and wall seconds of one call, averaged over enough calls."""
     cpu, wall, calls = time.process_time(), time.perf_counter(), 0
     while time.process_time() - cpu < seconds:
         call()
@@ -164,7 +164,7 @@ CROSSGRADE = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
 def main() -> None:
-    """Measure some parts, or all, and write the figures beside those of the other parts."""
+    """Measure the selected parts, or all, and update their figures in the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=10_000, help="for the workers")

@@ -1,4 +1,4 @@
-"""What is lost on the way from float to either chip: models x data x bit widths.
+"""Accuracy lost from float to either chip: models x data x bit widths.
 
     python -m benchmarks.results
 
@@ -33,7 +33,7 @@ UPGRADE = ("unfuse_separable", "gap_after_relu")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A model on data: trained once in the order of 1.0, once in that of 2.0."""
+    """Model and data: trained once in the layer order of 1.0, once in that of 2.0."""
 
     name: str
     model: str
@@ -45,7 +45,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One row for a trained model: how it gets to a chip."""
+    """Conversion of a trained model to a chip: one row of the table."""
 
     name: str
     target: str
@@ -121,7 +121,7 @@ HEADER = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, carry, quantize, simulate; write the table."""
+    """Train, migrate, quantize and simulate; write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     parser.add_argument("--only", default="", help="cases whose name contains this")
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(case: Case, seed: int) -> list[dict]:
-    """Return one row for each way to a chip that suits the case."""
+    """Return one row for each conversion that applies to the case."""
     data, rows = load_data(case.data), []
     for version in case.versions:
         parameters = [*case.parameters, *([f"version={version}"] if version else [])]
@@ -156,7 +156,7 @@ def measure(case: Case, seed: int) -> list[dict]:
 
 
 def ways(graph: Graph, version: float | None) -> Iterator[Way]:
-    """Yield the ways that suit a model: where nothing has to be carried over, none is."""
+    """Yield the conversions that apply to a model; without layers to migrate, none migrates."""
     if version != 2.0:
         yield from ON_1_0
     fused = any(node.op == "SeparableConv2D" for node in graph.nodes)
@@ -164,12 +164,12 @@ def ways(graph: Graph, version: float | None) -> Iterator[Way]:
 
 
 def version_name(version: float | None) -> str:
-    """Return how a table calls the order of layers in which a model was trained."""
+    """Return the table's name of the layer order in which a model was trained."""
     return "either" if version is None else str(version)
 
 
 def figures(graph: Graph, data: Dataset, way: Way) -> dict:
-    """Return what `pipeline.evaluation.evaluate` measures on the whole test split."""
+    """Return the metrics of `pipeline.evaluation.evaluate` on the whole test split."""
     carried, _ = apply(graph, Transforms(names=way.transforms), data.x_train[:256])
     samples = calibration_samples(data, way.quantization.calibration)
     program = convert(quantize(carried, samples, way.quantization), way.target)
@@ -211,21 +211,21 @@ INTRODUCTION = """# What quantization costs
 
 Made by `{command}` (`make results`).
 
-Each model is trained once per order of its layers, in float, from one seed. Bit widths are those of
-the first layer's weights, the other weights, the activations. 1.0 runs its own scheme without
-calibration; 2.0 is calibrated on 1,024 training images. Neither is trained again at low precision,
-which is what 4-bit models usually need: losses of several points are what comes without it.
+Each model is trained in float once per layer order, from one seed. Bit widths are those of the
+first layer's weights, other weights, and activations. 1.0 uses its own scheme, which needs no
+calibration; 2.0 is calibrated on 1,024 training images. Neither is fine-tuned at low precision,
+which 4-bit models usually need: without it they lose several points.
 
-These are single runs on small test splits: accuracies of 360 to 2,000 images have standard errors
-of half a point to a point, so differences of that size mean nothing. On another kind of processor
-training rounds differently and ends in other weights: figures at 4 bits have moved by three points.
-The spoken digits are synthetic; how loud their noise is was chosen on training voices
+These are single runs on small test splits: accuracies on 360 to 2,000 images have standard errors
+of half a point to one point, so that differences of this size are not significant. On other
+processors training rounds differently and gives other weights: figures at 4 bits have varied by
+three points. The spoken digits are synthetic; their noise level was chosen on training voices
 (`benchmarks.kws_noise`).
 
-- *carried to*: the transforms `unfuse_separable` and `gap_after_relu` (exact) have been applied;
+- *carried to*: after the transforms `unfuse_separable` and `gap_after_relu` (exact);
 - *float*, *emulator*: accuracy on the test split; *lost*: the difference, in percentage points;
-- *agreement*: how often float model and emulator give the same class;
-- *MACs on zeros*: the share of multiplications that an event-based chip can leave out."""
+- *agreement*: share of images for which float model and emulator predict the same class;
+- *MACs on zeros*: share of multiplications that an event-based chip can skip."""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Measure how much saturation a model bears: the share of values of a layer against agreement.
+"""Measure how much saturation a model tolerates: share of saturated values against agreement.
 
-Models are trained, carried to Akida 2.0 and quantized to 8 bits. Then one register of a layer, or
-of all layers, is made narrower, so that numbers saturate there that did not before; the classes
-are compared with those of the unchanged program. `pipeline.messages.saturation.HARMLESS` is what
-the page shows. Run from the repository's root (minutes):
+Models are trained, converted to Akida 2.0 and quantized to 8 bits. Then one register of a layer, or
+of all layers, is narrowed so that more values saturate, and the classes are compared with those of
+the unchanged program. `pipeline.messages.saturation.HARMLESS` follows from the page. Run from the
+repository's root (minutes):
 
     python -m benchmarks.saturation > docs/saturation.md
 """
@@ -31,37 +31,37 @@ from simulator.classes import classify
 from simulator.statistics import Statistics
 
 REGISTERS = {"buffer_bits": 8, "post_op_buffer_bits": 8, "output_bits": 2}
-"""Width to the least that is tried."""
+"""Register width to the smallest value that is tried."""
 WORST = 0.5
 FEW = 40
-"""Images that tell whether anything saturates, before all of them run."""
+"""Number of images that are run first to see if anything saturates."""
 EDGES = (0.0001, 0.001, HARMLESS, 0.02, 0.05, 0.2, 1)
 PAGE = """# How much saturation is harmless
 
 Made by `python -m benchmarks.saturation`.
 
-{models} models were trained on the digits, carried to Akida 2.0 and quantized to 8 bits. One width
-(of the accumulator, of the scaled accumulator, or of the output) was made narrower, in one layer
+{models} models were trained on the digits, converted to Akida 2.0 and quantized to 8 bits. One
+width (of the accumulator, of the scaled accumulator, or of the output) was narrowed, in one layer
 or in all, and the classes of {images} test images compared with those of the unchanged program.
-*Share* is the largest share of values that then saturate in one layer, by one kind.
+*Share* is the largest share of values of one kind that saturate in one layer.
 
 {table}
 
-Up to a share of {harmless:.1%} in a layer no program lost more than {loss:.1%} of its classes;
-`crossgrade simulate`, the stage `evaluate` and `make repro` call that harmless, and warn above.
+Up to a share of {harmless:.1%} per layer, no program changed more than {loss:.1%} of its classes.
+`crossgrade simulate`, the stage `evaluate` and `make repro` treat it as harmless, and warn above.
 """
 
 
 @dataclass(frozen=True)
 class Point:
-    """One narrowed program: its largest share, and how often its class stayed the same."""
+    """Narrowed program: its largest share of saturated values, and its agreement in class."""
 
     share: float
     agreement: float
 
 
 def programs(count: int, data) -> Iterator[Program]:
-    """Yield trained models at 8 bits on Akida 2.0."""
+    """Yield programs of trained models at 8 bits for Akida 2.0."""
     images = Images(images=data.x_train)
     options = Transforms(
         names=("unfuse_separable", "gap_after_relu"), gap=Gap(strategy="exact", samples=256)
@@ -75,7 +75,7 @@ def programs(count: int, data) -> Iterator[Program]:
 
 
 def narrowed(program: Program) -> Iterator[list[Program]]:
-    """Yield programs with one register narrower and narrower, in one layer or in all of them."""
+    """Yield programs with one register narrowed step by step, in one layer or in all layers."""
     for register, least in REGISTERS.items():
         having = [layer.name for layer in program.layers if hasattr(layer, register)]
         for names in (*([name] for name in having), having):
@@ -94,7 +94,7 @@ def _with(program, names, register, bits) -> Program:
 
 
 def measure(program: Program, images: np.ndarray) -> Iterator[Point]:
-    """Yield a point for each narrowed program in which something saturates."""
+    """Yield a point for each narrowed program in which values saturate."""
     expected = classify(simulate(program, images))
     for others in narrowed(program):
         for other in others:
@@ -107,14 +107,14 @@ def measure(program: Program, images: np.ndarray) -> Iterator[Point]:
 
 
 def run(program: Program, images: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the class of each image, and the largest share of a layer that saturates."""
+    """Return the class of each image, and the largest share of saturated values in a layer."""
     statistics = Statistics(program)
     found = classify(simulate(program, images, statistics=statistics))
     return found, largest_share(statistics.saturations())
 
 
 def rows(points: list[Point]) -> Iterator[list[str]]:
-    """Yield the lines of the table: points by their share."""
+    """Yield the rows of the table: points grouped by their share."""
     low = 0.0
     for high in EDGES:
         found = [point.agreement for point in points if low < point.share <= high]
@@ -125,7 +125,7 @@ def rows(points: list[Point]) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Train, narrow, and print the page."""
+    """Train models, narrow registers, and print the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--models", type=int, default=2, help="how many")
     arguments = parser.parse_args()

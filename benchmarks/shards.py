@@ -1,6 +1,6 @@
-"""Run a network over many images: ``python -m benchmarks.shards FOLDER BACKEND WORKERS IMAGES``.
+"""Evaluate a network on many images: ``python -m benchmarks.shards FOLDER BACKEND WORKERS IMAGES``.
 
-Prints the CPU and wall seconds of the run, the start of further workers included.
+Prints the CPU and wall seconds of the run, including the start of further workers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from simulator import Program
 
 
 def main() -> None:
-    """Answer images that repeat those of the folder."""
+    """Evaluate images that repeat those of the folder."""
     folder, backend, workers, count = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
     program = Program.load(folder / "program.npz")
     work = Work(

@@ -1,9 +1,9 @@
-"""Speed of the emulator beside other tools: ``python -m benchmarks.speed`` (``make bench``).
+"""Speed of the emulator and other tools: ``python -m benchmarks.speed`` (part of `make bench`).
 
-Tools take turns, process by process, in one run; figures are CPU milliseconds per image on one
-thread, medians over rounds with their spread. Networks have the seeded initial weights and random
-images: what is compared is speed, not accuracy. Writes ``docs/speed.json``, which
-`benchmarks.speed_page` makes a page of.
+Tools are interleaved in one run, each in its own process; figures are CPU milliseconds per image on
+one thread, medians over rounds with their spread. Weights are the seeded initial values and images
+are random, since speed is compared, not accuracy. Writes ``docs/speed.json``, from which
+`benchmarks.speed_page` generates the page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.worker import TOOLS
 
 
 def measure(folder: Path, tools, batch: int, rounds: int, seconds: float) -> dict:
-    """Return CPU and wall milliseconds per image of every tool, one list entry a round."""
+    """Return CPU and wall milliseconds per image of every tool, one list entry per round."""
     command = [sys.executable, "-m", "benchmarks.worker"]
     workers = {}
     for tool in tools:
@@ -39,12 +39,12 @@ def measure(folder: Path, tools, batch: int, rounds: int, seconds: float) -> dic
             print(f"  {tool}: did not start; left out", flush=True)
     repeats = {}
     for tool, worker in workers.items():
-        cpu, _ = _ask(worker, 1)
+        cpu, _ = _run_batches(worker, 1)
         repeats[tool] = max(1, round(seconds / max(cpu, 1e-6)))
     figures = {tool: {"cpu": [], "wall": []} for tool in workers}
     for _ in range(rounds):
         for tool, worker in workers.items():
-            cpu, wall = _ask(worker, repeats[tool])
+            cpu, wall = _run_batches(worker, repeats[tool])
             images = repeats[tool] * batch
             figures[tool]["cpu"].append(1e3 * cpu / images)
             figures[tool]["wall"].append(1e3 * wall / images)
@@ -54,14 +54,14 @@ def measure(folder: Path, tools, batch: int, rounds: int, seconds: float) -> dic
     return figures
 
 
-def _ask(worker, repeats: int) -> tuple[float, float]:
+def _run_batches(worker, repeats: int) -> tuple[float, float]:
     print(repeats, file=worker.stdin, flush=True)
     cpu, wall = worker.stdout.readline().split()
     return float(cpu), float(wall)
 
 
 def machine() -> str:
-    """Return what the figures depend on, in one line."""
+    """Return one line on the machine that the figures depend on."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -73,7 +73,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure what the options ask for and write the table."""
+    """Measure the selected networks and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))

@@ -1,4 +1,4 @@
-"""The page of all speed figures: ``python -m benchmarks.speed_page`` (part of `make bench`)."""
+"""Page of speed figures: ``python -m benchmarks.speed_page`` (part of `make bench`)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ DOCS = Path("docs")
 BASE, RIVAL = "QuantizeML call", "TFLite int8"
 REMARKS = """\
 QuantizeML emulates the same integers in float32 TensorFlow. TFLite (XNNPACK) and onnxruntime (QDQ)
-compute other integers; their networks have ReLU6 where ours have ReLU7.5 or ReLU3.75, since they
-fuse only that into the layer before, and keep other bounds as layers of their own, at several times
+compute other integers; their networks have ReLU6 instead of our ReLU7.5 or ReLU3.75, since they
+fuse only ReLU6 into the layer before, and compute other bounds as separate layers at several times
 the cost. Keras computes floats. All weights are random: speed is compared, not accuracy."""
 
 
 def table(results: dict) -> str:
-    """Return the tools side by side as markdown, one row per network and batch."""
+    """Return all figures as a Markdown table: networks and batches by tools."""
     tools = list(dict.fromkeys(tool for figures in results.values() for tool in figures))
     lines = ["| network, batch | " + " | ".join(tools) + " |", "|---|" + "---:|" * len(tools)]
     for case, figures in results.items():
@@ -35,7 +35,7 @@ def table(results: dict) -> str:
 
 
 def ratios(results: dict, batch: str) -> str:
-    """Return how the backends compare with QuantizeML and TFLite at one batch size."""
+    """Return the ratios to QuantizeML and TFLite at one batch size as a Markdown table."""
     lines = [
         f"| network | numpy: faster than {BASE} | fast: faster than {BASE} |"
         f" fast: time of {RIVAL} |",
@@ -52,13 +52,13 @@ def ratios(results: dict, batch: str) -> str:
 
 
 def _ratio(figures: dict, one: str, other: str, kind: str = "cpu") -> float:
-    """Return the median of the ratios of two tools, round by round."""
+    """Return the median over rounds of the ratio of two tools."""
     pairs = zip(figures[one][kind], figures[other][kind], strict=True)
     return statistics.median(a / b for a, b in pairs)
 
 
 def processes(results: dict) -> str:
-    """Return the comparisons of whole processes as markdown."""
+    """Return the comparisons of whole processes as a Markdown table."""
     lines = ["| what | CPU s | wall s | |", "|---|---:|---:|---|"]
 
     def row(figures, name, remark=""):
@@ -69,7 +69,7 @@ def processes(results: dict) -> str:
     ours, theirs = quantize
     row(quantize, theirs)
     wall, cpu = (_ratio(quantize, theirs, ours, kind) for kind in ("wall", "cpu"))
-    row(quantize, ours, f"{wall:.1f} times as fast, with {cpu:.1f} times less CPU")
+    row(quantize, ours, f"{wall:.1f} times as fast, {cpu:.1f} times less CPU time")
     workers = results["workers"]
     for name in workers:
         one = f"{name.partition(',')[0]}, 1 worker"
@@ -81,7 +81,7 @@ def processes(results: dict) -> str:
 
 
 def counting(results: dict) -> str:
-    """Return what statistics cost as markdown."""
+    """Return the cost of statistics as a Markdown table."""
     lines = ["| network | numpy | fast |", "|---|---:|---:|"]
     for name, figures in results.items():
         if name.startswith("statistics "):
@@ -95,7 +95,7 @@ def counting(results: dict) -> str:
 
 
 def by_layer(rows: list[dict]) -> str:
-    """Return the time of each layer as markdown."""
+    """Return the time of each layer as a Markdown table."""
     lines = [
         "| layer | type | MMACs | numpy ms | fast ms | fast GMAC/s | fast path |",
         "|---|---|---:|---:|---:|---:|---|",
@@ -116,17 +116,17 @@ def by_layer(rows: list[dict]) -> str:
 
 
 def page() -> str:
-    """Return the page of what the benchmarks have written."""
+    """Return the page, made from the files that the benchmarks have written."""
     speed = json.loads((DOCS / "speed.json").read_text(encoding="utf-8"))
     whole = json.loads((DOCS / "speed_processes.json").read_text(encoding="utf-8"))
     layers = json.loads((DOCS / "speed_layers.json").read_text(encoding="utf-8"))
     return f"""\
 # Speed
 
-Made by `make bench` on: {speed["machine"]}. Tools take turns in one run; ratios are medians over
-rounds, each of neighbours in time.
+Made by `make bench` on: {speed["machine"]}.
+Tools are interleaved in one run; ratios are medians over rounds, each of adjacent runs.
 
-## Batches of 32 in short
+## Summary for batches of 32
 
 {ratios(speed["results"], "32")}
 
@@ -141,20 +141,20 @@ CPU milliseconds per image on one thread, median (smallest-largest) of {speed["r
 
 ## Whole processes
 
-Quantizing is akidanet 0.5 at 160 with 256 calibration images, from process start to file written.
-The workers answer 10,000 images of ds_cnn with the emulator and the float model, on one thread
-each; the start of the second one is included. Two runs of half of the images, each for itself,
-show what two processes can reach on this machine.
+Quantization is of akidanet 0.5 at 160 with 256 calibration images, from process start to written
+file. The workers run the emulator and the float model on 10,000 images of ds_cnn, on one thread
+each, including the start of the second worker. Two independent runs of half of the images show the
+largest speed-up that two processes can reach on this machine.
 
 {processes(whole)}
 
-## What statistics cost
+## Cost of statistics
 
-Sparsity, extremes and saturated values of every layer, as `evaluate` collects them:
+Extra time to collect sparsity, extremes and saturated values of every layer, as `evaluate` does:
 
 {counting(whole)}
 
-## Layer by layer
+## Time by layer
 
 One image of {layers["net"]}, in batches of 8, wall time on one thread:
 
@@ -164,15 +164,15 @@ One image of {layers["net"]}, in batches of 8, wall time on one thread:
 
 ![CPU time by batch, image size and number of images](images/speed_growth.png)
 
-## What limits the rest
+## Limits of speed
 
-The `fast` backend multiplies 16-bit numbers in pairs (`vpmaddwd`), which is exact whatever the
-bytes; products of bytes (`vpmaddubsw`) would saturate. On a processor without VNNI that is at most
-32 products a cycle and core (100 GMAC/s at 3.1 GHz), twice what float32 has; pointwise convolutions
-reach about two thirds of it here. One cannot be four times as fast as a float emulation that keeps
-its units busy. Convolutions of 3 by 3 with whole tiles go below that bound by Winograd's
-F(2x2, 3x3), in whole numbers. On NumPy, the product is BLAS's float32, and what remains are passes
-over memory that cannot be joined.
+The `fast` backend multiplies pairs of 16-bit integers (`vpmaddwd`), which is exact for all bytes;
+products of bytes (`vpmaddubsw`) would saturate. On a processor without VNNI that is at most 32
+products per cycle and core (100 GMAC/s at 3.1 GHz), twice the rate of float32; pointwise
+convolutions reach about two thirds of it here. A speed-up of four over a float emulation that uses
+its units fully is therefore impossible. Convolutions of 3 by 3 with complete tiles need fewer
+products by Winograd's F(2x2, 3x3), computed in integers. In NumPy, the product is BLAS's float32,
+and the remaining time is spent on passes over memory that NumPy cannot fuse.
 
 `crossgrade summary --plan` shows each layer's path and proof. The tests draw layers of both
 chips until every pair of states of two registers, inputs, widths and shapes has occurred (some

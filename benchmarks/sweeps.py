@@ -1,8 +1,8 @@
-"""Measure and torment sweeps: ``python -m benchmarks.sweeps time``, ``overhead``, ``kill``.
+"""Measure and stress sweeps: ``python -m benchmarks.sweeps time``, ``overhead``, ``kill``.
 
-``time`` runs six points on digits one after the other and with two processes. ``overhead`` tells
-what a point costs beyond its stages. ``kill [tries] [seed]`` kills sweeps at random moments,
-starts them again, and looks for lost, doubled or torn results.
+``time`` runs six points on digits in one process and in two. ``overhead`` measures the time of a
+point beyond its stages. ``kill [tries] [seed]`` kills sweeps at random times, restarts them, and
+checks for lost, duplicated or partial results.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP, local_store
 GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
 SIX = (*GRID, "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")
 OWN_STAGES = ("quantize", "convert", "evaluate")
-"""Stages that each point of `SIX` has for itself."""
+"""Stages that no two points of `SIX` share."""
 TINY = (
     "training.epochs=0",
     "data.train_samples=40",
@@ -36,20 +36,20 @@ TINY = (
 
 
 def main() -> None:
-    """Choose what to do."""
+    """Run the selected task in a copy of the repository."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("task", nargs="?", choices=("time", "overhead", "kill"), default="time")
-    parser.add_argument("numbers", nargs="*", type=int, help="of kill: tries, seed")
+    parser.add_argument("numbers", nargs="*", type=int, help="for kill: tries, seed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sweeps ") as folder:
         root = Path(folder) / "repository"
         copy_code(Path.cwd(), root)
-        tasks = {"time": measure, "overhead": weigh, "kill": torment}
+        tasks = {"time": compare_launchers, "overhead": measure_overhead, "kill": kill_and_resume}
         tasks[options.task](root, *options.numbers)
 
 
-def measure(root: Path) -> None:
-    """Compare one process with two, each from an empty cache."""
+def compare_launchers(root: Path) -> None:
+    """Compare a sweep in one process with one in two, each with an empty cache."""
     times = {}
     for seed, (name, more) in enumerate(
         {
@@ -65,11 +65,11 @@ def measure(root: Path) -> None:
     print(f"ratio {times['joblib, 2 jobs'] / times['one process']:.2f}")
 
 
-def weigh(root: Path) -> None:
-    """Measure what a point costs beyond its own stages, run and from the cache.
+def measure_overhead(root: Path) -> None:
+    """Measure the time of a point beyond its own stages, when it runs and when it is cached.
 
-    Run: from taking up the point to its end, less the same commands in its workspace without DVC.
-    From the cache: what a sweep of six points takes more than one of a single point.
+    Run: time of the point less that of its stages' commands without DVC, in its workspace.
+    Cached: additional time per point of a sweep of six points over one of a single point.
     """
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     run(root, *SIX)
@@ -101,43 +101,43 @@ def weigh(root: Path) -> None:
 
 
 def processor_seconds() -> float:
-    """Return what all processes that have ended here used of the processor."""
+    """Return the processor time of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def torment(root: Path, tries: int = 20, seed: int = 0) -> None:
-    """Kill a front or one of its workers, go on, and check what is there in the end."""
+def kill_and_resume(root: Path, tries: int = 20, seed: int = 0) -> None:
+    """Kill a sweep or one of its workers, resume the sweep, and verify its results."""
     rng = random.Random(seed)
     wanted = {}
     for number in range(tries):
         launcher = rng.choice(("basic", "joblib"))
         arguments = (*GRID, *TINY, f"seed={number}", f"hydra/launcher={launcher}")
         arguments += ("quantization.weight_bits=2,4,8",)
-        front = start(root, *arguments)
+        process = start(root, *arguments)
         delay = rng.uniform(0.5, 20)
         time.sleep(delay)
-        victim = rng.choice(("front", "worker"))
-        pids = descendants(front.pid)
-        pid = front.pid if victim == "front" or not pids else rng.choice(pids)
-        alive = front.poll() is None
+        victim = rng.choice(("command", "worker"))
+        pids = descendants(process.pid)
+        pid = process.pid if victim == "command" or not pids else rng.choice(pids)
+        alive = process.poll() is None
         if alive:
             kill(pid)
-        status = front.wait()
+        status = process.wait()
         again = 0
         while status:
             again += 1
             status = start(root, *arguments).wait()
             if again > 3:
-                raise SystemExit(f"try {number}: does not end")
+                raise SystemExit(f"try {number}: the sweep fails repeatedly")
         wanted[number] = verify(root, number)
         what = f"{victim} {'killed' if alive else 'had ended'} after {delay:.1f} s"
         print(f"try {number}: {launcher}, {what}, {again} restarts: {wanted[number]}", flush=True)
-    print(f"{tries} tries: one complete run per point, no torn file")
+    print(f"{tries} tries: one complete run per point, no partial file")
 
 
 def verify(root: Path, seed: int) -> str:
-    """Check the newest sweep of one seed on disk and in the store."""
+    """Verify the newest sweep of one seed on disk and in MLflow's store."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=local_store(root))
@@ -162,7 +162,7 @@ def verify(root: Path, seed: int) -> str:
 
 
 def outcomes(folder: Path) -> dict[str, dict]:
-    """Return the outcomes of a sweep's points, all of which must read."""
+    """Return the outcomes of a sweep's points; all must be readable."""
     paths = folder.glob("points/*/outcome.json")
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
@@ -173,7 +173,7 @@ def newest(root: Path) -> Path:
 
 
 def run(root: Path, *arguments: str) -> None:
-    """Run a sweep to its end."""
+    """Run a sweep to completion."""
     status = start(root, *arguments).wait()
     if status:
         raise SystemExit(f"status {status}")
@@ -193,7 +193,7 @@ def start(root: Path, *arguments: str) -> subprocess.Popen:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, and theirs."""
+    """Return the ids of all descendants of a process."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -202,7 +202,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    """Kill one process, if it is still there."""
+    """Kill a process if it still runs."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

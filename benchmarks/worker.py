@@ -1,7 +1,7 @@
-"""Runs one tool on one network: ``python -m benchmarks.worker TOOL FOLDER BATCH``.
+"""Run one tool on one network: ``python -m benchmarks.worker TOOL FOLDER BATCH``.
 
-Reads a number of batches per line, runs them, and answers with the CPU and wall seconds; so that a
-parent can take turns between tools. One thread everywhere.
+Reads a number of batches per line from standard input, runs them, and prints the CPU and wall
+seconds, so that the parent process can interleave tools. All tools use one thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np  # noqa: E402  (after the threads are set)
 
 
 def crossgrade(backend):
-    """Return a runner of our program on one backend."""
+    """Return a runner of the program on one backend."""
 
     def prepare(folder, images):
         from simulator import Program, simulate
@@ -110,19 +110,19 @@ TOOLS = {
 def main() -> None:
     """Prepare one tool and serve timings on standard input and output."""
     tool, folder, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print goes elsewhere
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # output of libraries goes to standard error
     images = np.load(folder / "images.npy")[:batch]
     run = TOOLS[tool](folder, images)
     for _ in range(2):
         run()
-    print("ready", file=answers, flush=True)
+    print("ready", file=replies, flush=True)
     for line in sys.stdin:
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(int(line)):
             run()
         took = time.process_time() - cpu, time.perf_counter() - wall
-        print(*took, file=answers, flush=True)
+        print(*took, file=replies, flush=True)
 
 
 if __name__ == "__main__":

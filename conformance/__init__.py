@@ -1,4 +1,4 @@
-"""Proof that the emulator computes what QuantizeML's integer layers define, on random networks.
+"""Comparison of the emulator with QuantizeML's integer layers on random networks.
 
 Development tooling: needs the ``oracle`` extra (quantizeml, tf_keras) and is not shipped.
 """

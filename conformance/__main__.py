@@ -16,7 +16,7 @@ NETWORKS_PER_PROCESS = 25
 
 
 def main(arguments=None) -> int:
-    """Run the comparison and return the exit status: 1 when anything differs."""
+    """Run the comparison and return the exit code: 1 if anything differs."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance",
         description="Compare the emulator with QuantizeML on random networks.",
@@ -29,7 +29,7 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     indices = range(options.first, options.first + options.count)
     results = []
-    # TensorFlow keeps memory of every model it built; fresh processes give it back.
+    # TensorFlow never frees the memory of a model; ending the process does.
     context = get_context("spawn")
     with context.Pool(options.jobs, maxtasksperchild=NETWORKS_PER_PROCESS) as pool:
         for result in pool.imap(partial(examine, options.seed), indices):

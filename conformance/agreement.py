@@ -1,11 +1,11 @@
-"""Compare what `check` says of random models with what converting them says.
+"""Compare the findings of `check` on random models with the result of converting them.
 
 ``python -m conformance.agreement [--models 5000] [--seed 0] [--target akida_v2]``
 
-A model that breaks a rule must be refused, at layers that `check` names; every other one must
-become a program that exceeds exactly the limits, and breaks exactly the rules of the vendor's
-converter, that `check` found. Registers and widths of a quantized model are no part of a float
-model, so that their limits are left out.
+A model that breaks a rule must be refused, at layers that `check` names. Every other model must
+convert to a program whose violations of limits, and of the rules of the vendor's converter, are
+those that `check` reports. Limits of registers and bit widths are excluded, since a float model
+has none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAMPLES = 2
 
 
 def disagreement(model: Graph, target: str) -> tuple[str | None, Counter]:
-    """Return how `check` and converting differ, or None, and what was found.
+    """Return how `check` and conversion disagree, and counts of what occurred.
 
     Parameters
     ----------
@@ -43,8 +43,9 @@ def disagreement(model: Graph, target: str) -> tuple[str | None, Counter]:
     Returns
     -------
     str or None
+        None if they agree.
     Counter
-        Rules and limits, and ``converted`` or ``refused``.
+        Rules and limits by name, and ``converted``, ``refused`` or ``registers``.
     """
     report, found = check(model, target), chip(target)
     strict = {rule.name for rule in found.rules if not rule.emulated}
@@ -67,7 +68,7 @@ def disagreement(model: Graph, target: str) -> tuple[str | None, Counter]:
     seen["converted"] += 1
     if broken:
         return f"converted, check found {broken}", seen
-    said = {(v.layers, v.rule, v.found) for v in report.violations}
+    checked = {(v.layers, v.rule, v.found) for v in report.violations}
     calibrated = ["padding_value"] if model.input.attrs["dtype"] == "float32" else []
     exceeded = {
         (refusal.layers, refusal.rule, refusal.found)
@@ -75,8 +76,8 @@ def disagreement(model: Graph, target: str) -> tuple[str | None, Counter]:
         if refusal.rule not in (*QUANTIZED, *calibrated)
     }
     remarks = [note for note in report.notes if "one reading" in note]
-    if said != exceeded:
-        return f"check only {said - exceeded}, converted only {exceeded - said}", seen
+    if checked != exceeded:
+        return f"check only {checked - exceeded}, converted only {exceeded - checked}", seen
     if len(remarks) != len(list(program.remarks())):
         return f"remarks of check {remarks}, of the program {list(program.remarks())}", seen
     return None, seen
@@ -93,7 +94,7 @@ def _quantized(model: Graph, target: str):
 
 
 def main() -> None:
-    """Compare, print what was reached, and exit with status 1 if anything differs."""
+    """Compare, print the rules and limits that occurred, and return 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=5000, help="of each chip")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Compare what the emulator's backends compute for one program, layer by layer."""
+"""Compare the integers of the emulator's backends on one program, layer by layer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from simulator import Program, simulate
 from simulator.plan import fast_is_available
 
 COMPILED = ("numpy", "fast") if fast_is_available() else ("numpy",)
-"""Backends that must compute what the reference does."""
+"""Backends that must compute the same integers as the reference."""
 
 
 def run_backends(program: Program, images: np.ndarray) -> tuple[np.ndarray, list[dict]]:
-    """Run a program on every backend.
+    """Run a program on every backend and compare them with the reference.
 
-    Every backend runs twice: with a probe on each layer, and without, because plans skip what
-    nobody looks at.
+    Every backend runs twice, with and without a probe on each layer, because plans compute less
+    without a probe.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ def run_backends(program: Program, images: np.ndarray) -> tuple[np.ndarray, list
     Returns
     -------
     outputs : array of shape (n, *program.output_shape)
-        Of the reference.
+        Outputs of the reference.
     differences : list of dict
-        One per backend and layer whose integers are not the reference's: backend, tensor, count,
-        of, and the first differing value on both sides.
+        One per backend and layer whose integers differ from the reference: backend, tensor,
+        count, of, and the first differing value on both sides.
     """
     wanted, outputs = _probed(program, images, "reference")
     differences = []

@@ -1,7 +1,7 @@
-"""Compare what two checkouts make of the same models: ``python -m conformance.checkouts OLD NEW``.
+"""Compare the outputs of two checkouts: ``python -m conformance.checkouts OLD NEW CASES...``.
 
 Each case is a folder with a model and ``inputs.npy``. Both checkouts check, migrate, quantize,
-convert and simulate it with their own code; every file that they write is compared byte by byte.
+convert and simulate it with their own code; all files that they write are compared byte by byte.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,24 +30,24 @@ import contextlib, io, sys
 from pipeline.cli import main
 for line in sys.stdin.read().splitlines():
     name, *sys.argv[1:] = line.split("\\t")
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
         try:
             main()
         except SystemExit as stop:
             status = stop.code
-    with open(name + ".said", "w") as file:
-        file.write(f"exit status {status}\\n{said.getvalue()}")
+    with open(name + ".log", "w") as file:
+        file.write(f"exit status {status}\\n{text.getvalue()}")
 """
-"""Runs commands, one a line: the name of a text file for their output, then their arguments."""
+"""Script that runs one command per line: the name of its log file, then its arguments."""
 
 
 def main(arguments=None) -> int:
-    """Compare all cases; return 1 when a file differs or is lost."""
+    """Compare all cases; return 1 if a file differs or is lost."""
     parser = argparse.ArgumentParser(prog="python -m conformance.checkouts", description=__doc__)
-    parser.add_argument("old", type=Path, help="checkout with its own .venv, or none")
+    parser.add_argument("old", type=Path, help="checkout, with or without its own .venv")
     parser.add_argument("new", type=Path)
-    parser.add_argument("cases", type=Path, nargs="+", help="folders of folders with a model")
+    parser.add_argument("cases", type=Path, nargs="+", help="folders that contain case folders")
     options = parser.parse_args(arguments)
     total = Counter()
     for case in _cases(options.cases):
@@ -68,7 +69,7 @@ def _model(case: Path) -> Path | None:
 
 
 def outcome(checkout: Path, case: Path) -> dict[str, str]:
-    """Return each file that a checkout makes of a case with its SHA-256, `.said` ones as text."""
+    """Return the files that a checkout writes for a case: name to SHA-256, or to text of a log."""
     python = checkout / ".venv/bin/python"
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
@@ -84,12 +85,22 @@ def outcome(checkout: Path, case: Path) -> dict[str, str]:
 
 
 def _content(path: Path) -> str:
-    content = path.read_bytes()
-    return content.decode() if path.suffix == ".said" else hashlib.sha256(content).hexdigest()
+    """Return the text of a log or the hash of a file; for archives, preceded by that of arrays."""
+    if path.suffix == ".log":
+        return path.read_text()
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            arrays = {n: _hash(archive.read(n)) for n in archive.namelist() if n.endswith(".npy")}
+        return f"{_hash(repr(sorted(arrays.items())).encode())} {_hash(path.read_bytes())}"
+    return _hash(path.read_bytes())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def commands(case: Path) -> Iterator[list[str]]:
-    """Yield the commands that a user would try on a model: a name, then the arguments."""
+    """Yield the commands that a user would run on a model: a name, then the arguments."""
     model, images = str(_model(case)), str(case / "inputs.npy")
     yield ["describe", "describe", model]
     for target in TARGETS:
@@ -116,29 +127,37 @@ def _run(name: str, quantized: str, images: str, target: str) -> Iterator[list[s
 
 
 def compare(case: str, old: dict[str, str], new: dict[str, str]) -> Counter:
-    """Print what differs between two outcomes of a case, and count.
+    """Print the differences between two outcomes of a case, and count them.
 
     Returns
     -------
     Counter
-        Files that are ``equal``, ``differ``, are ``lost`` (only the old checkout makes them) or
-        ``gained``; and ``messages`` that differ.
+        Numbers of files that are ``equal``, ``differ``, differ only in the ``header`` of their
+        archive, are ``lost`` (only the old checkout writes them) or ``gained``, and of ``messages``
+        that differ.
     """
     count = Counter()
     for name in sorted({*old, *new}):
-        if name.endswith(".said"):
+        if name.endswith(".log"):
             count["messages"] += old[name] != new[name]
             continue
-        kind = "lost" if name not in new else "gained" if name not in old else "differ"
-        kind = "equal" if old.get(name) == new.get(name) else kind
+        kind = _kind(old.get(name), new.get(name))
         count[kind] += 1
         if kind in ("differ", "lost"):
             print(f"  {case}: {name}: {kind}")
     return count
 
 
+def _kind(old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return "lost" if new is None else "gained"
+    if old == new:
+        return "equal"
+    return "header" if " " in old and old.split()[0] == new.split()[0] else "differ"
+
+
 def _text(count: Counter) -> str:
-    kinds = ("equal", "differ", "lost", "gained")
+    kinds = ("equal", "header", "differ", "lost", "gained")
     files = ", ".join(f"{count[kind]} {kind}" for kind in kinds)
     return f"files: {files}; {count['messages']} messages differ"
 

@@ -1,9 +1,9 @@
 """Compare the emulator with QuantizeML, tensor by tensor.
 
-Every node is run alone, on the integers that QuantizeML itself feeds it, so that one difference
-cannot hide or cause another; then the whole program is run from the images. QuantizeML keeps
-integers in float32, which is exact below 2**24 only: a differing value is set apart as *inexact*
-when float32 provably cannot hold it, and counts as a mismatch otherwise.
+Every node is run on the integers that QuantizeML feeds it, so that one difference cannot hide or
+cause another; then the complete program is run on the images. QuantizeML keeps integers in float32,
+which is exact below 2**24 only: a differing value counts as *inexact* if float32 provably cannot
+hold it, and as a mismatch otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from conformance.backends import run_backends
 from conformance.coverage import combinations
-from conformance.doubt import BARE, Doubt, magnitude, ulps
+from conformance.float32 import BARE, Float32Rounding, magnitude, ulps
 from pipeline.chips.akida_v2.lowering import lower
 from pipeline.chips.blocks import View
 from pipeline.quantization.integerize import integerize
@@ -32,25 +32,25 @@ ACCUMULATORS = (
 
 @dataclass(eq=False)
 class Comparison:
-    """What comparing one network found.
+    """Result of comparing one network.
 
     Attributes
     ----------
     tensors, values : int
-        Compared integer tensors and single integers.
+        Number of compared integer tensors and integers.
     mismatches, inexact : list of dict
-        One per tensor: name, count, the first differing value on both sides, and why.
+        One per tensor: name, count, the first differing value on both sides, or why.
     formats : list of str
         Nodes whose scale or fractional bits differ.
     ulps : int
         Largest difference of the final floats, in units in the last place.
     covered : Counter
-        Layer, weight bits, output bits and axis of everything compared.
+        Compared tensors by layer, weight bits, output bits and axis.
     backends : list of dict
-        Where a backend of the emulator differs from the reference, see
+        Differences between backends of the emulator and the reference, see
         `conformance.backends.run_backends`.
     combinations : set of Combination
-        What the program has.
+        Combinations that occur in the program.
     """
 
     tensors: int = 0
@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """True if nothing differs but what float32 cannot hold."""
+        """True if only values that float32 cannot hold differ."""
         return not (self.mismatches or self.formats or self.backends) and self.ulps <= 1
 
 
@@ -78,19 +78,19 @@ def compare(calibrated, trace, images: np.ndarray) -> Comparison:
         From `pipeline.importers.load_model`.
     trace : conformance.oracle.Trace
     images : array
-        The images of the trace.
+        Images of the trace.
 
     Raises
     ------
     ModelError
-        When the model cannot become a program.
+        If the model cannot be converted to a program.
     """
     quantized = integerize(calibrated)
     program = lower(quantized)
     run = _Run(quantized, program, trace, images)
     run.nodes()
     run.formats()
-    run.whole()
+    run.end_to_end()
     return run.found
 
 
@@ -110,7 +110,7 @@ class _Run:
         return None if tensor is None else tensor.values
 
     def nodes(self):
-        """Compare each node on QuantizeML's own inputs."""
+        """Compare each node on the inputs of its QuantizeML counterpart."""
         layers = {layer.name: layer for layer in self.program.layers}
         view = View(self.quantized, self.quantized)
         for head in self.quantized.nodes:
@@ -129,7 +129,7 @@ class _Run:
                 continue
             if isinstance(layer, Quantizer | InputData | Concatenate):
                 self.check(head, layer.run(*inputs), None)
-                self.cover(layer, head, layer)
+                self.count_coverage(layer, head, layer)
                 continue
             self.chain(block, layer, inputs)
 
@@ -165,14 +165,14 @@ class _Run:
             step = replace(bare, **fields)
             size = magnitude(layer, node, block, inputs, values)
             before = unscaled.finish(values)
-            self.check(node, step.finish(values), Doubt(before, step, size))
-            self.cover(layer, node, step)
+            self.check(node, step.finish(values), Float32Rounding(before, step, size))
+            self.count_coverage(layer, node, step)
             if node is not block.last:
                 shape = (1,) * (3 - len(node.shape)) + tuple(node.shape)
                 values = self.theirs(node).reshape(len(inputs[0]), *shape)
 
-    def check(self, node, ours, doubt):
-        """Record whether our values equal QuantizeML's."""
+    def check(self, node, ours, rounding):
+        """Compare our values with QuantizeML's and record differences."""
         theirs = self.theirs(node)
         if theirs is None:
             self.found.mismatches.append({"tensor": node.name, "why": "not in the reference"})
@@ -183,7 +183,9 @@ class _Run:
         different = ours != theirs
         if not different.any():
             return
-        explained = np.zeros_like(different) if doubt is None else doubt.explains(ours, theirs)
+        explained = (
+            np.zeros_like(different) if rounding is None else rounding.explains(ours, theirs)
+        )
         for where, kind in (
             (different & ~explained, self.found.mismatches),
             (different & explained, self.found.inexact),
@@ -202,7 +204,7 @@ class _Run:
                     }
                 )
 
-    def cover(self, layer, node, step):
+    def count_coverage(self, layer, node, step):
         kind = type(layer).__name__ if node.name == layer.name else node.op
         weights = "" if not hasattr(layer, "weight_bits") else f"w{layer.weight_bits}"
         output, axis = "accumulator", ""
@@ -231,8 +233,8 @@ class _Run:
             if not same:
                 self.found.formats.append(f"{node.name} ({node.op})")
 
-    def whole(self):
-        """Run the program on every backend; inexact values upstream void the final comparison."""
+    def end_to_end(self):
+        """Run the program on every backend; compare the final floats if no value was inexact."""
         self.found.combinations = combinations(self.program)
         outputs, self.found.backends = run_backends(self.program, self.images)
         if not self.found.inexact:

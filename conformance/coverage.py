@@ -1,4 +1,4 @@
-"""Which registers networks fill: by layer, register present or absent, input kind and width."""
+"""Coverage of registers by networks: by layer, register present or not, input kind and width."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ REGISTERS = (
     *("bias", "input_shift", "padding_value", "pool_size", "max_value", "lut_values"),
     *("global_pool", "output_shift", "a_shift", "b_shift", "zero_points"),
 )
-"""Fields of layers that may be left out. Shifts by 0 and paddings with 0 count as left out."""
+"""Optional fields of layers. Shifts by 0 and paddings with 0 count as absent."""
 
 KINDS = ("uint8", "int8", "float_unsigned", "float_signed")
 KERNELS = ("w4", "w8")
 
 
 class Combination(NamedTuple):
-    """One thing that a network may have.
+    """Combination that a network may contain.
 
     Attributes
     ----------
     layer, register : str
     present : bool
     kind : str
-        Of the model's input, one of `KINDS`.
+        Kind of the model's input, one of `KINDS`.
     width : str
-        Of the kernel, such as ``w4``; of the output where there is no kernel, such as ``o8``.
+        Width of the weights, such as ``w4``; of the output without weights, such as ``o8``.
     """
 
     layer: str
@@ -50,46 +50,46 @@ class Combination(NamedTuple):
         return f"{self.layer} {word} {self.register}, {self.width}, input {self.kind}"
 
 
-def _every(layer, registers, present=(True, False), kinds=KINDS, widths=KERNELS):
+def _combine(layer, registers, present=(True, False), kinds=KINDS, widths=KERNELS):
     return {
         Combination(layer, *rest) for rest in product(registers.split(), present, kinds, widths)
     }
 
 
 def _required():
-    """Yield sets of combinations that random networks have to reach.
+    """Yield sets of combinations that random networks must contain.
 
-    Left out is what no network can have, such as a global average after a Dense, or a first
+    Excludes those that no network can contain, such as a global average after a Dense, or a first
     convolution of signed inputs that is an InputConv2D without a padding value.
     """
     tail = "max_value lut_values"
-    yield _every("Conv2D", f"bias input_shift pool_size global_pool output_shift {tail}")
-    yield _every("Conv2DTranspose", f"bias input_shift global_pool {tail}")
-    yield _every("DepthwiseConv2DTranspose", f"bias input_shift global_pool {tail}")
-    # Every channel of a depthwise convolution has a scale of its own: nothing to align.
-    yield _every("DepthwiseConv2D", f"bias pool_size {tail}")
-    yield _every("Dense1D", f"bias input_shift output_shift {tail}")
+    yield _combine("Conv2D", f"bias input_shift pool_size global_pool output_shift {tail}")
+    yield _combine("Conv2DTranspose", f"bias input_shift global_pool {tail}")
+    yield _combine("DepthwiseConv2DTranspose", f"bias input_shift global_pool {tail}")
+    # Every channel of a depthwise convolution has its own scale: nothing to align.
+    yield _combine("DepthwiseConv2D", f"bias pool_size {tail}")
+    yield _combine("Dense1D", f"bias input_shift output_shift {tail}")
     for layer in ("BufferTempConv", "DepthwiseBufferTempConv"):
-        yield _every(layer, f"bias input_shift {tail}")
+        yield _combine(layer, f"bias input_shift {tail}")
     first = "padding_value pool_size"
-    yield _every("InputConv2D", f"{first} {tail}", kinds=("uint8", "float_unsigned"))
-    yield _every("InputConv2D", "bias", kinds=("uint8",))
-    yield _every("InputConv2D", "bias", (True,))
-    # Other inputs need an InputConv2D for its padding value only.
-    yield _every("InputConv2D", "padding_value", (True,), ("int8", "float_signed"))
-    yield _every("InputConv2D", "input_shift", kinds=("float_unsigned",))
-    yield _every("InputConv2D", "input_shift", (True,), ("float_signed",))
-    yield _every("Add", "a_shift b_shift", widths=("o4", "o8"))
-    yield _every("Quantizer", "zero_points", (True, False), ("float_unsigned",), ("o8",))
-    yield _every("Quantizer", "zero_points", (False,), ("float_signed",), ("o8",))
+    yield _combine("InputConv2D", f"{first} {tail}", kinds=("uint8", "float_unsigned"))
+    yield _combine("InputConv2D", "bias", kinds=("uint8",))
+    yield _combine("InputConv2D", "bias", (True,))
+    # Other inputs use an InputConv2D only for its padding value.
+    yield _combine("InputConv2D", "padding_value", (True,), ("int8", "float_signed"))
+    yield _combine("InputConv2D", "input_shift", kinds=("float_unsigned",))
+    yield _combine("InputConv2D", "input_shift", (True,), ("float_signed",))
+    yield _combine("Add", "a_shift b_shift", widths=("o4", "o8"))
+    yield _combine("Quantizer", "zero_points", (True, False), ("float_unsigned",), ("o8",))
+    yield _combine("Quantizer", "zero_points", (False,), ("float_signed",), ("o8",))
 
 
 REQUIRED = frozenset().union(*_required())
-"""What random networks have to have, all of them together."""
+"""Combinations that all random networks together must contain."""
 
 
 def combinations(program: Program) -> set[Combination]:
-    """Return what a program has."""
+    """Return the combinations in a program."""
     kind = _kind(program)
     return {
         Combination(type(layer).__name__, register, present, kind, _width(layer))
@@ -99,12 +99,12 @@ def combinations(program: Program) -> set[Combination]:
 
 
 def drawn(network: Network) -> set[Combination]:
-    """Return what a network has, without QuantizeML: our quantizer fills the same registers.
+    """Return the combinations in a network, quantized by our quantizer instead of QuantizeML.
 
     Raises
     ------
     ModelError
-        When our quantizer refuses the network.
+        If our quantizer refuses the network.
     """
     settings = dict(network.settings)
     images = network.samples
@@ -112,7 +112,7 @@ def drawn(network: Network) -> set[Combination]:
     options = Quantization(
         **settings, flatten="saturate", calibration=Calibration(batch_size=len(images) // 2)
     )
-    # Our quantizer has no signed float inputs: without negative values nothing moves the zero.
+    # Our quantizer has no signed float inputs; magnitudes give zero points of 0.
     found = calibrated(network.graph, np.abs(images) if signed else images, options)
     if signed:
         found = replace(found, input=replace(found.input, signed=True))
@@ -120,7 +120,9 @@ def drawn(network: Network) -> set[Combination]:
 
 
 def _kind(program):
-    quantizer = next((one for one in program.layers if type(one).__name__ == "Quantizer"), None)
+    quantizer = next(
+        (layer for layer in program.layers if type(layer).__name__ == "Quantizer"), None
+    )
     if quantizer is None:
         return str(program.input_dtype)
     return "float_signed" if quantizer.output_signed else "float_unsigned"

@@ -1,4 +1,4 @@
-"""Damage files in the ways that disks, transfers, editors and attackers do."""
+"""Damage files as disks, transfers, editors and attackers do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError
 
 
 def damaged(content: bytes, rng: random.Random) -> tuple[bytes, str]:
-    """Return a changed copy of a file, and the name of what was done to it."""
+    """Return a damaged copy of a file's content, and the name of the damage."""
     ways = [flip, cut, swap, erase, repeat]
     if content[:4] == b"PK\x03\x04":
         ways += [zip_member] * 4 + [zip_json] * 4
@@ -34,7 +34,7 @@ def damaged(content: bytes, rng: random.Random) -> tuple[bytes, str]:
 
 
 def flip(content: bytes, rng: random.Random) -> bytes:
-    """Change some bytes; half of the time near the start, where headers are."""
+    """Change some bytes, in half of the cases near the start, where headers are."""
     changed = bytearray(content)
     end = rng.choice((len(content), min(len(content), 512)))
     for _ in range(rng.randint(1, 16) if content else 0):
@@ -43,7 +43,7 @@ def flip(content: bytes, rng: random.Random) -> bytes:
 
 
 def cut(content: bytes, rng: random.Random) -> bytes:
-    """Leave out the end."""
+    """Truncate the file."""
     return content[: rng.randrange(len(content) + 1)]
 
 
@@ -65,13 +65,13 @@ def erase(content: bytes, rng: random.Random) -> bytes:
 
 
 def repeat(content: bytes, rng: random.Random) -> bytes:
-    """Insert a block a second time."""
+    """Repeat a block."""
     start, size = rng.randrange(len(content) + 1), rng.choice((1, 16, 256))
     return content[:start] + content[start : start + size] + content[start:]
 
 
 def zip_member(content: bytes, rng: random.Random) -> bytes:
-    """Damage, drop, double or rename one member of an archive that stays whole."""
+    """Damage, remove, duplicate or rename a member; the archive remains valid."""
     members = _members(content)
     if not members:
         return content
@@ -138,7 +138,7 @@ def hdf5_attribute(content: bytes, rng: random.Random) -> bytes:
 
 
 def hdf5_array(content: bytes, rng: random.Random) -> bytes:
-    """Replace one array, or drop it."""
+    """Replace or remove one array."""
 
     def change(file):
         places = [
@@ -182,7 +182,7 @@ def _edited(content: bytes, change: Callable) -> bytes:
 
 
 def text_word(content: bytes, rng: random.Random) -> bytes:
-    """Replace one word by another one of the text, or by something odd."""
+    """Replace one word by another word of the text, or by an odd value."""
     words = content.decode("utf-8", "replace").split(" ")
     others = [*words, "-1", "[", "}", "null", "&a", "*a", "!!python/none", "1e999", "\t"]
     words[rng.randrange(len(words))] = rng.choice(others)
@@ -190,7 +190,7 @@ def text_word(content: bytes, rng: random.Random) -> bytes:
 
 
 def text_json(content: bytes, rng: random.Random) -> bytes:
-    """Change some values of a JSON text: other numbers, types, keys; entries gone or doubled."""
+    """Change a JSON text: other numbers, types and keys; entries removed or duplicated."""
     try:
         values = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A random float graph in the making: choices, and layers appended one by one."""
+"""Builder of a random float graph: random choices, and layers appended one by one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pipeline.graph.graph import Graph
 
 
 class Draft:
-    """A graph that grows, and the random choices that it grows by.
+    """Builder of a random graph.
 
     Parameters
     ----------
     seed, index : int
-        What the choices follow from.
+        Determine all random choices.
 
     Attributes
     ----------
     rng : numpy Generator
     traits : set of str
-        What was drawn, in words.
+        Description of the choices.
     graph : Graph
         Without weights; the last layer added is its output.
     """
@@ -37,11 +37,11 @@ class Draft:
         return options[int(self.rng.integers(len(options)))]
 
     def between(self, low: int, high: int) -> int:
-        """Return a whole number, `high` excluded."""
+        """Return a random integer from `low` to ``high - 1``."""
         return int(self.rng.integers(low, high))
 
     def chance(self, probability: float) -> bool:
-        """Return True with a probability."""
+        """Return True with the given probability."""
         return bool(self.rng.random() < probability)
 
     def note(self, *traits: str) -> None:

@@ -1,4 +1,4 @@
-"""Make one random network, and compare both sides on it."""
+"""Generate one random network and compare the emulator with QuantizeML on it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def examine(seed: int, index: int) -> dict:
-    """Make, quantize, import, run and compare one network.
+    """Generate, quantize, import, run and compare one network.
 
     Returns
     -------
     dict
         ``status`` is "equal", "inexact" (differs only where the reference's float32 is not
-        exact), "mismatch", "refused" (no Akida 2.0 program; ``why``) or "unusable" (the
+        exact), "mismatch", "refused" (no Akida 2.0 program, see ``why``) or "unusable" (the
         reference itself fails).
     """
     from conformance import oracle

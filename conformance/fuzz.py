@@ -1,7 +1,7 @@
-"""Feed damaged files to every reader: ``python -m conformance.fuzz --count 10000 --seed 1``.
+"""Fuzz every importer with damaged files: ``python -m conformance.fuzz --count 10000 --seed 1``.
 
-Each file must be read, or refused in one clear error, in bounded time and memory. Anything else is
-a fault: another exception, a crash, a file that takes longer than the limit.
+Each file must be read, or refused with one clear error, in bounded time and memory. Anything else
+is a fault: another exception, a crash, or exceeding the time limit.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from conformance.damage import damaged
 from conformance.fuzz_samples import make_samples
 
 LIMIT_SECONDS = 10
-"""Of processor time for one file."""
+"""Limit of processor time for one file."""
 LIMIT_BYTES = 4 << 30
-"""Address space of the process that reads."""
+"""Limit of address space for the process that reads files."""
 MESSAGE = 4000
-"""A longer message is no message to read."""
+"""Longest error message that counts as readable."""
 
 
 def main(arguments=None) -> int:
-    """Run; return 1 when there is a fault, whose files are kept."""
+    """Run; keep the files that cause faults, and return 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m conformance.fuzz", description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="number of files")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", action="append", help="only samples whose name has this in it")
+    parser.add_argument("--kind", action="append", help="only samples whose name contains this")
     parser.add_argument("--keep", type=Path, default=Path("fuzz_faults"), help="folder for faults")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -59,15 +59,16 @@ def _report(run: Run) -> int:
 
 
 class Run:
-    """One run: a child reads the files, and is replaced when it hangs or dies.
+    """Fuzzing run: a child process reads the files, and is replaced if it hangs or dies.
 
     Parameters
     ----------
     samples : list of path
-        Good files, which are damaged in turn.
+        Valid files, which are damaged in turn.
     seed, count : int
+        Seed of the damage; number of files.
     keep : path
-        Folder for the files that are faults.
+        Folder for files that cause faults.
     """
 
     def __init__(self, samples: list[Path], seed: int, count: int, keep: Path):
@@ -76,7 +77,7 @@ class Run:
         self.slowest = 0.0
 
     def run(self) -> tuple[dict[str, Counter], float]:
-        """Return the outcomes by sample, and the seconds of the slowest file."""
+        """Return the outcomes by sample, and the processor seconds of the slowest file."""
         context = multiprocessing.get_context("spawn")
         index = 0
         while index < self.count:
@@ -90,7 +91,7 @@ class Run:
         return self.outcomes, self.slowest
 
     def _feed(self, pipe, child, index: int) -> int:
-        """Give files to the child until one ends it; return the index of the next file."""
+        """Send files to the child until one hangs or kills it; return the next file's index."""
         while index < self.count:
             sample = self.samples[index % len(self.samples)]
             content, way = damaged(sample.read_bytes(), random.Random(f"{self.seed}/{index}"))
@@ -126,7 +127,7 @@ class Run:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process and its children, or the clock's."""
+    """Return the processor time of a process and its children, or wall time if unavailable."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / 100
@@ -135,7 +136,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def serve(pipe) -> None:
-    """Read the files that a pipe names, until it closes."""
+    """Read the files named on a pipe until it is closed."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
@@ -148,7 +149,7 @@ def serve(pipe) -> None:
 
 
 def examine(path: Path, read: Callable) -> tuple[str, str]:
-    """Return ``read``, ``refused`` or ``fault`` for a file, and why."""
+    """Return the outcome of a file, ``read``, ``refused`` or ``fault``, and the reason."""
     from pipeline.errors import CrossgradeError
     from simulator.archive import ArchiveError
     from simulator.errors import ProgramError
@@ -166,7 +167,7 @@ def examine(path: Path, read: Callable) -> tuple[str, str]:
 
 
 def _reader(name: str) -> Callable:
-    """Return the function that reads a sample of this name, as the commands do."""
+    """Return the function with which the commands read a sample of this name."""
     if name.startswith("certificate"):
         from pipeline.migration.verify import verify
 

@@ -1,4 +1,4 @@
-"""Small good files of every kind that crossgrade reads, to be damaged."""
+"""Small valid files of every kind that crossgrade reads, to be damaged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIXTURES = ("quantized_flatten.h5", "quantized_residual.h5", "cnn2snn_small.h5")
 
 
 def make_samples(folder: Path) -> list[Path]:
-    """Write a good file of each kind to `folder`; return their paths."""
+    """Write a valid file of each kind to `folder`; return their paths."""
     for name, (model, parameters) in MODELS.items():
         graph = build_graph(read_architecture(model, parameters), seed=0)
         save_keras2_h5(folder / f"float_{name}.h5", graph)
@@ -41,7 +41,7 @@ def make_samples(folder: Path) -> list[Path]:
 
 
 def _commands(folder: Path) -> None:
-    """Make what only commands make: quantized models, programs, a certificate."""
+    """Run the commands that write quantized models, programs and a certificate."""
     model, images = folder / "float_separable.h5", folder / "images.npy"
     new, quantized = folder / "migrated.h5", folder / "quantized.npz"
     report = folder / "report"

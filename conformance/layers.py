@@ -1,4 +1,4 @@
-"""Random runs of layers: convolutions of every kind with what follows them, and joins."""
+"""Random blocks of layers: convolutions of every kind with their tails, and joins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CELLS = 14
 
 
 def conv_block(draft: Draft, x, *, first=False, keep=False, filters=None, activated=False):
-    """Convolution, batch norm, pooling and activation; `keep` leaves height and width alone."""
+    """Add a convolution, batch norm, pooling and activation; `keep` preserves height and width."""
     size = draft.pick((1, 3, 3, 5, 7) if first else (1, 2, 3, 3, 5, 7))
     if first and size > min(draft.shape(x)[:2]):
         size = 1  # QuantizeML cannot rebuild its padded convolution beyond the map
@@ -39,7 +39,7 @@ def conv_block(draft: Draft, x, *, first=False, keep=False, filters=None, activa
 
 
 def depthwise_block(draft: Draft, x):
-    """Depthwise and pointwise convolution."""
+    """Add a depthwise and a pointwise convolution."""
     size = draft.pick((3, 3, 5, 7))
     x = draft.add(
         "DepthwiseConv2D",
@@ -57,7 +57,7 @@ def depthwise_block(draft: Draft, x):
 
 
 def transposed_block(draft: Draft, x):
-    """Transposed convolution, depthwise or not."""
+    """Add a transposed convolution, depthwise or not."""
     if max(draft.shape(x)[:2]) > CELLS:
         return conv_block(draft, x)
     size, bias = draft.pick((2, 3, 4)), draft.chance(0.5)
@@ -77,10 +77,10 @@ def transposed_block(draft: Draft, x):
 
 
 def temporal_block(draft: Draft, x):
-    """Convolutions over the last frames, depthwise, full or both."""
+    """Add buffered temporal convolutions: depthwise, full or both."""
     kinds = draft.pick((("Depthwise", ""), ("Depthwise",), ("",)))
     if draft.graph.node(x).op in ("Input", "Rescaling"):
-        kinds = ("",)  # only a full one takes over a scale or a zero point
+        kinds = ("",)  # only a full one can absorb a scale or a zero point
     for kind in kinds:
         options = {} if kind else {"filters": draft.between(2, 8)}
         x = draft.add(
@@ -97,7 +97,7 @@ def temporal_block(draft: Draft, x):
 
 
 def residual_block(draft: Draft, x):
-    """One or two additions around convolutions, some of them averages."""
+    """Add one or two residual additions around convolutions, some of them averages."""
     for _ in range(draft.between(1, 3)):
         y = conv_block(draft, x, keep=True, filters=draft.shape(x)[-1])
         both = (x, y) if draft.chance(0.5) else (y, x)
@@ -109,7 +109,7 @@ def residual_block(draft: Draft, x):
 
 
 def concatenated_block(draft: Draft, x):
-    """Two or three branches side by side."""
+    """Add two or three concatenated branches."""
     branches = [conv_block(draft, x, keep=True)]
     for _ in range(draft.between(1, 3)):
         branches.append(conv_block(draft, x, keep=True) if draft.chance(0.6) else x)
@@ -121,7 +121,7 @@ def concatenated_block(draft: Draft, x):
 
 
 def branched_block(draft: Draft, x):
-    """A tensor with three consumers of different kinds, added and concatenated again."""
+    """Add three different consumers of a tensor, joined by addition and concatenation."""
     filters = draft.shape(x)[-1]
     a = conv_block(draft, x, keep=True, filters=filters)
     b = draft.add("DepthwiseConv2D", x, kernel_size=3, padding="same")
@@ -132,7 +132,7 @@ def branched_block(draft: Draft, x):
 
 
 def tail(draft: Draft, x, *, pooled=True, activated=False, tables=0.25):
-    """Batch norm, max pool and activation in one of the usual orders."""
+    """Add batch norm, max pooling and activation in one of the usual orders."""
     order = draft.pick(("bn pool act", "bn act pool", "pool bn act", "act"))
     for part in order.split():
         if part == "bn" and draft.chance(0.7):
@@ -146,7 +146,7 @@ def tail(draft: Draft, x, *, pooled=True, activated=False, tables=0.25):
 
 
 def pool(draft: Draft, x):
-    """Max pooling."""
+    """Add max pooling."""
     size, stride = draft.pick((2, 3)), draft.pick((1, 2, 3))
     padding = draft.pick(("same", "valid"))
     if min(draft.shape(x)[:2]) < size:
@@ -156,7 +156,7 @@ def pool(draft: Draft, x):
 
 
 def activation(draft: Draft, x, *, tables=0.25):
-    """A ReLU with or without a maximum, or, with probability `tables`, a look-up table."""
+    """Add a ReLU with or without a maximum, or, with probability `tables`, a look-up table."""
     if draft.chance(tables):
         return _table(draft, x)
     limit = draft.pick(LIMITS)
@@ -165,7 +165,7 @@ def activation(draft: Draft, x, *, tables=0.25):
 
 
 def dense(draft: Draft, x, units: int):
-    """A dense layer."""
+    """Add a dense layer."""
     return draft.add("Dense", x, units=units, use_bias=draft.chance(0.8))
 
 
@@ -189,6 +189,6 @@ def _padding(draft, x, size):
 
 
 def _border(draft, size):
-    """Return the zeros of padding 'same', or sometimes one more at the end."""
+    """Return the zeros of padding 'same', sometimes with one more at the end."""
     before, after = (size - 1) // 2, size // 2 + draft.chance(0.2)
     return ((before, after), (before, after))

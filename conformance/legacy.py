@@ -2,9 +2,9 @@
 
 ``python -m conformance.legacy MODEL.h5 IMAGES.npy [--expected OUTPUTS.npy]``
 
-The chip holds whole thresholds and pads with whole pixels; the float model does neither. What they
-move is counted, layer by layer: in the chain (each layer fed by the program), and alone (each fed
-by the float model). With real-valued thresholds and padding nothing may differ.
+The chip has integer thresholds and padding values; the float model has real ones. The levels that
+differ for this reason are counted layer by layer: in the chain (each layer reads the program's
+inputs) and alone (each reads the float model's). With real thresholds and padding none may differ.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from simulator.kernels import conv2d
 from simulator.windows import pad, sliding
 
 ALLOWED = 5e-4
-"""Largest share of a layer's levels that whole thresholds and padding may move."""
+"""Largest share of a layer's levels that rounded thresholds and padding may change."""
 NEAR = 1e-5
-"""Largest difference of final outputs with nothing rounded, relative to the largest output."""
+"""Largest difference of final outputs without rounding, relative to the largest output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Levels of one layer.
+    """Comparison of one layer's levels.
 
     Attributes
     ----------
     layer : str
     values : int
-        Levels compared.
+        Number of compared levels.
     chain, alone : int
-        Levels that differ from the float model's, with the layer fed by the program, or by the
-        float model.
+        Number of levels that differ from the float model's, if the layer reads the program's
+        inputs, or the float model's.
     largest : int
-        Levels between the two, alone.
+        Largest difference between two levels, alone.
     exact : int
-        Levels that differ alone, with real-valued threshold and padding.
+        Number of levels that differ alone, with real-valued threshold and padding.
     """
 
     layer: str
@@ -63,7 +63,7 @@ class Row:
 
     @property
     def good(self) -> bool:
-        """Whether rounding explains everything, and moves little."""
+        """True if rounding explains all differences, and they are few and small."""
         return self.exact == 0 and self.largest <= 1 and self.alone <= ALLOWED * self.values
 
 
@@ -74,9 +74,10 @@ class Outputs:
     Attributes
     ----------
     floats : float32 array
-        Of the float model with fake-quantized weights.
+        Outputs of the float model with fake-quantized weights.
     chain, alone, exact : float32 or int32 array
-        Of the program; of its last layer fed by the float model; of that with nothing rounded.
+        Outputs of the program; of its last layer on the float model's inputs; of that layer
+        without rounding.
     """
 
     floats: np.ndarray
@@ -86,7 +87,7 @@ class Outputs:
 
 
 def compare(model: LegacyGraph, images: np.ndarray) -> tuple[list[Row], Outputs]:
-    """Run both; return a row per layer with levels, and the final outputs of both.
+    """Run both models; return a row per layer that outputs levels, and the final outputs.
 
     Parameters
     ----------
@@ -132,11 +133,11 @@ def compare(model: LegacyGraph, images: np.ndarray) -> tuple[list[Row], Outputs]
 
 
 def exact_outputs(layer, neuron: Neuron, x: np.ndarray) -> np.ndarray:
-    """Return the output of a layer whose threshold and padding are not rounded."""
+    """Return the output of a layer without rounding its threshold and padding."""
     potentials = layer.potentials(x).astype(np.float64)
     if isinstance(layer, InputConvolutional):
         window = (layer.weights, layer.kernel_stride, layer.padding)
-        # A sum is linear in the padding: what one unit of it adds, times what is missing.
+        # Sums are linear in the padding value: add the effect of 1 times the missing fraction.
         border = conv2d(np.zeros_like(x[:1]), *window, 1)
         potentials += border * (neuron.padding_value - layer.padding_value)
     if layer.pool_type == "max":
@@ -162,7 +163,7 @@ def _joined(store):
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """Return shares that sum to one over the last axis."""
+    """Return the softmax over the last axis."""
     shares = np.exp(x - x.max(axis=-1, keepdims=True))
     return shares / shares.sum(axis=-1, keepdims=True)
 
@@ -174,7 +175,7 @@ def relative(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def table(rows: list[Row]) -> str:
-    """Return the rows as text."""
+    """Format the rows as a table."""
     head = ("layer", "levels", "chain", "alone", "share", "unrounded", "")
     cells = [
         (
@@ -199,7 +200,7 @@ def table(rows: list[Row]) -> str:
 
 
 def main(arguments=None) -> int:
-    """Print the comparison and return the exit status: 1 when it is not explained by rounding."""
+    """Print the comparison and return the exit code: 1 if rounding does not explain it."""
     parser = argparse.ArgumentParser(prog="python -m conformance.legacy", description=__doc__)
     parser.add_argument("model", help=".h5 file quantized by cnn2snn")
     parser.add_argument("images", help=".npy file, uint8 NHWC")
@@ -230,7 +231,7 @@ def main(arguments=None) -> int:
             output = softmax(output.reshape(expected.shape))
         errors[name] = relative(output, expected)
     moved = sum(row.chain for row in rows)
-    print(f"{moved} of {sum(row.values for row in rows)} levels moved in the chain")
+    print(f"{moved} of {sum(row.values for row in rows)} levels differ in the chain")
     if not levels:
         print(
             f"final outputs, relative: chain {errors['chain']:.1e}, alone {errors['alone']:.1e},"

@@ -1,6 +1,6 @@
 """Random networks of supported layers, with the settings and samples to quantize them.
 
-Everything follows from (seed, index), so that any network can be made again alone.
+(seed, index) determine a network, so that any one can be reproduced by itself.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ TAILS = ("softmax", "sigmoid", "reshape", "softmax reshape", "dropout softmax", 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A float model with everything that quantizes and tests it.
+    """Float model with the settings and data to quantize and compare it.
 
     Attributes
     ----------
     seed, index : int
-        What makes it again.
+        Reproduce it.
     graph : Graph
     settings : dict
         Arguments of QuantizeML's ``QuantizationParams``.
     samples, images : array
-        Calibration samples, and images to compare on (frames of one stream when `temporal`).
+        Calibration samples, and images to compare on (frames of one stream if `temporal`).
     traits : set of str
-        What the network was built to cover.
+        Features that the network contains.
     """
 
     seed: int
@@ -57,19 +57,19 @@ class Network:
 
     @property
     def temporal(self) -> bool:
-        """True if the network remembers earlier frames."""
+        """True if the network has buffered layers."""
         return "temporal" in self.traits
 
 
 def random_network(seed: int, index: int) -> Network:
-    """Make network `index` of the run `seed`."""
+    """Return network `index` of the run with `seed`."""
     draft = Draft(seed, index)
-    # Kinds and widths take turns, so that few networks draw every pair.
+    # Kinds and widths rotate, so that few networks cover every pair.
     kind, bits = INPUTS[index % len(INPUTS)], BITS[index // len(INPUTS) % len(BITS)]
     settings = _settings(draft, kind, bits)
     topology = draft.pick(TOPOLOGIES)
     if topology == "flat" and kind != "float_signed":
-        topology = "vector"  # QuantizeML flattens no inputs that are rescaled or moved
+        topology = "vector"  # QuantizeML does not flatten rescaled or shifted inputs
     draft.note(f"topology {topology}", f"input {kind}")
     shape = _shape(draft, topology)
     given = draft.start(shape, "float32" if kind.startswith("float") else kind)
@@ -116,7 +116,7 @@ def _side(draft):
 
 
 def _rescaled(draft, x, kind):
-    """Rescale whole numbers always, as Keras demands it, and floats sometimes."""
+    """Rescale integers always, as Keras requires, and floats sometimes."""
     if kind.startswith("float") and draft.chance(0.65):
         return x
     if "topology flat" in draft.traits:
@@ -138,7 +138,7 @@ def _rescaled(draft, x, kind):
 def _maps(draft, x):
     plain = draft.graph.node(x).op == "Input"
     if plain and "input float_signed" in draft.traits and draft.chance(0.3):
-        # Signed floats may enter any layer; a zero point only one that can take it over.
+        # Any layer takes signed floats; only some layers can absorb a zero point.
         x = draft.pick(BLOCKS)(draft, x)
     else:
         x = layers.conv_block(draft, x, first=True, activated=draft.chance(0.5))
@@ -205,7 +205,7 @@ def _last_maps(draft, x):
 
 
 def _float_tail(draft, x):
-    """Add what stays with the host: normalization, and another shape."""
+    """Add layers that run on the host: softmax, dropout, reshaping."""
     if draft.chance(0.6):
         return x
     kind = draft.pick(TAILS)

@@ -14,7 +14,7 @@ CALIBRATION_BATCH = 8
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tensor:
-    """One layer's output: ``values * 2**-frac_bits * scales``.
+    """Output of one layer: ``values * 2**-frac_bits * scales``.
 
     Attributes
     ----------
@@ -33,16 +33,16 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What QuantizeML computes for some images.
+    """Tensors and registers of a QuantizeML model for some images.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        By layer name; float layers are left out.
+        Integer tensors by layer name.
     registers : dict of str to array
         Recorded integers, ``<layer>/<recorder>``.
     outputs : float32 array
-        Of the layer that feeds the model's float head, dequantized.
+        Dequantized output of the last integer layer.
     """
 
     tensors: dict[str, Tensor]
@@ -52,10 +52,10 @@ class Trace:
 
 
 def prepare() -> None:
-    """Set TensorFlow up for many small models on one core; call once, before anything else."""
+    """Configure TensorFlow for many small models on one core; must be called first, once."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    # Run-time assertions of the reference only check its own invariants; they double the time.
+    # Run-time assertions of the reference check its own invariants only, and double the time.
     os.environ["ASSERT_ENABLED"] = "0"
     import tensorflow as tf
     import tf_keras
@@ -68,10 +68,10 @@ def prepare() -> None:
 
 
 class _Recorders:
-    """Stands in for QuantizeML's recording variables, which cost more than the arithmetic.
+    """Replacement of QuantizeML's recording variables, which take longer than the arithmetic.
 
-    A recorder notes an integer tensor on its way and returns it unchanged; so does this one,
-    without creating variables, whenever a trace asks for it.
+    A recorder stores an integer tensor and returns it unchanged; so does this one during a trace,
+    without creating variables.
     """
 
     sink: dict | None = None
@@ -90,7 +90,7 @@ class _Recorders:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what QuantizeML raises for a network it cannot quantize."""
+    """Return the exceptions that QuantizeML raises for a network it cannot quantize."""
     import tensorflow as tf
 
     return (ValueError, TypeError, RuntimeError, AttributeError, tf.errors.OpError)
@@ -137,7 +137,7 @@ def trace(model, images: np.ndarray, *, temporal: bool = False) -> Trace:
         Quantized by QuantizeML.
     images : array of shape (n, ...)
     temporal : bool
-        The images are successive frames of one stream: one call each, from a reset state.
+        True runs the images one by one, as successive frames of one stream after a reset.
     """
     import tensorflow as tf
     from quantizeml.models import reset_buffers
@@ -186,7 +186,7 @@ def trace(model, images: np.ndarray, *, temporal: bool = False) -> Trace:
 
 
 def _walk(model, batch):
-    """Call layer after layer; Keras' own call keeps no intermediate values."""
+    """Call layer by layer, since Keras's own call keeps no intermediate values."""
     values = {}
     for layer in model.layers:
         _Recorders.layer = layer.name

@@ -1,7 +1,7 @@
-"""Quantize the same float models with QuantizeML and here, and compare every integer register.
+"""Quantize the same float models with QuantizeML and crossgrade; compare all integer registers.
 
 ``python -m conformance.parity [MODEL...]`` runs every model at 8/8/8, 8/4/4 and 4/4/4 bits, per
-channel and per tensor, prints one line each and every register that differs.
+channel and per tensor, and prints one line for each and for every register that differs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.schemes.quantizeml import calibrated
 
 BITS = ((8, 8, 8), (8, 4, 4), (4, 4, 4))
-"""Widths of the first layer's weights, of the others, and of activations."""
+"""Bits of the first layer's weights, of other weights, and of activations."""
 
 Registers = dict[str, dict[str, np.ndarray]]
 """Integers by layer and register."""
@@ -30,7 +30,7 @@ Registers = dict[str, dict[str, np.ndarray]]
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One register whose integers are not equal everywhere.
+    """Register with differing integers.
 
     Attributes
     ----------
@@ -56,19 +56,19 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """The outcome of one comparison.
+    """Result of one comparison.
 
     Attributes
     ----------
     values : int
-        Register values compared.
+        Number of compared register values.
     differences : list of Difference
-        Registers not equal, or held by one side only (``total`` is 0 then).
+        Registers that differ, or exist on one side only (``total`` is 0 then).
     range_error : float
-        Largest relative difference of a calibrated range; not 0 where the two sides add
-        float32 products in another order.
+        Largest relative difference of a calibrated range; nonzero if the two sides add float32
+        products in different orders.
     scale_error : float
-        Largest relative difference of the Dequantizer's float scales, which follow the ranges.
+        Largest relative difference of the Dequantizer's float scales, which depend on the ranges.
     """
 
     values: int
@@ -78,7 +78,7 @@ class Parity:
 
 
 def parity_options(bits=(8, 8, 8), *, per_tensor=False, batch_size=10, **others) -> Quantization:
-    """Return options under which both sides mean the same."""
+    """Return options under which both sides quantize by the same rules."""
     return Quantization(
         input_weight_bits=bits[0],
         weight_bits=bits[1],
@@ -91,7 +91,7 @@ def parity_options(bits=(8, 8, 8), *, per_tensor=False, batch_size=10, **others)
 
 
 def compare(graph: Graph, samples: np.ndarray, options: Quantization) -> Parity:
-    """Quantize `graph` on both sides, by options from `parity_options`, and compare."""
+    """Quantize `graph` on both sides with options from `parity_options`, and compare."""
     reference = quantizeml_model.quantize(graph, samples, options)
     own = calibrated(graph, samples, options)
     mine = own_registers(integerize(own))
@@ -107,7 +107,7 @@ def compare(graph: Graph, samples: np.ndarray, options: Quantization) -> Parity:
 
 
 def compare_registers(mine: Registers, theirs: Registers) -> tuple[int, list[Difference]]:
-    """Return how many values were compared, and the registers that are not equal."""
+    """Return the number of compared values, and the registers that differ."""
     values, differences = 0, []
     for layer in sorted(mine.keys() | theirs.keys()):
         left, right = mine.get(layer, {}), theirs.get(layer, {})
@@ -116,7 +116,7 @@ def compare_registers(mine: Registers, theirs: Registers) -> tuple[int, list[Dif
                 values += left[register].size
                 differences += _difference(layer, register, left[register], right[register])
             elif "shift" not in register or np.any(left.get(register, right.get(register))):
-                # Only a shift by 0 may be left out.
+                # Only a shift by 0 may be absent.
                 differences.append(
                     Difference(layer=layer, register=register, differing=1, total=0, largest=np.inf)
                 )
@@ -137,7 +137,7 @@ def own_registers(quantized: QuantizedGraph) -> Registers:
 
 
 def _difference(layer, register, mine, other) -> Iterator[Difference]:
-    # A scalar, or one value per channel of a flattened tensor, repeats.
+    # A scalar, or one value per channel of a flattened tensor, is broadcast.
     other = np.resize(other, mine.shape) if mine.size % other.size == 0 else np.full_like(mine, -1)
     wrong = mine != other
     if wrong.any():

@@ -1,4 +1,4 @@
-"""Float graphs in the style of the published models, small, with random weights and statistics."""
+"""Small float graphs in the style of published models, with random weights and statistics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.graph.operations import OPERATIONS
 
 
 class Chain:
-    """Append layers one by one; weights are random but of the size that training leaves."""
+    """Builder of a graph, with random weights of the magnitude of trained ones."""
 
     def __init__(self, name: str, shape, dtype: str, seed: int):
         self.rng = np.random.default_rng(seed)
@@ -18,7 +18,7 @@ class Chain:
         self.graph = Graph(name, (first,), "input")
 
     def add(self, name: str, op: str, attrs=None, inputs=None) -> Chain:
-        """Append a layer behind `inputs`, by default behind the last one."""
+        """Append a layer after `inputs`, by default after the last one."""
         inputs = inputs or (self.graph.output,)
         bare = make_node(name, op, inputs, attrs)
         shapes = OPERATIONS[op].weights(bare.attrs, self.graph.shapes[inputs[0]])
@@ -133,7 +133,7 @@ MODELS = {
 
 
 def images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
-    """Return smooth random images of different brightness, in the dtype of the graph's input."""
+    """Return smooth random images of varying brightness, in the graph's input dtype."""
     rng = np.random.default_rng(seed)
     shape, dtype = graph.input.attrs["shape"], graph.input.attrs["dtype"]
     values = rng.uniform(0, 1, (count, *shape)) * rng.uniform(0.2, 1, (count, 1, 1, 1))

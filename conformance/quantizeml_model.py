@@ -1,4 +1,4 @@
-"""Carry a float graph to tf_keras, quantize it with QuantizeML and read its integer registers."""
+"""Convert a float graph to tf_keras, quantize it with QuantizeML and read its registers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ORDER = {
 
 
 def to_tf_keras(graph: Graph):
-    """Return the tf_keras model of a float graph, layers and weights by the same names."""
+    """Return the tf_keras model of a float graph, with the same layer names and weights."""
     import tf_keras as keras
     from quantizeml import layers as quantizeml_layers
 
@@ -39,7 +39,7 @@ def to_tf_keras(graph: Graph):
 
 
 def _is_own(node) -> bool:
-    """Return True if QuantizeML brings the float layer, and not Keras."""
+    """Return True if the float layer is QuantizeML's, not Keras's."""
     if node.op == "Activation":
         return node.attrs["activation"] not in ("softmax", "sigmoid")
     if node.op == "Add":
@@ -64,7 +64,7 @@ def _options(node) -> dict:
 
 
 def quantize(graph: Graph, samples: np.ndarray, options):
-    """Quantize `graph` with QuantizeML by the same options; returns a tf_keras model."""
+    """Quantize `graph` with QuantizeML and the same options; return a tf_keras model."""
     import tf_keras
     from quantizeml.layers import QuantizationParams
     from quantizeml.models import quantize as quantizeml_quantize
@@ -93,7 +93,7 @@ def quantize(graph: Graph, samples: np.ndarray, options):
 
 
 def _reload(model):
-    """Save and load: recording fails on a padding value that calibration made per channel."""
+    """Save and reload the model, since recording fails on padding values per channel otherwise."""
     from quantizeml import load_model
 
     with TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -106,7 +106,7 @@ def _reload(model):
 def registers(model) -> dict[str, dict[str, np.ndarray]]:
     """Return the integer registers of a quantized tf_keras model, by layer and register name.
 
-    The layers that QuantizeML adds go by their types, ``InputQuantizer`` and ``Dequantizer``.
+    Layers that QuantizeML adds are named by their types, ``InputQuantizer`` and ``Dequantizer``.
     """
     from quantizeml.models import record_quantization_variables
 

@@ -1,4 +1,4 @@
-"""Summarise the comparison of many networks."""
+"""Summary of the comparison of many networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STATUSES = ("equal", "inexact", "mismatch", "refused", "unusable")
 
 
 def print_report(results: list[dict], seed: int) -> dict:
-    """Print the summary of a run and return it as plain data.
+    """Print the summary of a run and return it as built-in types.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def summarise(results: list[dict], seed: int) -> dict:
             covered[tuple(key)] += count
     for result in results:
         if result["status"] in ("refused", "unusable"):
-            # The same reason in other networks differs by layer names only.
+            # Without layer names, equal reasons in different networks are counted together.
             refusals[result["why"].split(": ", 1)[-1]] += 1
     statuses = Counter(result["status"] for result in results)
     return {

@@ -10,12 +10,12 @@ from pipeline.graph.operations import OPERATIONS
 
 CALIBRATION_SAMPLES, TEST_IMAGES = 16, 6
 CHANNEL_AXIS = {"DepthwiseConv2D": 2, "Conv2DTranspose": 2, "DepthwiseConv2DTranspose": 2}
-"""Axis of the filters in a kernel, where it is not the last."""
+"""Axis of the filters in a kernel, if it is not the last."""
 SLOPES = (0.25, 0.0, 1.0, 1.7, -0.4)
 
 
 def randomize(graph: Graph, draft: Draft) -> Graph:
-    """Return the graph with realistic weights, dead, huge and negative-only channels among them."""
+    """Return the graph with realistic weights, including dead, huge and negative-only channels."""
     nodes = []
     for node in graph.nodes:
         given = graph.shapes[node.inputs[0]] if node.inputs else ()
@@ -71,15 +71,15 @@ def random_images(shape, kind: str, draft: Draft) -> tuple[np.ndarray, np.ndarra
     Parameters
     ----------
     shape : tuple of int
-        Of one image.
+        Shape of one image.
     kind : {"uint8", "int8", "float_unsigned", "float_signed"}
     draft : Draft
-        Its choices; traits are added.
+        Makes the random choices; its traits are updated.
     """
     rng, count = draft.rng, CALIBRATION_SAMPLES
     flat = rng.random((count + TEST_IMAGES, *shape))
     if len(shape) == 3:
-        # Smooth images: neighbouring pixels and frames resemble each other.
+        # Smooth images: neighbouring pixels and frames are similar.
         for axis in (0, 1, 2):
             flat = (flat + np.roll(flat, 1, axis) + np.roll(flat, 2, axis)) / 3
         flat = np.clip((flat - 0.5) * 3 + 0.5, 0, 1)
@@ -97,7 +97,7 @@ def random_images(shape, kind: str, draft: Draft) -> tuple[np.ndarray, np.ndarra
 
 
 def _channel_gains(draft, channels):
-    """Return a factor per channel: all 1, or of different size, 0 among them."""
+    """Return a factor per channel: all 1, or different ones including 0."""
     if draft.chance(0.5):
         return np.ones(channels)
     draft.note("input channels of different range")

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def single(overrides: list[str]) -> None:
-    """Compose, write params.yaml, run the pipeline, and show what came out."""
+    """Compose, write params.yaml, run the pipeline, and print the results."""
     values = compose(overrides)
     check(values)
     write_params(values, PARAMS)
@@ -47,7 +47,7 @@ def single(overrides: list[str]) -> None:
 
 
 def show() -> None:
-    """Let Hydra answer its own options; nothing runs."""
+    """Handle Hydra's own options; the pipeline does not run."""
     import hydra
 
     config = str(Path("conf").resolve())

@@ -1,4 +1,4 @@
-"""How often a model is right, or how far off its numbers are."""
+"""Accuracy of a classifier, or mean absolute error of a regression."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from simulator.classes import classify
 
 
 def classes_of(graph: Graph, outputs: np.ndarray) -> np.ndarray:
-    """Return the class that each of a float model's `outputs` stands for, int64 of shape (n,)."""
+    """Return the class predicted by each of a float model's `outputs`, int64 of shape (n,)."""
     return classify(outputs, class_threshold(graph))
 
 
 def accuracy(graph: Graph, images: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of `images` that the float model puts into the right class."""
+    """Return the share of `images` that the float model classifies correctly."""
     return float(np.mean(classes_of(graph, forward(graph, images)) == labels))
 
 
 def mean_absolute_error(outputs: np.ndarray, numbers: np.ndarray) -> float:
-    """Return the mean distance of outputs from as many numbers.
+    """Return the mean absolute difference of outputs and labels.
 
     Raises
     ------
     ModelError
-        When there are more or fewer outputs than numbers.
+        If the number of outputs per image differs from that of the labels.
     """
     if outputs.size != numbers.size:
         raise ModelError(
@@ -50,12 +50,12 @@ def score(graph: Graph, images: np.ndarray, labels: np.ndarray) -> dict[str, flo
 
 
 def check_accuracy_drop(before: float, after: float, allowed: float | None) -> None:
-    """Refuse transforms that lose more accuracy than ``transforms.max_accuracy_drop``.
+    """Raise if transforms lose more accuracy than ``transforms.max_accuracy_drop``.
 
     Raises
     ------
     ModelError
-        With both accuracies.
+        If they do; the message has both accuracies.
     """
     if allowed is not None and before - after > allowed:
         raise ModelError(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
+from pipeline.messages.lines import wrapped
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
 from simulator.refusal import Refusal, refusal_lines
 
 REFUSED, INTERRUPTED = 1, 130
 """Exit statuses of commands and stages."""
-WIDTH = 100
+ENTRY = "  - "
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error of another library says, in one line."""
+    """Return the message of another library's error as one line."""
     return " ".join(str(error).split())
 
 
@@ -28,7 +28,7 @@ class ConfigError(CrossgradeError):
 
 
 class UnknownKeyError(ConfigError):
-    """A configuration has a key that does not exist, perhaps besides other errors."""
+    """A configuration has an unknown key, and possibly other errors."""
 
 
 class DataError(CrossgradeError):
@@ -36,7 +36,7 @@ class DataError(CrossgradeError):
 
 
 class ModelError(CrossgradeError):
-    """A model is malformed or has layers that crossgrade does not know."""
+    """A model is malformed or has unknown layers."""
 
 
 class LayerError(ModelError):
@@ -72,14 +72,13 @@ class UnknownLayerError(LayerError):
 
 
 class IncompatibleModelError(ModelError):
-    """A valid model cannot be carried to the wanted target; every reason is listed.
+    """A valid model cannot be migrated, quantized or converted; every reason is listed.
 
     Parameters
     ----------
     model : str
         Name of the model.
-    refusals : iterable of Refusal, or of str
-        A string is a reason whose layer, finding and cure are not known apart.
+    refusals : iterable of Refusal
     action : str
         What could not be done ("convert to akida_v2").
 
@@ -88,16 +87,14 @@ class IncompatibleModelError(ModelError):
     refusals : tuple of Refusal
     """
 
-    def __init__(self, model: str, refusals: Iterable[Refusal | str], action: str):
+    def __init__(self, model: str, refusals: Iterable[Refusal], action: str):
         self.model, self.action = model, action
-        self.refusals = tuple(
-            Refusal(found=refusal) if isinstance(refusal, str) else refusal for refusal in refusals
-        )
+        self.refusals = tuple(refusals)
         lines = refusal_lines(self.refusals)
         count = len(lines)
         super().__init__(
             f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n"
-            + "\n".join(f"  - {line}" for line in lines)
+            + "\n".join(f"{ENTRY}{line}" for line in lines)
         )
 
     @property
@@ -107,11 +104,11 @@ class IncompatibleModelError(ModelError):
 
 
 EXPECTED = (CrossgradeError, ProgramError, ArchiveError, OSError, KeyboardInterrupt)
-"""What a command or stage ends with in one message; everything else is a bug."""
+"""Exceptions that end a command or stage with one message; all others are bugs."""
 
 
 def ending(error: BaseException) -> tuple[str, int]:
-    """Return the message and the exit status of a command or stage that ends with `error`.
+    """Return the message and the exit status of a command or stage that fails with `error`.
 
     Parameters
     ----------
@@ -126,9 +123,5 @@ def ending(error: BaseException) -> tuple[str, int]:
 
 
 def _wrapped(line: str) -> str:
-    """Return an entry of a list within `WIDTH` columns; other lines, with their paths, as is."""
-    if not line.startswith("  - "):
-        return line
-    return textwrap.fill(
-        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
+    """Wrap an entry of a list; other lines, which may contain paths, are returned unchanged."""
+    return wrapped(line.removeprefix(ENTRY), ENTRY) if line.startswith(ENTRY) else line

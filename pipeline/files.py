@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import DataError
-from simulator.whole_file import write_whole
+from simulator.atomic_file import write_atomically
 
 PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")
@@ -33,7 +33,7 @@ CONFUSION = PLOTS / "confusion.png"
 
 
 def metrics_path(stage: str) -> Path:
-    """Return the file that holds a stage's metrics."""
+    """Return the path of a stage's metrics."""
     return METRICS / f"{stage}.json"
 
 
@@ -44,19 +44,19 @@ def file_sha256(path) -> str:
 
 
 def write_bytes(path, content: bytes) -> None:
-    """Write `content` to a temporary file beside `path`, then rename it."""
+    """Write `content` to a temporary file next to `path`, then rename it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))
 
 
 def write_text(path, text: str) -> None:
-    """Write a text that ends in one newline."""
+    """Write a text with one newline at its end."""
     write_bytes(path, (text.rstrip("\n") + "\n").encode())
 
 
 def write_json(path, values: Mapping) -> None:
-    """Write `values` as JSON; the same values give the same bytes."""
+    """Write `values` as JSON; equal values give equal bytes."""
     write_text(path, json.dumps(values, indent=1, allow_nan=False))
 
 
@@ -66,7 +66,7 @@ def read_json(path) -> dict:
     Raises
     ------
     DataError
-        When it is missing or damaged.
+        If it is missing or damaged.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Progress of a training, epoch by epoch."""
+"""Report the progress of a training, epoch by epoch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Emulator of Akida chips: integer programs on NumPy and the standard library alone.
 
-Layouts, everywhere in this package: activations are ``(n, height, width, channels)`` (NHWC),
-kernels ``(height, width, channels, filters)`` (HWIO). Vectors are ``(n, 1, 1, features)``.
+Layouts throughout this package: activations are ``(n, height, width, channels)`` (NHWC), kernels
+``(height, width, channels, filters)`` (HWIO), vectors ``(n, 1, 1, features)``.
 """
 
 from simulator.engine import simulate

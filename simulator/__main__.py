@@ -7,20 +7,20 @@ import sys
 
 import numpy as np
 
+from simulator.atomic_file import write_atomically
 from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
 from simulator.image_scale import input_warning
 from simulator.npy import DamagedArrayError, load_npy
 from simulator.program import Program
-from simulator.whole_file import write_whole
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Simulate, then write the outputs or print the predicted classes."""
+    """Run a program; write its outputs or print the predicted classes. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("program", metavar="PROGRAM", help="program file (.npz)")
-    parser.add_argument("images", metavar="IMAGES.npy", help="images, NHWC, as the program takes")
+    parser.add_argument("images", metavar="IMAGES.npy", help="images, NHWC, in the input type")
     parser.add_argument("-o", "--output", metavar="OUT.npy", help="write the outputs there")
     options = parser.parse_args(arguments)
     try:
@@ -45,7 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def load_images(path) -> np.ndarray:
-    """Read a ``.npy`` array; pickled objects are refused."""
+    """Return the array in a ``.npy`` file; pickled objects are refused.
+
+    Raises
+    ------
+    ProgramError
+        If the file is missing or is not one plain array.
+    """
     try:
         return load_npy(path)
     except FileNotFoundError:
@@ -55,8 +61,8 @@ def load_images(path) -> np.ndarray:
 
 
 def save_array(path, array: np.ndarray) -> None:
-    """Write a ``.npy`` array, whole or not at all."""
-    write_whole(path, lambda file: np.save(file, array, allow_pickle=False))
+    """Write a ``.npy`` array atomically."""
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Read and write arrays with a JSON header as one ``.npz`` file, byte for byte reproducible.
+"""Read and write arrays with a JSON header as one byte-reproducible ``.npz`` file.
 
 The file is an ordinary zip of ``.npy`` members plus ``header.json``: `numpy.load` opens it, and
 no part of it is ever unpickled. Members carry a fixed date, so equal content gives equal bytes.
@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.atomic_file import write_atomically
 from simulator.npy import read_npy_member
-from simulator.whole_file import write_whole
 
 HEADER = "header.json"
 EXPANSION, ALLOWANCE = 64, 1 << 28
-"""An archive may unpack to this multiple of its size, and as many bytes more: zeros pack well."""
+"""An archive may unpack to ``EXPANSION`` times its size plus ``ALLOWANCE`` bytes.
+
+The allowance is for small files full of zeros, which compress by more than that factor.
+"""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 DAMAGE = (
@@ -31,9 +34,9 @@ DAMAGE = (
     EOFError,
     OSError,
     RuntimeError,  # an encrypted member, or a compression that zipfile does not know
-    RecursionError,  # a header nested without end
+    RecursionError,  # a header nested too deeply
 )
-"""What reading a damaged archive may raise."""
+"""Exceptions that a damaged archive may raise while it is read."""
 
 
 class ArchiveError(ValueError):
@@ -41,16 +44,21 @@ class ArchiveError(ValueError):
 
 
 def write_archive(path, header: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `header` and `arrays` to `path`, whole or not at all.
+    """Write `header` and `arrays` to `path` atomically.
 
     Parameters
     ----------
     path : path-like
-        Written to a temporary file beside it, then renamed.
+        Its folder is created if missing.
     header : mapping
-        JSON values; must hold ``kind``, the kind of archive.
+        JSON values; must contain ``kind``, the kind of archive.
     arrays : mapping of str to array
-        Names may contain ``/``. Object arrays are refused.
+        Names may contain ``/``.
+
+    Raises
+    ------
+    ValueError
+        If an array has dtype object, or a header value is NaN or infinite.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +73,7 @@ def write_archive(path, header: Mapping, arrays: Mapping[str, np.ndarray]) -> No
                 np.lib.format.write_array(buffer, array, allow_pickle=False)
                 archive.writestr(_member(name + ".npy"), buffer.getvalue())
 
-    write_whole(path, write)
+    write_atomically(path, write)
 
 
 def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
@@ -75,12 +83,17 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
     ----------
     path : path-like
     kind : str
-        What the header's ``kind`` must say.
+        Required value of the header's ``kind``.
+
+    Returns
+    -------
+    header : dict
+    arrays : dict of str to array
 
     Raises
     ------
     ArchiveError
-        When the file is missing, damaged, or of another kind.
+        If the file is missing, damaged, or of another kind.
     """
     path = Path(path)
     if not path.is_file():
@@ -100,12 +113,12 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
         ) from error
     found = header.get("kind") if isinstance(header, dict) else None
     if found != kind:
-        raise ArchiveError(f"{path}: holds a {found or 'thing of unknown kind'}, expected a {kind}")
+        raise ArchiveError(f"{path}: is a {found or 'file of unknown kind'}, expected a {kind}")
     return header, arrays
 
 
 def archive_kind(path) -> str | None:
-    """Return the kind of the archive at `path`; None when it is not one of ours."""
+    """Return the kind of the archive at `path`; None if it is not a crossgrade archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_size(Path(path), archive)

@@ -1,4 +1,4 @@
-"""The class of an output: the one definition that accuracy, agreement and predictions share."""
+"""Predicted class of an output: one definition for accuracy, agreement and predictions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ def classify(outputs: np.ndarray, threshold: float = 0.0) -> np.ndarray:
     Parameters
     ----------
     outputs : array of shape (n, ...)
-        Logits, probabilities, or integers in units of them.
+        Logits, probabilities, or integers proportional to them.
     threshold : float
-        Between class 0 and class 1 of a model with one output: 0 for a logit, 0.5 for a
-        probability. Programs give logits, since a final sigmoid is left to the host.
+        Decision threshold of a model with one output: 0 for a logit, 0.5 for a probability.
+        Programs output logits, since a final sigmoid runs on the host.
 
     Returns
     -------
     int64 array of shape (n,)
-        With several outputs the index of the largest, the first one of equals. With one output 1
-        where it exceeds `threshold`, else 0.
+        With several outputs, the index of the largest (the first of equal ones). With one
+        output, 1 if it exceeds `threshold`, else 0.
     """
     flat = outputs.reshape(len(outputs), -1)
     if flat.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""Run a program: the loop over layers, in batches."""
+"""Run a program layer by layer, in batches."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Memory = dict[str, np.ndarray]
 
 BACKENDS = ("auto", "fast", "numpy", "reference")
 FAST_MACS = 2e10
-"""Work below which importing the ``fast`` backend takes longer than it saves."""
+"""MACs below which importing the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
-"""Values of the largest layer output that one batch may hold; bounds memory."""
+"""Most values that the largest tensor of one batch may have; bounds memory."""
 
 
 def simulate(
@@ -43,35 +43,37 @@ def simulate(
     ----------
     program : Program
     images : array of shape (n, *program.input_shape)
-        Of the program's input type. For a program with buffered layers, the n images are
+        In the program's input dtype. For a program with buffered layers, the n images are
         successive frames of one stream.
     batch_size : int, optional
-        Images at a time; the default keeps memory small. The result does not depend on it.
+        Images per batch; the default keeps memory small. The result does not depend on it.
     probe : function (layer, output), optional
-        Sees the integers that each layer puts out, batch by batch.
+        Called with the integer output of each layer, batch by batch.
     tally : function (layer, stage, count), optional
-        Told how many values saturated.
+        Called with the number of values that saturated at a stage of a layer.
     statistics : Statistics, optional
-        Collects both kinds of figures: zeros and extremes of outputs, and saturated values.
+        Collects zeros and extremes of every output, and saturated values.
     memory : dict, optional
         State of buffered layers, read and updated; an empty dict starts from a reset, and the
-        same dict continues the stream in the next call. None: start from a reset, keep nothing.
+        same dict continues the stream in the next call. None starts from a reset and discards
+        the state.
     progress : function (count), optional
         Called after each batch with its number of images.
     backend : {"auto", "fast", "numpy", "reference"} or Plan
         ``numpy`` and ``fast`` compile the program into proven steps; ``reference`` runs every
-        layer's own arithmetic; ``auto`` is ``fast`` for much work where it is installed. The
-        integers are the same. A plan made by `simulator.plan.compile_program` is used as it is.
+        layer's own arithmetic; ``auto`` selects ``fast`` for large workloads if it is installed.
+        All backends compute the same integers. A plan of `simulator.plan.compile_program` is
+        used directly.
 
     Returns
     -------
-    float32 array of shape (n, *program.output_shape); integers (int32, or int64 accumulators)
-    where nothing turns them into floats at the end.
+    array of shape (n, *program.output_shape)
+        float32; int32 or int64 (accumulators) if the last layer outputs integers.
 
     Raises
     ------
     ProgramError
-        When the images are not of the program's type, shape and range, or a sum leaves 53 bits.
+        If the images do not have the program's dtype, shape and range, or a sum exceeds 53 bits.
     """
     if batch_size is not None and batch_size < 1:
         raise ProgramError(f"{program.name}: batch_size is {batch_size}; it must be at least 1")
@@ -91,7 +93,7 @@ def simulate(
 
 
 def make_plan(program: Program, backend: str | Plan, images: int | None = None) -> Plan | None:
-    """Return the plan that `simulate` would use for `backend`; None for the reference.
+    """Return the plan that `simulate` uses for `backend`; None for the reference.
 
     Parameters
     ----------
@@ -99,12 +101,12 @@ def make_plan(program: Program, backend: str | Plan, images: int | None = None) 
     backend : str or Plan
         As in `simulate`.
     images : int, optional
-        How many there are; ``auto`` takes ``fast`` for much work only. None is much.
+        Number of images, by which ``auto`` estimates the work; None counts as large.
 
     Raises
     ------
     ProgramError
-        For an unknown backend, one that is not installed, or another program's plan.
+        If the backend is unknown or not installed, or the plan is another program's.
     """
     if isinstance(backend, Plan):
         if backend.program is not program:
@@ -116,13 +118,13 @@ def make_plan(program: Program, backend: str | Plan, images: int | None = None) 
         return None
     if backend == "auto":
         macs = sum(layer.macs for layer in program.layers)
-        much = images is None or macs * images > FAST_MACS
-        backend = "fast" if much and fast_is_available() else "numpy"
+        large = images is None or macs * images > FAST_MACS
+        backend = "fast" if large and fast_is_available() else "numpy"
     return compile_program(program, backend)
 
 
 def default_batch_size(program: Program) -> int:
-    """Return the number of images whose largest layer stays within `BATCH_VALUES` values."""
+    """Return the number of images per batch: 1 to 256, by `BATCH_VALUES`."""
     largest = max(
         int(np.prod(shape))
         for layer in program.layers
@@ -132,29 +134,35 @@ def default_batch_size(program: Program) -> int:
 
 
 def check_images(program: Program, images: np.ndarray) -> np.ndarray:
-    """Return images as an array, or refuse them by type, shape and range."""
+    """Return images as an array after checking dtype, shape and range.
+
+    Raises
+    ------
+    ProgramError
+        If the program does not accept them.
+    """
     images = np.asarray(images)
-    wanted = f"{program.input_dtype} of shape (n, {', '.join(map(str, program.input_shape))})"
+    shape = ", ".join(map(str, program.input_shape))
+    wanted = f"the program takes {program.input_dtype} of shape (n, {shape})"
     if images.dtype != np.dtype(program.input_dtype):
         hint = ""
         if program.input_dtype == "uint8":
             hint = "; give raw pixels 0..255, scaling is part of the program"
-        raise ProgramError(f"{program.name}: images are {images.dtype}; it takes {wanted}{hint}")
+        raise ProgramError(f"{program.name}: images are {images.dtype}; {wanted}{hint}")
     if images.shape[1:] != tuple(program.input_shape):
-        raise ProgramError(f"{program.name}: images have shape {images.shape}; it takes {wanted}")
+        raise ProgramError(f"{program.name}: images have shape {images.shape}; {wanted}")
     if not len(images):
-        raise ProgramError(f"{program.name}: there are no images; it takes {wanted}, n at least 1")
+        raise ProgramError(f"{program.name}: there are no images; {wanted}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise ProgramError(f"{program.name}: images hold NaN or infinite values; clean them first")
+        raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
     _check_range(program, images)
     return images
 
 
 def _check_range(program: Program, images: np.ndarray) -> None:
-    """Refuse integers that the first layer's bits do not hold.
+    """Refuse integers outside the first layer's input width.
 
-    Neither chip says what a wider value becomes in its input registers, and the proofs of a plan
-    rest on the width.
+    Neither chip documents what happens to wider values, and the proofs of a plan assume the width.
     """
     first = program.layers[0]
     if first.input_range is None:
@@ -170,38 +178,38 @@ def _check_range(program: Program, images: np.ndarray) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Observers:
-    """Who is told what happens while a program runs."""
+    """Callbacks of a run."""
 
     probe: Probe | None
     tally: LayerTally | None
     statistics: Statistics | None
 
-    def saw(self, layer, step, value: np.ndarray, work) -> None:
-        """Tell of the output of a layer; `step` has computed it, or None."""
-        whole = step is not None and step.whole
+    def observe(self, layer, step, value: np.ndarray, work) -> None:
+        """Report the output of a layer; `step` is the plan's step that computed it, or None."""
+        levels = step is not None and step.gives_levels
         if self.probe is not None:
-            self.probe(layer, _integers(value) if whole else value)
+            self.probe(layer, _integers(value) if levels else value)
         if self.statistics is not None:
-            figures = step.measure(value, work) if whole else measure(value)
-            self.statistics.output(layer, value.size, *figures)
+            figures = step.measure(value, work) if levels else measure(value)
+            self.statistics.add_output(layer, value.size, *figures)
 
-    def counter(self, layer):
-        """Return what counts the saturated values of a layer, or None."""
-        told = [self.tally] if self.tally is not None else []
+    def tally_of(self, layer):
+        """Return the tally to pass to a layer's arithmetic; None if nobody counts."""
+        tallies = [self.tally] if self.tally is not None else []
         if self.statistics is not None:
-            told.append(self.statistics.tally)
-        if not told:
+            tallies.append(self.statistics.tally)
+        if not tallies:
             return None
 
         def count(stage: str, number: int) -> None:
-            for tell in told:
-                tell(layer, stage, number)
+            for tally in tallies:
+                tally(layer, stage, number)
 
         return count
 
 
 class _Run:
-    """One program on one plan: what stays the same from batch to batch."""
+    """State of a run that persists from batch to batch."""
 
     def __init__(self, program: Program, plan: Plan | None, work, observers, memory: Memory):
         self.program, self.work, self.observers, self.memory = program, work, observers, memory
@@ -220,23 +228,23 @@ class _Run:
                 for value, shape in zip(sources, layer.input_shapes, strict=True)
             ]
             value = values[layer.name] = self._layer(layer, shaped)
-            self.observers.saw(layer, self.steps.get(layer.name), value, self.work)
+            self.observers.observe(layer, self.steps.get(layer.name), value, self.work)
             for name in set(layer.inputs):
                 if self.last_use[name] == position:
-                    self.work.give(values.pop(name))
+                    self.work.release(values.pop(name))
         result = values[self.program.layers[-1].name]
-        if self._is_whole(self.program.layers[-1]):
-            self.work.give(result)
+        if self._gives_levels(self.program.layers[-1]):
+            self.work.release(result)
             return _integers(result)
         return result
 
-    def _is_whole(self, layer) -> bool:
-        """Say whether a layer's output is whole numbers in a step's own type."""
-        return layer.name in self.steps and self.steps[layer.name].whole
+    def _gives_levels(self, layer) -> bool:
+        """Return True if a step computes the layer and outputs levels in its own dtype."""
+        return layer.name in self.steps and self.steps[layer.name].gives_levels
 
     def _layer(self, layer, sources: list[np.ndarray]) -> np.ndarray:
-        """Return a layer's output: float32 whole numbers of a fast step, or its own integers."""
-        count = self.observers.counter(layer)
+        """Return a layer's output: levels in a step's dtype, or the layer's own output."""
+        count = self.observers.tally_of(layer)
         step = self.steps.get(layer.name)
         if step is None and not layer.reads_floats:
             sources = [_integers(source) for source in sources]
@@ -254,5 +262,5 @@ class _Run:
 
 
 def _integers(values: np.ndarray) -> np.ndarray:
-    """Return whole numbers as int32; wider accumulators as they are."""
+    """Return integer-valued arrays as int32; int64 accumulators unchanged."""
     return values if values.dtype == np.int64 else values.astype(np.int32)

@@ -1,5 +1,5 @@
-"""Errors of programs and of what is fed to them."""
+"""Error of programs and of their inputs."""
 
 
 class ProgramError(ValueError):
-    """A program or its input is not what the chip takes; the message says what to do."""
+    """A program or its input is invalid; the message says what to do."""

@@ -1,4 +1,4 @@
-"""What decides whether a chip holds a layer, for float models and programs alike."""
+"""Properties of a layer that a chip's limits depend on, for float models and programs alike."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFacts:
-    """All that a limit of a chip may look at; None is "not known", or "has none".
+    """Properties of one layer, read by limits; None means unknown, or absent.
 
     Attributes
     ----------
     name, kind : str
-        Of the layer, and the name of its class.
-    input_shape, shape : tuple of int
-        Height, width and channels of its first input, and of its sums before pooling.
+        Name of the layer and of its class.
+    input_shape, shape : (height, width, channels)
+        Of the first input, and of the accumulators before pooling.
     kernel, stride : pair of int or None
     padding : {"same", "valid"} or None
     pool, pool_stride : pair of int or None
-        Of max pooling.
+        Window and stride of max pooling.
     pool_padding : {"same", "valid"} or None
     average : pair of int or None
-        Height and width of the map that a global average ends in 1x1.
+        Height and width of the map that a global average pooling reduces to 1x1.
     activation : {"none", "relu", "lut"}
-    followers : tuple of str or None
-        Kinds of the layers that read it; empty at the end of the model.
+    consumers : tuple of str or None
+        Kinds of the layers that consume its output; empty at the end of the model.
     fifo_size : int or None
+        Frames in the FIFO of a buffered temporal convolution.
     input_bits, weight_bits, output_bits : int or None
     signed : bool or None
-        The inputs have a sign.
+        True if the inputs have a sign.
     padding_values : (lowest, highest) or None
-        Integers that "same" padding writes, where they are not 0.
+        Integers that "same" padding writes; None for zeros.
     saturating_inputs : bool
-        Inputs saturate after their shift.
-    act_step, threshold : float, int or None
-        Largest magnitudes in these registers of Akida 1.0.
+        True if inputs saturate after their shift.
+    act_step : float or None
+        Largest value of this register of Akida 1.0.
+    threshold : int or None
+        Largest magnitude in this register of Akida 1.0.
     """
 
     name: str
@@ -51,7 +54,7 @@ class LayerFacts:
     pool_padding: str | None = None
     average: Pair | None = None
     activation: str = "none"
-    followers: tuple[str, ...] | None = None
+    consumers: tuple[str, ...] | None = None
     fifo_size: int | None = None
     input_bits: int | None = None
     weight_bits: int | None = None
@@ -64,18 +67,18 @@ class LayerFacts:
 
     @property
     def filters(self) -> int:
-        """Channels of the output."""
+        """Number of output channels."""
         return self.shape[2]
 
     @property
     def inputs(self) -> int:
-        """Values of the first input."""
+        """Number of values in the first input."""
         height, width, channels = self.input_shape
         return height * width * channels
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """What follows the sums in this layer, as operations of Keras."""
+        """Operations of this layer after its sums, by their Keras names, in order."""
         parts = (
             (self.pool is not None, "MaxPooling2D"),
             (self.activation == "relu", "ReLU"),

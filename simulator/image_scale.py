@@ -1,4 +1,4 @@
-"""Whether images are of the scale that a program expects."""
+"""Detect images whose scale differs from what a program expects."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ import numpy as np
 from simulator.program import Program
 
 SMALL = {"f": 64, "i": 128, "u": 128}
-"""By kind of type: images that use less than this part of the range are of another scale. An
-image of bytes may be dark, floats divided by 255 use a 255th."""
+"""By kind of dtype: images below 1/SMALL of the expected range have another scale. Byte images may
+be dark; floats divided by 255 use 1/255 of the range."""
 LARGE = 4
-"""Images that reach so many times beyond an expected range are of another scale."""
+"""Images beyond this multiple of an expected range have another scale."""
 OUTSIDE = 0.05
-"""Share of values beyond a quantizer's range that ordinary images do not reach: ranges are
-powers of two above what calibration saw, or averages of maxima."""
+"""Share of values beyond a quantizer's range above which images have another scale. Ordinary images
+stay below it: ranges are the next power of two above the calibrated maximum, or averaged maxima."""
 STEPS = 100
+"""Values up to 1/STEPS of the range beyond it count as inside."""
 SCALE = "give images of the scale that the model was trained on"
 FULL = {np.dtype(kind): np.iinfo(kind) for kind in ("uint8", "int8")}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InputRange:
-    """The values that a model expects of its images.
+    """Range of input values that a model expects.
 
     Attributes
     ----------
-    low, high : float, or array of shape (channels,)
+    low, high : float, or float array of shape (channels,)
     clips : bool
-        Whether values beyond are clipped, so that their share counts.
+        True if the model clips values beyond the range; their share is then tested.
     source : str
-        Where the expectation comes from, for messages.
+        Origin of the range, for messages.
     """
 
     low: float | np.ndarray
@@ -41,12 +42,12 @@ class InputRange:
 
     @property
     def reach(self) -> float:
-        """Largest magnitude."""
+        """Largest magnitude in the range."""
         return float(np.maximum(np.abs(self.low), np.abs(self.high)).max())
 
 
 def pixels(dtype) -> InputRange | None:
-    """Return the range of raw pixels of an 8-bit type; None for other types."""
+    """Return the range of raw pixels of an 8-bit dtype; None for other dtypes."""
     limits = FULL.get(np.dtype(dtype))
     if limits is None:
         return None
@@ -54,7 +55,7 @@ def pixels(dtype) -> InputRange | None:
 
 
 def expected_range(program: Program) -> InputRange | None:
-    """Return what a program expects: its quantizer's range, or that of 8-bit pixels."""
+    """Return the input range of a program: its quantizer's, or that of 8-bit pixels."""
     if program.input_dtype != "float32":
         return pixels(program.input_dtype)
     bounds = program.layers[0].float_bounds
@@ -65,14 +66,14 @@ def expected_range(program: Program) -> InputRange | None:
 
 
 def range_problem(images: np.ndarray, expected: InputRange | None) -> str | None:
-    """Return how images differ in scale from what is expected, or None.
+    """Return a sentence on how the scale of images differs from the expected one, or None.
 
     Parameters
     ----------
     images : array of shape (n, height, width, channels)
         Finite real numbers.
     expected : InputRange or None
-        None expects nothing.
+        None accepts any scale.
     """
     if expected is None or not images.size:
         return None
@@ -96,13 +97,13 @@ def range_problem(images: np.ndarray, expected: InputRange | None) -> str | None
 
 
 def input_warning(program: Program, images: np.ndarray) -> str | None:
-    """Return a warning where images are of another scale than a program expects, or None.
+    """Return a warning if images have another scale than a program expects, else None.
 
     Parameters
     ----------
     program : Program
     images : array of shape (n, *program.input_shape)
-        Of the program's input type.
+        In the program's input dtype.
     """
     problem = range_problem(images, expected_range(program))
     return problem and f"{program.name}: images have {problem}"

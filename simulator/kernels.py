@@ -1,8 +1,8 @@
 """Exact integer linear algebra: convolutions, dense products, pooling.
 
-Products run in floating-point BLAS, which is exact as long as no partial sum leaves the mantissa:
+Products run in floating-point BLAS. They are exact while every partial sum fits the mantissa:
 ``max|x| * max_f sum|w_f| < 2**24`` for float32, ``2**53`` for float64, in any order of summation.
-`_exact_dtype` checks that bound on the values at hand before every product.
+`_exact_dtype` checks that bound on the actual values before every product.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from simulator.windows import pad, same_padding, sliding
 
 
 def _exact_dtype(x: np.ndarray, weight_sums: np.ndarray) -> type:
-    """Return the narrowest float type in which every partial sum is an exact integer."""
+    """Return the narrowest float dtype that holds every partial sum exactly."""
     if not x.size:
         return np.float32
     largest = max(abs(int(x.min())), abs(int(x.max())))
@@ -26,7 +26,13 @@ def _exact_dtype(x: np.ndarray, weight_sums: np.ndarray) -> type:
 
 
 def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Multiply integers exactly: (m, k) by (k, f) gives int64 (m, f)."""
+    """Multiply integer matrices exactly: (m, k) times (k, f) is int64 (m, f).
+
+    Raises
+    ------
+    OverflowError
+        If a sum may exceed 2**53; so do all convolutions of this module.
+    """
     dtype = _exact_dtype(x, np.abs(weights.astype(np.int64)).sum(axis=0))
     return (x.astype(dtype) @ weights.astype(dtype)).astype(np.int64)
 
@@ -79,7 +85,7 @@ def depthwise_conv2d(x, weights, strides, padding) -> np.ndarray:
 
 
 def _scatter_windows(products, kernel, strides, padding) -> np.ndarray:
-    """Add the window that each input pixel paints: (n, h, w, kh, kw, f) to (n, oh, ow, f)."""
+    """Add up the window of every input pixel: (n, h, w, kh, kw, f) to (n, oh, ow, f)."""
     n, h, w, kh, kw, f = products.shape
     (kh, kw), (sh, sw) = kernel, strides
     full_h, full_w = (h - 1) * sh + kh, (w - 1) * sw + kw
@@ -106,7 +112,8 @@ def conv2d_transpose(x, weights, strides, padding) -> np.ndarray:
 
     Returns
     -------
-    int64 array (n, h * s, w * s, f) for ``same``, exact.
+    int64 array, exact
+        Shape (n, h * s, w * s, f) for ``same``; ``max(k - s, 0)`` larger per axis for ``valid``.
     """
     kh, kw, c, f = weights.shape
     n, h, w, _ = x.shape
@@ -125,12 +132,12 @@ def depthwise_conv2d_transpose(x, weights, strides, padding) -> np.ndarray:
 
 
 def max_pool(x, size, strides, padding) -> np.ndarray:
-    """Take the largest value of each window; padding is never chosen."""
+    """Return the maximum of each window; padding never is the maximum."""
     lowest = np.iinfo(x.dtype).min
     view = sliding(pad(x, size, strides, padding, lowest), size, strides)
     return view.max(axis=(3, 4))
 
 
 def global_sum(x) -> np.ndarray:
-    """Sum over height and width, keeping both axes: (n, h, w, c) to int64 (n, 1, 1, c)."""
+    """Sum over height and width and keep the axes: (n, h, w, c) to int64 (n, 1, 1, c)."""
     return x.sum(axis=(1, 2), keepdims=True, dtype=np.int64)

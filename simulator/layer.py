@@ -1,4 +1,4 @@
-"""Base of all hardware layers: a frozen record of registers that runs, checks and reports."""
+"""Base class of hardware layers: a frozen record of registers with arithmetic and checks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Layer:
-    """One layer of a program.
+    """Layer of a program.
 
     Attributes
     ----------
     name : str
         Unique in its program.
     inputs : tuple of str
-        Layers that feed it; empty for the first, which reads the program's input.
+        Names of its input layers; empty for the first layer, which reads the program's input.
     input_shapes : tuple of (height, width, channels)
         One per input (one for the first layer).
     """
@@ -34,17 +34,17 @@ class Layer:
     input_shapes: tuple[Shape, ...]
 
     reads_floats: ClassVar[bool] = False
-    """Whether the inputs are floating-point numbers; all others are integers."""
+    """True if the inputs are floating-point."""
     gives_floats: ClassVar[bool] = False
-    """Whether the output is."""
+    """True if the output is floating-point."""
     clips: ClassVar[tuple[str, ...]] = ()
-    """Stages of a tally at which the activation itself ends, so that nothing is lost there."""
+    """Stages at which clipping is the activation's own upper bound and no loss."""
     on_host: ClassVar[bool] = False
-    """True if it is no layer of the chip, but what the host does to its output."""
+    """True if the host computes it from the chip's output."""
     equation: ClassVar[str] = ""
-    """The arithmetic in one line, in the names of the registers."""
+    """The arithmetic in one line, in terms of the registers."""
     label: ClassVar[str | None] = None
-    """Type shown in summaries where it differs from the class name."""
+    """Type shown in summaries if it differs from the class name."""
 
     @property
     def type_label(self) -> str:
@@ -58,46 +58,46 @@ class Layer:
 
     @property
     def input_range(self) -> tuple[int, int] | None:
-        """Smallest and largest integer that may enter; None: what the program's input type holds.
+        """Smallest and largest allowed input; None allows the range of the program's input dtype.
 
-        Beyond it the layer means nothing: a program refuses such inputs before it runs.
+        The layer is undefined beyond it: `simulate` refuses such inputs.
         """
         return None
 
     @property
     def float_bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Smallest and largest float of each channel that the registers represent.
+        """Smallest and largest representable input of each channel, float64 (channels,).
 
         None for a layer that reads integers.
         """
         return None
 
     def values_at(self, stage: str) -> int:
-        """Return how many values one input has where `stage` of a tally counts."""
+        """Return the number of values per image that `stage` of a tally counts."""
         if stage.startswith("input"):
             return sum(map(math.prod, self.input_shapes))
         return math.prod(self.output_shape)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
-        """Return an output value's bits and whether they hold a sign, given those of the inputs.
+        """Return (bits, signed) of the output, given those of the inputs; None if unknown.
 
-        None where no register says.
+        Bits include the sign.
         """
         return None
 
     @property
     def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Kernel shapes as summaries print them, one line each; empty without weights."""
+        """Kernel shapes for summaries, one line each; empty without weights."""
         return ()
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulate operations for one input."""
+        """Multiply-accumulate operations per image."""
         return 0
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of weights at their register width, rounded up; biases and scales not counted."""
+        """Bytes of weights at their register width, rounded up; excludes biases and scales."""
         return 0
 
     def run(self, *inputs: np.ndarray, tally: Tally | None = None) -> np.ndarray:
@@ -107,34 +107,44 @@ class Layer:
         ----------
         *inputs : int32 arrays of shape (n, height, width, channels)
         tally : function (stage, count), optional
-            Told how many values saturated at each stage.
+            Called with the number of values that saturated at a stage.
+
+        Returns
+        -------
+        int32 array of shape (n, *output_shape)
+            int64 for accumulators, float32 if `gives_floats`.
+
+        Raises
+        ------
+        OverflowError
+            If an accumulator may exceed the range in which the arithmetic is exact.
         """
         raise NotImplementedError
 
     def check(self) -> Iterator[str]:
-        """Yield a sentence for every register that makes the layer meaningless."""
+        """Check the registers; yield a sentence for every invalid one."""
         yield from ()
 
     def saturated_constants(self) -> Mapping[str, int]:
-        """Return how many channels saturate for an input of zeros, by stage of a tally."""
+        """Return the number of channels that saturate for an input of zeros, by stage."""
         return {}
 
-    def facts(self, followers: tuple[str, ...] | None = None) -> LayerFacts:
-        """Return what the chip's limits look at.
+    def facts(self, consumers: tuple[str, ...] | None = None) -> LayerFacts:
+        """Return the properties that the chip's limits depend on.
 
         Parameters
         ----------
-        followers : tuple of str, optional
-            Kinds of the layers that read this one; None if that is not known.
+        consumers : tuple of str, optional
+            Kinds of the layers that consume the output; None if unknown.
         """
         return LayerFacts(
             name=self.name,
             kind=type(self).__name__,
             input_shape=self.input_shapes[0],
-            followers=followers,
+            consumers=consumers,
             **self.traits(),
         )
 
     def traits(self) -> dict:
-        """Return the fields of `LayerFacts` that registers decide."""
+        """Return the fields of `LayerFacts` that follow from registers."""
         return {"shape": self.output_shape}

@@ -1,4 +1,4 @@
-"""Read NumPy's ``.npy`` format from files of unknown origin: bounded memory, one kind of error."""
+"""Read NumPy's ``.npy`` format from untrusted files: bounded memory, one exception type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 HEADERS = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0}
-"""Major version of the format to NumPy's reader of its header; version 3 has named fields only."""
+"""Major format version to NumPy's header parser; version 3 is for named fields only."""
 DAMAGE = (
     *(ValueError, TypeError, OverflowError, MemoryError, RecursionError, EOFError),
     *(SyntaxError, tokenize.TokenError),  # of the header, a Python literal
@@ -20,7 +20,7 @@ DAMAGE = (
 
 
 class DamagedArrayError(ValueError):
-    """A file does not hold one plain array; the message says what is wrong, without the name."""
+    """A file is not one plain array; the message says why, without the file's name."""
 
 
 def load_npy(path) -> np.ndarray:
@@ -29,9 +29,9 @@ def load_npy(path) -> np.ndarray:
     Raises
     ------
     DamagedArrayError
-        When the file is not one whole plain array.
+        If the file is not one complete plain array.
     OSError
-        When it cannot be read.
+        If it cannot be read.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -39,18 +39,18 @@ def load_npy(path) -> np.ndarray:
 
 
 def read_npy(file, size: int) -> np.ndarray:
-    """Return the array that a binary file of `size` bytes holds.
+    """Return the array in a binary file of `size` bytes.
 
     Parameters
     ----------
     file : binary file, at its start
     size : int
-        An array larger than this is refused before memory is reserved for it.
+        A larger array is refused before memory is allocated for it.
 
     Raises
     ------
     DamagedArrayError
-        When the file is not one whole plain array.
+        If the file is not one complete plain array.
     """
     shape, fortran_order, dtype = read_npy_header(file, size)
     data = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
@@ -62,18 +62,18 @@ def read_npy(file, size: int) -> np.ndarray:
 
 
 def read_npy_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """Return the array in a member of a zip archive; errors are those of `read_npy`."""
+    """Return the array in a member of a zip archive; raises as `read_npy` does."""
     content = archive.read(name)
     return read_npy(io.BytesIO(content), len(content))
 
 
 def read_npy_header(file, size: int) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return shape, whether the order is Fortran's, and dtype of the array in a file.
+    """Return (shape, fortran_order, dtype) of the array in a file.
 
     Raises
     ------
     DamagedArrayError
-        When the header is damaged, does not fit the file's `size`, or asks for Python objects.
+        If the header is damaged, claims more than `size` bytes, or asks for Python objects.
     """
     try:
         major, _ = npy.read_magic(file)

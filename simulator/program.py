@@ -1,4 +1,4 @@
-"""A program: what the chip is configured with, ordered layers with their registers."""
+"""Program: the chip's configuration, layers in order of execution with their registers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INPUT_TYPES = ("uint8", "int8", "int16", "float32")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Program:
-    """An integer model cut into a chip's layers.
+    """Integer model as layers of one chip.
 
     Attributes
     ----------
@@ -39,12 +39,12 @@ class Program:
     layers : tuple of Layer
         In order of execution; the last one is the output.
     notes : tuple of str
-        What a user should know.
+        Remarks of the conversion, for users.
 
     Raises
     ------
     ProgramError
-        When layers do not fit together or registers do not fit their layer; all sentences at once.
+        If layers do not fit together, or registers do not fit their layer; lists all problems.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Program:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        """Check everything once, so that a wrong program cannot exist."""
+        """Check everything, so that an invalid program cannot exist."""
         problems = list(self.check())
         if problems:
             raise ProgramError(
@@ -87,7 +87,7 @@ class Program:
                 yield f"{layer.name}: {self.target} has no layer {type(layer).__name__}"
             problems = list(check_types(layer))
             if not problems:
-                problems = layer.check() if _fed_in_3d(layer) else [_shapes_needed(layer)]
+                problems = layer.check() if _has_3d_inputs(layer) else [_shapes_needed(layer)]
             for sentence in problems:
                 broken = True
                 yield f"{layer.name}: {sentence}"
@@ -95,7 +95,7 @@ class Program:
             yield from self._check_wiring()
 
     def _check_wiring(self) -> Iterator[str]:
-        """Yield every reason why the layers, each fine by itself, do not fit together."""
+        """Yield every reason why layers that are valid one by one do not fit together."""
         shapes: dict[str, tuple[int, ...]] = {}
         floats: dict[str, bool] = {}
         for position, layer in enumerate(self.layers):
@@ -107,7 +107,7 @@ class Program:
                 return
             sources = [shapes[source] for source in layer.inputs] or [self.input_shape]
             if [math.prod(s) for s in sources] != [math.prod(s) for s in layer.input_shapes]:
-                yield f"{layer.name}: takes {layer.input_shapes}, is fed {tuple(sources)}"
+                yield f"{layer.name}: expects inputs of {layer.input_shapes}, gets {tuple(sources)}"
             for source in layer.inputs or ("the program's input",):
                 given = floats.get(source, self.input_dtype == "float32")
                 if given != layer.reads_floats:
@@ -119,13 +119,13 @@ class Program:
             yield f"output_shape {self.output_shape} is not that of {self.layers[-1].name}"
 
     def exceeded(self) -> Iterator[Refusal]:
-        """Yield every published limit of the chip that a layer exceeds."""
+        """Yield every violation of a published limit of the chip."""
         limits = limits_of(self.target)
         for facts in self._facts():
             yield from limits.exceeded(facts)
 
     def remarks(self) -> Iterator[Refusal]:
-        """Yield what exceeds one reading of a limit that the vendor's page leaves open."""
+        """Yield violations under one of several readings of the vendor's page."""
         limits = limits_of(self.target)
         for facts in self._facts():
             yield from limits.remarks(facts)
@@ -136,13 +136,13 @@ class Program:
 
     def _facts(self) -> Iterator[LayerFacts]:
         for layer in self.layers:
-            readers = [other for other in self.layers if layer.name in other.inputs]
+            consumers = [other for other in self.layers if layer.name in other.inputs]
             yield layer.facts(
-                tuple(type(reader).__name__ for reader in readers if not reader.on_host)
+                tuple(type(consumer).__name__ for consumer in consumers if not consumer.on_host)
             )
 
     def save(self, path) -> None:
-        """Write the program to `path`: arrays as ``layer/register``, the rest as JSON."""
+        """Write the program to `path`: arrays as ``layer/register``, other fields as JSON."""
         arrays: dict[str, np.ndarray] = {}
         layers = []
         for layer in self.layers:
@@ -169,12 +169,13 @@ class Program:
 
     @classmethod
     def load(cls, path) -> Program:
-        """Read a program.
+        """Return the program in a file.
 
         Raises
         ------
         ProgramError
-            When the file is missing, damaged, of another kind or format, or names unknown things.
+            If the file is missing, damaged, of another kind or format, or names an unknown chip,
+            layer or register.
         """
         try:
             header, arrays = read_archive(path, KIND)
@@ -202,7 +203,7 @@ class Program:
             raise ProgramError(f"{path}: damaged program file ({error}); convert again") from error
 
 
-def _fed_in_3d(layer: Layer) -> bool:
+def _has_3d_inputs(layer: Layer) -> bool:
     shapes = layer.input_shapes
     fits = all(min(shape) >= 1 for shape in shapes)
     return fits and len(shapes) == max(len(layer.inputs), 1)

@@ -1,4 +1,4 @@
-"""A reason against a model or a layer, in parts: where, what was found, what is allowed, a cure."""
+"""Reason to refuse a model or layer, in parts: where, what was found, what is allowed, the fix."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """One reason.
+    """Reason to refuse a model or layer.
 
     Attributes
     ----------
     layers : tuple of str
-        Names of the layers; empty if it concerns the whole model.
+        Names of the layers; empty for the whole model.
     found, allowed, fix : str
-        Short phrases for users; `allowed` and `fix` are empty where nothing can be said.
+        Short phrases for users; `allowed` and `fix` may be empty.
     rule : str
-        Name of the rule or limit.
+        Name of the rule or limit; may be empty.
     """
 
     layers: tuple[str, ...] = ()
@@ -27,34 +27,34 @@ class Refusal:
     rule: str = ""
 
     @property
-    def cure(self) -> str:
-        """What to do, in full."""
+    def full_fix(self) -> str:
+        """Complete advice; subclasses may add to `fix`."""
         return self.fix
 
     def __str__(self) -> str:
         """Return the reason in one line."""
-        return _line([(self.layers, self.found)], self.allowed, self.cure)
+        return _line([(self.layers, self.found)], self.allowed, self.full_fix)
 
 
 def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
-    """Return one line for each rule and cure, with all its layers; equal findings are merged.
+    """Return one line for each rule and fix, with all its layers; equal findings are merged.
 
-    Refusals without a rule keep a line of their own.
+    A refusal without a rule has its own line.
     """
     groups: dict[tuple, dict[str, list[str]]] = {}
     for number, refusal in enumerate(refusals):
         apart = "" if refusal.rule and refusal.layers else number
-        key = (refusal.rule, refusal.allowed, refusal.cure, apart)
+        key = (refusal.rule, refusal.allowed, refusal.full_fix, apart)
         layers = groups.setdefault(key, {}).setdefault(refusal.found, [])
         layers += [layer for layer in refusal.layers if layer not in layers]
     return [
-        _line([(layers, found) for found, layers in found.items()], allowed, cure)
-        for (_, allowed, cure, _), found in groups.items()
+        _line([(layers, found) for found, layers in found.items()], allowed, fix)
+        for (_, allowed, fix, _), found in groups.items()
     ]
 
 
-def _line(findings, allowed: str, cure: str) -> str:
-    """Return findings, each a pair of layers and what was found there, with what they share."""
+def _line(findings, allowed: str, fix: str) -> str:
+    """Format findings, pairs of (layers, found), and the allowed values and fix they share."""
     parts = [f"{', '.join(layers)}: {found}" if layers else found for layers, found in findings]
     parts += [f"allowed: {allowed}"] if allowed else []
-    return "; ".join(parts + ([cure] if cure else []))
+    return "; ".join(parts + ([fix] if fix else []))

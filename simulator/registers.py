@@ -1,4 +1,4 @@
-"""Checks of register shapes and ranges, shared by the layers."""
+"""Checks of types, shapes and ranges of registers, shared by all layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def check_types(record) -> Iterator[str]:
-    """Yield a sentence for every field of a dataclass that is not of its declared type."""
+    """Yield a sentence for every field of a dataclass whose value is not of its declared type."""
     hints = _hints(type(record))
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
@@ -46,7 +46,10 @@ def _is_a(value, hint) -> bool:
 def check_register(
     name: str, array: np.ndarray | None, shape: tuple[int, ...], low: int, high: int
 ) -> Iterator[str]:
-    """Yield a sentence if `array` is not an integer array of `shape` within low..high."""
+    """Yield a sentence if `array` is not an integer array of `shape` within low..high.
+
+    None, an absent register, passes.
+    """
     if array is None:
         return
     if not np.issubdtype(array.dtype, np.integer):
@@ -58,20 +61,28 @@ def check_register(
 
 
 def check_window(name: str, size, window, stride, padding: str) -> Iterator[str]:
-    """Yield a sentence if a convolution or pooling window does not lie in ``size`` pixels."""
+    """Yield a sentence if a convolution or pooling window does not fit a map of `size`.
+
+    Parameters
+    ----------
+    name : str
+        Of the window, for messages.
+    size, window, stride : (height, width)
+    padding : {"same", "valid"}
+    """
     if padding not in ("same", "valid"):
         yield f"{name} padding is '{padding}'; allowed: same, valid"
     elif len(window) != 2 or len(stride) != 2 or min(*window, *stride) < 1:
-        yield f"{name} {window} with stride {stride}; both are pairs of at least 1"
+        yield f"{name} {window} with stride {stride}; both must be pairs of integers of at least 1"
     elif padding == "valid" and (window[0] > size[0] or window[1] > size[1]):
         yield f"{name} {window} is larger than its input of {size[0]}x{size[1]} (padding 'valid')"
 
 
 def check_weights(weights: np.ndarray, bits: int, shape: tuple[int, ...]) -> Iterator[str]:
-    """Yield a sentence if weights do not fit their width or the layer's shape."""
+    """Yield a sentence if weights do not have `shape` or do not fit `bits` bits, sign included."""
     if not 1 <= bits <= 8:
         yield f"weight_bits is {bits}; a weight register holds 1 to 8 bits"
         return
-    # One bit has no room for a sign: 0 or 1.
+    # A 1-bit weight is unsigned: 0 or 1.
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if bits > 1 else (0, 1)
     yield from check_register("weights", weights, shape, low, high)

@@ -1,4 +1,4 @@
-"""Answer predictions from a program file: the loader that MLflow calls for a served model."""
+"""Serve predictions of a program file: the loader that MLflow calls."""
 
 from __future__ import annotations
 
@@ -15,25 +15,30 @@ from simulator.program import Program
 
 @dataclass(frozen=True, eq=False)
 class ServedProgram:
-    """A program behind ``predict``."""
+    """Program with MLflow's ``predict`` interface."""
 
     program: Program
 
     def predict(self, model_input, params=None) -> np.ndarray:
-        """Return the program's outputs; logs a warning where the images are of another scale.
+        """Return the program's outputs; log a warning if the images have another scale.
 
         Parameters
         ----------
         model_input : array of shape (n, *program.input_shape)
-            Of the program's input type.
+            In the program's input dtype.
         params : mapping, optional
-            ``classes``: True returns the class of each image, int64 of shape (n,), as
-            `simulator.classes.classify` defines it, instead of the outputs.
+            ``classes``: True returns the class of each image, int64 of shape (n,), by
+            `simulator.classes.classify`, instead of the outputs.
+
+        Returns
+        -------
+        array of shape (n, *program.output_shape)
+            See `simulator.engine.simulate`.
 
         Raises
         ------
         ProgramError
-            When the images are not of the program's type and shape.
+            If the images do not have the program's dtype, shape and range.
         """
         images = np.asarray(model_input)
         outputs = simulate(self.program, images)
@@ -43,5 +48,5 @@ class ServedProgram:
 
 
 def _load_pyfunc(path: str) -> ServedProgram:
-    """Load the program at `path`; MLflow finds this function by its name."""
+    """Load the program at `path`; MLflow requires this function's name."""
     return ServedProgram(Program.load(path))

@@ -1,4 +1,4 @@
-"""What a run costs and where it saturates: sparsity, operations, memory, per layer."""
+"""Statistics of a run per layer: sparsity, operations, memory, saturated values."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ KINDS = {
     "output product": "scaled sums beyond the buffer",
     "output": "outputs beyond their bits",
 }
-"""What saturates, by the stage of a tally, in the order of computation."""
+"""Stage of a tally to the values that saturate there, in the order of computation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerStatistics:
-    """Figures of one layer over a run.
+    """Statistics of one layer over a run.
 
     Attributes
     ----------
     name, type : str
     macs : int
-        Multiply-accumulates for one input, were no input zero.
+        Multiply-accumulates per image if no input were zero.
     effective_macs : float
-        `macs` times the share of non-zero inputs: this project's estimate of event-driven work,
-        border effects ignored.
+        `macs` times the share of nonzero inputs: this project's estimate of event-driven work,
+        which ignores border effects.
     weight_bytes : int
-        Weights at their register width.
+        Bytes of weights at their register width.
     output_sparsity : float
         Share of zeros in the output.
     output_min, output_max : int or float
@@ -60,10 +60,10 @@ class LayerStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Saturation:
-    """Values of one kind that saturated in one layer over a run.
+    """Number of values of one kind that saturated in one layer over a run.
 
-    A value counts once, however often it saturates on its way through a stage. What a ReLU clips
-    at 0 or at its maximum is meant, and is not counted.
+    A value counts once, however often it saturates within a stage. Values that a ReLU clips at 0 or
+    at its maximum are not counted, since that is the activation's definition.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class Saturation:
     count : int
         Values that saturated; at least 1.
     total : int
-        Values of that kind over all images of the run. Biases count once an image, so that the
-        share is that of the filters.
+        Values of that kind over all images of the run. Biases count once per image, so that
+        `share` is the share of filters.
     """
 
     layer: str
@@ -84,12 +84,12 @@ class Saturation:
 
     @property
     def share(self) -> float:
-        """Saturated values by all values, above 0 and at most 1."""
+        """Ratio of saturated to all values, above 0 and at most 1."""
         return self.count / self.total
 
 
 class Statistics:
-    """Collects figures while a program runs: ``simulate(..., statistics=Statistics(program))``."""
+    """Collector of statistics: ``simulate(..., statistics=Statistics(program))``."""
 
     def __init__(self, program: Program):
         self.program = program
@@ -99,19 +99,19 @@ class Statistics:
         self._high: dict[str, float] = {}
         self._saturated: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
-    def output(self, layer, size: int, zeros: int, low, high) -> None:
-        """Add one batch of a layer's output: its values, how many are 0, and the extremes."""
+    def add_output(self, layer, size: int, zeros: int, low, high) -> None:
+        """Add one batch of a layer's output: its number of values and zeros, and its extremes."""
         self._zeros[layer.name] += zeros
         self._sizes[layer.name] += size
         self._low[layer.name] = min(low, self._low.get(layer.name, low))
         self._high[layer.name] = max(high, self._high.get(layer.name, high))
 
     def tally(self, layer, stage: str, count: int) -> None:
-        """Add saturated values of one stage of a layer."""
+        """Add `count` saturated values at a stage of a layer."""
         self._saturated[layer.name][stage] += count
 
     def counts(self) -> dict:
-        """Return all counts as plain values, for `add` of another collector."""
+        """Return all counts as built-in types, to be passed to `add` of another collector."""
         return {
             "zeros": dict(self._zeros),
             "sizes": dict(self._sizes),
@@ -121,7 +121,7 @@ class Statistics:
         }
 
     def add(self, counts: dict) -> None:
-        """Add the counts of other images of the same program; the order does not matter."""
+        """Add the counts of other images of the same program, in any order."""
         for name, size in counts["sizes"].items():
             self._sizes[name] += size
             self._zeros[name] += counts["zeros"][name]
@@ -137,12 +137,12 @@ class Statistics:
         return self._zeros[name] / max(self._sizes[name], 1)
 
     def saturations(self, images: int | None = None) -> tuple[Saturation, ...]:
-        """Return what saturated, by layer in program order and by kind in order of computation.
+        """Return saturations by layer in program order and by kind in order of computation.
 
         Parameters
         ----------
         images : int, optional
-            How many have been run, where only `tally` was told of them.
+            Number of images; required if only `tally` was called, not `add_output`.
         """
         return tuple(
             Saturation(
@@ -156,14 +156,14 @@ class Statistics:
         )
 
     def _images(self, layer) -> int:
-        """Return how many inputs a layer has had."""
+        """Return the number of images that a layer has processed."""
         return self._sizes[layer.name] // math.prod(layer.output_shape)
 
     def layers(self) -> tuple[LayerStatistics, ...]:
-        """Return the figures of every layer, in program order."""
+        """Return the statistics of every layer, in program order."""
         figures = []
         for layer in self.program.layers:
-            # The first layer's input is the image: pixels count as events even where zero.
+            # The first layer reads the image: every pixel is an event, even if 0.
             shares = [1 - self.sparsity(source) for source in layer.inputs] or [1.0]
             figures.append(
                 LayerStatistics(
@@ -182,15 +182,15 @@ class Statistics:
 
 
 def _order(kind: str) -> tuple[int, str]:
-    """Return the place of a kind; those of unknown chips come last."""
+    """Return the sort key of a kind; kinds of other chips come last."""
     names = list(KINDS)
     return names.index(kind) if kind in KINDS else len(names), kind
 
 
 def measure(output: np.ndarray) -> tuple[int, float, float]:
-    """Return how many values are 0, the smallest and the largest."""
-    # Floats are told from 0 much faster than they are counted.
+    """Return the number of zeros, the smallest and the largest value."""
+    # Comparing with 0 first is faster than count_nonzero on floats.
     values = output != 0 if output.dtype.kind == "f" else output
-    # The ufuncs themselves: most outputs measured here are small, and min() takes twice as long.
+    # Calling the ufuncs directly halves the time of min() on small arrays, which most outputs are.
     low, high = (ufunc.reduce(output, axis=None) for ufunc in (np.minimum, np.maximum))
     return output.size - int(np.count_nonzero(values)), low.item(), high.item()

@@ -1,4 +1,4 @@
-"""The model summary, laid out as the vendor's tools print it."""
+"""Model summary in the layout of the vendor's tools."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from simulator.program import Program
 
 
 def summary(program: Program) -> str:
-    """Return the two tables of a program: the model, then its layers.
+    """Return two tables of a program: the model, then its layers.
 
-    Cells are left-justified to their column and joined by two blanks; rules are two characters
-    longer than rows.
+    Cells are left-justified and joined by two blanks; rules are two characters longer than rows.
     """
     layers = program.layers
     model_row = (

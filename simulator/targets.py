@@ -1,4 +1,4 @@
-"""The known chips: one sub-package each, found by name."""
+"""Discovery of chips: one sub-package of `simulator` each, found by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.errors import ProgramError
 
 
 def known_targets() -> tuple[str, ...]:
-    """Return the names of the chips that this package emulates, in order."""
+    """Return the sorted names of the chips that this package emulates."""
     import simulator
 
     return tuple(
@@ -29,19 +29,19 @@ def layer_types(target: str) -> Mapping[str, type]:
     Raises
     ------
     ProgramError
-        For an unknown chip; known ones are listed.
+        If the chip is unknown; the message lists the known ones.
     """
     module = importlib.import_module(f"simulator.{_known(target)}")
     return {cls.__name__: cls for cls in module.LAYERS}
 
 
 def limits_of(target: str) -> ModuleType:
-    """Return the published limits of a chip: its module with ``exceeded`` and ``remarks``.
+    """Return the module of a chip's published limits, with ``exceeded`` and ``remarks``.
 
     Raises
     ------
     ProgramError
-        For an unknown chip; known ones are listed.
+        If the chip is unknown; the message lists the known ones.
     """
     return importlib.import_module(f"simulator.{_known(target)}.limits")
 

@@ -1,6 +1,6 @@
-"""Golden vectors: what every layer reads, holds and puts out, as raw files and one JSON manifest.
+"""Golden vectors: inputs, registers and outputs of every layer as raw files and a JSON manifest.
 
-The form is documented in ``docs/golden_vectors.md``; reading it needs nothing of this package.
+``docs/golden_vectors.md`` documents the format; reading it needs no code of this package.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REGISTERS = {
     2: ("inputs", "units"),
     4: ("kernel_height", "kernel_width", "channels", "filters"),
 }
-"""Order of dimensions by their number; the last one runs fastest."""
+"""Names of a register's dimensions by their number; the last one varies fastest."""
 
 
 def write_vectors(
@@ -42,24 +42,24 @@ def write_vectors(
     batch_size: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Run `program` on `images` and write every tensor on the way.
+    """Run `program` on `images` and write every tensor.
 
     Parameters
     ----------
     program : Program
     images : array of shape (n, *program.input_shape)
-        Of the program's input type.
+        In the program's input dtype.
     folder : path-like
-        Made by this call, whole or not at all; must not exist, or be empty.
+        Created atomically; must not exist, or be empty.
     batch_size : int, optional
-        Images at a time; bounds memory, changes no byte.
+        Images per batch; bounds memory, and does not change the files.
     progress : function (count), optional
         Called after each batch with its number of images.
 
     Raises
     ------
     ProgramError
-        When `folder` holds something, or the images are not what the program takes.
+        If `folder` is not empty, or the program does not accept the images.
     """
     folder = Path(folder)
     images = check_images(program, images)
@@ -120,7 +120,7 @@ def _write(program, images, folder, batch_size, progress) -> dict:
 
 
 class _LayerFiles:
-    """The files of one layer, written batch by batch."""
+    """Files of one layer, written batch by batch."""
 
     def __init__(self, index, layer, folder, program, widths, stack):
         name = f"{index:03d}_{re.sub(r'[^A-Za-z0-9._-]', '_', layer.name)}"
@@ -146,7 +146,7 @@ class _LayerFiles:
         self.output.write(output)
 
     def entry(self) -> dict:
-        """Return what the manifest says about this layer."""
+        """Return the manifest's entry for this layer."""
         inputs = zip(self.layer.inputs or (None,), self.inputs, self.widths, strict=True)
         return {
             "name": self.layer.name,
@@ -160,7 +160,7 @@ class _LayerFiles:
 
 
 class _File:
-    """One raw file, little-endian, of items of one shape."""
+    """Raw little-endian file of items of one shape."""
 
     def __init__(self, folder, name, dtype, shape, stack, *, batched=True):
         self.name, self.shape, self.batched = name, tuple(int(n) for n in shape), batched
@@ -170,7 +170,13 @@ class _File:
         self._file = stack.enter_context((folder / name).open("wb"))
 
     def write(self, values) -> None:
-        """Append values; they fit the file's type by their layer's registers."""
+        """Append values.
+
+        Raises
+        ------
+        ProgramError
+            If the file's dtype, chosen by the layer's registers, cannot hold them.
+        """
         stored = np.ascontiguousarray(values, self.dtype)
         if not np.array_equal(stored, values):
             raise ProgramError(f"{self.name}: values do not fit {self.dtype.name}")
@@ -180,7 +186,7 @@ class _File:
         self._file.write(data)
 
     def entry(self, order, width=None) -> dict:
-        """Return what the manifest says about this file."""
+        """Return the manifest's entry for this file."""
         shape = [self.count, *self.shape] if self.batched else list(self.shape)
         bits, signed = width or (self.dtype.itemsize * 8, self.dtype.kind != "u")
         return {
@@ -195,7 +201,7 @@ class _File:
 
 
 def _registers(layer: Layer, folder: Path, name: str):
-    """Write array registers; yield every register's name and its entry in the manifest."""
+    """Write array registers; yield (name, manifest entry) of every register."""
     for field in dataclasses.fields(layer):
         value = getattr(layer, field.name)
         if field.name in ("name", "inputs", "input_shapes") or value is None:
@@ -214,7 +220,7 @@ def _registers(layer: Layer, folder: Path, name: str):
 
 
 def _container(layer: Layer, width: tuple[int, bool] | None) -> np.dtype:
-    """Return the narrowest type that holds every output of a layer."""
+    """Return the narrowest dtype that holds every output of a layer."""
     if layer.gives_floats:
         return np.dtype(np.float32)
     if width is None:

@@ -6,20 +6,20 @@ import numpy as np
 
 
 def output_length(size: int, kernel: int, stride: int, padding: str) -> int:
-    """Return the output length of one axis; `padding` is ``same`` or ``valid``."""
+    """Return the output length of one axis for `padding` ``same`` or ``valid``."""
     if padding == "same":
         return -(-size // stride)
     return (size - kernel) // stride + 1
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the pixels added before and after one axis; the odd one goes after."""
+    """Return the number of pixels added before and after one axis; the odd one is added after."""
     total = max((output_length(size, kernel, stride, "same") - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def pad(x: np.ndarray, kernel, strides, padding: str, value=0) -> np.ndarray:
-    """Pad an NHWC array for a window.
+    """Pad an NHWC array for the windows of a convolution or pooling.
 
     Parameters
     ----------
@@ -27,7 +27,11 @@ def pad(x: np.ndarray, kernel, strides, padding: str, value=0) -> np.ndarray:
     kernel, strides : pairs of int
     padding : {"same", "valid"}
     value : number or array of shape (c,)
-        What the border holds.
+        Value of the padding.
+
+    Returns
+    -------
+    array of shape (n, padded h, padded w, c), same dtype; `x` itself if nothing is added.
     """
     if padding == "valid":
         return x
@@ -44,7 +48,7 @@ def pad(x: np.ndarray, kernel, strides, padding: str, value=0) -> np.ndarray:
 
 
 def sliding(x: np.ndarray, kernel, strides) -> np.ndarray:
-    """Return a view of shape (n, oh, ow, kh, kw, c) of all windows of a padded array."""
+    """Return a read-only view (n, oh, ow, kh, kw, c) of all windows of a padded array."""
     n, h, w, c = x.shape
     oh, ow = ((size - k) // s + 1 for size, k, s in zip((h, w), kernel, strides, strict=True))
     sn, sh, sw, sc = x.strides

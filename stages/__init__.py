@@ -1,1 +1,1 @@
-"""The steps of the pipeline, one module for each stage of dvc.yaml."""
+"""Stages of dvc.yaml, one module each: load inputs, call the pipeline, write outputs."""

@@ -1,4 +1,4 @@
-"""Stage ``build``: an architecture and images to a trained float graph."""
+"""Stage ``build``: train a float graph from an architecture and images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.training.train import train
 
 
 def main() -> None:
-    """Build, train, measure."""
+    """Build and train the model; write the graph, its curve and its metrics."""
     config = load()
     graph, notes = source_graph(config.model, seed=config.seed)
     log_notes(notes)

@@ -1,4 +1,4 @@
-"""Stage ``convert``: integers to a program of the target chip."""
+"""Stage ``convert``: convert a quantized graph to a program of the target chip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from simulator.summary import summary
 
 
 def main() -> None:
-    """Lower the integers to the target's layers, and print what they are."""
+    """Lower the quantized graph to the target's layers; write the program and print its summary."""
     config = load()
     chip, quantized = config.target, load_quantized(QUANTIZED)
     program = convert(

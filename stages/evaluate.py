@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: run the program on the test images beside the float model."""
+"""Stage ``evaluate``: compare the program with the float model on the test images."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ MEAN_ERROR = (
 
 
 MANY = 2000
+"""Number of images from which progress is logged."""
 
 
-class Tenths:
-    """Tells of each tenth of the images, and how many pass in a second."""
+class ProgressLog:
+    """Callback that logs the number of images and their rate after each tenth of the total."""
 
     def __init__(self, total: int):
         self.total, self.done, self.start = total, 0, time.monotonic()
 
     def __call__(self, count: int) -> None:
-        """Count images."""
+        """Add `count` processed images."""
         before = 10 * self.done // self.total
         self.done += count
         if 10 * self.done // self.total > before:
@@ -54,11 +55,11 @@ class Tenths:
 
 
 def main() -> None:
-    """Simulate, compare, count."""
+    """Simulate the program and the float model; write predictions, figures and metrics."""
     config = load()
     data = load_data(config.data)
     total = config.evaluate.samples or len(data.x_test)
-    progress = Tenths(total) if total >= MANY else None
+    progress = ProgressLog(total) if total >= MANY else None
     program, graph = Program.load(PROGRAM), load_graph(GRAPH)
     result = evaluate(program, graph, data, config.evaluate, progress)
     if data.is_regression:

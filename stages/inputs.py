@@ -1,4 +1,4 @@
-"""Stage ``inputs``: what the user's files hold, so that later stages see when it changes."""
+"""Stage ``inputs``: hash the user's files, so that later stages notice changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.stage import run
 
 
 def main() -> None:
-    """Write the hashes of the files that the configuration names."""
+    """Write the hashes of the files named in the configuration."""
     config = load()
     data, model = data_inputs(config), model_inputs(config)
     for name, found in (data | model).items():

@@ -1,4 +1,4 @@
-"""Stage ``quantize``: a float graph to integers, calibrated on images."""
+"""Stage ``quantize``: quantize a float graph, calibrated on images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.stage import log_notes, run
 
 
 def main() -> None:
-    """Calibrate and quantize."""
+    """Calibrate and quantize the transformed graph; write it and its metrics."""
     config = load()
     graph = load_graph(TRANSFORMED)
     options = config.quantization.calibration

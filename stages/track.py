@@ -1,4 +1,4 @@
-"""Stage ``track``: everything that this run made, also what came from the cache, to MLflow."""
+"""Stage ``track``: record a run in MLflow, including results from DVC's run cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.tracking.store import StoreUnavailable, local_store, track
 
 
 def main() -> None:
-    """Record parameters, metrics and files, unless an equal run is recorded already."""
+    """Record parameters, metrics and files, unless an equal run is already recorded."""
     root = Path.cwd()
     store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
     record = gather(root)

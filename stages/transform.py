@@ -1,4 +1,4 @@
-"""Stage ``transform``: a trained graph to one in the layer order of the newer chip."""
+"""Stage ``transform``: apply the configured transforms to the trained graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.transforms import Images, apply
 
 
 def main() -> None:
-    """Apply the configured transforms and measure what each one changes."""
+    """Apply the configured transforms; write the graph and the effect of each transform."""
     config = load()
     data = load_data(config.data)
     graph = load_graph(GRAPH)

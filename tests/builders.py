@@ -1,4 +1,4 @@
-"""Makers of random, valid layers and programs, for every layer type of every target."""
+"""Builders of random, valid layers and programs, for every layer type of every target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEURAL = (*CONVOLUTIONS, *TRANSPOSED, "Dense1D", *BUFFERED)
 
 
 def integers(rng, bits, shape, *, signed=True, dtype=np.int32):
-    """Return uniform integers that use the whole width."""
+    """Return uniform random integers over the full range of a width."""
     low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
     return rng.integers(low, high, shape, dtype=dtype)
 
@@ -82,7 +82,7 @@ def neural_layer(
     input_shift=True,
     **stage,
 ):
-    """Return a random layer with weights; `stage` goes to `output_stage`."""
+    """Return a random layer with weights; `stage` is passed to `output_stage`."""
     height, width, channels = input_shape
     depthwise = kind.startswith("Depthwise")
     flat = height * width * channels
@@ -187,7 +187,7 @@ def program(layers, *, name="model", input_dtype="int8", notes=("a note",)):
 
 
 def image_program(rng, *, buffered=False):
-    """Return an Akida 2.0 program with every layer type that an image model can have."""
+    """Return an Akida 2.0 program with every layer type of image models."""
     relu = {"activation": "relu", "output_bits": 4, "output_signed": False, "shifts": (-20, -10)}
     shape = (8, 9, 3)
     quantizer = quantizer_layer(rng, input_shape=shape)
@@ -239,11 +239,11 @@ PROGRAMS = {
         lambda rng: image_program(rng, buffered=True),
     ),
 }
-"""Makers of programs by target, together holding every layer type of it."""
+"""Builders of programs by target, which together contain every layer type."""
 
 
 def images(rng, program, count):
-    """Return random inputs of a program's type."""
+    """Return random inputs in a program's input dtype."""
     shape = (count, *program.input_shape)
     if program.input_dtype == "float32":
         return rng.normal(0, 40, shape).astype(np.float32)

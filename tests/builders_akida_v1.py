@@ -1,4 +1,4 @@
-"""Makers of random, valid Akida 1.0 programs."""
+"""Builders of random, valid Akida 1.0 programs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def image_program(rng, *, activation=False):
 
 
 def levels_program(rng):
-    """Return an Akida 1.0 program on levels, which ends in levels."""
+    """Return an Akida 1.0 program whose inputs and outputs are levels."""
     data = akida_v1.InputData(name="data", inputs=(), input_shapes=((2, 3, 4),), input_bits=8)
     dense = akida_v1.FullyConnected(
         name="dense",

@@ -1,4 +1,4 @@
-"""A copy of the repository with a tiny default configuration, for tests that run its commands."""
+"""Copy of the repository with a tiny default configuration, for tests that run its commands."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP, local_store
 SOURCE = Path(__file__).parents[1]
 FRONT = (sys.executable, "-m", "pipeline")
 TOUCHED = re.compile(r"Running stage '(\w+)'|Stage '(\w+)' is cached")
-# No training (and so no TensorFlow), few images: the order of stages is what is tested.
+# No training (and no TensorFlow), few images: only the order of stages is tested.
 TINY = """# @package _global_
 training: {epochs: 0}
 data: {train_samples: 40, test_samples: 20}
@@ -23,7 +23,7 @@ quantization: {calibration: {samples: 20, batch_size: 10}}
 
 
 class Repository:
-    """A copy of the code with a tiny default configuration."""
+    """Copy of the code with a tiny default configuration."""
 
     def __init__(self, root):
         self.root = root
@@ -38,7 +38,7 @@ class Repository:
         shutil.copy2(SOURCE / ".gitignore", root / ".gitignore")
         (root / "conf/experiment/tiny.yaml").write_text(TINY)
         self.edit("conf/config.yaml", "experiment: null", "experiment: tiny")
-        # Each build leaves a line, also where a sweep runs it.
+        # Each build writes a line, also within a sweep.
         self.builds = root / "builds.log"
         mark = f"    open({str(self.builds)!r}, 'a').write('build\\n')\n    config = load()\n"
         self.edit("stages/build.py", "    config = load()\n", mark)
@@ -52,7 +52,7 @@ class Repository:
         (self.root / path).write_text(text.replace(old, new))
 
     def environment(self, **more):
-        """The environment of a user's terminal."""
+        """Environment of a user's terminal."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         author = {
             f"GIT_{who}_{what}": "x@y"
@@ -83,7 +83,7 @@ class Repository:
         return gather(self.root).params[dotted]
 
     def runs(self, store=None):
-        """Return a client and all runs in a store, this repository's own one when not named."""
+        """Return a client and all runs in a store, by default this repository's own."""
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=store or local_store(self.root))

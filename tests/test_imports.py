@@ -1,4 +1,4 @@
-"""Who may import whom: stages -> pipeline -> simulator, and heavy packages only where named."""
+"""Import rules: stages -> pipeline -> simulator, and heavy packages only in named modules."""
 
 import ast
 import subprocess
@@ -23,7 +23,7 @@ ALLOWED = {
     },
     "stages": {"numpy", "pipeline", "simulator"},
 }
-# Imported inside functions only, and only here.
+# Modules that may import these packages, inside functions only.
 LATE = {
     "dvc": {"pipeline/repro/dvc_server.py"},
     "ruamel": {"pipeline/repro/dependencies.py"},
@@ -83,7 +83,7 @@ def modules(ring):
 
 
 def imports(path):
-    """Yield the dotted name of each import, and whether it stands inside a function."""
+    """Yield the dotted name of each import, and whether it is inside a function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inner = {
         node
@@ -120,7 +120,7 @@ def test_no_stage_imports_another():
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
-def test_concepts_do_not_know_what_comes_after_them(folder):
+def test_concepts_do_not_import_later_ones(folder):
     ring = folder.partition("/")[0]
     for path in sorted((ROOT / folder).rglob("*.py")):
         for name, _ in imports(path):
@@ -129,7 +129,7 @@ def test_concepts_do_not_know_what_comes_after_them(folder):
                 assert parts[1] not in FORBIDDEN[folder], f"{path} imports {name}"
 
 
-def test_starting_is_light():
+def test_starting_does_not_import_heavy_libraries():
     names = [f"stages.{path.stem}" for path in modules("stages") if path.stem != "__init__"]
     code = f"import sys, {', '.join(names)}, simulator.__main__, pipeline.__main__\n"
     code += f"print(*({set(LATE)!r} & set(sys.modules)))"

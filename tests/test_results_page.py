@@ -1,4 +1,4 @@
-"""The page that the results benchmark writes."""
+"""Page of the results benchmark."""
 
 from benchmarks.results import CARRIED, CASES, ON_1_0, ON_2_0, page, ways
 from pipeline.graph.architecture import build_graph
@@ -25,7 +25,7 @@ def test_every_figure_is_on_the_page():
     assert "Made by `python -m benchmarks.results` (`make results`)" in text
 
 
-def test_models_go_where_their_layers_allow():
+def test_models_are_converted_to_the_chips_that_fit():
     def names(model, version=None):
         parameters = [f"version={version}"] if version else []
         graph = build_graph(read_architecture(model, parameters))

@@ -1,4 +1,4 @@
-"""A program behind MLflow's server: the emulator's own answers, and a reason for each refusal."""
+"""A program served by MLflow: the emulator's outputs, and a reason for each refusal."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def test_the_model_needs_numpy_only(served):
     assert result.stdout.strip() == "(1, 3)"
 
 
-def test_the_loader_answers_as_the_emulator(served):
+def test_the_loader_predicts_as_the_emulator(served):
     program, images, root = served
     answer = _load_pyfunc(str(root / "program.npz")).predict(images)
     np.testing.assert_array_equal(answer, simulate(program, images))
@@ -103,7 +103,7 @@ def address(served):
 
 
 def ask(address, body=None):
-    """Return status and text of an answer; 0 when there is none."""
+    """Return status and text of a response; status 0 if there is none."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:

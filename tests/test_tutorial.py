@@ -1,8 +1,8 @@
 """The tutorial "Upgrading to Akida 2.0", section by section.
 
-Summaries are compared character for character but for trailing blanks. The tutorial's page shows
-them with every run of blanks collapsed to one: the columns of `tests.tutorial_page` are those of
-the tool itself, and `collapsed` brings them back to the page's text.
+Summaries are compared character for character, except for trailing blanks. The tutorial's page
+collapses runs of blanks: `tests.tutorial_page` has the columns of the tool itself, and `collapsed`
+converts them to the page's text.
 """
 
 import re
@@ -53,7 +53,7 @@ def quantized_2_0(graph):
 
 
 def numbered(program, name):
-    """Return a program whose last layer has the number that a Keras session gave it."""
+    """Return a program whose last layer has the number from its Keras session."""
     last = replace(program.layers[-1], name=name)
     return replace(program, layers=(*program.layers[:-1], last))
 
@@ -237,7 +237,7 @@ RELU = {"ReLU": {"name": "relu", "max_value": 6.0}}
 
 
 def test_2_2_global_average_pooling():
-    """Before the activation in 1.0, behind it in 2.0, and nothing else."""
+    """Pooling is before the activation in 1.0 and after it in 2.0; nothing else differs."""
     both = options("quantizeml", per_tensor_activations=True)
     old = quantize(build_graph(average([GAP, BATCHNORM, RELU]), seed=0), None, both)
     new = quantize(build_graph(average([BATCHNORM, RELU, GAP]), seed=0), None, both)
@@ -272,7 +272,7 @@ def test_2_2_weights_are_kept_but_outputs_are_not_the_same():
 
 @pytest.mark.parametrize("per_tensor", [False, True])
 def test_3_the_2_0_model_converted_to_1_0(graph, per_tensor):
-    """The same integers on both chips, quantized as by default or for one scale per tensor."""
+    """The same integers on both chips, quantized per channel or per tensor."""
     settings = options("quantizeml", per_tensor_activations=per_tensor)
     quantized = quantize(graph, None, settings)
     program = convert(quantized, "akida_v1")

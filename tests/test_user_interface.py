@@ -1,4 +1,4 @@
-"""MLflow's pages in a real browser: a sweep's points can be selected and compared."""
+"""MLflow's pages in a browser: points of a sweep can be selected and compared."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ SELECT = ".ag-row .ag-selection-checkbox input"
 
 @pytest.fixture
 def store(tmp_path):
-    """Return the address of a store with one sweep of three points."""
+    """Return the URI of a store with one sweep of three points."""
     address = local_store(tmp_path)
     parent = begin_sweep(address, tmp_path, key="one", name="sweep weight_bits=2,4,8", params={})
     for bits in BITS:
@@ -70,13 +70,13 @@ def server(tmp_path, store):
             process_group=0,
         )
     address = f"http://127.0.0.1:{port}"
-    wait_for(lambda: answers(f"{address}/health"), process, tmp_path / "log")
+    wait_for(lambda: responds(f"{address}/health"), process, tmp_path / "log")
     yield address
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
 
 
-def answers(address):
+def responds(address):
     try:
         with urllib.request.urlopen(address, timeout=2) as response:
             return response.status == 200

@@ -1,4 +1,4 @@
-"""What the tutorial "Upgrading to Akida 2.0" prints: in columns, and as its page shows it."""
+"""Output of the tutorial "Upgrading to Akida 2.0": in columns, and as its page shows it."""
 
 MODEL_SUMMARY = """\
                 Model Summary
@@ -85,6 +85,6 @@ Non-trainable params: 64 (256.00 Byte)
 
 
 def collapsed(text):
-    """Return a text as the page shows it: every run of blanks is one, and no line is empty."""
+    """Return a text as the page shows it: runs of blanks collapsed, empty lines removed."""
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "".join(f"{line}\n" for line in lines if line)

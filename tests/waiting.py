@@ -1,16 +1,16 @@
-"""Wait for what other processes do."""
+"""Waiting for conditions that other processes fulfil."""
 
 import time
 from pathlib import Path
 
 PATIENCE_SECONDS = 600
-"""Only a failure takes this long; a busy machine may make others wait for minutes."""
+"""Time limit in seconds that only failures reach; on a busy machine tests may take minutes."""
 
 
 def wait_for(condition, process=None, log=None):
-    """Return when `condition()` is true.
+    """Wait until `condition()` is true.
 
-    Fails when that takes too long or `process` has ended before, with the text of the file `log`.
+    Fails with the text of the file `log` if that takes too long, or `process` ends first.
     """
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():

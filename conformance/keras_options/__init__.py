@@ -1,1 +1,1 @@
-"""Every option of every Keras layer, one at a time, written by Keras and read by the importers."""
+"""Test of the importers on every option of every Keras layer, one at a time, in Keras's files."""

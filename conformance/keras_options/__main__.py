@@ -1,4 +1,4 @@
-"""Try every option of every layer: ``python -m conformance.keras_options --report report.json``."""
+"""Try every option of all layers: ``python -m conformance.keras_options --report report.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATIONS = ("tf_keras", "keras")
 
 
 def main(arguments=None) -> int:
-    """Run the enumeration and return the exit status: 1 when any file is read as another model."""
+    """Run the enumeration and return the exit code: 1 if any file is read as another model."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance.keras_options",
         description="Write models with every option of every layer, read them, compare outputs.",
@@ -27,7 +27,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--report", type=Path, help="write every file's result as JSON")
     options = parser.parse_args(arguments)
-    # TensorFlow keeps memory of every model it built; fresh processes give it back.
+    # TensorFlow never frees the memory of a model; ending the process does.
     with get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
         rows = []
         for generation in GENERATIONS:

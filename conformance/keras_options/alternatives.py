@@ -1,4 +1,4 @@
-"""Values that a configuration key may take besides its default."""
+"""Non-default values of configuration keys."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ BY_KEY: dict[str, tuple] = {
     "mask_value": (1.0,),
     "normalize": (True,),
 }
-"""By the name of the key, whatever its default."""
+"""Values by the name of the key."""
 BY_END = {
     "_initializer": ("he_normal",),
     "_regularizer": ("l2",),
     "_constraint": ("non_neg",),
 }
 UNKNOWN = (True, 1, 2, 0.5, "same", [1, 2])
-"""For a key that nothing above knows: whatever of this the layer takes."""
+"""Values for unknown keys, of which the layer may accept some."""
 LEFT_OUT = ("batch_input_shape", "batch_shape")
 
 
 def alternatives(key: str, default: Any) -> list[Any]:
-    """Return values to try for a key whose value is `default`; the default is not among them.
+    """Return values to try for a key, without its `default`.
 
     A key of a later Keras gets values by the type of its default.
     """
@@ -91,5 +91,5 @@ def _by_type(default):
 
 
 def _same(value, default):
-    """Return whether two values are the same; 1 is not True."""
+    """Return True if two values are equal and of one type; 1 is not True."""
     return type(value) is type(default) and repr(value) == repr(default)

@@ -1,4 +1,4 @@
-"""All models of the enumeration, each built when it is its turn."""
+"""All models of the enumeration, built one by one."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ ARRAYS = {
     "array": np.array([0.5, 1.0, -2.0], np.float32),
     "column": np.array([[[0.5]], [[1.0]], [[2.0]], [[1.0]], [[1.0]], [[3.0]]], np.float32),
 }
-"""Values that are no JSON, by the name that stands for them in `alternatives`."""
+"""Values that JSON cannot express, by their names in `alternatives`."""
 WITHOUT_SHAPE = (
     *("_initializer", "_regularizer", "_constraint", "name", "trainable", "momentum"),
     *("dtype", "seed", "quantization_config", "renorm", "renorm_clipping", "activation"),
 )
-"""Ends of options that do the same on every shape."""
+"""Endings of options that do not depend on the input's shape."""
 FEW_ACTIVATIONS = 6
-"""Of the layers that only hand them on as Conv2D does."""
+"""Options that these layers pass on exactly as Conv2D does."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One model of one generation of Keras.
+    """Model of one generation of Keras.
 
     Attributes
     ----------
     group : str
         Class of the layer, or kind of network.
     what : str
-        The option and its value.
-    build : function to keras.Model
-        Raises where this Keras cannot make the model.
+        Option and its value.
+    build : function () -> keras.Model
+        Raises if this Keras cannot build the model.
     """
 
     group: str
@@ -46,7 +46,7 @@ class Case:
 
 
 def cases(keras) -> Iterator[Case]:
-    """Yield every model for one generation of Keras, in an order that does not change."""
+    """Yield every model for one generation of Keras, in a fixed order."""
     for recipes, most in ((RECIPES, None), (AUGMENTATIONS, 1), (UNREAD, 0)):
         for recipe in recipes:
             if hasattr(keras.layers, recipe.name):
@@ -77,7 +77,7 @@ def _layer_cases(keras, recipe: Recipe, most: int | None):
     except Exception:
         return
     if recipe.options:
-        # Options that a configuration leaves out where they have their defaults.
+        # Options that configurations omit if they have their defaults.
         config = {**config, **{key: config.get(key, v) for key, v in recipe.options.items()}}
     for key, default in config.items():
         if recipe.brief and key.endswith(WITHOUT_SHAPE):
@@ -102,6 +102,6 @@ def _model(keras, recipe, make, dtype="float32", sequential=False):
         return keras.Sequential([keras.Input(recipe.shape, dtype=dtype), layer])
     x = entry = keras.Input(recipe.shape, dtype=dtype)
     if recipe.inputs > 1:
-        # The same tensor twice would hide which one is subtracted.
+        # With the same tensor twice, the order of a subtraction would not show.
         x = [x, *(keras.layers.ReLU()(x) for _ in range(recipe.inputs - 1))]
     return keras.Model(entry, layer(x))

@@ -1,4 +1,4 @@
-"""Write one model in every format, read it, and compare it with what Keras computes."""
+"""Write one model in every format, read it, and compare its outputs with Keras's."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EQUAL, HALF, REFUSED, DIFFERENT = "equal", "equal (float16)", "refused", "differ
 UNBUILDABLE = "not made by Keras"
 STATUSES = (EQUAL, HALF, REFUSED, DIFFERENT)
 NOT_KEPT = ("foreign", "SpatialDropout1D", "SpatialDropout2D")
-"""What Keras writes incompletely: some users' functions under the bare names of Keras' own, and
-the policy of these dropouts of Keras 3, which says float32 whatever it was."""
+"""Layers that Keras writes incompletely: some user functions under the bare names of Keras's own
+functions, and Keras 3 dropouts whose policy is always written as float32."""
 TOLERANCE, HALF_TOLERANCE = 2e-5, 1e-2
-"""Of the largest output: float32 sums in another order; the roundings of float16."""
+"""Tolerances relative to the largest output: float32 sums in another order; float16 rounding."""
 
 
 def examine(keras, case, folder: Path) -> dict[str, tuple[str, str]]:
@@ -59,7 +59,7 @@ def examine(keras, case, folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _reloaded(keras, path, images):
-    """Return the outputs of a file as Keras itself reads it, without the user's code."""
+    """Return the outputs of a file that Keras itself loads without the user's code."""
     with _silent():
         return _expected(keras.models.load_model(path), images)
 
@@ -75,7 +75,7 @@ def compare(path: Path, images: np.ndarray, expected: np.ndarray) -> tuple[str, 
         return DIFFERENT, f"{type(error).__name__}: {_line(error)}"
     if found.shape != expected.shape:
         return DIFFERENT, f"shape {found.shape}, Keras {expected.shape}"
-    half = any("float16" in note for note in graph.notes)
+    half = any("float16" in note.text for note in graph.notes)
     largest = float(np.max(np.abs(expected), initial=0))
     difference = float(np.max(np.abs(found - expected), initial=0))
     allowed = (HALF_TOLERANCE if half else TOLERANCE) * max(largest, 1e-3)
@@ -94,7 +94,7 @@ def _images(model):
     if "int" in dtype:
         return rng.integers(0, 200, shape).astype(dtype)
     values = rng.normal(size=shape) * 2
-    # Limits of activations are met exactly, too.
+    # Some inputs equal the limits of activations.
     values.flat[:8] = (0.0, 0.5, 1.0, 2.0, 3.0, 6.0, -0.5, -1.0)
     return values.astype(np.float32)
 
@@ -121,7 +121,7 @@ def _expected(model, images):
     while isinstance(found, dict | list | tuple):
         values = list(found.values()) if isinstance(found, dict) else list(found)
         if len(values) > 1:
-            # Never to be equal: such models can only be refused.
+            # NaN equals nothing: such models must be refused.
             return np.zeros(0, np.float32)
         found = values[0]
     found = found.numpy() if hasattr(found, "numpy") else np.asarray(found)

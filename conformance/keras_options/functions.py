@@ -10,7 +10,7 @@ Function = Callable[[object], object]
 
 
 def functions(keras) -> dict[str, Function]:
-    """Return name to function for one generation of Keras."""
+    """Return functions by name for one generation of Keras."""
     own = _of_tensorflow() if keras.__name__ == "tf_keras" else _of_keras(keras.ops)
     return {**_arithmetic(keras), **own}
 

@@ -1,4 +1,4 @@
-"""Whole models: nesting, sharing, named outputs, arithmetic, users' own classes and functions."""
+"""Complete models: nesting, sharing, named outputs, arithmetic, user classes and functions."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def _wrappers(keras):
 
 
 def _foreign(keras):
-    """Yield what bears the name of a Keras class or function, and computes something else."""
+    """Yield classes and functions with a name of Keras that compute something else."""
     layers = keras.layers
     register = keras.utils.register_keras_serializable
 

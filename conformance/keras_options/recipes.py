@@ -1,4 +1,4 @@
-"""How to make one layer of each class, and what to feed it with."""
+"""Recipes to build one layer of each class, with its inputs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ IMAGE, VECTOR, SEQUENCE = (6, 6, 3), (12,), (5, 4)
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to make and feed a layer.
+    """Way to build a layer with its inputs.
 
     Attributes
     ----------
     name : str
         Class in ``keras.layers``.
     options : dict
-        Arguments that it needs, or that make its other options matter.
+        Arguments that it requires, or without which other options have no effect.
     shape : tuple of int
-        Of its input, without the batch.
+        Input shape without the batch.
     inputs : int
-        Number of tensors that it takes, as a list where above 1.
+        Number of input tensors, passed as a list if more than 1.
     brief : bool
-        Whether the other shapes of a class are tried: without options that do not depend on
-        the shape.
+        True for further shapes of a class: options that do not depend on the shape are skipped.
     """
 
     name: str
@@ -95,7 +94,7 @@ RECIPES = (
     Recipe("Concatenate", inputs=2),
     Recipe("Concatenate", {}, VECTOR, inputs=3, brief=True),
 )
-"""Layers that are read."""
+"""Supported layers."""
 
 FACTOR = {"factor": 0.2}
 AUGMENTATIONS = (
@@ -111,7 +110,7 @@ AUGMENTATIONS = (
     Recipe("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
     Recipe("RandomZoom", {"height_factor": 0.2}),
 )
-"""Layers that change images in training only."""
+"""Layers that change images only in training."""
 
 UNREAD = (
     *(Recipe(name) for name in ("GlobalMaxPooling2D", "LayerNormalization", "UnitNormalization")),
@@ -135,4 +134,4 @@ UNREAD = (
     Recipe("Dot", {"axes": 1}, VECTOR, inputs=2),
     Recipe("Discretization", {"bin_boundaries": [0.0, 1.0]}, VECTOR),
 )
-"""Layers that are not read: refused by name, whatever their options."""
+"""Unsupported layers, refused by name with any options."""

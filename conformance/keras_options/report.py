@@ -1,4 +1,4 @@
-"""Count the results of the enumeration."""
+"""Summary of the enumeration's results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_SHOWN = 60
 
 
 def print_table(rows: list[dict]) -> int:
-    """Print the counts for each generation and format, and every difference; return their number.
+    """Print counts by generation and format, and every difference; return their number.
 
     Parameters
     ----------

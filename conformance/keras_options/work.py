@@ -1,4 +1,4 @@
-"""A share of the enumeration, for one process."""
+"""Share of the enumeration that one process examines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CASES_PER_PROCESS = 300
 
 
 def _chosen(generation, group, every):
-    """Return the Keras and its cases that were asked for."""
+    """Return the requested Keras and its selected cases."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     from conformance.keras_options.cases import cases
@@ -24,12 +24,12 @@ def _chosen(generation, group, every):
 
 
 def count(generation: str, group: str | None, every: int) -> int:
-    """Return how many cases there are."""
+    """Return the number of selected cases."""
     return sum(1 for _ in _chosen(generation, group, every)[1])
 
 
 def run(generation: str, group: str | None, every: int, start: int) -> list[dict]:
-    """Examine up to `CASES_PER_PROCESS` cases from `start` on; return a row for each file."""
+    """Examine up to `CASES_PER_PROCESS` cases from `start` on; return one row per file."""
     keras, chosen = _chosen(generation, group, every)
     from conformance.keras_options.examine import examine
 

@@ -1,4 +1,4 @@
-"""The chips: one package each, found by name, and what is asked of all of them."""
+"""Chips: one package per chip, discovered by name, and the code that all chips share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as a chip sees it: layers with what follows them; of float and integer graphs alike."""
+"""Cut float and integer graphs into blocks: layers with the pooling and activations after them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Block", "View", "layer_facts", "pool_padding", "shape3d", "size"]
 
 HEADS = (*NEURAL, *JOINS)
 TAIL = ("MaxPooling2D", "ReLU", "Activation", "GlobalAveragePooling2D")
-SHAPERS = (*KEEPS_VALUES, "Rescaling")
-"""Operations that change no value, or only its unit."""
-BORDERS = ("Quantizer", "Dequantizer")
-"""What integer graphs have at their ends, and float graphs have not."""
+VALUE_PRESERVING = (*KEEPS_VALUES, "Rescaling")
+"""Operations that keep every value, or change only its unit."""
+QUANTIZERS = ("Quantizer", "Dequantizer")
+"""Operations at the ends of integer graphs, which float graphs lack."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A layer and what a chip computes with it.
+    """A neural layer or join, with the operations that a chip computes in the same layer.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Block:
     tail : tuple of Node or QuantizedNode
         Pooling and activations, in order.
     between : tuple of Node or QuantizedNode
-        What shapes the head's first input after the layer before it.
+        Reshaping nodes between the previous layer and the head's first input.
     input_shape, shape : tuple of int
         Of the head's first input, and of its output.
     """
@@ -50,8 +50,8 @@ class Block:
         return self.head.name
 
     @property
-    def turns(self) -> tuple:
-        """The tail as a chip runs it: a max pooling before the ReLUs, with which it commutes."""
+    def chip_order(self) -> tuple:
+        """The tail in the chip's order: max pooling before ReLUs, with which it commutes."""
         for place, node in enumerate(self.tail):
             before = self.tail[:place]
             if node.op == "MaxPooling2D" and {earlier.op for earlier in before} == {"ReLU"}:
@@ -60,34 +60,34 @@ class Block:
 
     @property
     def ops(self) -> tuple[str, ...]:
-        """Operations of `turns`."""
-        return tuple(node.op for node in self.turns)
+        """Operations of `chip_order`."""
+        return tuple(node.op for node in self.chip_order)
 
     @property
     def last(self):
-        """The node whose value is the block's output."""
+        """The node that computes the block's output."""
         return self.tail[-1] if self.tail else self.head
 
     def member(self, op: str):
-        """Return the tail node of type `op`, if there is one."""
+        """Return the tail node of operation `op`, or None."""
         return next((node for node in self.tail if node.op == op), None)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A model, as it was given and as the chip's converter reorders it.
+    """A model as given, and as the chip's converter reorders it.
 
     Attributes
     ----------
     original, graph : Graph or QuantizedGraph
-        Before and after the converter's own reordering; an integer graph is both.
+        Before and after the converter's reordering, which leaves integer graphs unchanged.
     """
 
     original: object
     graph: object
 
     def nodes(self, *ops: str) -> Iterator:
-        """Yield the reordered model's nodes of some types."""
+        """Yield the reordered model's nodes of the given operations."""
         return (node for node in self.graph.nodes if node.op in ops)
 
     def input_shape(self, node) -> tuple[int, ...]:
@@ -96,7 +96,7 @@ class View:
 
     @property
     def last(self):
-        """The node whose value is the model's output, before it is dequantized."""
+        """The node that computes the model's output, before dequantization."""
         node = self.graph.node(self.graph.output)
         return self.graph.node(node.inputs[0]) if node.op == "Dequantizer" else node
 
@@ -107,7 +107,7 @@ class View:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """Every neural layer and join, with its tail."""
+        """The blocks: every neural layer and join with its tail."""
         return tuple(self._block(node) for node in self.nodes(*HEADS))
 
     @cached_property
@@ -131,29 +131,29 @@ class View:
         return self.origin(node.inputs[0])[0]
 
     def origin(self, name: str) -> tuple:
-        """Return the node that computes a tensor, and the list of those that only shape it."""
+        """Return the node that computes a tensor, and the nodes after it that only reshape it."""
         node, between = self.graph.node(name), []
-        while node.op in SHAPERS:
+        while node.op in VALUE_PRESERVING:
             between.insert(0, node)
             node = self.graph.node(node.inputs[0])
         return node, between
 
-    def readers(self, node) -> Iterator:
-        """Yield the layers that read `node`, looking through what changes no value."""
-        for reader in self.graph.consumers(node):
-            if reader.op in SHAPERS:
-                yield from self.readers(reader)
-            elif reader.op != "Dequantizer":
-                yield reader
+    def consumers(self, node) -> Iterator:
+        """Yield the layers that consume `node`, looking through operations that keep its values."""
+        for consumer in self.graph.consumers(node):
+            if consumer.op in VALUE_PRESERVING:
+                yield from self.consumers(consumer)
+            elif consumer.op != "Dequantizer":
+                yield consumer
 
     def owner(self, node) -> Block | None:
-        """Return the block whose head or tail `node` is."""
+        """Return the block that contains `node`, or None."""
         while node.op not in HEADS and node.inputs:
             node = self.graph.node(node.inputs[0])
         return self.by_head.get(node.name)
 
     def outside(self, node) -> str:
-        """Return why a pooling or activation is in no layer's tail, for users."""
+        """Return where a pooling or activation outside every block is, in words."""
         before = node
         while before.inputs and (before is node or before.op in (*TAIL, "Dropout")):
             before = self.graph.node(before.inputs[0])
@@ -165,16 +165,16 @@ class View:
 
 
 def pool_padding(block: Block, shape, pool) -> str:
-    """Return the padding of a max pooling, as its convolution's wherever both mean the same.
+    """Return the padding of a max pooling; that of its convolution if both are equivalent.
 
-    A chip has one padding for both. On maps that the windows cover exactly nothing is padded, and
-    "same" and "valid" are one.
+    A chip has one padding for both. Where the windows cover the map exactly, nothing is padded, and
+    "same" and "valid" are equivalent.
 
     Parameters
     ----------
     block : Block
     shape : (height, width, ...)
-        What the pooling reads.
+        Input shape of the pooling.
     pool : Node or QuantizedNode
     """
     sides = pool.attrs["pool_size"]
@@ -188,9 +188,9 @@ def pool_padding(block: Block, shape, pool) -> str:
 
 
 def padding_differs(block: Block) -> bool:
-    """Return whether a max pooling pads in another way than its convolution does.
+    """Return True if a max pooling does not pad as its convolution does.
 
-    The padding of a 1x1 convolution means nothing.
+    The padding of a 1x1 convolution has no effect.
     """
     pool, kernel = block.member("MaxPooling2D"), block.head.attrs.get("kernel_size", (1, 1))
     if pool is None or max(kernel) == 1:
@@ -199,16 +199,16 @@ def padding_differs(block: Block) -> bool:
 
 
 def layer_facts(view: View, block: Block, kinds: dict[str, str], **more) -> LayerFacts:
-    """Return what limits look at, of one block.
+    """Return the facts of one block that limits are checked on.
 
     Parameters
     ----------
     view : View
     block : Block
     kinds : dict of str to str
-        Kind of layer that each block becomes, by its name.
+        Layer class that each block becomes, by the block's name.
     **more : fields of `LayerFacts`
-        What only the chip knows.
+        Chip-specific facts.
     """
     head, bits = block.head, getattr(block.head, "bits", {})
     found: dict = {}
@@ -229,8 +229,8 @@ def layer_facts(view: View, block: Block, kinds: dict[str, str], **more) -> Laye
             "kind": kinds[block.name],
             "input_shape": shape3d(block.input_shape),
             "shape": shape3d(block.shape),
-            "followers": tuple(
-                kinds.get(reader.name, reader.op) for reader in view.readers(block.last)
+            "consumers": tuple(
+                kinds.get(consumer.name, consumer.op) for consumer in view.consumers(block.last)
             ),
             "fifo_size": head.attrs.get("fifo_size"),
             "weight_bits": bits.get("weights"),
@@ -241,7 +241,7 @@ def layer_facts(view: View, block: Block, kinds: dict[str, str], **more) -> Laye
 
 
 def shape3d(shape) -> tuple[int, int, int]:
-    """Pad a shape to (height, width, channels) with leading ones; join what is beyond three."""
+    """Pad a shape with leading ones to (height, width, channels); flatten axes beyond three."""
     shape = tuple(int(n) for n in shape)
     if len(shape) > 3:
         return (math.prod(shape[:-2]), *shape[-2:])

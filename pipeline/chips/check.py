@@ -1,4 +1,4 @@
-"""Hold a float model against the rules and limits of a chip."""
+"""Check a float model against the rules and limits of a chip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulator.refusal import Refusal
 
 
 def check(graph: Graph, target: str) -> Report:
-    """Return every violation of the rules of `target`, and whether `migrate` can repair it.
+    """Return every violation of the rules and limits of `target`, and whether `migrate` repairs it.
 
     Only the structure is read, and weights where a rule depends on them (negative scales of batch
     norms). A repair that measures ranges does so on a few random images.
@@ -33,7 +33,7 @@ def check(graph: Graph, target: str) -> Report:
     Raises
     ------
     ConfigError
-        For an unknown chip.
+        If the chip is unknown.
     """
     found = chip(target)
     violations, notes = find(graph, found)
@@ -44,11 +44,11 @@ def check(graph: Graph, target: str) -> Report:
         notes += map(str, refusals)
         left, _ = find(fixed, found)
         broken = [v for v in left if v.kind == CONVERSION]
-        violations = _marked(violations, left, fixed)
+        violations = _with_fixable(violations, left, fixed)
         if broken:
             verdict = INCOMPATIBLE
             if all(v.fixable for v in violations if v.kind == CONVERSION):
-                violations += broken  # what the repairs bring to light
+                violations += broken  # violations that only appear after the repairs
         elif any(v.kind == CONVERSION for v in violations):
             verdict = FIXABLE
     return Report(
@@ -60,11 +60,11 @@ def check(graph: Graph, target: str) -> Report:
     )
 
 
-def _marked(violations, left, fixed: Graph) -> list[Violation]:
-    """Return violations with `fixable` set, given what is left of them after the repairs.
+def _with_fixable(violations, left, fixed: Graph) -> list[Violation]:
+    """Return violations with `fixable` set, given those that remain after the repairs.
 
-    A violation is not fixable if a repair causes a new one in its layer. One without a transform
-    of its own may follow from its neighbour's: it is fixable if no conversion rule stays broken.
+    A violation is not fixable if a repair causes a new one in its layer. One that names no
+    transform may be a consequence of another: it is fixable if no conversion rule stays broken.
     """
     broken = [v for v in left if v.kind == CONVERSION]
     new = {layer for layer, _ in _places(broken, fixed) - _places(violations, fixed)}
@@ -81,14 +81,21 @@ def _marked(violations, left, fixed: Graph) -> list[Violation]:
 
 
 def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
-    """Return (layer, rule) of violations; the halves of a split layer count as the layer."""
+    """Return (layer, rule) of violations; parts of a split layer count as the original layer."""
     places = {(layer, v.rule) for v in violations for layer in v.layers}
     split = {node.name: node.split_from for node in fixed.nodes if node.split_from}
     return places | {(split[layer], rule) for layer, rule in places if layer in split}
 
 
 def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
-    """Return the model after every automatic transform, unverified, and what these refused."""
+    """Apply every automatic transform of a chip to a model, without verification.
+
+    Returns
+    -------
+    Graph
+    list of Refusal
+        Of transforms that cannot repair the model.
+    """
     refusals: list[Refusal] = []
     for name in in_order(chip(target).repairs):
         try:
@@ -99,8 +106,14 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
 
 
 def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:
-    """Return every violation of a chip's rules and limits, in order of layers, and notes."""
-    # Steps of activations have a rule of their own; for the others they are ReLUs.
+    """Find every violation of a chip's rules and limits, in the order of layers.
+
+    Returns
+    -------
+    violations : list of Violation
+    notes : list of str
+    """
+    # One rule refuses discrete activations; all others see them as ReLUs.
     changed, notes = found.normalize(continuous_activations(graph).graph)
     view = View(graph, changed)
     violations = [*_broken_rules(view, found), *_exceeded_limits(view, found)]
@@ -118,7 +131,7 @@ def _broken_rules(view: View, found: Chip) -> Iterator[Violation]:
     for rule in found.rules:
         for finding in rule.findings(view):
             yield Violation(
-                **_parts(finding),
+                **_fields(finding),
                 transform=finding.transform,
                 sentence=rule.sentence,
                 source=rule.source,
@@ -132,7 +145,7 @@ def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
     for facts in found.facts(view):
         for refusal in limits.exceeded(facts):
             yield Violation(
-                **_parts(refusal),
+                **_fields(refusal),
                 transform=found.limit_repairs(refusal.rule, facts),
                 sentence=sentences[refusal.rule],
                 source=limits.SOURCE,
@@ -140,5 +153,5 @@ def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
             )
 
 
-def _parts(refusal: Refusal) -> dict:
+def _fields(refusal: Refusal) -> dict:
     return {key: getattr(refusal, key) for key in ("layers", "found", "allowed", "fix", "rule")}

@@ -1,4 +1,4 @@
-"""A chip: what its converter asks of models, how it repairs, lowers and fits them."""
+"""A chip: the rules of its converter, and the functions that repair, lower and fit models."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ from simulator.facts import LayerFacts
 from simulator.targets import limits_of
 
 Samples = Callable[[], "np.ndarray | None"]
-"""Loads inputs of a model to measure on, or None; called only where there is something to measure.
+"""Loads inputs of a model to measure on, or returns None; called only if a measurement needs them.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
-    """One chip. It is the ``CHIP`` of a package in `pipeline.chips`, whose name is the target's.
+    """One chip, the ``CHIP`` of the package in `pipeline.chips` that has the target's name.
 
     Attributes
     ----------
     name, title : str
-        The target's name, also that of the chip's package in `simulator`; the name for users.
+        The target's name, which is also that of the chip's package in `simulator`; the name shown
+        to users.
     schemes : tuple of str
-        Quantization schemes whose models it takes.
+        Quantization schemes whose models it converts.
     rules : tuple of Rule
-        What its converter asks, of float models and of integer models.
+        Rules of its converter, for float and for integer models.
     repairs : tuple of str
-        Transforms that `migrate` applies on its own, in order.
+        Transforms that `migrate` applies automatically, in order.
     normalize : function of Graph to (Graph, notes)
-        Reorders and folds what the converter does by itself; notes say what.
+        Reorders and folds as the converter does itself; the notes report the changes.
     facts : function of View to LayerFacts
-        Of every layer that the model becomes, for the chip's limits.
+        Yields the facts of every layer that the model becomes, for the chip's limits.
     limit_repairs : function of (limit's name, LayerFacts) to transform or None
     refused_limits : tuple of str
-        Limits that the converter refuses already: `check` counts them as conversion rules.
+        Limits that the converter already refuses: `check` counts them as conversion rules.
     notes : function of View to str
         Remarks that need no action.
     lower : function of QuantizedGraph to Program
-        Called for models that break no rule but emulated ones.
+        Called for models that break no rule except emulated ones.
     measure : function of (QuantizedGraph, Program, Samples or None) to notes, or None
-        Measures what the chip's arithmetic changes against the quantized model's.
+        Measures how the chip's arithmetic differs from the quantized model's.
     fit : function of Program to Program, or None
-        Brings registers inside their widths where that changes outputs, with a note for each.
+        Fits registers into their bit widths although outputs change, with a note for each.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Chip:
 
     @property
     def limits(self) -> ModuleType:
-        """The published limits: `simulator`'s module of this chip."""
+        """The module of published limits in the chip's package in `simulator`."""
         return limits_of(self.name)
 
 
@@ -90,7 +91,7 @@ def chip(name: str) -> Chip:
     Raises
     ------
     ConfigError
-        For an unknown name; known ones are listed.
+        If the name is unknown; the message lists the known ones.
     """
     if name not in known_targets():
         raise ConfigError(f"unknown target '{name}'; known targets: {', '.join(known_targets())}")
@@ -98,5 +99,5 @@ def chip(name: str) -> Chip:
 
 
 def newest_for(scheme: str) -> str:
-    """Return the newest target that takes models of a quantization scheme."""
+    """Return the newest target that converts models of a quantization scheme."""
     return next(name for name in reversed(known_targets()) if scheme in chip(name).schemes)

@@ -1,4 +1,4 @@
-"""Cut an integer model into a chip's layers."""
+"""Convert an integer model to a chip's program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def convert(
     fit_registers: bool = False,
     samples: Samples | None = None,
 ) -> Program:
-    """Cut an integer model into a chip's layers.
+    """Convert an integer model to a chip's program.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ def convert(
     name : str
         Name of the target.
     strict : bool
-        Refuse programs that run on the emulator only: those beyond the chip's published limits,
-        and those that the vendor's converter refuses.
+        Refuse programs that only run on the emulator: those that exceed the chip's published
+        limits, and those that the vendor's converter refuses.
     fit_registers : bool
-        Bring registers inside their widths even where that changes outputs.
+        Fit registers into their bit widths even where that changes outputs.
     samples : function without arguments to array (n, *input shape) or None, optional
-        Inputs on which the notes measure what the conversion changes; by default random ones.
+        Inputs on which conversion notes measure changes; random by default.
 
     Raises
     ------
     IncompatibleModelError
-        When a layer has no counterpart on the chip, or with `strict` exceeds a limit.
+        If a layer has no counterpart on the chip, or exceeds a limit and `strict` is set.
     """
     chosen = chip(name)
     if graph.scheme not in chosen.schemes:
@@ -63,19 +63,19 @@ def convert(
 
 
 def emulated_only(graph: QuantizedGraph, program: Program) -> list[Refusal]:
-    """Return why a program runs on the emulator only: limits, and rules of the vendor's converter.
+    """Return the limits and converter rules that a program breaks: it only runs on the emulator.
 
     Parameters
     ----------
     graph : QuantizedGraph
     program : Program
-        What `convert` made of it.
+        The result of `convert`.
     """
     return [*_broken(graph, program.target, emulated=True), *program.exceeded()]
 
 
 def _broken(graph: QuantizedGraph, name: str, *, emulated: bool) -> Iterator[Refusal]:
-    """Yield the places that break a rule of the chip's converter."""
+    """Yield the findings of the chip's conversion rules."""
     view = View(graph, graph)
     for rule in chip(name).rules:
         if rule.emulated == emulated:

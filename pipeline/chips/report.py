@@ -1,4 +1,4 @@
-"""What `check` found."""
+"""The report of `check`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ INCOMPATIBLE = "incompatible"
 
 @dataclass(frozen=True, kw_only=True)
 class Violation(Finding):
-    """One place where a model breaks a rule of a chip.
+    """One place in a model that breaks a rule or limit of a chip.
 
     Attributes
     ----------
     sentence, source, kind : str
         Wording, public source and kind of the rule.
     fixable : bool
-        True if `migrate` repairs it by itself.
+        True if `migrate` repairs it automatically.
     """
 
     sentence: str
@@ -34,7 +34,7 @@ class Violation(Finding):
         return ", ".join(self.layers)
 
     def as_dict(self) -> dict:
-        """Return JSON values."""
+        """Return the violation as JSON values."""
         return {
             "layer": self.layer,
             "rule": self.rule,
@@ -81,7 +81,7 @@ class Report:
 
     @property
     def fits_chip(self) -> bool:
-        """Whether no hardware limit is exceeded."""
+        """True if no hardware limit is exceeded."""
         return not self.hardware
 
     def refusals(self) -> list[Violation]:
@@ -93,7 +93,7 @@ class Report:
         return [str(violation) for violation in self.refusals()]
 
     def as_dict(self) -> dict:
-        """Return JSON values."""
+        """Return the report as JSON values."""
         return {
             "model": self.model,
             "target": self.target,

@@ -1,4 +1,4 @@
-"""A rule of a chip's converter: a small function whose docstring is the rule."""
+"""A rule of a chip's converter: a function whose docstring states the rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.chips.blocks import View
 from simulator.refusal import Refusal
 
 CONVERSION, HARDWARE = "conversion", "hardware limit"
-"""Kinds of rules: what the converter refuses, and what does not fit the chip."""
+"""Kinds of rules: the converter refuses the model, or the hardware cannot hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Finding(Refusal):
     transform: str | None = None
 
     @property
-    def cure(self) -> str:
-        """What to do, and the transform that may do it."""
+    def full_fix(self) -> str:
+        """The fix, and the transform that may apply it."""
         return f"{self.fix} (transform {self.transform})" if self.transform else self.fix
 
 
@@ -38,12 +38,13 @@ class Rule:
     Attributes
     ----------
     find : function of View to findings
-        Its name is the rule's, and the first paragraph of its docstring the rule's sentence.
+        The function's name is the rule's name, and the first paragraph of its docstring the rule's
+        sentence.
     source : str
         The public document that states the rule.
     emulated : bool
-        The vendor's converter refuses such a model, while the emulator's arithmetic defines it:
-        `convert` reports it, and makes a program.
+        True if the vendor's converter refuses such a model although the emulator's arithmetic
+        defines it: `convert` reports the finding, and returns a program.
     """
 
     find: Callable[[View], Iterator[Finding]]
@@ -54,12 +55,12 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """Identifier of the rule."""
+        """Name of the rule."""
         return self.find.__name__
 
     @property
     def sentence(self) -> str:
-        """The rule, for users; it may quote constants of its module."""
+        """The rule in words, with constants of its module filled in."""
         text = " ".join(inspect.getdoc(self.find).split("\n\n")[0].split())
         return text.format_map(self.find.__globals__)
 

@@ -1,4 +1,4 @@
-"""Rules that the converters of both chips state in the same words."""
+"""Rules that the converters of both chips share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WINDOWED = (
 
 
 def discrete_activation(view: View) -> Iterator[Finding]:
-    """Activations have no steps yet: a model that cnn2snn quantized becomes a float model first."""
+    """Activations are not discrete: migrate a model quantized by cnn2snn to a float model first."""
     for node in view.original.nodes:
         if node.op == "QuantizedReLU":
             bits = node.attrs["bits"]
@@ -71,13 +71,13 @@ def pool_padding(view: View) -> Iterator[Finding]:
 
 
 def pool_padding_name(view: View) -> Iterator[Finding]:
-    """A max pooling names the padding of its convolution, also where both mean the same."""
+    """A max pooling has the padding of its convolution, even where both are equivalent."""
     for block in view.blocks:
         pool, padding = block.member("MaxPooling2D"), block.head.attrs.get("padding")
         if pool is None or padding is None or padding_differs(block):
             continue
         if block.head.attrs["kernel_size"] == (1, 1):
-            padding = "same"  # the converter takes a 1x1 convolution for one
+            padding = "same"  # the converter gives every 1x1 convolution this padding
         if pool.attrs["padding"] != padding:
             yield _padding(block, padding)
 
@@ -129,7 +129,7 @@ def neural_layer(view: View) -> Iterator[Finding]:
 
 
 def rescaling_position(view: View) -> Iterator[Finding]:
-    """A Rescaling follows the input."""
+    """A Rescaling directly follows the input."""
     for node in view.nodes("Rescaling"):
         if view.graph.node(node.inputs[0]).op not in ("Input", "Quantizer"):
             yield Finding(
@@ -150,20 +150,20 @@ def zero_padding(view: View) -> Iterator[Finding]:
 
 
 def average_pooling(view: View) -> Iterator[Finding]:
-    """Averages are taken over the whole map only, by GlobalAveragePooling2D."""
+    """Averages are only taken over the whole map, by GlobalAveragePooling2D."""
     for node in view.nodes("AveragePooling2D"):
         yield Finding(
             layers=(node.name,),
             found=f"pool {size(node.attrs['pool_size'])} on a map of"
             f" {size(view.input_shape(node)[:2])}",
             allowed="GlobalAveragePooling2D",
-            fix="average globally, or by a convolution with equal weights",
+            fix="average globally, or use a convolution with equal weights",
             transform="replace_average_pooling",
         )
 
 
 def relu_shape(view: View) -> Iterator[Finding]:
-    """A ReLU has no threshold, and no slope below zero together with a maximum."""
+    """A ReLU has no threshold, and no negative slope together with a maximum."""
     for node in view.nodes("ReLU"):
         for key in ("negative_slope", "threshold"):
             if node.attrs.get(key):

@@ -1,4 +1,4 @@
-"""A compatibility report as text of at most 100 columns."""
+"""Format a compatibility report as text of at most 100 columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTH = 100
 
 
 def table(report: Report) -> str:
-    """Return `report` for people: verdict, violations by kind and rule, notes."""
+    """Return `report` as text: verdict, violations by kind and rule, notes."""
     lines = [f"{report.model} on {report.target}: {report.verdict}"]
     for title, violations in (
         ("conversion rules", report.conversion),
@@ -32,7 +32,7 @@ def table(report: Report) -> str:
 
 
 def _by_rule(violations) -> Iterator[str]:
-    """Yield each rule once, and under it one entry for all layers that one cure concerns."""
+    """Yield each rule once, followed by one entry per fix for all its layers."""
     groups: dict[str, list[Violation]] = {}
     for violation in violations:
         groups.setdefault(violation.rule, []).append(violation)
@@ -40,13 +40,13 @@ def _by_rule(violations) -> Iterator[str]:
         yield ""
         yield from _wrap(f"{rule}: {found[0].sentence}", "  ", "    ")
         yield from _wrap(f"source: {found[0].source}", "    ", "      ")
-        cures: dict[tuple, dict[str, list[str]]] = {}
+        fixes: dict[tuple, dict[str, list[str]]] = {}
         for violation in found:
-            cure = violation.allowed, violation.fix, violation.fixable
-            cures.setdefault(cure, {}).setdefault(violation.found, []).append(violation.layer)
-        for (allowed, fix, fixable), layers in cures.items():
+            key = violation.allowed, violation.fix, violation.fixable
+            fixes.setdefault(key, {}).setdefault(violation.found, []).append(violation.layer)
+        for (allowed, fix, fixable), layers in fixes.items():
             places = [f"{', '.join(names)}: found {what}" for what, names in layers.items()]
-            fixed = "migrate repairs it" if fixable else "needs you"
+            fixed = "migrate repairs it" if fixable else "needs a manual fix"
             yield from _wrap(
                 f"{'; '.join(places)}; allowed {allowed}; fix: {fix} [{fixed}]", "    - ", "      "
             )

@@ -1,4 +1,4 @@
-"""The ``crossgrade`` command: one module per subcommand, loaded when it is called."""
+"""The ``crossgrade`` command: one module per subcommand, imported on demand."""
 
 from pipeline.cli.main import main
 

@@ -1,4 +1,4 @@
-"""``crossgrade check``: what keeps a model from a chip."""
+"""``crossgrade check``: check a float model against a chip's rules and limits."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pipeline.cli.parameters import target_option
 @click.argument("parameters", nargs=-1)
 @target_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs the rest.")
-@click.option("--strict", is_flag=True, help="Fail on the chip's published limits as well.")
+@click.option(
+    "--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs every violation."
+)
+@click.option("--strict", is_flag=True, help="Also fail on the chip's published limits.")
 @click.pass_context
 def command(context, model, parameters, target, as_json, fixable, strict) -> None:
-    """List everything in MODEL, a float model, that the target chip cannot run.
+    """List every place in MODEL, a float model, that the target chip cannot run.
 
     MODEL is a file (.h5, .keras, .npz), or an architecture with its PARAMETERS as in 'crossgrade
     describe'. Nothing is trained or quantized. Rules of conversion and limits of the hardware

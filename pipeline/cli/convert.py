@@ -1,10 +1,10 @@
-"""``crossgrade convert``: a quantized model to a program."""
+"""``crossgrade convert``: convert a quantized model to a program."""
 
 from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, tell, verbose_option, warn
+from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option, warn
 
 
 @click.command()
@@ -14,18 +14,18 @@ from pipeline.cli.parameters import PATH, load_any, tell, verbose_option, warn
     "--target",
     envvar="CROSSGRADE_TARGET",
     show_envvar=True,
-    help="Chip to convert to; by default the newest that takes the model's quantization.",
+    help="Chip to convert to; by default the newest for the model's quantization.",
 )
-@click.option("--strict", is_flag=True, help="Refuse what exceeds the chip's published limits.")
+@click.option("--strict", is_flag=True, help="Refuse programs beyond the chip's published limits.")
 @click.option(
     "--fit-registers",
     is_flag=True,
-    help="Bring registers inside their widths even where outputs change.",
+    help="Fit registers into their widths even where outputs change.",
 )
 @click.option(
     "--samples",
     type=PATH,
-    help="Images (.npy) to measure on where the chip changes outputs; random ones without.",
+    help="Images (.npy) to measure changes of the outputs on; random by default.",
 )
 @verbose_option
 def command(
@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Convert MODEL, a quantized model, to a program of the target chip.
 
-    MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or what 'crossgrade quantize'
-    wrote. No TensorFlow and no vendor software is needed, and no code from the file is run.
+    MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or a file of 'crossgrade
+    quantize'. Neither TensorFlow nor vendor software is needed, and no code from the file is run.
     """
     from pipeline.chips import convert, newest_for
     from pipeline.chips.conversion import emulated_only
@@ -64,11 +64,11 @@ def command(
         quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
     )
     if quantized is not loaded:
-        # A file of 'crossgrade quantize' has printed its notes when it was made.
-        tell(quantized.notes, verbose=verbose)
-    tell(conversion_notes(quantized.notes, program), verbose=verbose)
+        # 'crossgrade quantize' already printed the notes of its files.
+        print_notes(quantized.notes, verbose=verbose)
+    print_notes(conversion_notes(quantized.notes, program), verbose=verbose)
     warn(refusal_lines(emulated_only(quantized, program)))
-    tell(
+    print_notes(
         Note(kind=LIMITS, text=f"{remark} (one reading of the vendor's page)")
         for remark in program.remarks()
     )

@@ -1,4 +1,4 @@
-"""``crossgrade describe``: a float model's layers."""
+"""``crossgrade describe``: print a float model's layers."""
 
 from __future__ import annotations
 

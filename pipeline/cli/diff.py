@@ -1,4 +1,4 @@
-"""``crossgrade diff``: two programs side by side."""
+"""``crossgrade diff``: compare two programs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipeline.cli.parameters import PATH, check_scale
 @click.command()
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
-@click.option("--images", type=PATH, help="Run both on these (.npy, as both take them).")
+@click.option("--images", type=PATH, help="Images to run both programs on (.npy).")
 @click.option("--labels", type=PATH, help="Classes of the images (.npy, integers).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(a: str, b: str, images: str | None, labels: str | None, as_json: bool) -> None:
-    """Compare the programs A and B, of the same chip or not, layer by layer.
+    """Compare the programs A and B, of the same or different chips, layer by layer.
 
-    Shows types, shapes, weight widths, memory and multiply-accumulates (MACs). With --images also
-    the share of zeros that each layer puts out, the MACs left when zeros cost nothing (an
-    estimate), and how often both answer the same; with --labels how often each is right.
+    Shows types, shapes, weight widths, memory and multiply-accumulates (MACs). --images adds each
+    layer's output sparsity, an estimate of the MACs without operations on zeros, and how often both
+    predict the same class; --labels adds accuracies.
     """
     from pipeline.data.array_file import load_array
     from pipeline.evaluation.program_diff import diff

@@ -1,4 +1,4 @@
-"""The group of subcommands; each one's module is imported only when it runs or shows its help."""
+"""The group of subcommands, whose modules are imported only to run them or to show their help."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import sys
 import click
 
 COMMANDS = {
-    "check": "List what keeps a float model from a chip, and what repairs it.",
-    "migrate": "Carry a float model to another chip, with a certificate.",
-    "verify": "Recompute a certificate, and say whether the files still match.",
+    "check": "List a float model's violations of a chip's rules, and repairs.",
+    "migrate": "Migrate a float model to another chip, with a certificate.",
+    "verify": "Recompute a certificate, and check the files against it.",
     "unfuse": "Split the separable convolutions of a model file.",
     "quantize": "Quantize a float model to integers.",
     "convert": "Convert a quantized model to a chip's program.",
     "simulate": "Run a program on images, bit-exact.",
-    "summary": "Print a program's layers, and what exceeds the chip's limits.",
+    "summary": "Print a program's layers and the chip's limits that it exceeds.",
     "diff": "Compare two programs layer by layer, and on images.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
-    "track": "Record runs in MLflow that could not be recorded before.",
+    "track": "Record the runs that MLflow is still missing.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
 }
-"""Subcommand, which is also the name of its module, to its line in the help."""
+"""Lines of the help, by subcommand, which is also the name of its module."""
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and imports them on demand."""
+    """A group that imports its commands on demand."""
 
     def list_commands(self, context) -> list[str]:
-        """Return the names in the order of a model's way."""
+        """Return the names in the order of a model's workflow."""
         return list(COMMANDS)
 
     def get_command(self, context, name: str) -> click.Command | None:
@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
         return importlib.import_module(f"pipeline.cli.{name}").command
 
     def invoke(self, context):
-        """Run a command, whose options are meanwhile the names of settings in messages."""
+        """Run a command; messages name settings by the command's options."""
         from pipeline.cli.options import option_name
         from pipeline.messages.settings import named_by
 
@@ -54,14 +54,14 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="crossgrade", prog_name="crossgrade")
 def cli() -> None:
-    """Carry Keras models between Akida 1.0 and 2.0, and run them bit for bit.
+    """Migrate Keras models between Akida 1.0 and 2.0, and run them bit-exactly.
 
     Nothing here needs TensorFlow, a board, or closed software.
     """
 
 
 def main() -> None:
-    """Run the command line; refusals become one message and exit status 1."""
+    """Run the command line; print refusals as one message, with exit status 1."""
     from pipeline.errors import EXPECTED, INTERRUPTED, REFUSED, ending
 
     try:

@@ -1,4 +1,4 @@
-"""``crossgrade migrate``: carry a model to another chip, with a certificate."""
+"""``crossgrade migrate``: migrate a model to another chip, with a certificate."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, target_option, tell
+from pipeline.cli.parameters import PATH, print_notes, target_option
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
 UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
 RECOVERED = {
-    "cnn2snn": "kernels are taken as it rounded them, activations become ReLUs",
-    "QuantizeML": "its float kernels and the ends of its ranges are taken, widths left behind",
+    "cnn2snn": "its rounded kernels are used, activations become ReLUs",
+    "QuantizeML": "its float kernels and range maxima are used, bit widths are dropped",
 }
 
 
@@ -22,7 +22,7 @@ RECOVERED = {
 @click.option("-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .npz.")
 @target_option
 @click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
-@click.option("--labels", type=PATH, help="Their classes (.npy), to measure accuracy.")
+@click.option("--labels", type=PATH, help="Labels of the images (.npy), to measure accuracy.")
 @click.option(
     "--samples",
     type=click.IntRange(1, 65536),
@@ -40,14 +40,14 @@ RECOVERED = {
     type=click.Choice(STRATEGIES),
     default="exact",
     show_default=True,
-    help="How a global average moves behind ReLU.",
+    help="How to move a global average after ReLU.",
 )
 @click.option(
     "--recalibrate",
     type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
     default="bn_ridge",
     show_default=True,
-    help="Repair for --gap relocate and others.",
+    help="Compensation, except with --gap exact.",
 )
 @click.option(
     "--input-scale",
@@ -56,7 +56,9 @@ RECOVERED = {
 )
 @click.option("--input-offset", type=float, help="... and with this added to the quotient.")
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
-@click.option("--max-accuracy-drop", type=click.FloatRange(0, 1), help="Refuse to lose more.")
+@click.option(
+    "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
+)
 def command(
     model,
     output,
@@ -72,11 +74,11 @@ def command(
     clip,
     max_accuracy_drop,
 ) -> None:
-    """Make OUTPUT from MODEL, a Keras model, so that the target chip can run it.
+    """Migrate MODEL, a Keras model, to OUTPUT, which the target chip can run.
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
-    only then writes: the model, and a certificate (JSON and a page to read). What cannot be
-    carried over is refused, all of it at once, and nothing is written.
+    only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
+    of them are listed at once and nothing is written.
     """
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError
@@ -113,7 +115,7 @@ def command(
         pixels = {"scale": input_scale, "offset": input_offset or 0.0}
         graph = with_pixel_input(graph, **pixels)
         click.echo(f"{out}: {pixels_sentence(**pixels)}")
-    tell(graph.notes)
+    print_notes(graph.notes)
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
     options = Transforms(
@@ -150,7 +152,7 @@ def command(
             recovery=recovery,
             pixels=pixels,
         )
-        # The model takes its name last, so that there never is one without a certificate.
+        # The model is renamed last, so that it never exists without a certificate.
         write_json(folder / NAME, certificate)
         write_bytes(folder / PAGE, page(certificate).encode())
 
@@ -161,7 +163,7 @@ def command(
 
 
 def _samples(graph, calibration, labels):
-    """Return images and classes as the user gave them, or noise and None."""
+    """Return the user's images and labels, or noise and None."""
     import numpy as np
 
     from pipeline.data.array_file import load_array
@@ -174,7 +176,7 @@ def _samples(graph, calibration, labels):
         return random_images(graph, RANDOM, SEED), None
     images = load_array(calibration)
     check_samples(graph, images, calibration)
-    tell(input_notes(images, expected_range(graph), calibration))
+    print_notes(input_notes(images, expected_range(graph), calibration))
     if labels is None:
         return images, None
     outputs = int(np.prod(graph.shapes[graph.output]))

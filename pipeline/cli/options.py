@@ -1,4 +1,4 @@
-"""The commands' options as names of the settings that the pipeline's messages are about."""
+"""Name settings in messages by the options of the commands."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ OPTIONS = {
     "transforms.gap.recalibrate": ("migrate", "--recalibrate"),
     "transforms.max_accuracy_drop": ("migrate", "--max-accuracy-drop"),
 }
-"""Setting to the command that has an option for it, and the option."""
+"""By setting: the command that has an option for it, and the option."""
 SHARED = {"target.name": ("check", "migrate")}
 """Further commands that have the same option."""
-WORDS = {
+PHRASES = {
     ("quantization.flatten", "saturate"): "--parity",
     ("quantization.flatten", "align"): "no --parity",
     ("quantization.last_output_bits", None): "an output that is not quantized",
     ("quantization.calibration.source", "data"): "--samples",
 }
-"""A setting and a value to what commands call it, where that is no option with the value."""
-NOT_OFFERED = {
+"""Names of settings with a value, where they are not an option with that value."""
+WITHOUT_OPTION = {
     "quantization.observer": "the observer of ranges",
     "transforms.names": "the transforms",
 }
-"""Settings that no command has, in words."""
+"""Settings without an option of a command, in words."""
 
 
 def option_name(name: str, value: Any = NO_VALUE) -> str:
-    """Return how a command's user names a setting; see `pipeline.messages.settings`."""
-    if value is not NO_VALUE and (name, value) in WORDS:
-        return WORDS[name, value]
-    if name in NOT_OFFERED:
-        return NOT_OFFERED[name]
+    """Return the name of a setting for users of a command; see `pipeline.messages.settings`."""
+    if value is not NO_VALUE and (name, value) in PHRASES:
+        return PHRASES[name, value]
+    if name in WITHOUT_OPTION:
+        return WITHOUT_OPTION[name]
     if name not in OPTIONS:
         return configuration_name(name, value)
     command, option = OPTIONS[name]

@@ -24,21 +24,21 @@ backend_option = click.option(
     type=click.Choice(["auto", "fast", "numpy", "reference"]),
     default="auto",
     show_default=True,
-    help="How the emulator computes; the integers are the same.",
+    help="Backend of the emulator; integers are the same.",
 )
 
 
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Print every note whole.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Print notes with all details.")
 
 
 def warn(lines) -> None:
-    """Print lines to the standard error stream, marked as warnings."""
+    """Print lines to standard error, marked as warnings."""
     for line in lines:
         _echo("warning", line)
 
 
-def tell(notes, *, verbose: bool = False) -> None:
-    """Print notes and warnings to the standard error stream, with `verbose` their details."""
+def print_notes(notes, *, verbose: bool = False) -> None:
+    """Print notes and warnings to standard error, with their details if `verbose`."""
     for note in notes:
         _echo(note.level, note.text)
         for line in note.details if verbose else ():
@@ -46,7 +46,7 @@ def tell(notes, *, verbose: bool = False) -> None:
 
 
 def check_scale(images, *programs) -> None:
-    """Refuse images that programs do not take; warn where their scale is not what is expected."""
+    """Raise if a program does not take the images; warn if their scale is not the expected one."""
     from simulator.engine import check_images
     from simulator.image_scale import input_warning
 
@@ -66,7 +66,7 @@ def load_any(path):
     Raises
     ------
     ModelError
-        When the file holds none of them.
+        If the file contains none of them.
     """
     from pathlib import Path
 

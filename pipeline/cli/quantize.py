@@ -1,4 +1,4 @@
-"""``crossgrade quantize``: a float model to integers."""
+"""``crossgrade quantize``: quantize a float model to integers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, tell, verbose_option
+from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -22,14 +22,14 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
-    help="Images at a time.  [default: 100; 1 with temporal layers]",
+    help="Images per batch. [default: 100; 1 with temporal layers]",
 )
 @click.option(
     "--scheme",
     type=click.Choice(["quantizeml", "cnn2snn"]),
     default="quantizeml",
     show_default=True,
-    help="Arithmetic to quantize for: either chip, or Akida 1.0's own.",
+    help="quantizeml for both chips, or cnn2snn for Akida 1.0.",
 )
 @click.option("--input-weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
 @click.option("-w", "--weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
@@ -43,9 +43,9 @@ def command(
 ) -> None:
     """Quantize MODEL, a float Keras file (.h5, .keras) or a graph of the pipeline (.npz).
 
-    Without --samples the ranges are measured on random images, which is not accurate; scheme
-    cnn2snn measures none. With temporal layers, images are successive frames of --batch-size
-    videos, one frame of each in a batch.
+    Without --samples the ranges are measured on random images, which is inaccurate; scheme cnn2snn
+    needs no ranges. With temporal layers, images are successive frames of --batch-size videos, one
+    frame of each per batch.
     """
     from pipeline.config import Calibration, Quantization
     from pipeline.errors import ModelError
@@ -67,7 +67,7 @@ def command(
             batch_size=batch_size or _batch_size(graph),
         ),
     )
-    tell(graph.notes, verbose=verbose)
+    print_notes(graph.notes, verbose=verbose)
     images = None
     if samples is not None:
         from pipeline.data.array_file import load_array
@@ -83,7 +83,7 @@ def command(
             done = now
 
         quantized = quantize(graph, images, options, progress)
-    tell(quantized.notes, verbose=verbose)
+    print_notes(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
@@ -92,5 +92,5 @@ def command(
 
 
 def _batch_size(graph) -> int:
-    """Return the images at a time where the user does not say: one video's frames, or 100."""
+    """Return the default number of images per batch: 100, or 1 with temporal layers."""
     return 1 if any(node.operation.temporal for node in graph.nodes) else BATCH

@@ -1,4 +1,4 @@
-"""``crossgrade simulate``: a program on images."""
+"""``crossgrade simulate``: run a program on images."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, check_scale, tell, verbose_option
+from pipeline.cli.parameters import PATH, backend_option, check_scale, print_notes, verbose_option
 
 
 @click.command()
 @click.argument("program", type=PATH)
 @click.argument("images", type=PATH)
-@click.option("-o", "--output", type=PATH, help="Write the outputs there (.npy).")
-@click.option("--trace", type=PATH, help="Write every layer's integer output there (.npz).")
-@click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
+@click.option("-o", "--output", type=PATH, help="File for the outputs (.npy).")
+@click.option("--trace", type=PATH, help="File for every layer's integer output (.npz).")
+@click.option("--batch-size", type=click.IntRange(1), help="Images per batch.")
 @backend_option
 @verbose_option
 def command(
@@ -23,9 +23,9 @@ def command(
 ) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
-    Without -o the class of each image is printed: the index of its largest output, or, where the
-    program has one output, 1 if that is above 0 (probability 0.5). For programs with
-    buffered layers the images are successive frames of one stream.
+    Without -o the class of each image is printed: the index of its largest output; for a single
+    output, 1 if it is above 0 (probability 0.5). For programs with buffered layers the images are
+    successive frames of one stream.
     """
     import numpy as np
 
@@ -68,7 +68,7 @@ def command(
             backend=backend,
         )
     found = counted(statistics, len(batch))
-    tell(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
+    print_notes(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
     if trace:
         arrays = {name: np.concatenate(parts) for name, parts in outputs.items()}
         write_archive(trace, {"kind": "trace", "layers": list(arrays)}, arrays)

@@ -1,4 +1,4 @@
-"""``crossgrade summary``: a program's layers."""
+"""``crossgrade summary``: print a program's layers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pipeline.cli.parameters import PATH, backend_option, verbose_option, warn
 
 @click.command()
 @click.argument("program", type=PATH)
-@click.option("--plan", is_flag=True, help="Also print how the emulator computes each layer.")
+@click.option("--plan", is_flag=True, help="Also print the emulator's arithmetic of each layer.")
 @backend_option
 @verbose_option
 def command(program: str, plan: bool, backend: str, verbose: bool) -> None:
-    """Print the layers of PROGRAM as the vendor's tools do, and what exceeds the chip's limits.
+    """Print the layers of PROGRAM as the vendor's tools do, and the exceeded limits of the chip.
 
     --plan adds each layer's path through the emulator: the proven width of its accumulators, and
-    the arithmetic that was proven to give the chip's integers. --verbose adds the notes of
-    quantizing and converting, which the program keeps.
+    the arithmetic that is proven to give the chip's integers. --verbose adds the notes of
+    quantization and conversion, which the program stores.
     """
     from simulator import Program
     from simulator.plan import compile_program, fast_is_available
@@ -33,6 +33,6 @@ def command(program: str, plan: bool, backend: str, verbose: bool) -> None:
     if verbose and loaded.notes:
         from pipeline.messages.lines import wrapped
 
-        click.echo("\nnotes of quantizing and converting")
+        click.echo("\nnotes of quantization and conversion")
         click.echo("\n".join(wrapped(note, "  - ") for note in loaded.notes))
     warn(loaded.limits())

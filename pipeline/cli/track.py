@@ -1,4 +1,4 @@
-"""``crossgrade track``: record in MLflow what could not be recorded when it was made."""
+"""``crossgrade track``: record runs that could not be recorded in MLflow before."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import click
 
 
 @click.command()
-@click.option("--resume", is_flag=True, help="Record what is kept; without it, only list that.")
-@click.option("--store", help="MLflow's address, if another one than it was meant for.")
+@click.option("--resume", is_flag=True, help="Record them; without it, only list them.")
+@click.option("--store", help="MLflow's address, if not the original one.")
 def command(resume: bool, store: str | None) -> None:
     """List, or record, runs and sweeps of this repository that MLflow does not have yet.
 
-    They are kept when a tracking server does not answer, or when a sweep was killed. Each one
-    is recorded once, also when it was recorded in part before.
+    Runs are kept if a tracking server does not respond, or if a sweep is killed. Each one is
+    recorded once, even if a part of it was recorded before.
     """
     from dataclasses import replace
     from pathlib import Path

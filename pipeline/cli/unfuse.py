@@ -1,4 +1,4 @@
-"""``crossgrade unfuse``: split the separable convolutions of a model file."""
+"""``crossgrade unfuse``: split a model's separable convolutions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline.cli.parameters import PATH
 def command(model: str, output: str | None) -> None:
     """Replace every SeparableConv2D of a model by a DepthwiseConv2D and a 1x1 Conv2D.
 
-    Like 'akida_models unfuse', but for every place a layer can stand in, and measured: outputs
-    before and after are compared on random images.
+    Like 'akida_models unfuse', but for layers at any position, and verified: outputs before and
+    after are compared on random images.
     """
     from pipeline.errors import ModelError
     from pipeline.graph.forward import forward
@@ -31,8 +31,8 @@ def command(model: str, output: str | None) -> None:
     graph = read_float(source)
     if any(node.op == "QuantizedReLU" for node in graph.nodes):
         raise ModelError(
-            f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which makes a float"
-            " model of it and splits its separable convolutions"
+            f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which recovers a"
+            " float model and splits its separable convolutions"
         )
     if target.resolve() == source.resolve():
         raise ModelError(f"{target}: is the model itself; give another file with -o")

@@ -1,4 +1,4 @@
-"""``crossgrade vectors``: golden vectors for other implementations."""
+"""``crossgrade vectors``: write golden vectors for other implementations."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pipeline.cli.parameters import PATH, check_scale
 @click.argument("program", type=PATH)
 @click.argument("images", type=PATH)
 @click.option(
-    "-o", "--output", type=click.Path(file_okay=False), required=True, help="Folder to make."
+    "-o", "--output", type=click.Path(file_okay=False), required=True, help="Folder to create."
 )
 def command(program: str, images: str, output: str) -> None:
-    """Write what every layer of PROGRAM reads, holds and puts out for IMAGES.
+    """Write the inputs, registers and outputs of every layer of PROGRAM for IMAGES.
 
-    The form is documented in docs/golden_vectors.md and needs no software of ours to read.
+    The format is documented in docs/golden_vectors.md; no software of crossgrade is needed to read
+    it.
     """
     from pipeline.data.array_file import load_array
     from simulator import Program

@@ -9,14 +9,14 @@ from pipeline.cli.parameters import PATH
 
 @click.command()
 @click.argument("certificate", type=click.Path())
-@click.option("--model", type=PATH, help="The model before, if it lies elsewhere now.")
-@click.option("--output", type=PATH, help="The migrated model, if it lies elsewhere now.")
-@click.option("--calibration", type=PATH, help="The samples, if they lie elsewhere now (.npy).")
+@click.option("--model", type=PATH, help="The original model, if it has moved.")
+@click.option("--output", type=PATH, help="The migrated model, if it has moved.")
+@click.option("--calibration", type=PATH, help="The samples (.npy), if they have moved.")
 @click.pass_context
 def command(context, certificate: str, model, output, calibration) -> None:
-    """Recompute CERTIFICATE, which 'crossgrade migrate' wrote, and compare.
+    """Recompute CERTIFICATE, a file of 'crossgrade migrate', and compare.
 
-    Reads both models again: their hashes, the target's rules, and their outputs on the certified
+    Recomputes the hashes of both models, the target's rules, and the outputs on the certified
     samples. The exit status is 0 if everything matches, else 1.
     """
     from pipeline.migration import verify

@@ -9,7 +9,7 @@ import yaml
 
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError
-from simulator.whole_file import write_whole
+from simulator.atomic_file import write_atomically
 
 EXTRAS = "; launchers and sweepers other than basic are extras to install, see docs/sweeps.md"
 
@@ -114,4 +114,4 @@ def write_params(values, path="params.yaml") -> None:
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode()))

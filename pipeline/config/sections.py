@@ -18,7 +18,7 @@ def one_of(default, *allowed, prefixes=()):
 
 
 def number(default, low=None, high=None, *, above=None):
-    """Return a field whose value lies in ``[low, high]``, or is greater than `above`."""
+    """Return a field whose value is in ``[low, high]``, or greater than `above`."""
     return field(default=default, metadata={"low": low, "high": high, "above": above})
 
 
@@ -96,7 +96,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """How global average pooling is moved behind ReLU.
+    """How global average pooling is moved after ReLU.
 
     Attributes
     ----------

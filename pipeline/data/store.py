@@ -16,7 +16,7 @@ from pipeline.data.stored_images import Images, StoredImages
 from pipeline.errors import DataError
 from pipeline.files import file_sha256
 from simulator.archive import ArchiveError, read_archive, write_archive
-from simulator.whole_file import write_whole
+from simulator.atomic_file import write_atomically
 
 LARGE = 256 * 2**20
 """Size in bytes above which images stay in a file."""
@@ -119,7 +119,7 @@ def _keep(path, recipe, write, labels) -> StoredImages:
     path.parent.mkdir(parents=True, exist_ok=True)
     record = path.with_suffix(".npz")
     record.unlink(missing_ok=True)  # of an older recipe
-    write_whole(path, write)
+    write_atomically(path, write)
     header = {"kind": KIND, "recipe": recipe, "sha256": file_sha256(path)}
     write_archive(record, header, {"labels": labels})
     return StoredImages(path)

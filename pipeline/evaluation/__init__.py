@@ -1,1 +1,1 @@
-"""Measure programs: accuracy, agreement, cost, and the difference of two programs."""
+"""Measure programs: accuracy, agreement, cost, and differences between two programs."""

@@ -1,4 +1,4 @@
-"""Draw which classes are taken for which, and how far numbers are off."""
+"""Draw the confusion matrix of classes, and the scatter plot of a regression."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ MANY = 20
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Return the int64 array of shape (classes, classes): rows are labels, columns predictions.
+    """Return the confusion matrix.
 
-    Predictions beyond the classes (a model with spare outputs) fall into one more column.
+    Parameters
+    ----------
+    labels, predictions : int64 array of shape (images,)
+    classes : int
+
+    Returns
+    -------
+    int64 array of shape (classes, classes) or (classes, classes + 1)
+        Rows are labels, columns are predictions. The extra column counts predictions beyond the
+        classes (a model with spare outputs), if there are any.
     """
     matrix = np.zeros((classes, classes + 1), np.int64)
     np.add.at(matrix, (labels, np.minimum(predictions, classes)), 1)
@@ -21,7 +30,14 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str]) -> bytes:
-    """Return a PNG picture of the confusion matrix; equal input gives equal bytes."""
+    """Return the confusion matrix as a PNG image; equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    labels, predictions : int64 array of shape (images,)
+    classes : sequence of str
+        Names of the classes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -39,12 +55,17 @@ def draw_confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequenc
             colour = "white" if shares[row, column] > 0.5 else "black"
             text = str(matrix[row, column])
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels)} images right")
+    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels)} images correct")
     return _png(figure)
 
 
 def draw_scatter(numbers: np.ndarray, predictions: np.ndarray) -> bytes:
-    """Return a PNG picture of numbers and their predictions; equal input gives equal bytes."""
+    """Return a scatter plot of numbers and predictions as a PNG; equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    numbers, predictions : float array of shape (images,)
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""A figure for comparing the energy of programs, without a claim about joules."""
+"""A proxy for comparing the energy of programs, without an estimate in joules."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from simulator import Program
 
 FULL_BITS = 64
-"""Product of widths of an 8-bit weight and an 8-bit input."""
+"""Product of the bit widths of an 8-bit weight and an 8-bit input."""
 INPUT_BITS = {"uint8": 8, "int8": 8, "int16": 16, "float32": 32}
 
 
 def energy_proxy(program: Program, effective_macs: Mapping[str, float]) -> float:
-    """Return the work for one input in operations of 8-bit weights on 8-bit inputs.
+    """Return the work for one input in equivalent operations of 8-bit weights and 8-bit inputs.
 
-    Each layer's effective operations are weighted by the widths of its weights and inputs, as the
-    area and the switching of a multiplier grow with their product.
+    Each layer's effective operations are weighted by the bit widths of its weights and inputs,
+    because the area and the switching of a multiplier grow with their product.
 
     Parameters
     ----------

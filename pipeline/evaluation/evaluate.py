@@ -1,4 +1,4 @@
-"""Compare a program with its float model on labelled images, and count what it costs."""
+"""Compare a program with its float model on labelled images, and count its cost."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from simulator import Program
 from simulator.image_scale import expected_range
 
 POINTS = 10_000
-"""Points of maps that are listed."""
+"""Number of points of maps that are listed."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
-    """What running a program on the test images has shown.
+    """Results of a program on the test images.
 
     Attributes
     ----------
     metrics : dict
         Figures of the whole program.
     layers : list of dict
-        Figures of each layer, the same keys in each.
+        Figures of each layer, with equal keys.
     notes : tuple of Note
         On the scale of the images, and on what saturated.
     labels, predictions : array of shape (images,)
@@ -69,16 +69,16 @@ def evaluate(
         The float model as trained, before any transform.
     data : Dataset
     options : pipeline.config.Evaluate
-        ``samples``, ``batch_size``, ``workers`` and ``engine``; the last two change nothing.
+        ``samples``, ``batch_size``, ``workers`` and ``engine``; the last two do not change results.
     progress : function (count), optional
-        Called with the number of images of each chunk that is done.
+        Called with the number of images of each completed chunk.
 
     Raises
     ------
     ConfigError
-        When there are fewer test images than asked for, or workers cannot share them.
+        If there are fewer test images than requested, or workers cannot share them.
     DataError
-        When the labels are not classes of the program.
+        If the labels are not classes of the program.
     """
     count = options.samples or len(data.x_test)
     if count > len(data.x_test):
@@ -96,12 +96,12 @@ def evaluate(
         classes=not data.is_regression,
         backend=options.backend,
     )
-    answers = run_shards(
+    outcome = run_shards(
         work, images, workers=options.workers, engine=options.engine, progress=progress
     )
     compare = _numbers if data.is_regression else _classes
-    predictions, metrics = compare(answers.program, answers.graph, labels)
-    statistics = answers.statistics
+    predictions, metrics = compare(outcome.program, outcome.graph, labels)
+    statistics = outcome.statistics
     saturated = counted(statistics)
     layers = [_row(layer, saturated) for layer in statistics.layers()]
     macs = sum(layer["macs"] for layer in layers)

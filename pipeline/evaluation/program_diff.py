@@ -1,4 +1,4 @@
-"""Two programs side by side: layers, memory, work, and what they answer for the same images."""
+"""Compare two programs: layers, memory, operations, and outputs for the same images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SIDES = ("a", "b")
 def diff(
     a: Program, b: Program, images: np.ndarray | None = None, labels: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Compare two programs, of the same chip or not.
+    """Compare two programs, of the same or different chips.
 
     Parameters
     ----------
     a, b : Program
     images : array of shape (n, *input shape), optional
-        As both programs take them.
+        Inputs of both programs.
     labels : int array of shape (n,), optional
         Classes of the images.
 
@@ -37,34 +37,34 @@ def diff(
     -------
     dict
         ``a`` and ``b``: figures of the whole programs. ``layers``: a mapping for each pair, with
-        ``a`` and ``b`` (None where one program has no counterpart). ``agreement``: share of
-        images that both put into the same class. JSON values only; what needs images or labels is
-        left out without them.
+        ``a`` and ``b`` (None if a program has no counterpart). ``agreement``: share of images for
+        which both predict the same class. JSON values only; entries that need images or labels are
+        omitted without them.
 
     Raises
     ------
     DataError
-        When labels do not fit the images, or the outputs of the programs cannot be compared.
+        If labels do not fit the images, or the outputs of the programs cannot be compared.
     ProgramError
-        When a program does not take the images.
+        If a program does not take the images.
     """
     if labels is not None:
         labels = _checked(labels, images, a)
     rows = {side: [_row(layer) for layer in program.layers] for side, program in _both(a, b)}
     found: dict[str, Any] = {}
-    answers = []
+    predicted = []
     if images is not None and np.prod(a.output_shape) != np.prod(b.output_shape):
         raise DataError(
-            f"outputs have shapes {a.output_shape} and {b.output_shape}; answers can only be"
-            " compared between programs for the same classes (compare them without images)"
+            f"outputs have shapes {a.output_shape} and {b.output_shape}; predictions can"
+            " only be compared for the same classes (compare the programs without images)"
         )
     for side, program in _both(a, b):
         found[side] = _totals(program, rows[side])
         if images is not None:
-            answers.append(_run(program, images, labels, found[side], rows[side]))
-    if answers:
+            predicted.append(_run(program, images, labels, found[side], rows[side]))
+    if predicted:
         found["images"] = len(images)
-        found["agreement"] = float(np.mean(answers[0] == answers[1]))
+        found["agreement"] = float(np.mean(predicted[0] == predicted[1]))
     found["layers"] = [
         {
             "a": None if left is None else rows["a"][left],
@@ -78,11 +78,11 @@ def diff(
 
 
 def pairs(a: list[str], b: list[str]) -> Iterator[tuple[int | None, int | None]]:
-    """Yield positions of layers that belong together; None where one has no counterpart.
+    """Yield pairs of positions of corresponding layers; None for a layer without counterpart.
 
-    Layers of the same name in the same order do. Between two such pairs a layer belongs to the
-    next one whose name holds its own (a fused layer to the first of those that replace it), and
-    what has no such name is paired in order.
+    Layers of the same name in the same order correspond. Between two such pairs a layer corresponds
+    to the next one whose name contains its own (a fused layer to the first of those that replace
+    it); the remaining ones are paired in order.
     """
     left = right = 0
     matches = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
@@ -130,7 +130,7 @@ def _totals(program: Program, rows: list[dict]) -> dict[str, Any]:
 
 
 def _run(program, images, labels, totals, rows) -> np.ndarray:
-    """Add to totals and rows what only a run shows; return the class of each image."""
+    """Add the figures of a run to totals and rows; return the predicted class of each image."""
     statistics = Statistics(program)
     outputs = simulate(program, images, statistics=statistics)
     for row, figures in zip(rows, statistics.layers(), strict=True):

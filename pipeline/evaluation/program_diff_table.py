@@ -17,13 +17,13 @@ SUFFIXES = ("", "k", "M", "G", "T")
 
 
 def diff_table(found: dict[str, Any], names: tuple[str, str] = ("A", "B")) -> str:
-    """Return what `pipeline.evaluation.program_diff.diff` found as text.
+    """Return the result of `pipeline.evaluation.program_diff.diff` as text.
 
     Parameters
     ----------
     found : dict
     names : pair of str
-        What to call the two programs, their files for example.
+        Names of the two programs, for example their files.
     """
     lines = [
         f"{side.upper()}: {name} ({found[side]['target']}, {found[side]['layers']} layers)"
@@ -38,19 +38,19 @@ def diff_table(found: dict[str, Any], names: tuple[str, str] = ("A", "B")) -> st
     lines += ["", *_table(structure, right=False), "", *_figures(found, COSTS)]
     if "agreement" in found:
         lines += ["", *_figures(found, WORK)]
-    lines += ["", *_table(_answers(found), right=True)]
+    lines += ["", *_table(_totals(found), right=True)]
     return "\n".join(lines)
 
 
 def _figures(found, columns):
-    """Return the table of some figures of each layer, and of all."""
+    """Return the table of some figures per layer, and of their totals."""
     rows = [("layer", *(f"{side} {head}" for head in columns for side in "AB"))]
     rows += [(_name(pair), *_cells(pair, columns.values())) for pair in found["layers"]]
     total = {side: {key: found[side].get(key) for key in columns.values()} for side in "ab"}
     return _table([*rows, ("total", *_cells(total, columns.values()))], right=True)
 
 
-def _answers(found):
+def _totals(found):
     rows = [("", "A", "B")]
     rows.append(("weights, bytes", *(f"{found[s]['weight_bytes']:,}" for s in "ab")))
     rows.append(("MACs per image", *(f"{found[s]['macs']:,}" for s in "ab")))
@@ -89,7 +89,7 @@ def _cells(pair, keys):
 def short(number: float) -> str:
     """Return a count in at most five characters: 999, 1.23k, 45.6M."""
     size = 0
-    # 999.5 would round to 1000, which is the next suffix's 1.
+    # 999.5 would round to 1000, which is 1 with the next suffix.
     while number >= (1000 if size == 0 else 999.5) and size < len(SUFFIXES) - 1:
         number, size = number / 1000, size + 1
     if size == 0:
@@ -99,7 +99,7 @@ def short(number: float) -> str:
 
 
 def _table(rows, *, right):
-    """Return lines of aligned cells; the first column gives way where they would be too long."""
+    """Return lines of aligned cells; the first column is shortened if lines would be too long."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     excess = sum(widths) + GAP * (len(widths) - 1) - WIDTH
     if excess > 0:

@@ -1,7 +1,7 @@
-"""Run a program and its float model over many images, in chunks, here or in several workers.
+"""Run a program and its float model on many images in chunks, in this process or in workers.
 
-Chunks are the same for any number of workers, and each image's answer is kept, not each output:
-results do not depend on the workers, and memory does not grow with what a model puts out.
+Chunks are the same for any number of workers, and only each image's prediction is kept: results do
+not depend on the workers, and memory does not grow with the size of outputs.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from simulator.engine import make_plan
 from simulator.statistics import Statistics
 
 ENGINES = {"processes": "shards_processes", "ray": "shards_ray"}
-"""Engine to its module in this package, which has ``run(work, images, workers)``."""
+"""Modules of this package by engine, each with ``run(work, images, workers)``."""
 CHUNK_BATCHES = 2
 SETTINGS = ("batch_size", "classes", "backend")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-"""Environment of a worker: the workers are the parallelism."""
+"""Environment of a worker: one thread each, since the workers run in parallel."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Work:
-    """What is done with each image.
+    """The work on each image.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Work:
         The float model.
     batch_size : int
     classes : bool
-        Keep the class of each image, instead of all outputs.
+        True to keep the class of each image instead of all outputs.
     backend : str
         Of `simulator.simulate`.
     """
@@ -57,18 +57,18 @@ class Work:
 
     @property
     def keeps_state(self) -> bool:
-        """Whether each image depends on the ones before it."""
+        """True if outputs depend on earlier images."""
         return any(hasattr(layer, "step") for layer in self.program.layers)
 
     def save(self, folder) -> None:
-        """Write everything into a folder, for workers to load."""
+        """Write everything to a folder, for workers to load."""
         self.program.save(Path(folder) / "program.npz")
         save_graph(Path(folder) / "graph.npz", self.graph)
         write_json(Path(folder) / "work.json", {name: getattr(self, name) for name in SETTINGS})
 
     @classmethod
     def load(cls, folder) -> Work:
-        """Read what `save` has written."""
+        """Read the folder written by `save`."""
         return cls(
             program=Program.load(Path(folder) / "program.npz"),
             graph=load_graph(Path(folder) / "graph.npz"),
@@ -76,19 +76,19 @@ class Work:
         )
 
     def chunks(self, images: int) -> list[tuple[int, int]]:
-        """Return the first image of each chunk, and the one behind its last."""
+        """Return the range of images of each chunk, [first, last + 1)."""
         size = CHUNK_BATCHES * self.batch_size
         return [(start, min(start + size, images)) for start in range(0, images, size)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Answers:
-    """What came out.
+class Predictions:
+    """Results of a run.
 
     Attributes
     ----------
     program, graph : array of shape (n, ...)
-        Answers of the emulator and of the float model.
+        Predictions of the emulator and of the float model.
     statistics : Statistics
     """
 
@@ -98,13 +98,13 @@ class Answers:
 
 
 class Runner:
-    """Runs chunks one after the other, and counts.
+    """Runs chunks one after the other, and accumulates statistics.
 
     Parameters
     ----------
     work : Work
     images : int
-        How many there are in all chunks together.
+        Number of images in all chunks.
     """
 
     def __init__(self, work: Work, images: int):
@@ -112,7 +112,7 @@ class Runner:
         self.plan = make_plan(work.program, work.backend, images)
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the answers of the emulator and of the float model for one chunk."""
+        """Return the predictions of the emulator and of the float model for one chunk."""
         work = self.work
         outputs = simulate(
             work.program,
@@ -126,11 +126,11 @@ class Runner:
         return self._classes(outputs, expected) if work.classes else (outputs, expected)
 
     def _classes(self, outputs, expected):
-        # A program gives logits: converting cuts off a final sigmoid.
+        # A program outputs logits: quantization cuts off a final sigmoid.
         return classify(outputs), classes_of(self.work.graph, expected)
 
     def results(self, images: Images, chunks, numbers: Iterable[int]) -> Iterator[tuple]:
-        """Yield what every engine yields: the answers of some chunks, then the counts."""
+        """Yield the predictions of some chunks, then the statistics, as every engine does."""
         for number in numbers:
             start, stop = chunks[number]
             yield "chunk", number, self.run(images[start:stop])
@@ -144,7 +144,7 @@ def run_shards(
     workers: int = 1,
     engine: str = "processes",
     progress: Callable[[int], None] | None = None,
-) -> Answers:
+) -> Predictions:
     """Run all images.
 
     Parameters
@@ -152,7 +152,7 @@ def run_shards(
     work : Work
     images : array of shape (n, height, width, channels), or StoredImages
     workers : int
-        1 runs here, unless the engine is a cluster.
+        1 runs in this process, unless the engine is a cluster.
     engine : {"processes", "ray"}
     progress : function (count), optional
         Called after each chunk with its number of images.
@@ -160,7 +160,7 @@ def run_shards(
     Raises
     ------
     ConfigError
-        When workers cannot share the images, since the program carries state between them.
+        If there are several workers and the program carries state between images.
     """
     if workers > 1 and work.keeps_state:
         raise ConfigError(
@@ -173,15 +173,15 @@ def run_shards(
     else:
         module = importlib.import_module(f"pipeline.evaluation.{ENGINES[engine]}")
         results = module.run(work, images, workers)
-    answers, statistics = {}, Statistics(work.program)
+    by_chunk, statistics = {}, Statistics(work.program)
     for kind, index, content in results:
         if kind == "counts":
             statistics.add(content)
             continue
-        answers[index] = content
+        by_chunk[index] = content
         if progress is not None:
             progress(len(content[0]))
-    program, graph = zip(*(answers[index] for index in sorted(answers)), strict=True)
-    return Answers(
+    program, graph = zip(*(by_chunk[index] for index in sorted(by_chunk)), strict=True)
+    return Predictions(
         program=np.concatenate(program), graph=np.concatenate(graph), statistics=statistics
     )

@@ -1,4 +1,4 @@
-"""Share images between processes of this machine."""
+"""Distribute images to processes of this machine."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ IMAGES = "images.npy"
 
 
 class WorkerStopped(CrossgradeError):
-    """A worker refused its images or was killed."""
+    """A worker failed on its images or was killed."""
 
 
 def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
-    """Yield the answers of each chunk as they come, then the counts of each worker.
+    """Yield the predictions of each chunk as they arrive, then the statistics of each worker.
 
-    This process is one of the workers. The images reach the others through a file that all of
-    them read; each takes the next chunk when it is done with one.
+    This process is one of the workers. The others read the images from a shared file; each worker
+    takes the next chunk when it has finished one.
 
     Raises
     ------
     WorkerStopped
-        Saying which worker, and why as far as it is known.
+        If a worker stops; names the worker, and the reason if it is known.
     """
     from threadpoolctl import threadpool_limits
 
@@ -57,7 +57,7 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
                     send.close()
                     processes[receive] = process
             waiting = dict(processes)
-            for result in Runner(work, share).results(images, chunks, _take(taken, len(chunks))):
+            for result in Runner(work, share).results(images, chunks, _claim(taken, len(chunks))):
                 yield result
                 yield from _results(waiting, timeout=0)
             yield from _results(waiting, timeout=None)
@@ -67,8 +67,8 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
                 process.join()
 
 
-def _take(taken, count: int) -> Iterator[int]:
-    """Yield the numbers that no other worker has taken."""
+def _claim(taken, count: int) -> Iterator[int]:
+    """Yield the numbers of chunks that no other worker has taken."""
     while True:
         with taken.get_lock():
             index = taken.value
@@ -79,7 +79,7 @@ def _take(taken, count: int) -> Iterator[int]:
 
 
 def _results(waiting: dict, timeout: float | None) -> Iterator[tuple]:
-    """Yield what other workers have sent, until the next takes longer; forget those done."""
+    """Yield the results that other workers have sent so far; remove finished workers."""
     while waiting and (ready := wait(list(waiting), timeout)):
         for pipe in ready:
             try:
@@ -99,20 +99,20 @@ def _results(waiting: dict, timeout: float | None) -> Iterator[tuple]:
 
 
 def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -> None:
-    """Be one more worker."""
+    """Run as an additional worker."""
     try:
         runner = Runner(Work.load(folder), share)
-        for result in runner.results(images, chunks, _take(taken, len(chunks))):
+        for result in runner.results(images, chunks, _claim(taken, len(chunks))):
             pipe.send(result)
-    except ValueError as error:  # the base of this package's errors and the simulator's
+    except ValueError as error:  # base class of the pipeline's and the simulator's errors
         pipe.send(("refused", 0, str(error)))
 
 
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C, which goes to the whole group, from processes that start meanwhile.
+    """Shield processes started within the context from Ctrl-C, which goes to the whole group.
 
-    They inherit what is blocked; this process hears of it afterwards, and ends them.
+    They inherit the blocked signals; this process receives the signal afterwards, and ends them.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -123,7 +123,7 @@ def _no_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _environment(values: dict[str, str]):
-    """Set environment variables for processes that start meanwhile."""
+    """Set environment variables for processes started within the context."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,4 +1,4 @@
-"""Share images between the workers of a Ray cluster; needs the extra ``ray``."""
+"""Distribute images to the workers of a Ray cluster; needs the extra ``ray``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline.evaluation.shards import ONE_THREAD, Runner, Work
 
 
 def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
-    """Yield the answers of each chunk as they come, then the counts of each worker.
+    """Yield the predictions of each chunk as they arrive, then the statistics of each worker.
 
-    Ray finds its cluster by ``RAY_ADDRESS``, and starts one on this machine when that is unset.
+    Ray finds its cluster by ``RAY_ADDRESS``, and starts one on this machine if it is unset.
 
     Raises
     ------
     ConfigError
-        When Ray is not installed.
+        If Ray is not installed.
     """
     try:
         import ray
@@ -41,26 +41,26 @@ def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
     actors = [kind.remote(shared, len(images) // count) for _ in range(count)]
     running = {}
     for actor in actors:
-        _give(actor, waiting, images, running)
+        _submit(actor, waiting, images, running)
     while running:
         (done,), _ = ray.wait(list(running), num_returns=1)
         index, actor = running.pop(done)
-        _give(actor, waiting, images, running)
+        _submit(actor, waiting, images, running)
         yield "chunk", index, ray.get(done)
     for actor in actors:
         yield "counts", 0, ray.get(actor.counts.remote())
         ray.kill(actor)
 
 
-def _give(actor, waiting: list, images: np.ndarray, running: dict) -> None:
-    """Hand the next chunk to a worker; only the chunks at work are in the cluster's memory."""
+def _submit(actor, waiting: list, images: np.ndarray, running: dict) -> None:
+    """Send the next chunk to a worker; the cluster's memory only holds the chunks in progress."""
     if waiting:
         index, (start, stop) = waiting.pop()
         running[actor.run.remote(images[start:stop])] = (index, actor)
 
 
 class _Worker:
-    """A runner behind Ray's calls."""
+    """A runner as a Ray actor."""
 
     def __init__(self, files: dict[str, bytes], images: int):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Write float graphs as files of other tools, without running them."""
+"""Write float graphs as model files of other tools, without running these tools."""
 
 from pipeline.exporters.keras2 import save_keras2_h5
 from pipeline.exporters.keras3 import save_keras3

@@ -1,4 +1,4 @@
-"""Write Keras 2 files: the ``.h5`` of tf_keras, which BrainChip's tools read."""
+"""Write Keras 2 files: the ``.h5`` format of tf_keras, which BrainChip's tools read."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pipeline.graph.graph import Graph
 
 KERAS_VERSION = "2.19.0"
 ATTRIBUTE_BYTES = 60_000
-"""HDF5 keeps lists of text in object headers of at most 64 KiB; Keras splits longer ones."""
+"""HDF5 stores lists of text in object headers of at most 64 KiB; Keras splits longer ones."""
 
 
 def save_keras2_h5(path: str | Path, graph: Graph) -> None:
     """Write `graph` as a whole-model file of Keras 2; equal graphs give equal bytes.
 
     Layers have the names that `pipeline.exporters.names` gives them. The model is not compiled.
-    The file is written whole or not at all.
+    The file is written atomically.
 
     Raises
     ------
     IncompatibleModelError
-        Naming every layer that Keras 2 does not have.
+        If Keras 2 lacks a layer; names all of them.
     """
     graph = renamed_for_keras(graph, 2)
     layers = keras_layers(graph, 2)

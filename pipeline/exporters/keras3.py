@@ -17,7 +17,7 @@ from pipeline.graph.graph import Graph
 from pipeline.importers.flatten import variable_keys
 
 KERAS_VERSION = "3.0.0"
-"""The first version that reads the file."""
+"""The first version of Keras that reads the file."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -25,12 +25,12 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
     """Write `graph` as a ``.keras`` file; equal graphs give equal bytes.
 
     Layers have the names that `pipeline.exporters.names` gives them. The model is not compiled.
-    The file is written whole or not at all.
+    The file is written atomically.
 
     Raises
     ------
     IncompatibleModelError
-        Naming every layer that Keras 3 does not have.
+        If Keras 3 lacks a layer; names all of them.
     """
     graph = renamed_for_keras(graph, 3)
     layers = in_keras_order(keras_layers(graph, 3), graph.output)

@@ -1,4 +1,4 @@
-"""Describe the nodes of a graph as Keras layers: class, configuration, variables in order."""
+"""Describe the nodes of a graph as Keras layers: class, configuration, ordered variables."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from simulator.refusal import Refusal
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Layer:
-    """A Keras layer and how it is fed.
+    """A Keras layer and its inputs.
 
     Attributes
     ----------
     name, class_name : str
     config : dict
-        JSON values; what it leaves out has Keras' default.
+        JSON values; missing keys have Keras' defaults.
     inputs : tuple of str
-        Names of layers.
+        Names of the producing layers.
     variables : dict of str to float32 array
         Under their Keras names, in Keras' order.
     shape, dtype
-        Of the output, without the batch.
+        Of the output, without the batch axis.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Layer:
 def keras_layers(graph: Graph, generation: int) -> list[Layer]:
     """Return the layers that contribute to the output of `graph`.
 
-    An integer input whose readers are no Rescaling gets one of scale 1 behind it, since Keras
-    layers do not take integers.
+    A Rescaling of scale 1 is inserted after an integer input whose consumers are not Rescalings,
+    since Keras layers do not take integers.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def keras_layers(graph: Graph, generation: int) -> list[Layer]:
     Raises
     ------
     IncompatibleModelError
-        Naming every node that this Keras has no layer for.
+        If this Keras lacks layers for some nodes; names all of them.
     """
-    graph = _castable(_pruned(graph))
+    graph = _with_rescaled_input(_pruned(graph))
     refusals = [refusal for node in graph.nodes for refusal in _obstacles(node, generation)]
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, f"write a Keras {generation} file")
@@ -72,10 +72,10 @@ def _pruned(graph):
     return graph.with_nodes(node for node in graph.nodes if node.name in needed)
 
 
-def _castable(graph):
+def _with_rescaled_input(graph):
     entry = graph.input
-    readers = graph.consumers(entry)
-    if entry.attrs["dtype"].startswith("float") or all(n.op == "Rescaling" for n in readers):
+    consumers = graph.consumers(entry)
+    if entry.attrs["dtype"].startswith("float") or all(n.op == "Rescaling" for n in consumers):
         return graph
     name = graph.fresh_name(f"{entry.name}_as_float")
     cast = make_node(name, "Rescaling", (entry.name,), {"scale": 1.0})

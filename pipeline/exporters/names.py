@@ -8,12 +8,12 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import accepted_name, keras_names
 
 VERSIONS = {".h5": 2, ".keras": 3}
-"""Suffix of a file to the major version of Keras that it is written for."""
+"""Major version of Keras by suffix of the file."""
 SHOWN = 3
 
 
 def renamed_for_keras(graph: Graph, version: int) -> Graph:
-    """Return `graph` under names that Keras of a major `version` accepts.
+    """Return `graph` with names that Keras of a major `version` accepts.
 
     In Keras 3 ``/`` becomes ``__``. Other characters become ``_``, and names start with a letter,
     a digit or a dot.
@@ -28,13 +28,13 @@ def renamed_for_keras(graph: Graph, version: int) -> Graph:
 
 
 def renaming_note(graph: Graph, suffix: str) -> str | None:
-    """Return one line on the layers that a file renames; None where it renames none.
+    """Return a line on the layers that are renamed in a file; None if there are none.
 
     Parameters
     ----------
     graph : Graph
     suffix : str
-        Of the file; other formats than those in `VERSIONS` rename nothing.
+        Suffix of the file; formats that are not in `VERSIONS` rename nothing.
     """
     if suffix not in VERSIONS:
         return None

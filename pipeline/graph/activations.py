@@ -28,7 +28,14 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(x, alpha=0.0):
-    """Return 1 / (1 + exp(-x)), without overflow."""
+    """Return 1 / (1 + exp(-x)), without overflow.
+
+    Parameters
+    ----------
+    x : float array
+    alpha : float
+        Not used; all functions of `ACTIVATIONS` have it.
+    """
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 
@@ -46,14 +53,14 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "softmax": lambda x, alpha: softmax(x),
     "sigmoid": sigmoid,
     "tanh": lambda x, alpha: np.tanh(x),
-    # The exact form, which is Keras' default and the one QuantizeML tabulates.
+    # The exact form: Keras' default, and the one that QuantizeML tabulates.
     "gelu": lambda x, alpha: x * ((1 + erf(x * math.sqrt(0.5))) / 2),
     "swish": lambda x, alpha: x * sigmoid(x),
     "silu": lambda x, alpha: x * sigmoid(x),
     "hard_silu": lambda x, alpha: x * np.clip(x + 3, 0, 6) / 6,
     "leaky_relu": lambda x, alpha: np.where(x >= 0, x, x * alpha),
 }
-"""Name to function of (array, alpha); `alpha` is read by ``leaky_relu`` only.
+"""Functions of (array, alpha) by name; only ``leaky_relu`` reads `alpha`.
 
 ``hard_silu`` is x * relu6(x + 3) / 6. The results of float32 arrays are float32.
 """

@@ -41,12 +41,12 @@ def build_graph(model: Mapping[str, Any] | Any, *, seed: int = 0) -> Graph:
         multiplied; ``classes`` and ``boxes``, to be used in sizes; ``input_shape``, which goes
         before ``input.shape``.
     seed : int
-        Of the kernels' random values.
+        Seed of the kernels' random values.
 
     Raises
     ------
     ModelError
-        When the description is wrong; names every wrong entry, with what is allowed.
+        If the description is wrong; names every wrong entry and the allowed values.
     """
     if dataclasses.is_dataclass(model):
         model = dataclasses.asdict(model)
@@ -64,8 +64,8 @@ def build_graph(model: Mapping[str, Any] | Any, *, seed: int = 0) -> Graph:
             nodes += _entry(entry, nodes, counter, parameters)
         except ModelError as error:
             problems.append(f"layers[{number}] {error}")
-            # A stand-in under the entry's name keeps later references from failing as well.
-            nodes.append(_stand_in(entry, number, nodes))
+            # A placeholder of the entry's name keeps later references to it valid.
+            nodes.append(_placeholder(entry, number, nodes))
     if not problems:
         problems += _unused(nodes)
     if problems:
@@ -132,7 +132,7 @@ def _entry(entry, nodes, counter, parameters: Parameters) -> list[Node]:
 
 
 def _operation(kind) -> str | None:
-    """Return the operation called `kind`; None when it is a block."""
+    """Return the operation called `kind`; None if it is a block."""
     if kind in BLOCKS:
         return None
     key = str(kind).replace("_", "").lower()
@@ -188,7 +188,7 @@ def _chain(drafts, inputs, nodes) -> list[Node]:
     return chain
 
 
-def _stand_in(entry, number, nodes) -> Node:
+def _placeholder(entry, number, nodes) -> Node:
     options = next(iter(entry.values()), None) if isinstance(entry, Mapping) else None
     name = options.get("name") if isinstance(options, Mapping) else None
     names = {node.name for node in nodes}
@@ -200,7 +200,7 @@ def _stand_in(entry, number, nodes) -> Node:
 def _unused(nodes) -> list[str]:
     read = {source for node in nodes for source in node.inputs}
     return [
-        f"{node.name}: no layer reads it; name it under 'inputs' of a later layer or remove it"
+        f"{node.name}: it has no consumer; name it under 'inputs' of a later layer or remove it"
         for node in nodes[:-1]
         if node.name not in read
     ]

@@ -33,7 +33,7 @@ def is_architecture(model: str) -> bool:
 
 
 def read_architecture(model: str, parameters: Sequence[str] = ()) -> dict[str, Any]:
-    """Return an architecture as `pipeline.graph.architecture.build_graph` takes it.
+    """Return an architecture in the form that `pipeline.graph.architecture.build_graph` takes.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_architecture(model: str, parameters: Sequence[str] = ()) -> dict[str, A
         A name from `zoo_names`, or the path of a YAML file: an architecture, or a composed
         configuration that holds one under ``model``.
     parameters : sequence of str
-        Such as ``alpha=0.5`` or ``input_shape=[96,96,3]``; the file's values otherwise.
+        Such as ``alpha=0.5`` or ``input_shape=[96,96,3]``; others keep the file's values.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Keep a graph in one reproducible file: structure in the header, weights as arrays."""
+"""Save and load a graph as one reproducible file: structure in the header, weights as arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_graph(path) -> Graph:
     Raises
     ------
     ModelError
-        When the file is missing, damaged, of another kind or of a newer version, or when its
+        If the file is missing, damaged, of another kind or of a newer version, or when its
         weights do not fit its layers.
     """
     try:
@@ -65,12 +65,12 @@ def graph_content(graph: Graph) -> tuple[dict, dict]:
 
 
 def graph_from_content(header: Mapping, arrays: Mapping) -> Graph:
-    """Return the graph of `graph_content`.
+    """Return the graph described by the result of `graph_content`.
 
     Raises
     ------
     ModelError
-        When a layer is unknown, or a weight is missing or of the wrong shape.
+        If a layer is unknown, or a weight is missing or of the wrong shape.
     """
     nodes = []
     for entry in header["nodes"]:
@@ -86,7 +86,7 @@ def graph_from_content(header: Mapping, arrays: Mapping) -> Graph:
 
 
 def check_weights(graph: Graph) -> None:
-    """Refuse a graph whose weights do not have the shapes that its layers need.
+    """Raise if a weight of `graph` does not have the shape that its layer needs.
 
     Raises
     ------

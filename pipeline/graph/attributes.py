@@ -1,4 +1,4 @@
-"""What the value of each attribute may be, whoever gives it: a file, an architecture, a program."""
+"""Allowed values of each attribute, for model files, architectures and programs alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 LARGEST_WINDOW = 1024
-"""Rows of a kernel, stride, dilation, pool or enlargement; far beyond every chip."""
+"""Largest kernel, stride, dilation, pool or upsampling factor; far above every chip's limit."""
 LARGEST_NUMBER = 1e30
 DTYPES = (
     *("uint8", "uint16", "int8", "int16", "int32", "int64"),
@@ -26,7 +26,7 @@ class Kind:
     ----------
     allows : function of value to bool
     allowed : str
-        What it allows, for messages.
+        Description of the allowed values, for messages.
     """
 
     allows: Callable[[Any], bool]
@@ -41,14 +41,14 @@ class Attribute:
     ----------
     kind : Kind
     default
-        Keras' own; `REQUIRED` where there is none. Only where it is None may the value be None.
+        Keras' default; `REQUIRED` where there is none. The value may be None only if this is None.
     """
 
     kind: Kind
     default: Any = REQUIRED
 
     def refusal(self, key: str, value: Any) -> str | None:
-        """Return why the attribute, called `key`, cannot be `value`; None where it can."""
+        """Return why the attribute `key` cannot be `value`; None if it can."""
         optional = self.default is None
         if (optional and value is None) or self.kind.allows(value):
             return None
@@ -56,7 +56,7 @@ class Attribute:
 
 
 def whole(value: Any, low: int, high: int | None = None) -> bool:
-    """Return True if `value` is a whole number in a range, and not a bool."""
+    """Return True if `value` is an integer in a range, and not a bool."""
     good = isinstance(value, Integral) and not isinstance(value, bool) and value >= low
     return good and (high is None or value <= high)
 
@@ -110,7 +110,7 @@ SHAPE = Kind(lambda v: _tuple(v, lambda n: whole(n, 1)) and v != (), "whole numb
 TARGET_SHAPE = Kind(_target, "whole numbers above 0, of which one may be -1")
 DIMS = Kind(_dims, "the numbers 1, 2... each once")
 DTYPE = Kind(lambda value: value in DTYPES, ", ".join(DTYPES))
-INTERNAL = Kind(lambda value: True, "what preparation computes")
+INTERNAL = Kind(lambda value: True, "the value that preparation computes")
 """Set by preparation, never by a file or an architecture."""
 
 

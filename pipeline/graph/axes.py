@@ -11,7 +11,7 @@ def axis_without_batch(node, shape: tuple[int, ...]) -> int:
     Raises
     ------
     ModelError
-        When an input of `shape` has no such axis.
+        If an input of `shape` has no such axis.
     """
     axis, rank = node.attrs["axis"], len(shape)
     if axis == 0 or not -rank <= axis <= rank:

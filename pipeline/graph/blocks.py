@@ -1,4 +1,4 @@
-"""Blocks of an architecture file: one entry for a layer and those that usually follow it.
+"""Blocks of an architecture file: one entry expands to a layer and those that usually follow it.
 
 The blocks, their options and the order and names of their layers follow the ``layer_blocks`` of
 BrainChip's akida_models, so that an architecture written for it can be copied line by line.
@@ -22,7 +22,7 @@ _POOL = {"pooling": None, "pool_size": (2, 2), "post_relu_gap": False}
 
 @dataclass(frozen=True)
 class Draft:
-    """A layer before its inputs are known: type, name and the attributes given.
+    """A layer whose inputs are not known yet: type, name and the given attributes.
 
     With `joins`, it reads the block's own input as well as the layer before.
     """
@@ -35,7 +35,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Block:
-    """What an entry of one kind becomes.
+    """The expansion of one kind of entry.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Block:
         Raises
         ------
         ModelError
-            For an unknown or missing option or an impossible value.
+            If an option is unknown or missing, or a value is not allowed.
         """
         allowed = (*self.required, *self.options)
         unknown = [key for key in given if key not in allowed]
@@ -97,7 +97,7 @@ def _relu(name, value) -> list[Draft]:
 
 
 def _tail(name, options, padding) -> list[Draft]:
-    """Layers after the neural one: pooling, batch norm, activation, late global pooling."""
+    """Return the layers after the neural one: pooling, batch norm, activation, global pooling."""
     pooling, late = options.get("pooling"), options.get("post_relu_gap")
     layers = []
     if pooling == "max":

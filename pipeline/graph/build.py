@@ -1,4 +1,4 @@
-"""Make nodes with complete, normalised attributes; the only place that fills in defaults."""
+"""Build nodes with complete, normalised attributes; no other module fills in defaults."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def make_node(
     name, op : str
     inputs : names of the producing nodes
     attrs : mapping
-        Keras attribute names; pairs may be given as one int; missing ones take Keras' defaults.
+        By Keras' attribute names. A pair may be one int; missing attributes take Keras' defaults.
     weights : mapping of str to array
         Converted to float32.
 
     Raises
     ------
     ModelError
-        For an unknown operation or attribute, a missing or impossible one, or a wrong number of
-        inputs.
+        If the operation or an attribute is unknown, an attribute is missing or not allowed, or the
+        number of inputs is wrong.
     """
     if op not in OPERATIONS:
         raise LayerError(

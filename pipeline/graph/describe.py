@@ -1,4 +1,4 @@
-"""The layer table of a float model, in the manner of Keras' ``summary`` and with its MACs."""
+"""The layer table of a float model, like Keras' ``summary`` with a column of MACs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CUT = "…"
 def describe(graph: Graph) -> str:
     """Return a table of the layers of `graph`: name and type, shape, parameters, MACs.
 
-    The last lines give the number of all, of trainable and of non-trainable parameters, with their
-    size as float32, and the multiply-accumulates of one image. No line is longer than 100
-    characters; names that do not fit lose their middle.
+    The last lines give the number of total, trainable and non-trainable parameters, with their size
+    in float32, and the multiply-accumulates of one image. Lines have at most 100 characters; names
+    that do not fit are shortened in the middle.
     """
     macs = count_macs(graph)
     rows = [HEADER]
@@ -53,7 +53,7 @@ def describe(graph: Graph) -> str:
 
 
 def layer_table(graph: Graph) -> dict[str, Any]:
-    """Return what `describe` prints as plain values, for programs to read.
+    """Return the content of `describe` as JSON values.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def layer_table(graph: Graph) -> dict[str, Any]:
 
 
 def non_trainable(graph: Graph) -> int:
-    """Return the number of weight values that training by gradient does not touch."""
+    """Return the number of weight values that gradient training does not update."""
     return sum(node.weights[key].size for node in graph.nodes for key in node.operation.measured)
 
 

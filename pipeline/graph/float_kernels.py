@@ -1,7 +1,7 @@
 """Float32 kernels of convolutions and pools: NHWC arrays in, NHWC arrays out.
 
-Padding is explicit here (`same_padding` of `pipeline.graph.shapes` turns names into numbers), so
-that a convolution may write any value around its image.
+Padding is explicit (`pipeline.graph.windows` turns names into numbers), so that a convolution may
+pad its input with any value.
 """
 
 from __future__ import annotations
@@ -12,11 +12,19 @@ from numpy.lib.stride_tricks import as_strided
 Pair = tuple[int, int]
 
 _CHUNK_VALUES = 1 << 21
-"""Values of one patch matrix: 8 MiB of float32, which memory keeps for the next one."""
+"""Values of one patch matrix: 8 MiB of float32, which the allocator reuses for the next one."""
 
 
 def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0) -> np.ndarray:
-    """Surround images (n, h, w, c) by a constant, or one constant per channel."""
+    """Pad images with a constant, or with one constant per channel.
+
+    Parameters
+    ----------
+    x : array of shape (n, h, w, c)
+    rows, columns : pair of int
+        Pixels added (before, after).
+    value : float or array of shape (c,)
+    """
     if not any((*rows, *columns)):
         return x
     n, h, w, c = x.shape
@@ -27,7 +35,17 @@ def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0)
 
 
 def windows(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)) -> np.ndarray:
-    """Return a read-only view (n, rows, columns, kh, kw, c) of all windows inside the images."""
+    """Return a read-only view of all windows that are inside the images.
+
+    Parameters
+    ----------
+    x : array of shape (n, h, w, c)
+    kernel, strides, dilation : pair of int
+
+    Returns
+    -------
+    array of shape (n, rows, columns, kh, kw, c)
+    """
     n, h, w, c = x.shape
     kh, kw = kernel
     rows = (h - (kh - 1) * dilation[0] - 1) // strides[0] + 1
@@ -41,7 +59,22 @@ def windows(x: np.ndarray, kernel: Pair, strides: Pair, dilation: Pair = (1, 1))
 def conv2d(
     x: np.ndarray, kernel: np.ndarray, strides: Pair = (1, 1), dilation: Pair = (1, 1), groups=1
 ) -> np.ndarray:
-    """Cross-correlate padded images (n, h, w, c) with a kernel (kh, kw, c / groups, filters)."""
+    """Cross-correlate images with a kernel.
+
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+        Images, padded already.
+    kernel : float32 array (kh, kw, c / groups, filters)
+    strides, dilation : pair of int
+    groups : int
+        Groups of channels, each with its own filters.
+
+    Returns
+    -------
+    float32 array (n, rows, columns, filters)
+        Only windows inside the images.
+    """
     kh, kw, channels, filters = kernel.shape
     if groups > 1:
         parts = zip(np.split(x, groups, -1), np.split(kernel, groups, -1), strict=True)
@@ -61,9 +94,19 @@ def conv2d(
 def depthwise_conv2d(
     x: np.ndarray, kernel: np.ndarray, strides: Pair = (1, 1), dilation: Pair = (1, 1)
 ) -> np.ndarray:
-    """Cross-correlate each channel with its own kernels (kh, kw, c, multiplier).
+    """Cross-correlate each channel of images with its own kernels.
 
-    Output channel ``i * multiplier + j`` is input channel i under its j-th kernel.
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+        Images, padded already.
+    kernel : float32 array (kh, kw, c, multiplier)
+    strides, dilation : pair of int
+
+    Returns
+    -------
+    float32 array (n, rows, columns, c * multiplier)
+        Channel ``i * multiplier + j`` is input channel i, filtered by its j-th kernel.
     """
     kh, kw, channels, multiplier = kernel.shape
     matrix = kernel.reshape(kh, kw, channels * multiplier)
@@ -72,7 +115,7 @@ def depthwise_conv2d(
     out = np.empty((*view.shape[:3], channels * multiplier), np.float32)
     if strides[1] != 1 or not x.flags.c_contiguous:
         return np.einsum("nhwijc,ijc->nhwc", view, matrix, out=out)
-    # Neighbouring windows are neighbours in memory: one inner loop over a whole row of outputs.
+    # Adjacent windows are adjacent in memory: one inner loop covers a row of outputs.
     n, rows, columns = view.shape[:3]
     length = columns * channels * multiplier
     lines = as_strided(x, (n, rows, kh, kw, length), (*view.strides[:2], *view.strides[3:]))
@@ -82,10 +125,17 @@ def depthwise_conv2d(
 
 
 def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) -> np.ndarray:
-    """Return ``x * scale + shift`` by channel, the last axis; without a scale ``x + shift``.
+    """Return ``x * scale + shift`` per channel, the last axis.
 
-    A vector is repeated over a row of the image, since loops over channels alone are mostly
-    overhead; the values are those of plain broadcasting.
+    The vectors are repeated over a row of the image, since loops over channels alone are mostly
+    overhead; the result equals that of plain broadcasting.
+
+    Parameters
+    ----------
+    x : array of shape (n, ..., c)
+    scale : array of shape (c,), or None
+        None for ``x + shift``.
+    shift : array of shape (c,)
     """
     repeats = x.shape[2] if x.ndim == 4 else 1
     lines = x.reshape(-1, repeats * x.shape[-1])
@@ -98,9 +148,19 @@ def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) 
 
 
 def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str) -> np.ndarray:
-    """Spread images (n, h, w, c) through a kernel (kh, kw, filters, c): a convolution's gradient.
+    """Apply a transposed convolution: each pixel adds a multiple of the kernel to the output.
 
-    ``same`` gives h * stride rows, ``valid`` h * stride + max(kh - stride, 0).
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+    kernel : float32 array (kh, kw, filters, c)
+    strides : pair of int
+    padding : {"same", "valid"}
+
+    Returns
+    -------
+    float32 array (n, rows, columns, filters)
+        ``same`` gives h * stride rows, ``valid`` h * stride + max(kh - stride, 0).
     """
     kh, kw, filters, channels = kernel.shape
     taps = np.matmul(x, kernel.reshape(-1, channels).T)
@@ -111,7 +171,20 @@ def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: 
 def depthwise_conv2d_transpose(
     x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str
 ) -> np.ndarray:
-    """Spread each channel through its own kernel (kh, kw, c, 1)."""
+    """Apply a transposed convolution to each channel with its own kernel.
+
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+    kernel : float32 array (kh, kw, c, 1)
+    strides : pair of int
+    padding : {"same", "valid"}
+
+    Returns
+    -------
+    float32 array (n, rows, columns, c)
+        Of the size of `conv2d_transpose`.
+    """
     return _spread(x[:, :, :, None, None, :] * kernel[..., 0], strides, padding)
 
 
@@ -131,7 +204,18 @@ def _spread(taps, strides, padding):
 
 
 def max_pool(x: np.ndarray, pool: Pair, strides: Pair) -> np.ndarray:
-    """Return the largest value of each window of images padded with -inf."""
+    """Return the maximum of each window.
+
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+        Images, padded with -inf.
+    pool, strides : pair of int
+
+    Returns
+    -------
+    float32 array (n, rows, columns, c)
+    """
     view = windows(x, pool, strides)
     out = view[:, :, :, 0, 0].copy()
     for row in range(pool[0]):
@@ -141,7 +225,18 @@ def max_pool(x: np.ndarray, pool: Pair, strides: Pair) -> np.ndarray:
 
 
 def sum_pool(x: np.ndarray, pool: Pair, strides: Pair) -> np.ndarray:
-    """Return the sum of each window of images padded with zeros."""
+    """Return the sum of each window.
+
+    Parameters
+    ----------
+    x : float32 array (n, h, w, c)
+        Images, padded with zeros.
+    pool, strides : pair of int
+
+    Returns
+    -------
+    float32 array (n, rows, columns, c)
+    """
     view = windows(x, pool, strides)
     out = np.zeros_like(view[:, :, :, 0, 0])
     for row in range(pool[0]):
@@ -159,6 +254,10 @@ def temporal_windows(x: np.ndarray, past: np.ndarray, steps: int, streams: int) 
         Interleaved streams: image i belongs to stream ``i % streams``.
     past : float32 array ((steps - 1) * streams, h, w, c)
         The images before the first one; zeros after a reset.
+
+    Returns
+    -------
+    list of `steps` arrays of the shape of `x`
     """
     line = np.concatenate([past, x])
     return [line[step * streams : step * streams + len(x)] for step in range(steps)]

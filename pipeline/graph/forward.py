@@ -1,4 +1,4 @@
-"""Run a float graph in numpy, node by node."""
+"""Run a float graph in NumPy, node by node."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def forward(
 ) -> np.ndarray:
     """Return the outputs of `graph` for `images`, in inference mode.
 
-    Every operation means what the Keras layer of its name computes on ``channels_last`` float32
-    data: batch norms use their moving statistics, dropouts pass. Results agree with Keras up to
-    the order of float32 sums.
+    Every operation computes what the Keras layer of its name computes on ``channels_last`` float32
+    data: batch norms use their moving statistics, dropouts are the identity. Results agree with
+    Keras up to the order of float32 sums.
 
     Buffered temporal convolutions read the batch axis as time: image i follows image
     ``i - streams`` of the same stream, buffers start empty, and `batch_size` has no influence.
@@ -37,12 +37,12 @@ def forward(
     ----------
     graph : Graph
     images : array of shape (n, *graph.input.attrs["shape"])
-        uint8, or any real type; what has a shape and reads its slices from a file will do.
+        uint8, or any real type; objects with a shape that read slices from a file are accepted.
     batch_size : int
-        Images computed at once.
+        Images per batch.
     probe : function of (node name, float32 array), optional
-        Sees the output of every node, once per batch, in the graph's order. It must not change
-        the arrays.
+        Called with the output of every node, once per batch, in the graph's order. It must not
+        modify the arrays.
     streams : int
         Independent image streams that are interleaved in `images`.
 
@@ -53,9 +53,9 @@ def forward(
     Raises
     ------
     DataError
-        When images have another shape than the model's input.
+        If images have another shape than the model's input.
     ModelError
-        When a layer has no float meaning here (a batch norm over a spatial axis).
+        If a layer has no float implementation (a batch norm over a spatial axis).
     """
     images = images if hasattr(images, "shape") else np.asarray(images)
     wanted = graph.shapes[graph.input.name]
@@ -68,7 +68,7 @@ def forward(
         raise DataError(f"{graph.name}: images are of type {images.dtype}; give numbers")
     if len(images) % streams:
         raise DataError(
-            f"{graph.name}: {len(images)} images cannot be shared out to {streams} streams;"
+            f"{graph.name}: {len(images)} images cannot be divided among {streams} streams;"
             " give a multiple"
         )
     last_use = {name: node.name for node in graph.nodes for name in (*node.inputs, node.name)}
@@ -96,7 +96,7 @@ def forward(
 
 
 def run_node(node: Node, *inputs: np.ndarray) -> np.ndarray:
-    """Return the output of one node without memory of past images.
+    """Return the output of one stateless node.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def run_node(node: Node, *inputs: np.ndarray) -> np.ndarray:
 
 
 def _run_temporal(node, x, past, streams):
-    """Return the output of a temporal node, and keep its last images in `past`."""
+    """Return the output of a temporal node, and store its last images in `past`."""
     steps = node.attrs["fifo_size"]
     before = past.get(node.name)
     if before is None:

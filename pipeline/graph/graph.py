@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeline.errors import LayerError, ModelError
 from pipeline.graph.node import Node
+from pipeline.graph.wiring import Wiring
 from pipeline.messages.notes import Note
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Wiring[Node]):
     """A float model.
 
     Attributes
@@ -22,14 +23,14 @@ class Graph:
     nodes : tuple of Node
         Topological order; exactly one node has ``op == "Input"``, and it comes first.
     output : str
-        Name of the node whose value is the model's output.
+        Name of the node that computes the model's output.
     notes : tuple of Note
-        What a user should know about how the model was read.
+        Notes on how the model was read.
 
     Raises
     ------
     ModelError
-        When names repeat, an input is unknown or not yet computed, or there is not exactly one
+        If names repeat, an input is unknown or not yet computed, or there is not exactly one
         ``Input`` node.
     """
 
@@ -63,24 +64,6 @@ class Graph:
             raise ModelError(f"{self.name}: its output '{self.output}' is not one of its layers")
 
     @cached_property
-    def by_name(self) -> dict[str, Node]:
-        """Nodes by name."""
-        return {node.name: node for node in self.nodes}
-
-    @cached_property
-    def _consumers(self) -> dict[str, tuple[Node, ...]]:
-        table: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
-        for node in self.nodes:
-            for source in dict.fromkeys(node.inputs):
-                table[source].append(node)
-        return {name: tuple(nodes) for name, nodes in table.items()}
-
-    @property
-    def input(self) -> Node:
-        """The ``Input`` node; attrs ``shape`` (without batch) and ``dtype``."""
-        return self.nodes[0]
-
-    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Output shape of every node, without the batch dimension."""
         from pipeline.graph.shapes import infer_shapes
@@ -91,45 +74,6 @@ class Graph:
     def parameters(self) -> int:
         """Number of weight values, trainable or not."""
         return sum(node.parameters for node in self.nodes)
-
-    def node(self, name: str) -> Node:
-        """Return the node called `name`."""
-        return self.by_name[name]
-
-    def producers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the nodes that feed `node`, in the order of its inputs."""
-        node = self.by_name[node] if isinstance(node, str) else node
-        return tuple(self.by_name[source] for source in node.inputs)
-
-    def consumers(self, node: Node | str) -> tuple[Node, ...]:
-        """Return the consumers of `node`, in topological order, each once."""
-        return self._consumers[node if isinstance(node, str) else node.name]
-
-    def sole_consumer(self, node: Node | str) -> Node | None:
-        """Return the only consumer of `node`; None when it has several, or is the output."""
-        name = node if isinstance(node, str) else node.name
-        consumers = self._consumers[name]
-        return consumers[0] if len(consumers) == 1 and name != self.output else None
-
-    def skip_back(self, node: Node | str, ops: Collection[str]) -> Node:
-        """Return `node`, or the nearest node before it whose operation is not one of `ops`.
-
-        Of a node with several inputs, the first is followed.
-        """
-        node = self.by_name[node] if isinstance(node, str) else node
-        while node.op in ops and node.inputs:
-            node = self.by_name[node.inputs[0]]
-        return node
-
-    def skip_ahead(self, node: Node | str, ops: Collection[str]) -> Node | None:
-        """Return the nearest node after `node` whose operation is not one of `ops`.
-
-        None where a node on the way, `node` included, has several consumers or is the output.
-        """
-        consumer = self.sole_consumer(node)
-        while consumer is not None and consumer.op in ops:
-            consumer = self.sole_consumer(consumer)
-        return consumer
 
     def downstream(self, names: Iterable[str]) -> set[str]:
         """Return `names`, and the names of all nodes that depend on them."""
@@ -147,10 +91,10 @@ class Graph:
         return name
 
     def part_name(self, name: str, part: str) -> str:
-        """Return a free name for a layer that is added to another one.
+        """Return an unused name for a layer that is added to another one.
 
-        Names are joined by ``/`` where the model's own names have it, else by ``_``: Keras 3 reads
-        a model without ``/`` only.
+        Names are joined by ``/`` where the model's own names contain it, else by ``_``: Keras 3
+        does not read names with ``/``.
         """
         joint = "/" if any("/" in node.name for node in self.nodes) else "_"
         return self.fresh_name(f"{name}{joint}{part}")
@@ -173,7 +117,7 @@ class Graph:
         Returns
         -------
         Graph
-            A new graph; this one is untouched.
+            A new graph; this one is unchanged.
         """
         renamed: dict[str, str] = {}
         nodes: list[Node] = []

@@ -1,4 +1,4 @@
-"""Whether images are of the scale that a float model expects."""
+"""Check that images have the scale that a float model expects."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from simulator.image_scale import InputRange, pixels, range_problem
 IN_PLACE = ("Dropout", "Reshape", "ZeroPadding2D")
 """Operations that keep the scale, between the input and its Rescaling."""
 DIVIDES, MULTIPLIES = 0.2, 64
-"""A Rescaling by less divides pixels to about 1; one by more makes pixels of numbers up to 1."""
+"""A smaller Rescaling scales pixels to about 1; a larger one scales numbers up to 1 to pixels."""
 MOST_IMAGES = 512
 
 
 def expected_range(graph: Graph) -> InputRange | None:
-    """Return what a model expects of its images; None where nothing says so.
+    """Return the range of images that a model expects; None if it is unknown.
 
-    A Rescaling says it, since models compute with numbers of about 1 or with pixels; otherwise
-    the type of the input does, where that has 8 bits.
+    It follows from a Rescaling, since models compute with numbers of about 1 or with pixels;
+    otherwise from an 8-bit input type.
     """
     node = graph.sole_consumer(graph.input)
     while node is not None and node.op in IN_PLACE:
@@ -30,12 +30,12 @@ def expected_range(graph: Graph) -> InputRange | None:
 
 
 def input_notes(images, expected: InputRange | None, what: str) -> tuple[Note, ...]:
-    """Return a warning where images are of another scale than is expected.
+    """Return a warning if images do not have the expected scale.
 
     Parameters
     ----------
     images : array of shape (n, ...), or StoredImages
-        At most `MOST_IMAGES`, evenly spread, are looked at.
+        At most `MOST_IMAGES`, evenly spread, are examined.
     expected : InputRange or None
     what : str
         What to call the images.
@@ -53,7 +53,7 @@ def _rescaled(node: Node) -> InputRange | None:
     if smallest >= MULTIPLIES:
         low, high = 0.0, 1.0
     elif smallest > 0 and largest <= DIVIDES:
-        # What becomes 0 and what becomes 1.
+        # The inputs that the Rescaling maps to 0 and to 1.
         ends = np.stack(np.broadcast_arrays(-offset / scale, (1 - offset) / scale))
         low, high = min(0.0, float(ends.min())), float(ends.max())
     else:

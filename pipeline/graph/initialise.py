@@ -1,4 +1,4 @@
-"""Fresh weights for a graph: Keras' defaults, drawn with numpy so that they never change."""
+"""Initialise a graph's weights by Keras' defaults, drawn reproducibly with NumPy."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pipeline.graph.graph import Graph
 
 
 def initialise(graph: Graph, *, seed: int = 0) -> Graph:
-    """Return `graph` with every weight that is missing.
+    """Return `graph` with its missing weights initialised.
 
-    Kernels are Glorot-uniform, what a batch norm scales by is 1, the rest is 0. A kernel's
-    values depend on `seed` and on its layer's name only, so that adding a layer leaves
-    the others as they were. Weights that a node already holds are kept.
+    Kernels are Glorot-uniform, scales of batch norms are 1, all other weights are 0. A kernel's
+    values depend only on `seed` and its layer's name, so that adding a layer does not change the
+    others. Existing weights are kept.
 
     Raises
     ------
     ModelError
-        When a layer does not fit its input.
+        If a layer does not fit its input.
     """
     shapes = graph.shapes
     nodes = []
@@ -39,7 +39,7 @@ def initialise(graph: Graph, *, seed: int = 0) -> Graph:
 def _initial(node, key, shape, seed):
     if key not in node.operation.kernels:
         return np.full(shape, 1 if key in node.operation.ones else 0, np.float32)
-    # Fans as Keras counts them, the last two axes being channels and filters.
+    # Keras' fan-in and fan-out: the last two axes are channels and filters.
     receptive = math.prod(shape[:-2])
     limit = math.sqrt(6 / (receptive * (shape[-2] + shape[-1])))
     rng = np.random.default_rng([seed, zlib.crc32(f"{node.name}/{key}".encode())])

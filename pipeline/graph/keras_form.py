@@ -1,4 +1,4 @@
-"""How an operation and a Keras layer become each other."""
+"""Conversion between operations and Keras layers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CHANNELS_LAST = {"data_format": ("channels_last", None)}
 PLAIN_WEIGHTS = dict.fromkeys(
     ("lora_rank", "lora_alpha", "quantization_mode", "quantization_config"), (None,)
 )
-"""What Keras 3 can change about kernels."""
+"""Configuration keys by which Keras 3 can modify kernels."""
 ONE_GROUP = {"groups": (1,)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class KerasRule:
-    """How one Keras class is read.
+    """How one Keras class is read as an operation.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class KerasRule:
     fixed : mapping of str to tuple
         Configuration keys that must have one of these values (or be absent) to be represented.
     convert : function of config to attributes, or None
-        For what the fields above cannot say.
+        For conversions that the fields above cannot express.
     reads : tuple of str
         Configuration keys that `convert` reads.
     ignored : tuple of str
@@ -55,7 +55,7 @@ class KerasRule:
 
 
 class KerasForm:
-    """What an operation is in Keras: the part of `Operation` that importers and exporters use.
+    """An operation's Keras counterpart: the part of `Operation` that importers and exporters use.
 
     The defaults hold for a Keras layer of the same name, attributes and weights.
 
@@ -66,11 +66,11 @@ class KerasForm:
     keras_variables : mapping of str to str
         Weight to its name in Keras files, where they differ.
     keras_activations : mapping of str to mapping
-        Keras' names of activation functions that are this operation, and its attributes then.
+        Attributes of the operation by Keras' names of the activation functions that it implements.
     in_keras : bool
-        Keras itself has such a layer.
+        True if Keras has such a layer.
     data_format : bool
-        Keras' layer has a data format; only channels last is represented.
+        True if Keras' layer has a data format; only channels last is supported.
     """
 
     keras: ClassVar[Mapping[str, KerasRule]] = {}
@@ -81,7 +81,7 @@ class KerasForm:
 
     @property
     def name(self) -> str:
-        """Name of the operation: the class's."""
+        """Name of the operation: its class name."""
         return type(self).__name__
 
     def read_keys(self, kind: str) -> frozenset[str]:
@@ -98,8 +98,8 @@ class KerasForm:
         Raises
         ------
         ModelError
-            When the configuration asks for something that the operation cannot represent; the
-            message lacks the layer's name.
+            If the configuration needs something that the operation cannot represent; the message
+            lacks the layer's name.
         """
         rule = self.keras[kind]
         for key, allowed in self._fixed(rule).items():
@@ -126,7 +126,7 @@ class KerasForm:
         return {**(CHANNELS_LAST if self.data_format else {}), **rule.fixed}
 
     def read_weights(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """Return variables of a Keras file under the names of the weights."""
+        """Return the variables of a Keras file by the names of the weights."""
         arrays = dict(arrays)
         for name, stored in self.keras_variables.items():
             if stored in arrays:
@@ -145,13 +145,13 @@ class KerasForm:
         return tuple(self.keras_variables.get(name, name) for name in self._ordered(attrs))
 
     def _ordered(self, attrs):
-        """Return the names of the weights in Keras' order, which no shape influences."""
+        """Return the names of the weights in Keras' order, which does not depend on shapes."""
         return self.weights(attrs, (1, 1, 1))
 
     def write_weights(
         self, attrs: Mapping[str, Any], weights: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Return weights under the names of Keras' variables, in Keras' order."""
+        """Return the weights by the names of Keras' variables, in Keras' order."""
         return {self.keras_variables.get(key, key): weights[key] for key in self._ordered(attrs)}
 
     def write_keras(self, attrs: Mapping[str, Any], generation: int) -> tuple[str, dict[str, Any]]:
@@ -159,7 +159,7 @@ class KerasForm:
         return self.name, {key: attrs[key] for key in self._public()}
 
     def keras_obstacle(self, attrs: Mapping[str, Any], generation: int) -> str | None:
-        """Return why Keras 2 or 3 cannot represent these attributes; None where it can."""
+        """Return why Keras 2 or 3 cannot represent these attributes; None if it can."""
         return None
 
     def can_build_keras(self, attrs: Mapping[str, Any]) -> bool:

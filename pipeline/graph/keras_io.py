@@ -25,10 +25,10 @@ def keras_names(graph: Graph, version: int = 3) -> dict[str, str]:
 
 
 def accepted_name(name: str, version: int = 3) -> str:
-    """Return a name that Keras accepts: `name` where it does, and close to it elsewhere.
+    """Return `name` if Keras accepts it, else a similar name that it accepts.
 
-    Keras 2 takes ``/`` in names, Keras 3 does not; other characters are limited by the names of
-    TensorFlow's scopes in both.
+    Keras 2 accepts ``/`` in names, Keras 3 does not; both restrict other characters to those of
+    TensorFlow's scope names.
     """
     text = name if version == 2 else name.replace("/", "__")
     text = re.sub(r"[^A-Za-z0-9_.>/-]", "_", text)
@@ -51,7 +51,7 @@ def to_keras(graph: Graph):
     Raises
     ------
     ModelError
-        When the graph has layers that Keras does not; names them all.
+        If Keras lacks layers of the graph; names them all.
     """
     import keras
 
@@ -76,7 +76,7 @@ def to_keras(graph: Graph):
 
 
 def from_keras_weights(graph: Graph, model) -> Graph:
-    """Return `graph` with the weights of the Keras model that `to_keras` made of it."""
+    """Return `graph` with the weights of the Keras model that `to_keras` built from it."""
     names = keras_names(graph)
     nodes = []
     for node in graph.nodes:

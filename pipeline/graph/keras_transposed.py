@@ -1,18 +1,18 @@
-"""A layer that Keras does not have: the transposed convolution of each channel by itself."""
+"""A Keras layer of depthwise transposed convolution, which Keras itself lacks."""
 
 from __future__ import annotations
 
 
 def is_buildable(attrs) -> bool:
-    """Return True if the layer can be made: TensorFlow has neither dilation nor uneven strides."""
+    """Return True if TensorFlow can compute the layer: no dilation, and equal strides."""
     return attrs["dilation_rate"] == (1, 1) and len(set(attrs["strides"])) == 1
 
 
 def depthwise_conv2d_transpose(attrs, name: str):
-    """Return a Keras layer that computes what the graph's ``DepthwiseConv2DTranspose`` means.
+    """Return a Keras layer that computes the graph's ``DepthwiseConv2DTranspose``.
 
-    It is the gradient of a depthwise convolution with regard to its input, which is what
-    TensorFlow's operation of that name computes; ``Conv2DTranspose`` is the same for ``Conv2D``.
+    It is the gradient of a depthwise convolution with respect to its input, which TensorFlow's
+    operation of that name computes, as ``Conv2DTranspose`` is for ``Conv2D``.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def depthwise_conv2d_transpose(attrs, name: str):
         return size * stride + (max(kernel - stride, 0) if padding == "valid" else 0)
 
     class DepthwiseConv2DTranspose(keras.layers.Layer):
-        """Spread each channel through its own kernel."""
+        """Depthwise transposed convolution."""
 
         def build(self, shape):
             channels = shape[-1]

@@ -11,11 +11,11 @@ from pipeline.errors import ModelError
 
 HALF_PRECISION = "mixed_float16"
 FLOAT_POLICIES = ("float32", "float64", HALF_PRECISION)
-"""Policies under which a layer computes what float32 does, up to rounding."""
+"""Policies under which a layer computes as in float32, up to rounding."""
 
 
 def scalar(value: Any) -> float | None:
-    """Return a number that Keras may have stored as an array or a one-item list."""
+    """Return a number that Keras may have stored as an array or one-item list."""
     if isinstance(value, Mapping):
         value = value.get("config", {}).get("value", value.get("value"))
     while isinstance(value, list) and len(value) == 1:
@@ -28,7 +28,7 @@ def scalar(value: Any) -> float | None:
 
 
 def numbers(value: Any) -> float | tuple[float, ...]:
-    """Return one number, or one for each channel, of an array that Keras broadcasts.
+    """Return an array that Keras broadcasts as one number, or as one per channel.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def numbers(value: Any) -> float | tuple[float, ...]:
     Raises
     ------
     ModelError
-        For an array that varies over another axis than the last, or is no numbers.
+        If the array varies along an axis other than the last, or is not numeric.
     """
     if isinstance(value, Mapping):
         value = value.get("config", {}).get("value", value.get("value"))
@@ -56,7 +56,7 @@ def numbers(value: Any) -> float | tuple[float, ...]:
 
 
 def flag(value: Any) -> Any:
-    """Return a truth value that was stored as 0 or 1 as such, anything else as it is."""
+    """Return 0 or 1 as a bool, and any other value unchanged."""
     return bool(value) if type(value) is int and value in (0, 1) else value
 
 
@@ -73,7 +73,7 @@ def input_dtype(value: Any) -> str:
     Raises
     ------
     ModelError
-        For one that rounds the images; the message lacks the layer's name.
+        If the dtype rounds the images; the message lacks the layer's name.
     """
     name = dtype_name(value)
     if name in ("float16", "bfloat16", "mixed_bfloat16"):
@@ -85,7 +85,7 @@ def input_dtype(value: Any) -> str:
 
 
 def check_dtype(value: Any) -> None:
-    """Refuse a layer that does not compute in float.
+    """Raise if a layer does not compute in float.
 
     Raises
     ------

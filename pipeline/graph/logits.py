@@ -1,4 +1,4 @@
-"""What ends a model: logits, or the softmax or sigmoid that makes probabilities of them."""
+"""The end of a model: logits, or a softmax or sigmoid that turns them into probabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROBABILITIES = ("softmax", "sigmoid")
 
 
 def final_activation(graph: Graph) -> str:
-    """Return ``softmax`` or ``sigmoid`` where the outputs are probabilities, else ``linear``."""
+    """Return ``softmax`` or ``sigmoid`` if the outputs are probabilities, else ``linear``."""
     node = graph.node(graph.output)
     while node.op in KEEPS_VALUES or _is_linear(node):
         node = graph.node(node.inputs[0])
@@ -21,20 +21,20 @@ def final_activation(graph: Graph) -> str:
 
 
 def class_threshold(graph: Graph) -> float:
-    """Return what a model's only output must exceed for class 1: 0.5 after a sigmoid, else 0."""
+    """Return the threshold of a model's only output for class 1: 0.5 after a sigmoid, else 0."""
     return 0.5 if final_activation(graph) == "sigmoid" else 0.0
 
 
 def has_one_output(graph: Graph) -> bool:
-    """Return whether a model gives a single number: two classes, or a number to estimate."""
+    """Return True if a model has a single output: two classes, or a regression."""
     return math.prod(graph.shapes[graph.output]) == 1
 
 
 def before_probabilities(graph: Graph) -> Graph:
-    """Return `graph` without the softmax it ends in, or the sigmoid of its only output.
+    """Return `graph` without its final softmax, or without the sigmoid of its only output.
 
-    Training and its teachers compare logits. Several sigmoids stay: their logits are no scores
-    of one choice.
+    Training and distillation compare logits. Several sigmoids are kept: their logits do not score
+    one choice.
     """
     last = graph.node(graph.output)
     kind = _activation(last)

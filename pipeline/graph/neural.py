@@ -1,4 +1,4 @@
-"""What operations with a kernel share."""
+"""Base class of operations with a kernel."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ WINDOW = {
 
 
 class Neural(Operation):
-    """An operation with a kernel: what the vendor's documents call a neural layer.
+    """An operation with a kernel, called a neural layer in the vendor's documents.
 
     Attributes
     ----------
     input_kernel, output_kernel : str
-        Names of the weights that multiply the input channels and make the output channels.
+        Names of the kernels that multiply the input channels and that produce the output channels.
     """
 
     neural = True
@@ -37,7 +37,7 @@ class Neural(Operation):
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The input kernel, and the output kernel where it is another."""
+        """The input kernel, and the output kernel if it is a different one."""
         return tuple(dict.fromkeys((self.input_kernel, self.output_kernel)))
 
     def per_input(self, kernel: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -54,10 +54,10 @@ class Neural(Operation):
 
 
 def bias(attrs: Mapping[str, Any], size: int) -> dict[str, Shape]:
-    """Return the shape of the weight ``bias``, where the attributes ask for one."""
+    """Return the shape of the weight ``bias``, if the attributes have one."""
     return {"bias": (size,)} if attrs["use_bias"] else {}
 
 
 def biased(node, y: np.ndarray) -> np.ndarray:
-    """Return `y` plus the node's bias, if it has one."""
+    """Return `y` plus the node's bias, if any."""
     return scale_and_shift(y, None, node.weights["bias"]) if node.attrs["use_bias"] else y

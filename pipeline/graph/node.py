@@ -31,8 +31,8 @@ class Node:
     weights : mapping of str to float32 array
         Variables under their Keras 3 names (``kernel``, ``bias``, ``gamma``...); HWIO kernels.
     split_from : str or None
-        Name of the layer that a transform split into this one and others. Known while the graph
-        is in memory only: files keep the layers, not their history.
+        Name of the layer that a transform split into this one and others. Not saved: files keep the
+        layers, not their history.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Node:
     split_from: str | None = None
 
     def __post_init__(self):
-        """Freeze the containers, so that a node can be shared by graphs."""
+        """Freeze the containers, so that graphs can share a node."""
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "attrs", MappingProxyType(dict(self.attrs)))
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
 
     @property
     def operation(self) -> Operation:
-        """What the node's type carries, computes and costs."""
+        """The operation: weights, arithmetic and cost of the node's type."""
         return OPERATIONS[self.op]
 
     @property
@@ -59,7 +59,7 @@ class Node:
         return sum(array.size for array in self.weights.values())
 
     def with_inputs(self, *inputs: str) -> Node:
-        """Return the same operation, fed by other nodes."""
+        """Return the same node with other inputs."""
         return replace(self, inputs=inputs)
 
     def with_attrs(self, **attrs) -> Node:

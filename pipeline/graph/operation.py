@@ -1,4 +1,4 @@
-"""What every operation of the float graph states about itself."""
+"""Base class of the operations of the float graph."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ Shape = tuple[int, ...]
 
 
 class Operation(KerasForm):
-    """One type of node: what it carries, what it computes and what it costs.
+    """One type of node: its weights, its arithmetic and its cost.
 
     A subclass is one operation, named as the Keras layer of the same meaning; its first docstring
-    line describes it in docs/operations.md. It overrides what does not hold here: the operation of
-    this class returns its only input. What concerns Keras is in `KerasForm`. Operations have no
-    state: one instance serves all nodes (`pipeline.graph.node.Node`).
+    line describes it in docs/operations.md. It overrides what differs from this class, whose
+    operation returns its only input. `KerasForm` has the part that concerns Keras. Operations have
+    no state: one instance serves all nodes (`pipeline.graph.node.Node`).
 
     Attributes
     ----------
     attributes : mapping of str to Attribute
-        By Keras' name of the attribute.
+        By Keras' names of the attributes.
     arity : int
         Number of inputs; 0 for ``Input``, -1 for two or more.
     kernels : tuple of str
         Names of the weights that are kernels, in the order in which they are applied.
     ones : tuple of str
-        Names of the weights that start as 1; kernels start at random, all others as 0.
+        Names of the weights initialised to 1; kernels are random, all others are 0.
     measured : tuple of str
-        Names of the weights that are statistics of the data, not trained by gradient.
+        Names of the weights that are statistics of the data, not trained by gradient descent.
     join : bool
         Takes several inputs.
     on_maps : bool
@@ -48,11 +48,11 @@ class Operation(KerasForm):
     temporal : bool
         Neural, and the output depends on earlier images.
     activation : bool
-        A nonlinear function, or a choice of them, that works on each value by itself.
+        A nonlinear function, or one of several, applied to each value.
     pointwise : bool
-        An output value depends on the input value of the same position and channel only.
+        An output value depends only on the input value at the same position and channel.
     keeps_values : bool
-        In inference, passes all values on unchanged and in the same order.
+        In inference, returns all values unchanged and in the same order.
     moves_only : bool
         Copies input values, or zeros around them, and computes no new ones.
     reshapes : bool
@@ -72,7 +72,7 @@ class Operation(KerasForm):
 
     @property
     def join(self) -> bool:
-        """Whether the operation takes several inputs."""
+        """True if the operation takes several inputs."""
         return self.arity < 0
 
     def weights(self, attrs: Mapping[str, Any], shape: Shape) -> dict[str, Shape]:
@@ -85,14 +85,14 @@ class Operation(KerasForm):
         Raises
         ------
         ModelError
-            When the node does not fit its inputs.
+            If the node does not fit its inputs.
         """
         return shapes[0]
 
     def forward(self, node, *inputs: np.ndarray) -> np.ndarray:
         """Return the output for float32 inputs with a batch axis.
 
-        A temporal operation gets the frames of its buffer instead, the oldest first.
+        A temporal operation receives the frames of its buffer instead, oldest first.
         """
         return inputs[0]
 

@@ -1,4 +1,4 @@
-"""What an architecture file leaves open: version, width, input shape and number of classes."""
+"""Parameters of an architecture file: version, width, input shape and number of classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.graph.values import COUNTS
 
 PARAMETERS = ("version", "alpha", "input_shape", "classes", "boxes")
 KEYS = ("name", "input", *PARAMETERS, "versions", "blocks", "layers")
-"""Everything that an architecture may hold at its top level."""
+"""The keys of an architecture at its top level."""
 WIDTHS = ("filters", "expanded_filters")
 SIZES = COUNTS.union(WIDTHS, ("target_shape",))
 _ARITHMETIC = {
@@ -27,16 +27,17 @@ _ARITHMETIC = {
 
 @dataclass(frozen=True)
 class Parameters:
-    """The values of a model's parameters, and the options that its blocks share.
+    """Values of a model's parameters, and the options that its blocks share.
 
     Attributes
     ----------
     alpha : float
-        Every ``filters`` is multiplied by it and rounded down; a layer's own ``alpha`` goes first.
+        Every ``filters`` is multiplied by it and rounded down; a layer's own ``alpha`` overrides
+        it.
     sizes : mapping of str to int
-        ``classes`` and ``boxes``, where the model has them: names to use in sizes.
+        ``classes`` and ``boxes``, if the model has them: names that sizes may use.
     blocks : mapping
-        Options of every block that has them and does not give its own.
+        Defaults of options for every block that has them.
     """
 
     alpha: float = 1.0
@@ -44,7 +45,7 @@ class Parameters:
     blocks: Mapping[str, Any] = field(default_factory=dict)
 
     def resolve(self, options: Mapping[str, Any], allowed=()) -> dict[str, Any]:
-        """Return the options of one layer with nothing left open.
+        """Return the options of one layer with all parameters resolved.
 
         Parameters
         ----------
@@ -84,7 +85,7 @@ def evaluate(key: str, text: str, sizes: Mapping[str, int]) -> int:
     Raises
     ------
     ModelError
-        When it is more than sums and products of whole numbers and known parameters.
+        If it contains anything but sums and products of integers and known parameters.
     """
 
     def value(node):
@@ -109,7 +110,7 @@ def evaluate(key: str, text: str, sizes: Mapping[str, int]) -> int:
 
 
 def read_parameters(model: Mapping[str, Any], problems: list[str]) -> Parameters:
-    """Return the parameters of an architecture; append to `problems` what is wrong with them."""
+    """Return the parameters of an architecture, and append every problem to `problems`."""
     for key in model:
         if key not in KEYS:
             problems.append(f"{key}: no such key; allowed: {', '.join(KEYS)}")
@@ -126,12 +127,12 @@ def read_parameters(model: Mapping[str, Any], problems: list[str]) -> Parameters
             problems.append(f"{key}: found {model[key]!r}; allowed: a whole number above 0")
             sizes[key] = 1
         elif not _mentioned(model.get("layers"), key):
-            problems.append(f"{key}: no layer of this model depends on it; leave it out")
+            problems.append(f"{key}: no layer of this model depends on it; remove it")
     return Parameters(alpha, sizes, _blocks(model, problems))
 
 
 def _blocks(model, problems) -> dict[str, Any]:
-    """Return the options that blocks share, those of the chosen version included."""
+    """Return the options that blocks share, including those of the chosen version."""
     blocks = model.get("blocks") or {}
     if not isinstance(blocks, Mapping):
         problems.append(f"blocks: found {blocks!r}; give the options that all blocks share")
@@ -146,13 +147,13 @@ def _blocks(model, problems) -> dict[str, Any]:
     wanted = model.get("version")
     if not rows:
         if wanted is not None:
-            problems.append(f"version: found {wanted!r}; this model has no versions, leave it out")
+            problems.append(f"version: found {wanted!r}; this model has no versions, remove it")
         return dict(blocks)
     found = [row for row in rows if type(wanted) in (int, float) and row["version"] == wanted]
     if not found:
         known = ", ".join(str(row["version"]) for row in rows)
-        problems.append(f"version: found {wanted!r}; this model exists as {known}")
-    # The first version stands in for an unknown one, so that the layers are checked as well.
+        problems.append(f"version: found {wanted!r}; allowed: {known}")
+    # The first version replaces an unknown one, so that the layers are still checked.
     row = (found or rows)[0]
     return {**blocks, **{key: value for key, value in row.items() if key != "version"}}
 

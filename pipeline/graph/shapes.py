@@ -12,7 +12,7 @@ def infer_shapes(graph) -> dict[str, Shape]:
     Raises
     ------
     ModelError
-        When a layer does not fit its input.
+        If a layer does not fit its input.
     """
     shapes: dict[str, Shape] = {}
     for node in graph.nodes:

@@ -1,7 +1,7 @@
 """Names of the operations that share a trait; `pipeline.graph.operation` defines each trait.
 
-``node.op in (*NEURAL, *JOINS)``, ``graph.skip_back(node, KEEPS_VALUES)``. Their order is always the
-same, so that they may be listed in messages.
+``node.op in (*NEURAL, *JOINS)``, ``graph.skip_back(node, KEEPS_VALUES)``. Their order is fixed, so
+that messages may list them.
 """
 
 from pipeline.graph.operations import having

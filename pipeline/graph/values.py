@@ -1,4 +1,4 @@
-"""Read the attribute values of an architecture file: right type, right range, or refused."""
+"""Read the attribute values of an architecture file, and check their types and ranges."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COUNTS = frozenset(
     for key, attribute in operation.attributes.items()
     if attribute.kind is COUNT
 )
-"""Attributes that are sizes: an architecture may compute them from its parameters."""
+"""Attributes that are sizes, which an architecture may compute from its parameters."""
 _FRACTION = re.compile(r"(-?\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
 
 
@@ -40,12 +40,12 @@ def read_value(op: str, key: str, value: Any) -> Any:
     op, key : str
         Attribute `key` of operation `op`; unknown ones are returned as they are.
     value
-        As YAML gives it. Numbers may be fractions such as ``1/255``.
+        As parsed from YAML. Numbers may be fractions such as ``1/255``.
 
     Raises
     ------
     ModelError
-        When the value is of the wrong type or out of range.
+        If the value is of the wrong type or out of range.
     """
     attributes = OPERATIONS[op].attributes
     if key == "activation" and key not in attributes:
@@ -54,7 +54,7 @@ def read_value(op: str, key: str, value: Any) -> Any:
         return value
     kind, default = attributes[key].kind, attributes[key].default
     if kind is INTERNAL:
-        raise ModelError(f"{op} has no attribute '{key}' here; crossgrade sets it by itself")
+        raise ModelError(f"{op} has no attribute '{key}' here; crossgrade sets it automatically")
     if value is None and default is None:
         return None
     return _READERS[kind](key, value) if kind in _READERS else value
@@ -124,4 +124,4 @@ _READERS = {
     AXIS: _whole,
     **dict.fromkeys((TEXT, PADDING, DTYPE), _text),
 }
-"""How an architecture may write each kind of value; others are taken as they are."""
+"""Readers of the kinds of values that architectures may write in other forms."""

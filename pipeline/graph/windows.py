@@ -1,4 +1,4 @@
-"""Windows that slide over a map: output shape and padding of a node, by Keras' rules."""
+"""Sliding windows: output shape and padding of a node, by Keras' rules."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from simulator.windows import output_length, same_padding
 
 
 def windowed_shape(node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
-    """Return the output shape of a node whose window of `kernel` slides over a map of `shape`.
+    """Return the output shape of a node with a window of size `kernel` on a map of `shape`.
 
     Raises
     ------
     ModelError
-        When the window does not fit the map.
+        If the window does not fit the map.
     """
     spatial = tuple(
         output_length(n, extent, s, node.attrs["padding"])
@@ -31,7 +31,16 @@ def windowed_shape(node, shape, kernel: Pair, channels: int) -> tuple[int, ...]:
 
 
 def padded(node, x: np.ndarray, kernel: Pair, value: float | np.ndarray = 0) -> np.ndarray:
-    """Return images (n, h, w, c), surrounded by `value` as the node's padding demands."""
+    """Return images (n, h, w, c) padded with `value` by the node's padding.
+
+    Parameters
+    ----------
+    node : Node
+        With the attributes ``padding``, ``strides`` and possibly ``dilation_rate``.
+    x : float32 array (n, h, w, c)
+    kernel : pair of int
+    value : float or array of shape (c,)
+    """
     if node.attrs["padding"] == "valid":
         return x
     rows, columns = (same_padding(*axis) for axis in _axes(node, x.shape[1:3], kernel))

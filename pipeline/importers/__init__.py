@@ -1,4 +1,4 @@
-"""Read models of other tools without running any code from them."""
+"""Read model files of other tools without running code from them."""
 
 from pipeline.importers.load import load_float, load_model, quantized_by
 

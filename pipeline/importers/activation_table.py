@@ -1,4 +1,4 @@
-"""How activations become operations: by name, as a layer, as a function."""
+"""Map activations to operations: by name, as a layer, as a function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTIVATIONS = {
     for operation in OPERATIONS.values()
     for name, attrs in operation.keras_activations.items()
 }
-"""Keras' name of a function to operation and attributes."""
+"""Operation and attributes by Keras' name of a function."""
 
 
 def activation(value: Any) -> tuple[str, dict[str, Any]]:
@@ -25,7 +25,7 @@ def activation(value: Any) -> tuple[str, dict[str, Any]]:
     Raises
     ------
     ModelError
-        For an activation that has no name, is a user's own, or is not known.
+        If an activation has no name, is user-defined, or is unknown.
     """
     if isinstance(value, Mapping) and isinstance(value.get("config"), Mapping):
         return _layer(value)
@@ -37,7 +37,7 @@ def activation(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _layer(entry):
-    """Return what a layer that is used as an activation computes."""
+    """Return (operation, attributes) of a layer used as an activation."""
     kind = class_name(entry)
     if kind not in ("ReLU", "LeakyReLU", "Softmax"):
         raise ModelError(

@@ -1,6 +1,6 @@
-"""Turn a model file quantized by cnn2snn's legacy ``quantize`` into a `LegacyGraph`.
+"""Convert a model file quantized by cnn2snn's legacy ``quantize`` to a `LegacyGraph`.
 
-The file holds float weights and the class and width of each quantizer; nothing of it is run.
+The file holds float weights and the class and bit width of each quantizer; no code is run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KERNELS = {
         {"depthwise_kernel": "quantizer_dw", "pointwise_kernel": "quantizer"},
     ),
 }
-"""Class to operation and, for each kernel, the configuration key of its quantizer."""
+"""By class: the operation and, for each kernel, the configuration key of its quantizer."""
 
 RANGES = {
     "MaxQuantizer": "max",
@@ -48,12 +48,12 @@ PLAIN = (
 
 
 def is_cnn2snn(model: KerasModel) -> bool:
-    """Return whether layers of the model were quantized by cnn2snn."""
+    """Return True if layers of the model were quantized by cnn2snn."""
     return any(layer.class_name in (*KERNELS, *ACTIVATIONS) for layer in model.layers)
 
 
 def legacy_graph(model: KerasModel) -> LegacyGraph:
-    """Return a cnn2snn-quantized model, its head cut off and its poolings in the chip's order.
+    """Return a cnn2snn-quantized model without its final activation, in the chip's order of layers.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def legacy_graph(model: KerasModel) -> LegacyGraph:
 
 
 def whole_graph(model: KerasModel) -> LegacyGraph:
-    """Return a cnn2snn-quantized model with every layer of the file, as `legacy_graph` raises."""
+    """Return a cnn2snn-quantized model with every layer of the file; raises as `legacy_graph`."""
     nodes, quantizers, refusals = [], {}, []
     for layer in model.layers:
         try:
@@ -87,10 +87,10 @@ def whole_graph(model: KerasModel) -> LegacyGraph:
 
 
 def _input_bits(graph: Graph, quantizers) -> int:
-    """Return the width of the inputs: 8 bits of a pixel, or the 4 bits of an activation.
+    """Return the bit width of the inputs: 8 for pixels, 4 for activations.
 
-    A model reads pixels that begins with a convolution of an image, rescales its input, or has an
-    input layer's 8-bit weights. All others read what another activation gives: the vendor's
+    A model reads pixels if it begins with a convolution of an image, rescales its input, or has the
+    8-bit weights of an input layer. All others read the activations of another model: the vendor's
     converter puts an InputData of 4 bits before them.
     """
     image, first = graph.input, next(iter(quantizers), None)
@@ -108,7 +108,7 @@ def _node(layer: KerasLayer, model: KerasModel):
     """Return the node of a layer and the quantizers of its kernels."""
     kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
     if kind == "InputLayer":
-        # Images enter as raw pixels, whatever type the training framework casts them to.
+        # Images are raw pixels, whatever type the training framework casts them to.
         attrs = {**READ_AS[kind].read_keras(kind, config), "dtype": "uint8"}
         return make_node(layer.name, "Input", (), attrs), {}
     if kind in ACTIVATIONS:

@@ -1,4 +1,4 @@
-"""Flatten a model configuration of Keras 2 or 3 into the calls of its layers."""
+"""Flatten a model configuration of Keras 2 or 3 to the calls of its layers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MODEL_KEYS = frozenset(
     {"name", "trainable", "layers", "input_layers", "output_layers", "dtype", "build_input_shape"}
 )
 WRAPPERS = ("PruneLowMagnitude",)
-"""Layers that pass the call on to the one that they hold."""
+"""Wrappers, which call the layer that they hold."""
 
 
 def flatten_config(config: Mapping, label: str) -> Flattened:
     """Return the layers of a Keras 2 or 3 model configuration.
 
-    Layers that are called several times appear once per call.
+    A layer that is called several times appears once per call.
 
     Raises
     ------
     ModelError
-        For anything but a Functional or Sequential model with one input and one output.
+        If it is not a Functional or Sequential model with one input and one output.
     """
     try:
         flattener = _Flattener(label)
@@ -61,7 +61,7 @@ def _needed(calls, output):
 
 
 class _Flattener:
-    """Walks model configurations and collects calls in topological order."""
+    """Traverses model configurations and collects calls in topological order."""
 
     def __init__(self, label):
         self.label = label
@@ -152,7 +152,7 @@ class _Flattener:
         return values[outputs[0]]
 
     def _run(self, waiting, values, path):
-        """Add calls as soon as their inputs are there."""
+        """Add each call as soon as its inputs are available."""
         while waiting:
             later = []
             for layer, key, number, call in waiting:
@@ -226,18 +226,19 @@ def _is(layer, kind):
 
 
 def _is_function(layer, call):
-    """Return whether an entry of a Keras 3 ``.h5``, which names no modules, is a function.
+    """Return True if an entry of a Keras 3 ``.h5``, which names no modules, is a function.
 
-    The configurations of layers say whether they are trained, those of functions do not.
+    Configurations of layers have the key ``trainable``, those of functions do not.
     """
     named = layer.get("module") is None and f"ops.{layer['class_name']}" in NAMES
     return named and call.generation == 3 and "trainable" not in layer["config"]
 
 
 def _first_input(inner, first):
-    """Return the configuration of a Sequential's input that has no layer of its own.
+    """Return the input's configuration of a Sequential without an input layer.
 
-    Keras 2 may keep its shape in the first layer, Keras 3 beside the layers, old files nowhere.
+    Keras 2 may store its shape in the first layer, Keras 3 stores it beside the layers, old files
+    do not store it.
     """
     held = first["layer"]["config"] if isinstance(first.get("layer"), Mapping) else {}
     shape = (
@@ -260,9 +261,10 @@ def _endpoints(entries):
 
 
 def _keras3_output(layers, name, number) -> tuple[str, int]:
-    """Return the output's call, numbered as calls are.
+    """Return the output's call by the number of the call.
 
-    Keras 3 counts the making of a nested functional model in ``output_layers`` alone.
+    Keras 3 counts the construction of a nested functional model as a call, but only in
+    ``output_layers``.
     """
     kinds = {layer_name(layer): class_name(layer) for layer in layers}
     return name, number - (kinds.get(name) in ("Functional", "Model") and number > 0)
@@ -271,7 +273,8 @@ def _keras3_output(layers, name, number) -> tuple[str, int]:
 def _first_call(layer, name, read) -> int:
     """Return the number of a layer's first call.
 
-    Keras 2 counts the making of a nested model as its call 0; `read` says who reads which calls.
+    Keras 2 counts the construction of a nested model as its call 0; `read` has the calls that are
+    read.
     """
     if class_name(layer) not in KERAS_MODELS:
         return 0
@@ -279,7 +282,7 @@ def _first_call(layer, name, read) -> int:
 
 
 def variable_keys(layers) -> list[str]:
-    """Return the names that ``.keras`` files give to layers: class names, numbered."""
+    """Return the names of layers in ``.keras`` files: numbered class names."""
     keys, used = [], {}
     for layer in layers:
         key = _snake_case(bare_class_name(layer))

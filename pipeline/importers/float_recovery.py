@@ -1,4 +1,4 @@
-"""Recover a float model from a file that a vendor's quantizer wrote."""
+"""Recover a float model from a file written by a vendor's quantizer."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pipeline.quantization.equalization import undo
 
 
 def recovered_graph(model: KerasModel) -> Graph:
-    """Return the float model of a file, whether or not it was quantized.
+    """Return the float model of a float or quantized file.
 
     - cnn2snn: kernels with the values that the 1.0 tools compute with (integers over their
       factors), discrete activations as ``QuantizedReLU``: the same outputs as that tool's model.
-      The transform ``continuous_activations`` makes ordinary ReLUs of them.
-    - QuantizeML: the float kernels in the file, its cross-layer equalization and input offset
-      taken back, and ReLUs that end where the quantized ones saturate. What only quantization
-      knows (ranges, widths) is left behind.
+      The transform ``continuous_activations`` replaces them by ReLUs.
+    - QuantizeML: the float kernels in the file, with cross-layer equalization and input offset
+      undone, and ReLUs whose maximum is where the quantized ones saturate. Ranges and bit widths of
+      the quantization are dropped.
 
     Raises
     ------
     IncompatibleModelError
-        When something in the file has no float counterpart; all of it is listed.
+        If something in the file has no float counterpart; lists all of it.
     """
     if is_quantizeml(model):
         return from_calibrated(calibrated_graph(model), model.label)
@@ -40,12 +40,12 @@ def recovered_graph(model: KerasModel) -> Graph:
 
 
 def from_calibrated(calibrated: CalibratedGraph, label) -> Graph:
-    """Return the float model of a file that QuantizeML wrote.
+    """Return the float model of a file written by QuantizeML.
 
     Raises
     ------
     IncompatibleModelError
-        When no layer takes an equalization back.
+        If an equalization cannot be undone.
     """
     rates = {
         name: (np.asarray(known.output.rescaling_rate, np.float32), known.output.per_tensor)

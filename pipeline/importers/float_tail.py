@@ -1,31 +1,32 @@
-"""Layers that a quantizer left in float after the last integer, and that the host can compute."""
+"""Layers left in float after the last quantized layer, which the host can compute."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import LayerError
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.importers.activation_table import activation
 from pipeline.importers.keras_model import KerasLayer
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.messages.notes import LEFT_TO_HOST, Note
 
-MOVING = ("Reshape", "Flatten", "Permute", "Dropout")
-"""Operations that move values and change none (in inference)."""
+MOVING = (*KEEPS_VALUES, "Permute")
+"""Operations that only move values (in inference)."""
 NORMALIZING = ("softmax", "sigmoid", "tanh", "linear")
-"""Activations that keep the order of the outputs."""
+"""Monotonic activations, which keep the order of the outputs."""
 
 TailLayer = tuple[str, str, Mapping]
 """Name, operation and attributes."""
 
 
 def tail_layer(layer: KerasLayer) -> TailLayer:
-    """Return a float layer that follows the last integer of a quantized model.
+    """Return a float layer after the last quantized layer of a model.
 
     Raises
     ------
     ModelError
-        When the layer computes something that the host cannot be left with.
+        If the layer cannot be left to the host.
     """
     kind = ALIASES.get(layer.class_name, layer.class_name)
     if kind == "Activation":
@@ -46,7 +47,7 @@ def tail_layer(layer: KerasLayer) -> TailLayer:
 
 
 def tail_notes(tail: Sequence[TailLayer]) -> list[Note]:
-    """Return what the host has to do, in one line; nothing for layers without effect."""
+    """Return a one-line note on what the host must compute; empty if the layers have no effect."""
     steps = [_step(*layer) for layer in tail if not _has_no_effect(layer)]
     if not steps:
         return []

@@ -1,8 +1,8 @@
-"""Read HDF5 files of unknown origin: in a process of its own, with bounded time and memory.
+"""Read untrusted HDF5 files in a separate process, with bounded time and memory.
 
-The HDF5 library is written in C, and damaged files make it loop or crash, which nothing in the
-process that called it can prevent. A `Reader`'s process therefore reads the file, and what it
-finds becomes plain groups and arrays here.
+The HDF5 library is written in C, and damaged files make it loop or crash, which its own process
+cannot prevent. A child process therefore reads the file, and its content becomes plain groups and
+arrays here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DAMAGE = (KeyError, ValueError, TypeError, AttributeError)
 
 
 class DamagedFileError(ModelError):
-    """The file itself is at fault, not one of its layers."""
+    """The file is damaged, rather than one of its layers not supported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +33,14 @@ class Array:
     Attributes
     ----------
     dtype : str
-        Of numbers as in ``<f4``; of others a text to show.
+        Such as ``<f4`` for numbers; for other types a text for messages.
     shape : tuple of int
     size : int
-        Bytes that it claims.
+        Bytes according to the file.
     values : array or None
-        None where it was not read: no numbers, larger than the file can hold, or in another file.
+        None if it was not read: not numeric, larger than the file can hold, or in another file.
     elsewhere : bool
-        Whether it lies in another file.
+        True if it is stored in another file.
     """
 
     dtype: str
@@ -57,16 +57,16 @@ class Group:
     Attributes
     ----------
     attrs : mapping of str to str, list of str, or None
-        None for attributes of other types and unreadable ones.
+        None for attributes that are unreadable or of other types.
     members : mapping of str to Group or Array
-        Links to elsewhere and unreadable members are missing.
+        Without links to other files and unreadable members.
     """
 
     attrs: Mapping[str, str | list[str] | None] = field(default_factory=dict)
     members: Mapping[str, Group | Array] = field(default_factory=dict)
 
     def find(self, path: str) -> Group | Array | None:
-        """Return the member at a path with ``/``; None when there is none."""
+        """Return the member at a path with ``/``, or None."""
         found: Group | Array | None = self
         for part in filter(None, path.split("/")):
             found = found.members.get(part) if isinstance(found, Group) else None
@@ -83,12 +83,12 @@ def read_hdf5(content: bytes, label: str, members: Sequence[str]) -> Group:
     label : str
         Name of the file for messages.
     members : sequence of str
-        Members of the root that are wanted.
+        Members of the root to read.
 
     Raises
     ------
     DamagedFileError
-        When it cannot be read as HDF5, or not within the limits of time and memory.
+        If it is not readable as HDF5 within the limits of time and memory.
     """
     limit = EXPANSION * len(content) + ALLOWANCE
     try:
@@ -98,7 +98,7 @@ def read_hdf5(content: bytes, label: str, members: Sequence[str]) -> Group:
             return _group(tree, memoryview(data))
     except (OSError, *DAMAGE) as error:
         raise DamagedFileError(
-            f"{label}: the HDF5 library crashed on it or did not come to an end; the file is"
+            f"{label}: the HDF5 library crashed or did not finish reading it; the file is"
             " damaged: copy or download it again"
         ) from error
     raise DamagedFileError(
@@ -107,7 +107,7 @@ def read_hdf5(content: bytes, label: str, members: Sequence[str]) -> Group:
 
 
 def _group(tree: Mapping, data: memoryview) -> Group:
-    """Return the group that the child described, with its arrays from `data`, in order."""
+    """Return the group described by the child, with its arrays from `data`, in order."""
     position = 0
 
     def group(node) -> Group:
@@ -151,8 +151,8 @@ class ArrayReader:
         Raises
         ------
         DamagedFileError
-            When it is missing, no float array, larger than the file can hold, outside of the
-            file, or holds values that are not finite.
+            If it is missing, not a float array, larger than the file can hold, stored in another
+            file, or has values that are not finite.
         """
         found = group.find(name)
         if found is None:
@@ -167,7 +167,7 @@ class ArrayReader:
                 name,
                 f"claims the shape {found.shape}, more than the file can hold; the file is damaged",
             )
-        # A value beyond float32 becomes infinite, which is refused below.
+        # A value out of float32's range becomes infinite, which is refused below.
         with np.errstate(over="ignore"):
             array = np.asarray(found.values, np.float32)
         if not np.isfinite(array).all():
@@ -179,7 +179,7 @@ class ArrayReader:
 
 
 def text_attribute(group: Group, name: str, label: str) -> str | None:
-    """Return a text attribute of a group; None when there is none."""
+    """Return a text attribute of a group, or None."""
     value = group.attrs.get(name)
     if name in group.attrs and not isinstance(value, str):
         raise DamagedFileError(f"{label}: its attribute '{name}' is not text; the file is damaged")
@@ -187,12 +187,12 @@ def text_attribute(group: Group, name: str, label: str) -> str | None:
 
 
 def text_list(group: Group, name: str) -> list[str]:
-    """Return a list of text from an attribute; Keras splits long ones over `name`0, 1...
+    """Return a list of texts from an attribute; Keras splits long lists over `name`0, 1...
 
     Raises
     ------
     TypeError
-        When the attribute is something else.
+        If the attribute is not a list of texts.
     """
     if name in group.attrs:
         return [*group.attrs[name]]

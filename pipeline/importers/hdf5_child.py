@@ -1,4 +1,4 @@
-"""Read HDF5 files for another process: the HDF5 library may loop or crash here.
+"""Read HDF5 files in a child process, where the HDF5 library may loop or crash.
 
 Each request is a line of JSON (``size`` of the file, ``limit`` in bytes of the arrays that may be
 read, wanted ``members`` of the root) and the file; each reply is a line with two lengths, a tree as
@@ -15,9 +15,9 @@ import sys
 import h5py
 
 SECONDS, SPARE = 5, 1 << 30
-"""CPU time, and address space in bytes beside what the arrays need."""
+"""Limits of CPU time in seconds, and of address space in bytes in addition to the arrays."""
 DEPTH, OBJECTS = 40, 1 << 16
-"""Groups within groups, and objects in all, of a file that is still a model."""
+"""Largest depth of groups and largest number of objects in a model file."""
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         limit = request["limit"]
         _limit_resources(3 * len(content) + 2 * limit)
         arrays: list[bytes] = []
-        found = Walk(limit, arrays).file(io.BytesIO(content), request["members"])
+        found = TreeReader(limit, arrays).file(io.BytesIO(content), request["members"])
         tree = json.dumps(found).encode()
         replies.write(f"{len(tree)} {sum(map(len, arrays))}\n".encode())
         replies.writelines([tree, *arrays])
@@ -38,45 +38,45 @@ def main() -> None:
 
 
 def _limit_resources(size: int) -> None:
-    """Let this request use some seconds of CPU time and `size` bytes of new memory at most."""
+    """Limit the CPU time of this request, and its new memory to `size` bytes."""
     try:
         import resource
-    except ImportError:  # Windows: the parent's clock alone ends it
+    except ImportError:  # Windows: only the parent's timeout ends it
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = int(usage.ru_utime + usage.ru_stime)
-    _lower(resource, resource.RLIMIT_CPU, used + SECONDS + 1)
+    _set_soft_limit(resource, resource.RLIMIT_CPU, used + SECONDS + 1)
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[0])
-    _lower(resource, resource.RLIMIT_AS, pages * resource.getpagesize() + size + SPARE)
+    _set_soft_limit(resource, resource.RLIMIT_AS, pages * resource.getpagesize() + size + SPARE)
 
 
-def _lower(resource, kind: int, value: int) -> None:
-    """Set a soft limit, which the next request may raise again, within the user's own limit."""
+def _set_soft_limit(resource, kind: int, value: int) -> None:
+    """Set a soft limit, within the user's own limit; the next request may raise it again."""
     _, hard = resource.getrlimit(kind)
     soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (soft, hard))
 
 
-class Walk:
-    """Turns a file into JSON values and raw arrays.
+class TreeReader:
+    """Reads a file as JSON values and raw arrays.
 
     Parameters
     ----------
     limit : int
-        Bytes of arrays that may be read.
+        Largest number of bytes of arrays to read.
     arrays : list
-        Gets the bytes of each array.
+        Receives the bytes of each array.
     """
 
     def __init__(self, limit: int, arrays: list):
         self.limit, self.arrays, self.objects = limit, arrays, 0
 
     def file(self, source, members) -> dict | None:
-        """Return the root with the wanted members; None when it is not readable as HDF5."""
+        """Return the root with the requested members; None if it is not readable as HDF5."""
         try:
             with h5py.File(source, "r") as file:
-                # Keras on Windows joins the names of groups by backslashes.
+                # On Windows, Keras joins the names of groups with backslashes.
                 joined = [name for name in file if name.partition("\\")[0] in members]
                 return self.node(file, 0, [*dict.fromkeys([*members, *joined])])
         except DAMAGE:
@@ -105,7 +105,7 @@ class Walk:
         return {"attrs": _attributes(group), "members": found}
 
     def array(self, dataset) -> dict:
-        """Return a data set: its type and shape, and ``bytes`` when it was read."""
+        """Return a data set: its type and shape, and ``bytes`` if it was read."""
         try:
             shape, kind = list(dataset.shape), dataset.dtype
             entry = {"shape": shape, "dtype": kind.str if kind.kind in "biuf" else str(kind)}
@@ -129,7 +129,7 @@ def _attributes(group) -> dict:
         for name in group.attrs:
             found[name] = _text_attribute(group.attrs, name)
     except DAMAGE:
-        pass  # one that was not reached is refused where it is needed
+        pass  # an attribute that was not read is refused where it is needed
     return found
 
 

@@ -1,4 +1,4 @@
-"""The process that reads HDF5 files, started with the first file and kept for the next ones."""
+"""The child process that reads HDF5 files, started for the first file and reused for the next."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 CHILD = Path(__file__).with_name("hdf5_child.py")
 SECONDS, BYTES_PER_SECOND = 60, 1 << 24
-"""The child ends itself after a few seconds of CPU time; this clock is for one that waits."""
+"""Timeout in seconds for a child that waits; one that computes ends itself by its CPU limit."""
 
 
 class Reader:
-    """Starts the child when it is needed, and anew after a crash or in a forked process."""
+    """Starts the child on demand, and again after a crash or in a forked process."""
 
     def __init__(self):
         self._process: subprocess.Popen | None = None
@@ -25,12 +25,12 @@ class Reader:
         self._lock = threading.Lock()
 
     def read(self, content: bytes, limit: int, members: Sequence[str]) -> tuple[bytes, bytes]:
-        """Return what `pipeline.importers.hdf5_child` replies: a tree as JSON, and its arrays.
+        """Return the reply of `pipeline.importers.hdf5_child`: a tree as JSON, and its arrays.
 
         Raises
         ------
         OSError, ValueError
-            When the child ended without a reply.
+            If the child ended without a reply.
         """
         request = {"size": len(content), "limit": limit, "members": list(members)}
         with self._lock:
@@ -67,9 +67,9 @@ class Reader:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Threads that it does not need would take address space, which is limited.
+                # Unneeded threads would take address space, which is limited.
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                start_new_session=True,  # Ctrl-C is for the process that asks
+                start_new_session=True,  # only the parent handles Ctrl-C
             )
         return self._process
 

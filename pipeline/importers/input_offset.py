@@ -1,8 +1,8 @@
-"""Take back by how much a quantizer moved a model's inputs.
+"""Undo the offset that a quantizer added to a model's inputs.
 
-An unsigned container holds no negative values, so QuantizeML moves float images up by their
-calibrated minimum, and folds an offset of a Rescaling; the bias of the first layer moves the sums
-back, and its 'same' padding writes what 0 has become. A float model pads with 0.
+An unsigned integer holds no negative values, so QuantizeML shifts float images by their calibrated
+minimum, and folds the offset of a Rescaling; the bias of the first layer compensates the shift, and
+its 'same' padding uses the shifted zero. A float model pads with 0.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pipeline.quantization.calibrated_graph import CalibratedGraph
 
 
 def without_input_offset(graph: Graph, calibrated: CalibratedGraph) -> Graph:
-    """Return the graph for inputs that are not moved, whose first layer pads with 0.
+    """Return the graph for unshifted inputs, whose first layer pads with 0.
 
     Parameters
     ----------
     graph : Graph
-        Float layers as the file has them.
+        Float layers as stored in the file.
     calibrated : CalibratedGraph
-        The quantized model; its input quantizer and padding value say what was moved.
+        The quantized model, whose input quantizer and padding value determine the shift.
     """
     node = first_layer(graph)
     if node is None or "kernel" not in node.weights:
@@ -33,15 +33,15 @@ def without_input_offset(graph: Graph, calibrated: CalibratedGraph) -> Graph:
     padding = getattr(calibrated.nodes.get(node.name), "padding_value", None)
     if padding is None:
         return _replaced(graph, _with_bias(node, moved)) if np.any(moved) else graph
-    # The layer sees x + moved and pads with `padding`; x + rest padded with 0 gives the same, less
-    # what every window sums of the padding.
+    # The layer reads x + moved and pads with `padding`; x + rest padded with 0 gives the same sums,
+    # minus the padding's sum over each window.
     graph = _replaced(graph, _with_bias(node, padding))
     rest = np.asarray(moved - padding, np.float64)
     return _with_input_offset(graph, graph.node(node.name), rest) if np.any(rest) else graph
 
 
 def _input_offset(graph, calibrated, kernel) -> np.ndarray:
-    """Return what was added to each channel of the first layer's input."""
+    """Return the shift of each channel of the first layer's input."""
     quantizer = calibrated.input
     if quantizer is None or quantizer.signed:
         return np.zeros(())
@@ -56,10 +56,10 @@ def _input_offset(graph, calibrated, kernel) -> np.ndarray:
 
 
 def _with_bias(node: Node, offset) -> Node:
-    """Return a layer whose bias holds what a constant input would add."""
+    """Return a layer whose bias includes the contribution of a constant input."""
     kernel = node.weights["kernel"].astype(np.float64)
     rows = kernel.shape[-2]
-    # The kernel of a temporal convolution has the channels of several frames, one after another.
+    # The kernel of a temporal convolution holds the channels of several frames in sequence.
     per_row = np.resize(np.asarray(offset, np.float64), rows).reshape(-1, 1)
     bias = (kernel * per_row).sum(axis=tuple(range(kernel.ndim - 1)))
     bias = bias + node.weights.get("bias", 0)
@@ -67,7 +67,7 @@ def _with_bias(node: Node, offset) -> Node:
 
 
 def _with_input_offset(graph, node, offset):
-    """Return the graph with an offset in the Rescaling before a layer, or in a new one."""
+    """Return the graph with an offset added in the Rescaling before a layer, or in a new one."""
     source = graph.node(node.inputs[0])
     if source.op == "Rescaling" and graph.sole_consumer(source) is not None:
         total = _number(np.add(source.attrs["offset"], offset))
@@ -80,7 +80,7 @@ def _with_input_offset(graph, node, offset):
 
 
 def _number(values):
-    """Return one float where all channels have the same, else a tuple."""
+    """Return one float if all channels are equal, else a tuple."""
     values = np.asarray(values, np.float64)
     one = values.ndim == 0 or np.ptp(values) == 0
     return float(values.flat[0]) if one else tuple(map(float, values))

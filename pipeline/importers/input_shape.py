@@ -1,4 +1,4 @@
-"""Take the input shape of an old Sequential from the kernel of its first Dense layer."""
+"""Derive the input shape of an old Sequential from the kernel of its first Dense layer."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import replace
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.option_check import IDENTITIES
 
-PASSING = ("Dropout", "SpatialDropout2D", "Activation", "ReLU", "LeakyReLU", "Rescaling")
-"""Layers that leave a vector as long as it was."""
+LENGTH_PRESERVING = ("Dropout", "SpatialDropout2D", "Activation", "ReLU", "LeakyReLU", "Rescaling")
+"""Layers that keep the length of a vector."""
 
 
 def with_input_shape(model: KerasModel) -> KerasModel:
-    """Return a model whose input has a shape where the first weights say it.
+    """Return the model with its input's shape, if the first weights determine it.
 
-    A Sequential that was saved before it was given a shape holds none; where its first layer with
-    weights is a Dense, the kernel has a row for each value. (A convolution's kernel does not know
-    the size of the images.)
+    A Sequential that was saved before it was built has no input shape; if its first layer with
+    weights is a Dense, the kernel has one row per input value. (The kernel of a convolution does
+    not depend on the image size.)
     """
     first = model.layers[0]
     if first.class_name != "InputLayer" or not _unknown(first.config):
@@ -28,7 +28,7 @@ def with_input_shape(model: KerasModel) -> KerasModel:
                 return model
             config = {**first.config, "batch_input_shape": [None, len(kernel)]}
             return replace(model, layers=(replace(first, config=config), *model.layers[1:]))
-        if layer.class_name not in (*PASSING, *IDENTITIES):
+        if layer.class_name not in (*LENGTH_PRESERVING, *IDENTITIES):
             return model
     return model
 

@@ -1,4 +1,4 @@
-"""Refuse layers that Keras computes in whole numbers, where float gives something else."""
+"""Refuse layers that Keras computes in integers with another result than in float."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ KEEPING = (
     *("SpatialDropout1D", "Identity", "RandomHeight", "RandomWidth"),
     *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
 )
-"""Layers that copy whole numbers as such."""
+"""Layers that copy integers unchanged."""
 WRAPPING = (
     *("arithmetic", "Add", "Average", "Subtract", "AveragePooling2D", "GlobalAveragePooling2D"),
     *("ReLU", "LeakyReLU", "PReLU", "Activation", "Softmax"),
 )
-"""Layers that compute in whole numbers where they are given some: sums may wrap around."""
+"""Layers that compute in integers on integer inputs: sums may wrap around."""
 KEEPING_FUNCTIONS = ("concat", "reshape", "identity", "ops.Concatenate", "ops.Reshape")
 
 
 class IntegerTensors:
-    """Follows the tensors of whole numbers through a model."""
+    """Tracks integer tensors through a model."""
 
     def __init__(self):
         self.dtypes: dict[str, str] = {}
 
     def check(self, kind: str, layer: KerasLayer) -> None:
-        """Refuse `layer` where it computes in whole numbers.
+        """Raise if `layer` computes in integers.
 
         Parameters
         ----------
@@ -40,11 +40,11 @@ class IntegerTensors:
         if found and kind in WRAPPING:
             raise ModelError(
                 f"its input is of type {found[0]}, in which Keras computes it, wrapping around or"
-                " rounding; put a Rescaling(1.0) behind the model's input"
+                " rounding; put a Rescaling(1.0) after the model's input"
             )
 
     def follow(self, kind: str, layer: KerasLayer) -> None:
-        """Note the type of the output of `layer`."""
+        """Record the dtype of the output of `layer`."""
         if kind == "InputLayer":
             dtype = dtype_name(layer.config.get("dtype"))
             if "int" in dtype or dtype == "bool":

@@ -1,4 +1,4 @@
-"""What one call of a layer was given, in the notations of Keras 2 and of Keras 3."""
+"""Arguments of one call of a layer, in the notations of Keras 2 and Keras 3."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def read_call(node: Any, names: frozenset[str]) -> Call:
     ----------
     node : dict (Keras 3) or list or dict of lists (Keras 2)
     names : set of str
-        Layers of the model; a list in an argument is a tensor of Keras 2 when it names one.
+        Layers of the model; a list in an argument is a tensor of Keras 2 if it names one.
 
     Raises
     ------
     ModelError
-        When the call reads another than the first output of a layer.
+        If the call reads an output of a layer other than the first.
     """
     if isinstance(node, Mapping) and set(node) <= {"args", "kwargs"}:
         call = Call(
@@ -108,7 +108,7 @@ def _keras3(value):
 
 
 def _keras2_first(node, names, options):
-    """Return the first argument; the others are gathered in `options`."""
+    """Return the first argument; collect the others in `options`."""
     if isinstance(node, Mapping):
         return {key: _keras2_first(value, names, options) for key, value in node.items()}
     if node and isinstance(node[0], str):
@@ -134,15 +134,15 @@ def _keras2_option(value, names):
 
 
 def check_inference(call: Call) -> None:
-    """Refuse a call whose arguments change what a layer computes.
+    """Raise if the arguments of a call change what a layer computes.
 
-    Keras 3 runs layers as ``predict`` says, whatever ``training`` was when the model was made;
-    Keras 2 keeps ``training=True`` for ever.
+    ``predict`` of Keras 3 overrides the ``training`` argument with which a model was built; Keras 2
+    keeps ``training=True``.
 
     Raises
     ------
     ModelError
-        Naming the argument; the message lacks the layer's name.
+        If an argument is not supported; the message lacks the layer's name.
     """
     if call.kwargs.get("training") not in (None, False, 0) and call.generation == 2:
         raise ModelError(
@@ -153,21 +153,21 @@ def check_inference(call: Call) -> None:
         raise ModelError("it was called with a mask; only calls without one can be read")
     plain = {key: value for key, value in call.kwargs.items() if key != "training"}
     for key, value in [*enumerate(call.args, 1), *plain.items()]:
-        for loose in _loose(value):
+        for item in _unsupported_values(value):
             raise ModelError(
-                f"it was called with the argument {key!r} of {_short(loose)}; allowed: tensors and"
+                f"it was called with the argument {key!r} of {_short(item)}; allowed: tensors and"
                 " training=False"
             )
 
 
-def _loose(value) -> Iterator[Any]:
-    """Yield what is neither a tensor nor left out in an argument."""
+def _unsupported_values(value) -> Iterator[Any]:
+    """Yield the values in an argument that are neither tensors nor None."""
     if isinstance(value, Mapping):
         for item in value.values():
-            yield from _loose(item)
+            yield from _unsupported_values(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _loose(item)
+            yield from _unsupported_values(item)
     elif value is not None and not isinstance(value, Tensor):
         yield value
 

@@ -1,4 +1,4 @@
-"""Tell Keras' own classes and functions in a file from those of a user or a vendor."""
+"""Distinguish Keras' classes and functions in a file from those of users and vendors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ VENDOR_CLASSES = (
     *("BufferTempConv", "DepthwiseBufferTempConv", "DepthwiseConv2DTranspose"),
     "PruneLowMagnitude",
 )
-"""Layers of BrainChip's and TensorFlow's tools; those that start with ``Quantized`` come on top.
+"""Layers of BrainChip's and TensorFlow's tools, besides those that start with ``Quantized``.
 
-None bears the name of a Keras layer, so that the name alone identifies them.
+None has the name of a Keras layer, so that the name alone identifies them.
 """
 KERAS_MODELS = ("Functional", "Model", "Sequential")
 
@@ -48,22 +48,22 @@ def class_name(entry: Mapping[str, Any]) -> str:
 
 
 def bare_class_name(entry: Mapping[str, Any]) -> str:
-    """Return the name of a class without package and module, as variables are called by it."""
+    """Return the name of a class without package and module, as used in the names of variables."""
     return str(entry["class_name"]).rpartition(">")[2]
 
 
 def is_foreign(name: str) -> bool:
-    """Return whether a `class_name` is of a user's own class."""
+    """Return True if a `class_name` is that of a user-defined class."""
     return ">" in name
 
 
 def function_name(value: Any) -> str:
-    """Return the name of one of Keras' own functions, such as an activation.
+    """Return the name of one of Keras' functions, such as an activation.
 
     Raises
     ------
     ModelError
-        For a function of the user's own: registered under a package, or stored as an object.
+        If the function is user-defined: registered under a package, or stored as an object.
     """
     if isinstance(value, Mapping):
         found = value.get("config")
@@ -77,7 +77,7 @@ def function_name(value: Any) -> str:
 
 def _own_function(name):
     return (
-        f"function '{name}' is the user's own, not Keras'; code from a model file is never run:"
+        f"function '{name}' is user-defined, not Keras'; code from a model file is never run:"
         " use an activation that Keras itself has, by its name"
     )
 

@@ -1,4 +1,4 @@
-"""Turn a float Keras model file into a `Graph`."""
+"""Convert a float Keras model file to a `Graph`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from pipeline.importers.tensor_functions import (
 from simulator.refusal import Refusal
 
 MOST_VALUES = 1 << 28
-"""Values of one layer's output for one image."""
+"""Largest number of values of one layer's output for one image."""
 
 
 def float_graph(model: KerasModel) -> Graph:
     """Return the graph of a float model.
 
-    Fused activations become nodes of their own, named ``<layer>_activ`` (as QuantizeML names
-    them). Layers that do nothing in inference are left out, or become a Dropout; arithmetic on
+    Fused activations become nodes of their own, named ``<layer>_activ`` (as QuantizeML names them).
+    Layers that are the identity in inference are left out, or become a Dropout; arithmetic on
     tensors becomes Rescaling, BatchNormalization and Add.
 
     Raises
@@ -67,17 +67,17 @@ def float_graph(model: KerasModel) -> Graph:
 
 
 class _InputRefusedError(Exception):
-    """The layer cannot be judged, since one that it reads was refused."""
+    """The layer cannot be checked, since one of its producers was refused."""
 
 
 class _Reader:
-    """Makes the nodes of one layer after the other.
+    """Builds the nodes layer by layer.
 
     Attributes
     ----------
     nodes : list of Node
     values : dict of str to str
-        For each call of a layer, the node that has its output.
+        The node that computes the output of each call of a layer.
     """
 
     def __init__(self, model):
@@ -89,7 +89,7 @@ class _Reader:
     def add(self, layer: KerasLayer) -> None:
         """Add the nodes of a layer."""
         kind = ALIASES.get(layer.class_name, layer.class_name)
-        # A refused layer has no node; what only needs its name is judged all the same.
+        # A refused layer has no node; checks that only need its name still run.
         inputs = [self.values.get(name, name) for name in layer.inputs]
         made = self._nodes(kind, layer, inputs)
         self.nodes.extend(made)
@@ -98,7 +98,7 @@ class _Reader:
 
     def _nodes(self, kind, layer, inputs):
         if is_foreign(kind):
-            raise LayerError(layer.name, f"'{kind}' is a user's own class; {NEVER_RUN}")
+            raise LayerError(layer.name, f"'{kind}' is a user-defined class; {NEVER_RUN}")
         if is_function(kind):
             return self._function(layer, inputs)
         if kind == "Lambda":
@@ -115,7 +115,7 @@ class _Reader:
     def _input(self, layer, inputs):
         config = layer.config
         if dtype_name(config.get("dtype")) == "float16" and computed_in_half(self.model.layers):
-            # What a Sequential makes of mixed_float16 where it was given no input of its own.
+            # The input dtype that a Sequential derives from mixed_float16 if it has no input layer.
             config = {**config, "dtype": HALF_PRECISION}
         attrs = READ_AS["InputLayer"].read_keras("InputLayer", config)
         return [make_node(layer.name, "Input", (), attrs)]
@@ -140,7 +140,7 @@ class _Reader:
         return [minus, make_node(layer.name, "Add", (inputs[0], minus.name))]
 
     def _layer(self, layer, inputs):
-        """Return the one or two nodes of a layer that is an operation."""
+        """Return the one or two nodes of a layer that corresponds to an operation."""
         kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
         operation = READ_AS[kind]
         weights = operation.read_weights(self.model.weights(layer))
@@ -182,7 +182,7 @@ class _Reader:
         return affine_node(name, producer, shape, scale, offset)
 
     def _shape(self, name):
-        """Return the shape of a node that was made."""
+        """Return the output shape of a node that exists already."""
         known: dict[str, Node] = {}
         for node in self.nodes:
             if all(source in known for source in node.inputs):
@@ -201,7 +201,7 @@ _MAKERS = {
 
 
 def check_last_axis(layers, graph: Graph, renamed) -> None:
-    """Refuse batch norms over another axis than the last."""
+    """Raise if a batch norm is over an axis other than the last."""
     refusals = []
     for layer in layers:
         if layer.class_name.startswith("BatchNormalization"):
@@ -218,7 +218,7 @@ def check_last_axis(layers, graph: Graph, renamed) -> None:
 
 
 def check_weights(graph: Graph, label: str) -> None:
-    """Refuse weights that are missing, unknown, or of another shape than the layer's.
+    """Raise if weights are missing, unknown, or not of the layer's shape.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def check_weights(graph: Graph, label: str) -> None:
     shapes, refusals = graph.shapes, []
     for node in graph.nodes:
         if math.prod(shapes[node.name]) > MOST_VALUES:
-            found = f"its output of shape {shapes[node.name]} is beyond any memory"
+            found = f"its output of shape {shapes[node.name]} is too large for any memory"
             allowed = f"{MOST_VALUES} values"
             refusals.append(Refusal(layers=(node.name,), found=found, allowed=allowed))
         if not node.inputs:

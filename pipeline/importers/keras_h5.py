@@ -1,4 +1,4 @@
-"""Read a whole Keras model from HDF5: what Keras 2 and Keras 3 write as ``.h5``."""
+"""Read a whole Keras model from HDF5, the ``.h5`` files of Keras 2 and Keras 3."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_keras_h5(path: Path):
     Raises
     ------
     ModelError
-        When the file is damaged, or holds weights without a model configuration.
+        If the file is damaged, or has weights without a model configuration.
     """
     label = str(path)
     file = read_hdf5(path.read_bytes(), label, [MODEL])
@@ -78,7 +78,7 @@ class _Variables:
         }
 
     def _group(self, outermost, layer):
-        # A wrapper's variables are under its own name, or under that of the layer inside.
+        # A wrapper's variables are stored under its own name, or that of the layer inside.
         names = [outermost, layer.config.get("name", outermost)]
         for name in names if len(layer.path) == 1 else names[:1]:
             group = self.file.find(f"{MODEL}/{name}")

@@ -1,4 +1,4 @@
-"""A Keras model file as plain data: its layers, one entry a call, nested models flattened."""
+"""A Keras model file as plain data: one entry per call of a layer, nested models flattened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.errors import LayerError, ModelError, UnknownLayerError
 from pipeline.importers.keras_calls import Call
 from simulator.refusal import Refusal
 
-# What a configuration of the wrong structure raises where it is read; ModelError is a ValueError.
+# Raised on reading a configuration of the wrong structure; ModelError is a ValueError.
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
@@ -34,7 +34,7 @@ class KerasLayer:
         (name, key) of each enclosing model and of the layer itself; the key is the name that the
         ``.keras`` format gives to its variables.
     call : Call
-        What it was called with.
+        Its arguments.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Flattened:
     name : str
         Of the model.
     layers : tuple of KerasLayer
-        What contributes to the output, in topological order.
+        Those that contribute to the output, in topological order.
     output : str
-        Name of the call whose value is the output.
+        Name of the call that computes the output.
     calls : tuple of KerasLayer
-        All calls, those included that lead nowhere.
+        All calls, including those that do not contribute to the output.
     """
 
     name: str
@@ -91,7 +91,7 @@ class KerasModel:
 
 
 def check_name(name: Any, label: str) -> str:
-    """Return a name, unless it could be taken for a path or would garble a terminal."""
+    """Return `name`; raise if it could be a path or would garble a terminal."""
     good = isinstance(name, str) and name.isprintable() and "\\" not in name
     if not good or not all(part and part != ".." for part in name.split("/")):
         raise ModelError(

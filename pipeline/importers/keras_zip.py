@@ -15,9 +15,9 @@ from pipeline.importers.layer_table import ALIASES, READ_AS
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 OTHERS = {"Normalization": ("mean", "variance")}
-"""Variables of layers that are no operation."""
+"""Variables of layers that become no operation."""
 UNREAD = {"Normalization": 1}
-"""Variables behind the others that inference does not read: a count of samples."""
+"""Number of trailing variables that inference does not read: a count of samples."""
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def open_keras_zip(path: Path):
     Raises
     ------
     ModelError
-        When the archive is damaged, not a Keras model, or expands to much more than its size.
+        If the archive is damaged, is not a Keras model, or expands to much more than its size.
     """
     label, limit = str(path), EXPANSION * path.stat().st_size + ALLOWANCE
     try:
@@ -56,7 +56,7 @@ def open_keras_zip(path: Path):
 
 
 def _groups(group, path=""):
-    """Yield (path, group) for all groups; Keras on Windows writes some paths with backslashes."""
+    """Yield (path, group) of all groups; on Windows, Keras writes some paths with backslashes."""
     for name, member in group.members.items():
         if isinstance(member, Group):
             inner = f"{path}/{name}" if path else name

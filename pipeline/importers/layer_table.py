@@ -1,4 +1,4 @@
-"""Which operation each Keras class is; the operations themselves know how they are read."""
+"""The operation of each Keras class; the operations define how they are read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pipeline.graph.operations import OPERATIONS
 READ_AS: dict[str, Operation] = {
     kind: operation for operation in OPERATIONS.values() for kind in operation.keras
 }
-"""Keras class to operation."""
+"""Operations by Keras class."""
 ALIASES: dict[str, str] = {
     alias: kind
     for operation in OPERATIONS.values()
     for kind, rule in operation.keras.items()
     for alias in rule.aliases
 }
-"""Other name of a Keras class to the one in `READ_AS`."""
+"""Names of Keras classes in `READ_AS`, by their other names."""

@@ -1,4 +1,4 @@
-"""Recognise a model file by its content and read it."""
+"""Recognise a model file by its content, and read it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def load_model(path: str | Path) -> Graph | CalibratedGraph | LegacyGraph:
     Parameters
     ----------
     path : str or Path
-        Keras 2 or Keras 3 ``.h5``, or ``.keras``; the content decides, not the suffix.
+        Keras 2 or Keras 3 ``.h5``, or ``.keras``; recognised by content, not by suffix.
 
     Returns
     -------
     Graph, CalibratedGraph or LegacyGraph
-        A float model, or one quantized by QuantizeML or cnn2snn (before its integers).
+        A float model, or one quantized by QuantizeML or cnn2snn (integers not computed yet).
 
     Raises
     ------
     ModelError
-        When the file is missing, damaged, or has layers that cannot be represented; all of them
-        are listed.
+        If the file is missing, damaged, or has layers that cannot be represented; lists all of
+        them.
     """
     path = Path(path)
     with _opener(path)(path) as model:
@@ -48,10 +48,10 @@ def load_model(path: str | Path) -> Graph | CalibratedGraph | LegacyGraph:
 
 
 def load_float(path: str | Path) -> Graph:
-    """Read a Keras model, and recover the float one where it is quantized.
+    """Read a Keras model, and recover the float model if it is quantized.
 
-    Parameters and errors are those of `load_model`; see
-    `pipeline.importers.float_recovery.recovered_graph` for what is recovered.
+    Parameters and errors are those of `load_model`;
+    `pipeline.importers.float_recovery.recovered_graph` describes the recovery.
     """
     path = Path(path)
     with _opener(path)(path) as model:
@@ -68,7 +68,7 @@ def quantized_by(path: str | Path) -> str | None:
 
 
 def _opener(path):
-    """Return the reader for the content of `path`."""
+    """Return the function that opens a file with the content of `path`."""
     if path.is_dir():
         raise ModelError(f"{path}: it is a directory; give a .h5 or .keras file")
     try:

@@ -1,4 +1,4 @@
-"""Read Keras' Normalization layer: a Rescaling whose numbers are statistics of the data."""
+"""Read Keras' Normalization layer: a Rescaling by statistics of the data."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def rescaling_attrs(
     Parameters
     ----------
     config : mapping
-        Holds ``mean`` and ``variance`` where they were given to the layer.
+        Has ``mean`` and ``variance`` if they were arguments of the layer.
     weights : mapping
-        Holds them where the layer was adapted.
+        Has them if the layer was adapted.
     rank : int
-        Axes of the input, the batch included.
+        Number of axes of the input, including the batch.
 
     Raises
     ------
     ModelError
-        For statistics over another axis than the last; the message lacks the layer's name.
+        If the statistics are not per channel; the message lacks the layer's name.
     """
     axes = config.get("axis", -1)
     axes = axes if isinstance(axes, list) else [axes]

@@ -1,4 +1,4 @@
-"""Refuse options of Keras layers whose meaning is not known, or that make code run."""
+"""Refuse options of Keras layers that are unknown, or that would run code."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipeline.importers.layer_table import READ_AS
 EVERY_LAYER = frozenset(
     {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_dtype", "dynamic"}
 )
-"""Options of every layer; the dtype is checked apart."""
+"""Options of every layer; the dtype is checked separately."""
 TRAINING = ("_initializer", "_regularizer", "_constraint")
-"""Ends of options that only training reads."""
+"""Suffixes of options that only training reads."""
 _SCALES = ("alpha", "factor", "height_factor", "width_factor", "x_factor", "y_factor")
 _COLOURS = ("brightness_factor", "contrast_factor", "hue_factor", "saturation_factor")
 _MIXES = ("addition_factor", "all_ops", "chain_depth", "num_chains", "num_ops", "threshold_factor")
 _FILLS = ("fill_mode", "fill_value", "interpolation", "value_range", "data_format", "seed")
 AUGMENTATION = (*_SCALES, *_COLOURS, *_MIXES, *_FILLS, "mode", "kernel_size", "scale", "sigma")
-"""Options of layers that change images in training."""
+"""Options of data augmentation layers."""
 NOISE = ("rate", "seed", "noise_shape", "stddev", "data_format")
 
 IDENTITIES: dict[str, tuple[str, ...]] = {
@@ -38,11 +38,11 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("RandomPosterization", "RandomSaturation", "RandomSharpness"), AUGMENTATION),
     **dict.fromkeys(("RandomShear", "AugMix", "CutMix", "MixUp", "RandAugment"), AUGMENTATION),
 }
-"""Layers that pass their input on in inference, and their own options."""
+"""Layers that are the identity in inference, with their options."""
 
 
 def check_options(kind: str, config: Mapping[str, Any]) -> None:
-    """Refuse options of a layer that this version does not know, and dtypes that are not float.
+    """Raise if a layer has unknown options or a dtype that is not float.
 
     Parameters
     ----------
@@ -82,4 +82,4 @@ SPECIAL = {
     "Normalization": ("axis", "mean", "variance", "invert", "mean_and_var", "max_examples"),
     "Subtract": (),
 }
-"""Own options of layers that `READ_AS` does not have."""
+"""Options of layers that are not in `READ_AS`."""

@@ -1,4 +1,4 @@
-"""Turn a QuantizeML-quantized Keras model file into a `CalibratedGraph`.
+"""Convert a QuantizeML-quantized Keras model file to a `CalibratedGraph`.
 
 The file holds float variables and the configuration of each quantizer; the integers are
 recomputed from them later.
@@ -35,12 +35,12 @@ CONVOLUTIONS = (
     "Dense",
 )
 COMPUTING = (*NEURAL, "ReLU", "Activation", "GlobalAveragePooling2D", "Add")
-# The axis of the kernel over which a scale is shared by design, as the file names it.
+# The kernel axis over which a scale is always shared, as named in the file.
 KERNEL_AXIS = {"DepthwiseConv2D": -2, "DepthwiseConv2DTranspose": None}
 
 
 def is_quantizeml(model: KerasModel) -> bool:
-    """Return whether layers of the model were quantized by QuantizeML."""
+    """Return True if layers of the model were quantized by QuantizeML."""
     return any(
         layer.class_name in ("InputQuantizer", "Dequantizer")
         or (layer.class_name.startswith(PREFIX) and "quant_config" in layer.config)
@@ -49,7 +49,7 @@ def is_quantizeml(model: KerasModel) -> bool:
 
 
 def calibrated_graph(model: KerasModel) -> CalibratedGraph:
-    """Return the quantized part of a model, ready to become integers.
+    """Return the quantized part of a model, with its calibrated ranges.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class _Reader:
         self.quantization: dict[str, NodeQuantization] = {}
         self.input: InputQuantizer | None = None
         self.refusals: list[str] = []
-        # Layers that are no nodes pass on the name of their producer.
+        # Layers that become no node are known by their producer's name.
         self.feeds: dict[str, str] = {}
         self.floats: set[str] = set()
         self.tail: list[TailLayer] = []
@@ -130,7 +130,7 @@ class _Reader:
         )
 
     def _float_tail(self, layer):
-        """Leave a float layer after the last integer to the host, if it can do it."""
+        """Leave a float layer after the last quantized one to the host, or refuse it."""
         self.feeds[layer.name] = self.feeds[layer.inputs[0]]
         self.floats.add(layer.name)
         self.tail.append(tail_layer(layer))
@@ -193,21 +193,21 @@ def _attrs(op, config):
 
 
 def _weight_bits(op, settings):
-    """Return the kernel's width; refuse quantizer settings that the arithmetic does not know."""
+    """Return the kernel's bit width; refuse unknown quantizer settings."""
     names = ["weight_quantizer"]
     if op == "SeparableConv2D":
         names = ["dw_weight_quantizer", "pw_weight_quantizer"]
     widths = []
     for name in names:
         quantizer = settings.get(name) or {}
-        _demand(quantizer, name, "signed", True)
-        _demand(quantizer, name, "fp_quantizer", False)
+        _require(quantizer, name, "signed", True)
+        _require(quantizer, name, "fp_quantizer", False)
         axis = None if name.startswith("dw_") else KERNEL_AXIS.get(op, -1)
-        _demand(quantizer, name, "axis", axis)
+        _require(quantizer, name, "axis", axis)
         widths.append(int(quantizer["bitwidth"]))
     if len(set(widths)) > 1:
         raise ModelError(f"its two kernels have {widths} bits; both need the same width")
-    _demand(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
+    _require(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
     return widths[-1]
 
 
@@ -221,12 +221,12 @@ def _lut_bits(settings):
 def _buffer_bits(op, settings):
     if op == "ReLU":
         limit = settings.get("max_value_quantizer") or {}
-        _demand(limit, "max_value_quantizer", "bitwidth", 8)
+        _require(limit, "max_value_quantizer", "bitwidth", 8)
     bits = int(settings.get("buffer_bitwidth", 32))
     return min(28, bits) if op in CONVOLUTIONS else bits
 
 
-def _demand(settings, where, key, wanted):
+def _require(settings, where, key, wanted):
     found = settings.get(key, wanted)
     if found != wanted:
         raise ModelError(f"{where}.{key} is {found}; only {wanted} is supported here")

@@ -1,4 +1,4 @@
-"""Say what was left out of a model file because it has no part in inference."""
+"""Notes on what was left out of a model file because inference does not need it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def computed_in_half(layers: Iterable[KerasLayer]) -> list[str]:
 
 
 def reading_notes(layers: Iterable[KerasLayer]) -> tuple[Note, ...]:
-    """Return a note for each kind of thing that a graph does not keep."""
+    """Return a note for each kind of content that a graph does not keep."""
     layers, notes = list(layers), []
     for layer in layers:
         if layer.class_name in IDENTITIES:

@@ -1,4 +1,4 @@
-"""Arithmetic with numbers as nodes: a Rescaling of images, a BatchNormalization further on."""
+"""Arithmetic with constants as nodes: a Rescaling of images, a BatchNormalization elsewhere."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def affine_node(name: str, producer: Node, shape: tuple[int, ...], scale, offset
     ----------
     name : str
     producer : Node
-        Of x.
+        Producer of x.
     shape : tuple of int
-        Of x, without the batch.
+        Shape of x, without the batch.
     scale, offset : float or tuple of float
         One number, or one for each channel.
     """
     if producer.op in IMAGES:
         return make_node(name, "Rescaling", (producer.name,), {"scale": scale, "offset": offset})
-    # A batch norm folds into the layer that it follows; with these statistics it divides by 1.
+    # A batch norm folds into the layer before it; with these statistics it divides by 1.
     channels = shape[-1:]
     weights = {
         "gamma": np.broadcast_to(np.float32(scale), channels),

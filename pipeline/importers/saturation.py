@@ -1,11 +1,11 @@
-"""Carry the saturation of quantized activations into a float model.
+"""Carry the saturation of quantized activations over to a float model.
 
-A quantized output cannot exceed its container. A model that was trained through its quantizers
-relies on that: a value above the calibrated range means the largest code, and a Flatten that aligns
-channels inside the container (QuantizeML) cuts every channel at the range of the smallest octave.
-In float a bounded ReLU does the same. Its bound is one number, the containers' bounds differ from
-channel to channel: a factor per channel on the layer before, taken back by the layer after, makes
-them equal. Factors pass a ReLU and a pooling unchanged, because they are positive.
+A quantized output cannot exceed its integer type. A model trained with its quantizers relies on
+that: a value above the calibrated range becomes the largest code, and a Flatten that aligns
+channels within the type (QuantizeML) clips every channel at the range of the smallest scale. In
+float a bounded ReLU does the same. Its bound is one number, while the quantized bounds differ by
+channel: a factor per channel on the layer before, undone by the layer after, makes them equal. ReLU
+and pooling commute with the factors, which are positive.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _PRODUCERS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTr
 
 @dataclass(frozen=True, eq=False)
 class _Container:
-    """Largest value and step of a quantized output, per channel, in the float model's units."""
+    """Largest value and step of a quantized output per channel, in the float model's units."""
 
     largest: np.ndarray
     step: np.ndarray
 
 
 def carry_saturation(graph: Graph, calibrated: CalibratedGraph) -> Graph:
-    """Return the float model whose ReLUs end where the quantized ones do.
+    """Return the float model with the maxima of the quantized ReLUs.
 
     Parameters
     ----------
     graph : Graph
-        Float, its equalization taken back; nodes named as in `calibrated`.
+        Float model, its equalization undone; nodes have the names of those in `calibrated`.
     calibrated : CalibratedGraph
         The quantized model.
 
     Returns
     -------
     Graph
-        A ReLU whose container holds its whole range is left as it is. So is one where no factor
-        per channel can be moved into the layers around it (several consumers, or an addition);
-        whoever recovers a model compares it with the file.
+        A ReLU whose integer type holds its whole range is not changed. Neither is one where no
+        factor per channel can be moved into the layers around it (several consumers, or an
+        addition); callers therefore compare the recovered model with the file.
     """
     for name, known in calibrated.nodes.items():
         node = graph.node(name)
@@ -66,7 +66,7 @@ def _container(graph, name, quantizer: OutputQuantizer, calibrated) -> _Containe
 
 
 def _is_flattened(graph, name):
-    """Return True if all that is made of a tensor is its flattened form."""
+    """Return True if every consumer of a tensor flattens it."""
     node = graph.sole_consumer(name)
     while node is not None and (node.op in _PASSED or _keeps_channels(graph, node)):
         node = graph.sole_consumer(node)
@@ -84,7 +84,7 @@ def _bounded(graph, relu: Node, container: _Container) -> Graph:
     bound = relu.attrs["max_value"]
     bounds = container.largest
     if bound is not None:
-        # Half a step is what rounding to the largest code accounts for.
+        # Values up to half a step above the maximum round to the largest code.
         bounds = np.where(bounds + container.step / 2 < bound, bounds, bound)
     if bound is not None and np.all(bounds == bound):
         return graph
@@ -104,7 +104,7 @@ def _bounded(graph, relu: Node, container: _Container) -> Graph:
 
 
 def _producer(graph, relu):
-    """Return the layer whose filters can take over a factor per channel, or None."""
+    """Return the layer whose filters can absorb a factor per channel, or None."""
     (node,) = graph.producers(relu)
     while node.op in ("MaxPooling2D", "Dropout") and graph.sole_consumer(node) is not None:
         (node,) = graph.producers(node)

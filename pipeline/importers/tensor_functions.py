@@ -41,7 +41,7 @@ NAMES = {
     **dict.fromkeys(("reshape", "ops.Reshape"), "reshape"),
     **dict.fromkeys(("math.reduce_mean", "reduce_mean", "ops.Mean"), "mean"),
 }
-"""Name in a file to name in this module."""
+"""Names in this module by names in files."""
 LINEAR = ("add", "subtract", "multiply", "divide", "negative")
 OPERANDS = {
     **dict.fromkeys(LINEAR, ("x", "y")),
@@ -56,7 +56,7 @@ OPERANDS = {
     "reshape": ("x", "shape"),
     "mean": ("x", "axis", "keepdims"),
 }
-"""Parameters by position; the first is the tensor."""
+"""Names of the parameters in order; the first is the tensor."""
 SYNONYMS = {
     **dict.fromkeys(("x1", "features", "logits", "input", "tensor", "input_tensor"), "x"),
     **dict.fromkeys(("values", "a", "t", "xs", "value"), "x"),
@@ -68,7 +68,7 @@ NEVER_RUN = "code from a model file is never run; replace it with a Keras layer"
 
 @dataclass(frozen=True)
 class Affine:
-    """``x * scale + offset`` of one tensor; a number, or one for each channel."""
+    """``x * scale + offset`` of one tensor; one number, or one per channel."""
 
     tensor: Tensor
     scale: float | tuple[float, ...] = 1.0
@@ -77,7 +77,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation on tensors; without an operation the first tensor passes."""
+    """One operation on tensors; the first tensor itself if the operation is None."""
 
     op: str | None
     tensors: tuple[Tensor | Affine, ...]
@@ -85,12 +85,12 @@ class Step:
 
 
 def is_function(kind: str) -> bool:
-    """Return whether a class of a file is a function of tensors."""
+    """Return True if a class in a file is a function of tensors."""
     return kind in ("TFOpLambda", "SlicingOpLambda") or kind.startswith("ops.")
 
 
 def read_function(layer: KerasLayer, shape: Callable[[], tuple[int, ...]]) -> Affine | Step:
-    """Return what a function of tensors computes.
+    """Return the arithmetic of a function of tensors.
 
     Parameters
     ----------
@@ -101,8 +101,7 @@ def read_function(layer: KerasLayer, shape: Callable[[], tuple[int, ...]]) -> Af
     Raises
     ------
     ModelError
-        For a function that is not known, or arguments that are not; the message lacks the
-        layer's name.
+        If the function or its arguments are not supported; the message lacks the layer's name.
     """
     stored = layer.class_name
     if "OpLambda" in stored:
@@ -117,7 +116,7 @@ def read_function(layer: KerasLayer, shape: Callable[[], tuple[int, ...]]) -> Af
 
 
 def _arguments(name, stored, layer):
-    """Return the arguments of a call by name; positions, keywords and the configuration alike."""
+    """Return the arguments of a call by name: positional, keyword and from the configuration."""
     known = OPERANDS.get(name, ("x",))
     given = dict(zip(known, layer.call.args, strict=False))
     if len(layer.call.args) > len(known):

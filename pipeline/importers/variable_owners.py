@@ -1,4 +1,4 @@
-"""Say which layer owns which variable, where one group of a file holds those of several."""
+"""Assign variables to layers where one group of a file holds those of several layers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def owners(
 ) -> dict[Path, dict[str, str]]:
     """Return the variables of every layer of one group.
 
-    Keras keeps the variables of a nested model in one group, under names that end in the name of
-    a layer and of a variable (``bn/gamma:0``). Where the end of one layer's name is another's
-    (``fc/bn`` and ``bn``) the longer one counts. Layers of the same name, in models inside each
-    other, have theirs in the order in which Keras stores them.
+    Keras stores the variables of a nested model in one group, under names that end in the name of a
+    layer and of a variable (``bn/gamma:0``). If one layer's name ends in another's (``fc/bn`` and
+    ``bn``), the longer one matches. For layers of the same name, in nested models, the order in
+    which Keras stores variables decides.
 
     Parameters
     ----------
     calls : KerasLayers
-        Of the group.
+        Calls of the group's layers.
     stored : str
         Names of variables in the group, in its order.
     label : str
@@ -33,12 +33,12 @@ def owners(
     Returns
     -------
     dict of path to dict of str to str
-        For each layer, variable name to stored name.
+        For each layer, the stored names by variable name.
 
     Raises
     ------
     DamagedFileError
-        When a layer would have two variables of one name.
+        If a layer would have two variables of the same name.
     """
     layers = list({call.path: call for call in calls}.values())
     alone = len(layers) == 1 and len(layers[0].path) == 1
@@ -59,7 +59,7 @@ def owners(
 
 
 def _candidates(layers, stem):
-    """Return the layers that the longest end of `stem` names, the most exact path first."""
+    """Return the layers whose name is the longest suffix of `stem`, best path first."""
     ends: dict[int, list[KerasLayer]] = {}
     for layer in layers:
         lengths = [len(name) for name in _names(layer) if f"/{stem}".endswith(f"/{name}")]
@@ -69,14 +69,14 @@ def _candidates(layers, stem):
 
 
 def _names(layer):
-    """Return the names that a layer's variables may bear, with more or less of its path."""
+    """Return the possible prefixes of a layer's variables, with more or less of its path."""
     own = {layer.path[-1][0], str(layer.config.get("name", layer.path[-1][0]))}
     outer = [name for name, _ in layer.path[:-1]]
     return {"/".join([*outer[start:], name]) for name in own for start in range(len(outer) + 1)}
 
 
 def _in_order(layers, leaf):
-    """Return layers as Keras stores them: what is trained first, frozen ones behind."""
+    """Return layers in the order in which Keras stores them: trainable, then frozen ones."""
     if leaf.startswith("moving_"):
         return layers
     return sorted(layers, key=lambda layer: layer.config.get("trainable", True) is False)

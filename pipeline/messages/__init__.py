@@ -1,1 +1,1 @@
-"""What users are told: notes and warnings, and the names that settings have where they are told."""
+"""Messages to users: notes and warnings, and the names of settings in them."""

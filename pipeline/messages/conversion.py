@@ -1,4 +1,4 @@
-"""What converting has to say: registers that it changed, and constants that saturate."""
+"""Notes of conversion: changed registers, and constants that saturate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from simulator.program import Program
 
 
 def conversion_notes(before: Sequence[Note], program: Program) -> tuple[Note, ...]:
-    """Return what arose when a model became `program`.
+    """Return the notes that arose from converting a model to `program`.
 
     Parameters
     ----------
     before : sequence of Note
-        Those of the quantized model, which have been printed; the program begins with them.
+        Notes of the quantized model, already printed; those of the program begin with them.
     program : Program
     """
     changes = program.notes[len(program_lines(before)) :]

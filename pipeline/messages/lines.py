@@ -1,4 +1,4 @@
-"""Long sentences as lines that fit a terminal."""
+"""Wrap long sentences to lines that fit a terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ INDENT = "    "
 
 
 def wrapped(text: str, first: str = "", width: int = WIDTH) -> str:
-    """Return a text as lines of at most `width` columns, `first` before the first of them."""
-    # Words are never split: names of layers and files are copied from here.
+    """Return a text as lines of at most `width` columns, with `first` before the first line."""
+    # Words are never split, so that names of layers and files can be copied.
     lines = textwrap.wrap(
         text,
         width,

@@ -1,4 +1,4 @@
-"""What a step has to say beside its result: notes, and warnings that ask for action."""
+"""Notes of a step in addition to its result, and warnings that need action."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LIMITS = "limits"
 INPUT = "input"
 SATURATION = "saturation"
 KINDS = {
-    READ: "what a model file holds and inference does not need, or computes otherwise",
+    READ: "content of a model file that inference does not need, or computes in another way",
     LEFT_TO_HOST: "a final activation that the host computes",
     PREPARED: "layers that were folded, removed or reordered, with the same outputs",
-    DEAD_CHANNELS: "channels that calibration never saw above 0",
+    DEAD_CHANNELS: "channels that are 0 for every calibration sample",
     CALIBRATION: "how ranges of activations were measured",
-    REGISTERS: "what converting changed, and what that costs",
+    REGISTERS: "what conversion changed, and what that costs",
     LIMITS: "where the vendor's pages differ about a limit",
     INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
@@ -31,7 +31,7 @@ NOTE, WARNING = "note", "warning"
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """One thing that a user may want to know, or should act on.
+    """A remark for the user, or a warning that needs action.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Note:
     text : str
         One line.
     layers : tuple of str
-        Layers that it is about.
+        Layers that it concerns.
     level : {"note", "warning"}
-        A warning asks for action.
+        A warning needs action.
     details : tuple of str
-        One line for each layer, where `text` sums up many.
+        One line per layer, if `text` summarises several.
     """
 
     kind: str
@@ -55,17 +55,17 @@ class Note:
 
     @property
     def is_warning(self) -> bool:
-        """Whether a user should act on it."""
+        """True if a user should act on it."""
         return self.level == WARNING
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
+        """Return the note as JSON values."""
         values = {"kind": self.kind, "level": self.level, "text": self.text}
         return values | {"layers": list(self.layers), "details": list(self.details)}
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any] | str) -> Note:
-        """Return the note that `as_dict` gave; a bare text, as older files hold it, is a note."""
+        """Return the note from the result of `as_dict`, or from a plain text, as in older files."""
         if isinstance(entry, str):
             return cls(kind=PREPARED, text=entry)
         layers, details = tuple(entry["layers"]), tuple(entry["details"])
@@ -74,15 +74,15 @@ class Note:
 
 
 MEASURED = (INPUT, SATURATION)
-"""Kinds about the samples rather than about the model."""
+"""Kinds of notes that concern the samples rather than the model."""
 
 
 def texts(notes: Iterable[Note]) -> tuple[str, ...]:
-    """Return the line of each note."""
+    """Return the text of each note."""
     return tuple(note.text for note in notes)
 
 
 def program_lines(notes: Iterable[Note]) -> tuple[str, ...]:
-    """Return the lines that a program file keeps: what is true of the model, every layer's."""
+    """Return the lines that a program file stores: those on the model, with details per layer."""
     kept = (note for note in notes if note.kind not in MEASURED)
     return tuple(line for note in kept for line in note.details or (note.text,))

@@ -1,4 +1,4 @@
-"""Say which numbers saturate, in which layer, what share of them, and whether it matters."""
+"""Notes on saturation: which numbers, in which layers, their share, and whether it matters."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from simulator.program import Program
 from simulator.statistics import KINDS, Saturation, Statistics
 
 HARMLESS = 0.005
-"""Share of a layer's values up to which saturation has changed next to no class; measured by
+"""Share of a layer's values up to which saturation changes almost no class; measured by
 `benchmarks.saturation`, see docs/saturation.md."""
 HARM = "classes may change"
 WORST = 3
-"""Layers that a line names; `Note.details` has all."""
+"""Number of layers that a line names; `Note.details` has all."""
 LARGE_NUMBERS = "train with smaller weights or biases, or with batch normalization before the layer"
 SCALE = "give images of the scale that the model was calibrated on"
 
 
 def counted(statistics: Statistics, images: int | None = None) -> tuple[Saturation, ...]:
-    """Return what saturated in a run, less what the layers' activations clip on purpose.
+    """Return the saturations of a run, without values that activations clip on purpose.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def largest_share(saturations: Sequence[Saturation]) -> float:
 
 
 def verdict(share: float) -> str:
-    """Return in words whether a largest share matters."""
+    """Return a sentence on whether a largest share matters."""
     if share == 0:
         return "none"
     judged = "harmless below" if share <= HARMLESS else f"{HARM} above"
@@ -46,7 +46,7 @@ def verdict(share: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share with two significant digits, never rounded to 0 or to all."""
+    """Return a share as percentage with two significant digits, never rounded to 0% or 100%."""
     if share in (0, 1):
         return f"{share:.0%}"
     if share < 1e-5:
@@ -55,13 +55,13 @@ def percent(share: float) -> str:
 
 
 def saturation_notes(saturations: Sequence[Saturation], where: str) -> tuple[Note, ...]:
-    """Return a warning on layers whose saturation matters, and a note on the others.
+    """Return a warning on the layers whose saturation matters, and a note on the others.
 
     Parameters
     ----------
     saturations : sequence of Saturation
     where : str
-        On what they were counted, such as "64 images".
+        The samples on which they were counted, such as "64 images".
     """
     bad = [found for found in saturations if found.share > HARMLESS]
     rest = [found for found in saturations if found.share <= HARMLESS]
@@ -98,7 +98,7 @@ def _worst(found):
 
 
 def _named(found) -> str:
-    """Return the worst layers, those that saturate alike together."""
+    """Return the worst layers, grouped by equal shares."""
     kinds: dict[str, list[str]] = {}
     for entry in _worst(found):
         kinds.setdefault(entry.kind, []).append(f"{entry.layer} {percent(entry.share)}")
@@ -108,7 +108,7 @@ def _named(found) -> str:
 
 
 def register_notes(program: Program) -> tuple[Note, ...]:
-    """Return a warning on layers whose constants saturate whatever the images are.
+    """Return a warning on layers whose constants saturate for every image.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def register_notes(program: Program) -> tuple[Note, ...]:
     if not found:
         return ()
     text = (
-        f"biases saturate by themselves, whatever the image, in these shares of a layer's filters:"
+        f"biases saturate for every image, in these shares of a layer's filters:"
         f" {_named(found)}; {LARGE_NUMBERS}"
     )
     return (_note(found, text, WARNING),)

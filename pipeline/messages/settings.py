@@ -1,7 +1,7 @@
-"""Name a setting in a message, in the language of the place that prints it.
+"""Name settings in messages: by configuration keys or by command options.
 
-The pipeline's own names are the dotted ones of the configuration. A command has options instead:
-it installs its own names for as long as it runs, so that one message serves both places.
+The default names are the dotted keys of the configuration. A command has options instead: it
+installs its names while it runs, so that the same message suits both.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 Namer = Callable[[str, Any], str]
 NO_VALUE = object()
-"""Stands for: the setting itself, whatever its value."""
+"""Marks a message about the setting itself rather than one of its values."""
 
 
 def configuration_name(name: str, value: Any = NO_VALUE) -> str:
-    """Return a setting as in params.yaml: ``name``, or ``name=value``."""
+    """Return a setting as on the pipeline's command line: ``name``, or ``name=value``."""
     return name if value is NO_VALUE else f"{name}={yaml_value(value)}"
 
 
 def yaml_value(value: Any) -> str:
-    """Return a plain value as YAML writes it."""
+    """Return a plain value in YAML notation."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -32,26 +32,26 @@ _namer: ContextVar[Namer] = ContextVar("namer", default=configuration_name)
 
 
 def setting(name: str, value: Any = NO_VALUE) -> str:
-    """Return how the reader of a message names a setting.
+    """Return the name of a setting for the user who reads a message.
 
     Parameters
     ----------
     name : str
         Dotted name, such as ``quantization.calibration.batch_size``.
     value : optional
-        A value that the message advises.
+        A value that the message recommends.
     """
     return _namer.get()(name, value)
 
 
 @contextmanager
 def named_by(namer: Namer) -> Iterator[None]:
-    """Let `namer` name all settings meanwhile.
+    """Name all settings by `namer` within the context.
 
     Parameters
     ----------
     namer : function of (name, value)
-        ``value`` is `NO_VALUE` where the message advises none.
+        ``value`` is `NO_VALUE` if the message recommends none.
     """
     token = _namer.set(namer)
     try:

@@ -1,4 +1,4 @@
-"""Carry a float model to another chip, and prove what that did to it."""
+"""Migrate a float model to another chip, and certify the changes."""
 
 from __future__ import annotations
 

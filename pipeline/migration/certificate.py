@@ -1,4 +1,4 @@
-"""The certificate of a migration: what was done, measured on what, with which result."""
+"""The certificate of a migration: transforms, samples and measured differences."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def make_certificate(
     model, output : path-like
         The files of both models.
     folder : path-like
-        Where the certificate will lie; file names are kept relative to it.
+        Folder of the certificate; file names are stored relative to it.
     samples : dict
-        What the models were compared on, see `describe_samples`.
+        Samples of the comparison, see `describe_samples`.
     recovery : dict, optional
         What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
     pixels : dict, optional
         ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, where `model` takes floats.
     written : path-like, optional
-        Where the output's content lies while it is not yet called `output`.
+        Temporary file with the content of `output`, before it is renamed.
     """
     content = {
         "kind": KIND,
@@ -96,7 +96,7 @@ def make_certificate(
 
 
 def describe_samples(images: np.ndarray, *, source, seed=None, labels=None, folder=".") -> dict:
-    """Return what a certificate keeps of its samples.
+    """Return a certificate's description of its samples.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def describe_samples(images: np.ndarray, *, source, seed=None, labels=None, fold
         Their file; None for noise made from `seed`.
     labels : array, optional
     folder : path-like
-        Where the certificate will lie.
+        Folder of the certificate.
     """
     found = {
         "source": "random" if source is None else "file",
@@ -121,12 +121,12 @@ def describe_samples(images: np.ndarray, *, source, seed=None, labels=None, fold
 
 
 def read_certificate(path) -> dict:
-    """Return the content of a certificate, or of the one in a folder.
+    """Return the content of a certificate, given as file or folder.
 
     Raises
     ------
     DataError
-        When it is missing or damaged, no certificate, or of an unknown format.
+        If it is missing, damaged, not a certificate, or of an unknown format.
     """
     path = Path(path, NAME) if Path(path).is_dir() else Path(path)
     if not path.is_file():
@@ -142,14 +142,14 @@ def read_certificate(path) -> dict:
 
 
 def digest(content: dict) -> str:
-    """Return the SHA-256 of a certificate's content without its digest."""
+    """Return the SHA-256 of a certificate's content, except its digest."""
     rest = {key: value for key, value in content.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def array_sha256(array: np.ndarray) -> str:
-    """Return the SHA-256 of an array's type, shape and values."""
+    """Return the SHA-256 of an array's dtype, shape and values."""
     start = f"{array.dtype.str} {array.shape} ".encode()
     return hashlib.sha256(start + np.ascontiguousarray(array).tobytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""How far two float models are apart: at their outputs, and layer by layer."""
+"""Measure the difference of two float models: at their outputs, and layer by layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ function up to float noise while values stay in the range that was measured on t
 CLASSES = (EXACT, NOISE, CALIBRATED, APPROXIMATE)
 LAYER_IMAGES = 8
 MOST_VALUES = 1 << 25
-"""Images on which single layers are compared, unless these hold more values than that."""
+"""Number of images on which layers are compared, and largest number of values for it."""
 
 
 def equivalence(
@@ -44,7 +44,17 @@ def equivalence(
 
 
 def outputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
-    """Return a model's outputs before its final softmax or sigmoid, which hides differences."""
+    """Return a model's outputs before a final softmax or sigmoid, which hides differences.
+
+    Parameters
+    ----------
+    graph : Graph
+    images : array of shape (n, *input shape)
+
+    Returns
+    -------
+    float32 array of shape (n, *output shape)
+    """
     return forward(cut_head(graph)[0], images)
 
 
@@ -54,7 +64,7 @@ def compare_outputs(before: np.ndarray, after: np.ndarray, labels=None) -> dict:
     Parameters
     ----------
     before, after : array of shape (n, ...)
-        Logits, as `outputs_of` gives them.
+        Logits, from `outputs_of`.
     labels : int array of shape (n,), optional
         Adds accuracies.
     """
@@ -72,14 +82,14 @@ def compare_outputs(before: np.ndarray, after: np.ndarray, labels=None) -> dict:
 
 
 def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict]:
-    """Return one entry for each layer of either model, in the order of the new one.
+    """Return one entry per layer of either model, in the order of the new one.
 
     Returns
     -------
     list of dict
-        ``before`` and ``after``: name, type, output shape and parameters, or None where a model
-        lacks the layer; ``status``: kept, changed, moved, split, added, removed;
-        ``max_abs_difference``: of its output on `images`, where both have it in one shape.
+        ``before`` and ``after``: name, type, output shape and parameters, or None if a model lacks
+        the layer; ``status``: kept, changed, moved, split, added, removed; ``max_abs_difference``:
+        of its output on `images`, if the shapes are equal.
     """
     origins = {node.name: _origin(before, node) for node in after.nodes}
     above, above_now = _ancestors(before, {}), _ancestors(after, origins)
@@ -97,7 +107,7 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
         elif known is not None:
             difference = differences.get(node.name)
         if status == "split" and node.name not in last_parts:
-            difference = None  # only the last part computes what the layer did
+            difference = None  # only the last part has the outputs of the original layer
         entries.append(
             {
                 "before": _entry(before, known),
@@ -119,12 +129,12 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
 
 
 def _origin(before, node):
-    """Return the name that a layer had before: that of the layer it was split from, if any."""
+    """Return the previous name of a layer: that of the layer it was split from, if any."""
     return node.split_from if node.split_from in before.by_name else node.name
 
 
 def _ancestors(graph, origins) -> dict[str, frozenset[str]]:
-    """Return the original names of everything that leads to each layer."""
+    """Return the original names of all ancestors of each layer."""
     found: dict[str, frozenset[str]] = {}
     for node in graph.nodes:
         own = {origins.get(name, name) for name in node.inputs}
@@ -141,7 +151,7 @@ def _status(old, new):
     same_weights = old.weights.keys() == new.weights.keys() and all(
         np.array_equal(old.weights[key], new.weights[key]) for key in old.weights
     )
-    # Two ways of writing the axis of a batch norm mean the channels.
+    # A batch norm's axis -1 and its positive form are both the channels.
     attrs = [{k: v for k, v in node.attrs.items() if k != "axis"} for node in (old, new)]
     return "kept" if old.op == new.op and attrs[0] == attrs[1] and same_weights else "changed"
 
@@ -158,7 +168,7 @@ def _entry(graph, node):
 
 
 def _differences(before, after, origins, images) -> dict[str, float]:
-    """Return how far layers of one origin and shape are apart, on as many images as fit."""
+    """Return differences of layers of equal origin and shape, on up to `LAYER_IMAGES` images."""
     size = sum(math.prod(shape) for shape in before.shapes.values())
     images = images[: max(1, min(LAYER_IMAGES, MOST_VALUES // size))]
     old, found = {}, {}

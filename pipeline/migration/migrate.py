@@ -1,4 +1,4 @@
-"""Check, transform, verify, check again: a model on its way to another chip."""
+"""Migrate a model to another chip: check, transform, verify, check again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from simulator.refusal import Refusal
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Migration:
-    """A migrated model and everything that was found on the way.
+    """A migrated model, with the results of every step.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class Migration:
     options : Transforms
     check_before, check_after : Report
     steps : tuple of dict
-        One for each transform that changed something: its name, its class of equivalence, and
-        what `pipeline.transforms.apply` reports.
+        One for each transform that changed the model: its name, its equivalence class, and the
+        report of `pipeline.transforms.apply`.
     outputs : dict
-        The outputs of both models compared, see `pipeline.migration.compare`.
+        Comparison of the outputs of both models, see `pipeline.migration.compare`.
     layers : list of dict
-        Every layer before and after.
+        Every layer before and after, see `pipeline.migration.compare.compare_layers`.
     equivalence : str
-        The class of the whole.
+        Equivalence class of the whole migration.
     """
 
     before: Graph
@@ -76,23 +76,22 @@ def migrate(
     graph : Graph
     target : str
     samples : array of shape (n, *input shape)
-        What both models are compared on.
+        Samples on which both models are compared.
     options : Transforms
         ``gap``, ``max_accuracy_drop``, and in ``names`` transforms that are not automatic.
     labels : int array of shape (n,), optional
-        Of `samples`, for accuracies.
+        Classes of `samples`, for accuracies.
     calibration : Images, optional
-        What transforms may recalibrate and tune on; `samples` if left out.
+        Images on which transforms may recalibrate and tune; by default `samples`.
 
     Raises
     ------
     DataError
-        When the labels are no classes of the model.
+        If the labels are not classes of the model.
     IncompatibleModelError
-        When something remains that no transform repairs: every such reason, before anything is
-        computed.
+        If no transform repairs some violation; lists all of them, before anything is computed.
     ModelError
-        When a transform changed more than it may, or the accuracy fell too much.
+        If an equivalent transform changed outputs, or the accuracy dropped too much.
     """
     options = options or Transforms()
     if labels is not None:
@@ -147,7 +146,7 @@ def migrate(
 
 
 def _refusals(graph, report) -> list[Refusal]:
-    """Return why a model cannot be migrated; a repair's refusal is more precise than the rule."""
+    """Return the refusals of a model; those of transforms are preferred, being more precise."""
     _, refusals = repaired(graph, report.target)
     refused = {layer for refusal in refusals for layer in refusal.layers}
     rest = [found for found in report.refusals() if not refused.intersection(found.layers)]
@@ -155,7 +154,7 @@ def _refusals(graph, report) -> list[Refusal]:
 
 
 def _beyond_repair(report, options):
-    """Return True if no strategy for the moved pooling can repair the rest."""
+    """Return True if no strategy for moving the pooling repairs the remaining violations."""
     left = [violation for violation in report.conversion if not violation.fixable]
     moved = options.gap.strategy != "exact"
     return not (moved and left and all(v.transform == "gap_after_relu" for v in left))
@@ -165,4 +164,4 @@ def _changes(name, graph) -> bool:
     try:
         return bool(TRANSFORMS[name](graph).changed)
     except IncompatibleModelError:
-        return True  # With the user's options it may not refuse; else it gives the reason.
+        return True  # with the user's options it may apply; otherwise its refusal has the reason

@@ -1,4 +1,4 @@
-"""A certificate as one self-contained page to read."""
+"""Render a certificate as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERDICTS = {"compatible": "good", "compatible after migrate": "warn", "incompati
 
 
 def page(certificate: dict) -> str:
-    """Return the HTML of a certificate; every text in it is escaped."""
+    """Return the HTML of a certificate, with every text escaped."""
     model = escape(certificate["input"]["model"])
     sections = (_head, _facts, _transforms, _layers, _checks, _files, _footer)
     body = "\n".join(section(certificate) for section in sections)
@@ -110,12 +110,12 @@ def _transforms(content) -> str:
         "#Parameters",
         "#MACs",
     )
-    text = _table(heads, rows) if rows else "<p>None was needed.</p>"
-    return f"<section><h2>What was done</h2>{text}</section>"
+    text = _table(heads, rows) if rows else "<p>No transform was needed.</p>"
+    return f"<section><h2>Transforms</h2>{text}</section>"
 
 
 def _details(step) -> str:
-    """Return what else a transform reports, a line each."""
+    """Return the further figures of a transform, one line each."""
     lines = []
     if "strategy" in step:
         lines.append(f"strategy {step['strategy']}")
@@ -220,8 +220,8 @@ def _origin(file: dict) -> str:
         return f" <small>{escape(f'the migrated model {pixels_sentence(**pixels)}')}</small>"
     if not file.get("quantized_by"):
         return ""
-    told = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""
-    text = f"quantized by {file['quantized_by']}, float model recovered{told}"
+    recovered = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""
+    text = f"quantized by {file['quantized_by']}, float model recovered{recovered}"
     return f" <small>{escape(text)}</small>"
 
 

@@ -1,4 +1,4 @@
-"""Refuse a written model that does not read back as the model it should be."""
+"""Verify that a written model file reads back as the same model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,18 @@ IMAGES = 8
 def read_back(path, graph: Graph, samples: np.ndarray) -> None:
     """Compare the outputs of the model in a file with those of `graph`.
 
+    Parameters
+    ----------
+    path : path-like
+        A model file that was just written.
+    graph : Graph
+        The model that was written.
+    samples : array of shape (n, *input shape)
+
     Raises
     ------
     ModelError
-        When they differ by more than float rounding, or Keras refuses a name in the file.
+        If they differ by more than float rounding, or Keras refuses a name in the file.
     """
     expected, again = forward(graph, samples[:IMAGES]), read_float(path)
     if note := renaming_note(again, path.suffix):

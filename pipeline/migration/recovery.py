@@ -1,4 +1,4 @@
-"""How a float model that was recovered from a quantized file compares with that file."""
+"""Compare a float model recovered from a quantized file with the quantized model."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from pipeline.quantization.integers import integers
 from simulator import simulate
 
 LARGEST_DIFFERENCE = {8: 0.5, 4: 1.0}
-"""Root mean square of the difference, in units of that of the file's outputs, by the narrowest
-width in a file.
+"""Largest root mean square of the difference, relative to that of the file's outputs, by the
+smallest bit width in a file.
 
 The effect of rounding alone was measured on random networks without saturating biases: below 0.37
-at 8 bits and 0.70 at narrower widths in 95 % of them (165 and 228 networks). Beyond the bound,
-rounding does not explain the difference, and at 1 nothing is left of the file's outputs."""
+at 8 bits and 0.70 at narrower widths in 95 % of them (165 and 228 networks). Rounding does not
+explain a difference above the bound; at 1 the outputs are unrelated."""
 
 
 def compare_recovery(path, graph: Graph, samples: np.ndarray, *, noise: bool = False) -> dict:
-    """Return differences between the quantized model of a file and the float one made from it.
+    """Return the differences between the quantized model of a file and the recovered float model.
 
     Parameters
     ----------
     path : path-like
-        A file that cnn2snn or QuantizeML quantized.
+        A file quantized by cnn2snn or QuantizeML.
     graph : Graph
         The float model.
     samples : array of shape (n, *input shape)
         Float inputs are clipped to the range that the file was calibrated on, as the file does.
     noise : bool
-        The samples are noise. Float inputs are then drawn anew, over the file's range.
+        True if the samples are noise. Float inputs are then drawn again, over the file's range.
 
     Returns
     -------
     dict
-        As `compare_outputs` gives, before is the quantized model, run on the emulator of ``chip``,
-        with ``relative_difference`` (root mean squares) and ``allowed_difference``;
-        or ``refused``: why it cannot be run on these samples.
+        The result of `compare_outputs`, where "before" is the quantized model on the emulator of
+        ``chip``, with ``relative_difference`` (of root mean squares) and ``allowed_difference``; or
+        ``refused``: why the model cannot run on these samples.
     """
     try:
         calibrated = load_model(path)
@@ -53,7 +53,7 @@ def compare_recovery(path, graph: Graph, samples: np.ndarray, *, noise: bool = F
         if not np.array_equal(images, samples):
             return {"refused": f"samples are not {program.input_dtype}"}
         emulated = simulate(program, images)
-    except ValueError as error:  # the base of this package's errors and the simulator's
+    except ValueError as error:  # base class of the pipeline's and the simulator's errors
         return {"refused": str(error).partition("\n")[0]}
     outputs = outputs_of(_without_tail(graph, calibrated), samples)
     return {
@@ -65,18 +65,18 @@ def compare_recovery(path, graph: Graph, samples: np.ndarray, *, noise: bool = F
 
 
 def check_recovery(path, found: dict) -> None:
-    """Refuse a recovered model that computes something else than its file.
+    """Raise if a recovered model does not compute what its file computes.
 
     Parameters
     ----------
     path : path-like
     found : dict
-        From `compare_recovery`.
+        Result of `compare_recovery`.
 
     Raises
     ------
     ModelError
-        When the difference is above `LARGEST_DIFFERENCE`.
+        If the difference is above `LARGEST_DIFFERENCE`.
     """
     if "refused" in found or found["relative_difference"] <= found["allowed_difference"]:
         return
@@ -91,7 +91,7 @@ def check_recovery(path, found: dict) -> None:
 
 
 def recovery_sentence(found: dict) -> str:
-    """Return what `compare_recovery` has found in words."""
+    """Describe the result of `compare_recovery` in words."""
     if "refused" in found:
         return f"not compared with the quantized one: {found['refused']}"
     return (
@@ -101,7 +101,7 @@ def recovery_sentence(found: dict) -> str:
 
 
 def _without_tail(graph, calibrated) -> Graph:
-    """Return the float model up to the last layer that the file has in integers."""
+    """Return the float model up to the last layer that is quantized in the file."""
     if not isinstance(calibrated, CalibratedGraph):
         return graph
     tail = {name for name, *_ in calibrated.float_tail}
@@ -130,7 +130,7 @@ def _relative(before, after) -> float:
 
 
 def _narrowest(calibrated) -> int:
-    """Return the narrowest width of a kernel or an activation."""
+    """Return the smallest bit width of a kernel or an activation."""
     if not isinstance(calibrated, CalibratedGraph):
         return 4
     widths = [known.weight_bits for known in calibrated.nodes.values() if known.weight_bits]

@@ -1,4 +1,4 @@
-"""Recompute a certificate, and compare the files with it."""
+"""Verify the files of a certificate by recomputing it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pipeline.preparation.verification import random_images
 from pipeline.transforms.sequence import TOLERANCE
 
 MOST_RANDOM = 1024
-"""More than migrate makes; a damaged count must not fill the memory."""
+"""More than `migrate` uses, so that a damaged count cannot exhaust memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was recomputed.
+    """Result of recomputing one entry.
 
     Attributes
     ----------
@@ -38,24 +38,24 @@ class Finding:
 
 
 def verify(path, *, model=None, output=None, calibration=None) -> list[Finding]:
-    """Recompute a certificate.
+    """Recompute the entries of a certificate.
 
     Parameters
     ----------
     path : path-like
-        A certificate, or the folder it lies in.
+        A certificate, or its folder.
     model, output, calibration : path-like, optional
-        The files, if they have moved since.
+        The files, if they have moved.
 
     Returns
     -------
     list of Finding
-        Everything is as certified when all are good.
+        The certificate holds if all are good.
 
     Raises
     ------
     DataError
-        When there is no such certificate, or it lacks an entry.
+        If there is no such certificate, or it lacks an entry.
     """
     content = read_certificate(path)
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
@@ -132,7 +132,7 @@ def _outputs(graphs, content, folder, calibration):
         f" {content['outputs']['max_abs_difference']:.3g} ({certified})"
     )
     if certified == CLASSES[-1]:
-        # Float sums may differ between machines; a different model differs by far more.
+        # Float sums may differ between machines; another model differs by far more.
         near = abs(difference - content["outputs"]["max_abs_difference"])
         good = not same or near <= TOLERANCE * max(largest, 1.0)
     else:
@@ -142,7 +142,7 @@ def _outputs(graphs, content, folder, calibration):
 
 
 def _images(graph, samples, folder, calibration):
-    """Return the certified samples, else random ones, and whether they are the certified."""
+    """Return the certified samples or else random ones, and True if they are the certified ones."""
     if samples["source"] == "random":
         if not 0 < int(samples["count"]) <= MOST_RANDOM:
             raise ValueError(f"{samples['count']} random samples")

@@ -1,4 +1,4 @@
-"""Bring a float graph into the form that Akida 2.0's quantization needs, without changing it."""
+"""Rewrite a float graph into the form that quantization needs, with the same outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.preparation.identities import (
     identity_after_joins,
     identity_before_relu_gap,
     identity_for_equal_inputs,
-    identity_for_many_readers,
+    identity_for_many_consumers,
 )
 from pipeline.preparation.joins import split_joins
 from pipeline.preparation.odd_kernels import odd_kernels
@@ -49,13 +49,13 @@ PASSES = (
     identity_after_joins,
     identity_after_image_block,
     identity_for_equal_inputs,
-    identity_for_many_readers,
+    identity_for_many_consumers,
     remove_dropout,
 )
-"""All passes in order: QuantizeML's, and the folding of constant channels.
+"""All passes in order: those of QuantizeML, and the folding of constant channels.
 
-Zero padding comes off before the others, so that they find convolutions next to their Rescaling
-and poolings next to their activation; dropouts come off last.
+Zero padding is folded first, so that later passes find convolutions next to their Rescaling and
+poolings next to their activation; dropouts are removed last.
 """
 PASSES_V1 = (
     split_activations,
@@ -67,33 +67,32 @@ PASSES_V1 = (
     fold_constant_channels,
     fold_batchnorm,
 )
-"""The same for Akida 1.0 and its scheme cnn2snn: what its converter does before it cuts a model
-into layers, and the folding of zero padding and constant channels."""
+"""The passes for Akida 1.0 and its scheme cnn2snn: those that its converter applies before
+lowering, and the folding of zero padding and constant channels."""
 
 
 def prepare(graph: Graph) -> tuple[Graph, list[Note]]:
     """Return an equivalent graph that is ready to be quantized.
 
-    A softmax or sigmoid that ends the model is cut off; apart from it every pass is checked on
-    random images.
+    A final softmax or sigmoid is cut off; every other pass is verified on random images.
 
     Parameters
     ----------
     graph : Graph
-        Is not changed. Layers keep their names.
+        Not modified. Layers keep their names.
 
     Returns
     -------
     graph : Graph
     notes : list of Note
-        What was done, one for each pass that changed something.
+        One for each pass that changed the graph.
 
     Raises
     ------
     IncompatibleModelError
-        Listing every layer that Akida 2.0's quantization cannot hold.
+        If layers cannot be quantized for Akida 2.0; lists all of them.
     ModelError
-        When a pass changed the outputs.
+        If a pass changed the outputs.
     """
     graph, notes = cut_head(graph)
     refusals = unsupported(reduce(lambda before, change: change(before), PASSES, graph))

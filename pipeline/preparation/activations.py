@@ -1,4 +1,4 @@
-"""Write every activation as one of the two kinds that Akida 2.0 knows: ReLU, or a table."""
+"""Express every activation as one of Akida 2.0's two kinds: ReLU or look-up table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _SYNONYMS = {"silu": "swish"}
 
 
 def split_activations(graph: Graph) -> Graph:
-    """Turn ``Activation`` nodes into ReLU where they are one; remove linear ones.
+    """Replace ``Activation`` nodes that are ReLUs by ReLU; remove linear ones.
 
-    Fused activations (``Conv2D(activation="relu")``) do not exist in graphs: the importer has
-    split them. Likewise a hard SiLU written out as x * relu6(x + 3) / 6 is here already
-    ``Activation("hard_silu")``: importers recognise it, as graphs have no product of two tensors.
+    Graphs have no fused activations (``Conv2D(activation="relu")``): importers split them.
+    Importers also read a hard SiLU written as x * relu6(x + 3) / 6 as ``Activation("hard_silu")``,
+    since graphs have no product of two tensors.
     """
     linear = {
         node.name
@@ -45,10 +45,10 @@ def split_activations(graph: Graph) -> Graph:
 
 
 def leaky_to_table(graph: Graph) -> Graph:
-    """Turn LeakyReLU, PReLU with equal slopes and ReLU with a slope into leaky-ReLU tables.
+    """Replace LeakyReLU, PReLU with equal slopes and ReLU with a slope by leaky-ReLU tables.
 
-    A PReLU with different slopes stays, and so does a sloped ReLU with a maximum or threshold:
-    Akida has no such layer.
+    A PReLU with different slopes and a sloped ReLU with a maximum or threshold are kept: Akida has
+    no such layer.
     """
 
     def split(node):

@@ -11,21 +11,21 @@ from pipeline.graph.traits import NEURAL
 from pipeline.preparation.constant_channels import (
     LARGEST_CONSTANT,
     constant_channels,
-    where_blocked,
+    obstacle_to_moving,
 )
 from pipeline.preparation.editing import pairs, removed, replaced
 from pipeline.preparation.obstacle import Obstacle
 
 
 def fold_batchnorm(graph: Graph) -> Graph:
-    """Fold every BatchNormalization that alone reads a layer with a kernel.
+    """Fold every BatchNormalization that is the only consumer of a layer with a kernel.
 
-    With g = gamma / sqrt(variance + epsilon), the kernel of each output channel is multiplied
-    by g, and the bias becomes beta + (bias - mean) * g. A channel whose gamma is zero gets a
-    kernel of zeros: its output is beta, which must be small; else the batch norm stays and
-    `unsupported` names it. (QuantizeML folds no batch norm of the model if one gamma is zero.)
-    `pipeline.preparation.constant_channels` makes most of them 0 before.
-    Successive batch norms are all folded.
+    With g = gamma / sqrt(variance + epsilon), the kernel of each output channel is multiplied by g,
+    and the bias becomes beta + (bias - mean) * g. A channel whose gamma is 0 gets a kernel of
+    zeros: its output is beta, which must be small; otherwise the batch norm is kept and
+    `unsupported` names it. (QuantizeML folds no batch norm of a model in which one gamma is 0.)
+    `pipeline.preparation.constant_channels` sets most such betas to 0 before. Successive batch
+    norms are all folded.
     """
     while True:
         found = dict(
@@ -41,7 +41,7 @@ def fold_batchnorm(graph: Graph) -> Graph:
 
 
 def folded(node: Node, batchnorm: Node) -> Node:
-    """Return a layer that computes `node` followed by `batchnorm`."""
+    """Return one layer that computes `node` followed by `batchnorm`."""
     scale, mean, beta = batchnorm_factors(batchnorm)
     key = node.operation.output_kernel
     kernel = node.weights[key] * node.operation.per_output(node.weights[key], scale)
@@ -50,14 +50,14 @@ def folded(node: Node, batchnorm: Node) -> Node:
 
 
 def batchnorm_obstacle(graph: Graph, batchnorm: Node) -> Obstacle:
-    """Return why `batchnorm`, a node that the passes have left, does not fold."""
+    """Return why `batchnorm`, which the passes have kept, cannot be folded."""
     source, fix = graph.node(batchnorm.inputs[0]), "move it before the activation and retrain"
     negative = int(np.sum(batchnorm_factors(batchnorm)[0] < 0))
     if source.op in NEURAL and constant_channels(batchnorm).any():
         return Obstacle(
             f"has gamma 0 and a beta beyond {LARGEST_CONSTANT} in"
             f" {int(constant_channels(batchnorm).sum())} of its channels, which"
-            f" {where_blocked(graph, batchnorm)}",
+            f" {obstacle_to_moving(graph, batchnorm)}",
             "gammas other than 0, as integers cannot hold the constant next to a kernel of zeros",
             "prune these filters",
         )

@@ -1,4 +1,4 @@
-"""Move the constant of channels without gamma into the layers that read them."""
+"""Move constants of channels with gamma 0 into the biases of their consumers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from pipeline.preparation.editing import pairs, replaced
 from simulator.windows import same_padding
 
 LARGEST_CONSTANT = 0.05
-"""Largest output of a filter of zeros that integers can hold.
+"""Largest constant output of a filter of zeros that integers can represent.
 
-A kernel of zeros has the smallest scale there is, 1e-6; with up to 8 fractional bits of the input
+A kernel of zeros has the smallest possible scale, 1e-6; with up to 8 fractional bits of the input
 and an output scale of 8 bits, a larger constant overflows the 32 bits before the output shift.
 """
 
 
 def fold_constant_channels(graph: Graph) -> Graph:
-    """Make constant channels 0, and add what they contributed to the biases that follow.
+    """Set constant channels to 0, and add their contribution to the biases of their consumers.
 
-    A BatchNormalization with gamma 0 outputs its beta everywhere. Where that is too large for a
-    filter of zeros (`LARGEST_CONSTANT`), beta becomes 0, and every layer that the channel reaches
-    gets the difference in its bias: ``b += sum(kernel * (old - new))``. The two differ by
-    ``f(beta) - f(0)`` after an activation f, which is often 0.
+    A BatchNormalization with gamma 0 outputs its beta everywhere. Where beta is too large for a
+    filter of zeros (`LARGEST_CONSTANT`), it is set to 0, and the difference is added to the bias of
+    every layer that consumes the channel: ``b += sum(kernel * (old - new))``. After an activation f
+    the difference is ``f(beta) - f(0)``, which is often 0.
 
-    A convolution whose windows read zeros beyond the border has no such bias: there the constant
-    is not read. Its batch norm stays as it is, as do others that `where_blocked` explains.
+    A convolution whose windows include zero padding has no such bias, because padding is not the
+    constant. Its batch norm is kept, as are others for the reasons in `obstacle_to_moving`.
     """
     found = pairs(graph, NEURAL, ("BatchNormalization",))
     for name in [second.name for _, second in found if constant_channels(second).any()]:
@@ -44,13 +44,13 @@ def fold_constant_channels(graph: Graph) -> Graph:
 
 
 def constant_channels(batchnorm: Node) -> np.ndarray:
-    """Return which channels have gamma 0 and a beta too large for a filter of zeros (bool)."""
+    """Return a bool mask of channels with gamma 0 and a beta too large for a filter of zeros."""
     scale, _, beta = batchnorm_factors(batchnorm)
     return (scale == 0) & (np.abs(beta) > LARGEST_CONSTANT)
 
 
-def where_blocked(graph: Graph, batchnorm: Node) -> str:
-    """Return where the constants of `batchnorm` cannot be moved, as a phrase about them."""
+def obstacle_to_moving(graph: Graph, batchnorm: Node) -> str:
+    """Return a phrase on why the constants of `batchnorm` cannot be moved."""
     try:
         _folded(graph, batchnorm)
     except _Blocked as reason:
@@ -59,19 +59,19 @@ def where_blocked(graph: Graph, batchnorm: Node) -> str:
 
 
 class _Blocked(Exception):
-    """The constant reaches a layer that cannot take it; the text says which and why."""
+    """A consumer cannot take the constant; the text names the layer and the reason."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Channels:
-    """How the channels of a tensor change: float32 arrays of shape (channels,).
+    """Change of the channels of a tensor: float32 arrays of shape (channels,).
 
     Attributes
     ----------
     value : array
-        The old output where it is the same for all pixels and images, else not a number.
+        The old output if it is the same for all pixels and images, else NaN.
     shift : array
-        Old output less new output.
+        Old output minus new output.
     """
 
     value: np.ndarray
@@ -79,7 +79,7 @@ class _Channels:
 
     @property
     def known(self) -> bool:
-        """True if every channel that changes is a constant."""
+        """True if every channel that changes is constant."""
         return not np.any(np.isnan(self.value) & (self.shift != 0))
 
 
@@ -91,7 +91,7 @@ def _folded(graph, batchnorm):
     for node in graph.nodes:
         if moved.keys().isdisjoint(node.inputs):
             continue
-        inputs = [moved.get(name) or _unmoved(graph.shapes[name][-1]) for name in node.inputs]
+        inputs = [moved.get(name) or _unchanged(graph.shapes[name][-1]) for name in node.inputs]
         rule = RULES.get(node.op)
         if rule is None:
             raise _Blocked(f"reach {node.name} ({node.op})")
@@ -105,16 +105,16 @@ def _folded(graph, batchnorm):
     return replaced(graph, new)
 
 
-def _unmoved(channels):
+def _unchanged(channels):
     return _Channels(np.full(channels, np.nan, np.float32), np.zeros(channels, np.float32))
 
 
-def _kept(graph, node, channels):
+def _same_channels(graph, node, channels):
     return channels
 
 
 def _flattened(graph, node, channels):
-    """Repeat the channels where pixels become channels."""
+    """Repeat the channels if a Flatten turns pixels into channels."""
     size, count = graph.shapes[node.name][-1], channels.shift.size
     if size % count:
         raise _Blocked(f"are divided by {node.name} ({node.op})")
@@ -168,7 +168,7 @@ def _concatenated(graph, node, *inputs):
 
 
 def _absorbed(graph, node, channels):
-    """Return the layer with the contribution of the shift in its bias."""
+    """Return the layer with the shift's contribution added to its bias."""
     probe, window = node.with_attrs(use_bias=False), ()
     if node.op in CONVOLUTIONS:
         axes = zip(node.attrs["kernel_size"], node.attrs["dilation_rate"], strict=True)
@@ -188,8 +188,8 @@ def _absorbed(graph, node, channels):
 RULES: dict[str, Callable[..., Node | _Channels]] = {
     **dict.fromkeys(("Dense", *CONVOLUTIONS), _absorbed),
     **dict.fromkeys(ACTIVATIONS, _activated),
-    **dict.fromkeys(("Dropout", "MaxPooling2D", "AveragePooling2D"), _kept),
-    **dict.fromkeys(("GlobalAveragePooling2D", "UpSampling2D"), _kept),
+    **dict.fromkeys(("Dropout", "MaxPooling2D", "AveragePooling2D"), _same_channels),
+    **dict.fromkeys(("GlobalAveragePooling2D", "UpSampling2D"), _same_channels),
     **dict.fromkeys(("Flatten", "Reshape"), _flattened),
     "Permute": _permuted,
     "BatchNormalization": _normalised,
@@ -197,5 +197,5 @@ RULES: dict[str, Callable[..., Node | _Channels]] = {
     "Add": _added,
     "Concatenate": _concatenated,
 }
-"""Operation to function of (graph, node, channels of each input): the layer with another bias, or
-how its output channels change."""
+"""Functions by operation, of (graph, node, channels of each input): they return the layer with
+another bias, or the change of its output channels."""

@@ -1,4 +1,4 @@
-"""Remove dropouts, which do nothing in inference."""
+"""Remove dropouts, which are the identity in inference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pipeline.preparation.editing import removed
 
 
 def remove_dropout_before_batchnorm(graph: Graph) -> Graph:
-    """Remove the dropouts that keep a batch norm from the layer it folds into."""
+    """Remove the dropouts between a batch norm and the layer into which it folds."""
     return removed(
         graph,
         {
@@ -23,7 +23,7 @@ def remove_dropout_before_batchnorm(graph: Graph) -> Graph:
 def remove_dropout(graph: Graph) -> Graph:
     """Remove all dropouts.
 
-    This comes last because QuantizeML keeps them, and a dropout decides there whether an Add or
-    Concatenate counts as followed by a convolution.
+    This pass is last because QuantizeML keeps dropouts, and there a dropout determines whether an
+    Add or Concatenate counts as followed by a convolution.
     """
     return removed(graph, {node.name for node in graph.nodes if node.op == "Dropout"})

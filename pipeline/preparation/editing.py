@@ -1,4 +1,4 @@
-"""Small edits of graphs that several passes need."""
+"""Graph edits that several passes share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.graph.node import Node
 
 
 def pairs(graph: Graph, first: tuple[str, ...], second: tuple[str, ...]) -> Iterator[tuple]:
-    """Yield (node, consumer) where a `second` operation is the only consumer of a `first` one."""
+    """Yield (node, consumer) pairs: a `first` operation and its only consumer, a `second` one."""
     for node in graph.nodes:
         if node.op in first:
             consumer = graph.sole_consumer(node)
@@ -18,17 +18,17 @@ def pairs(graph: Graph, first: tuple[str, ...], second: tuple[str, ...]) -> Iter
 
 
 def replaced(graph: Graph, nodes: Mapping[str, Node]) -> Graph:
-    """Return `graph` with the named nodes replaced by others of the same name."""
+    """Return `graph` with some nodes replaced by others of the same name."""
     return graph.with_nodes(nodes.get(node.name, node) for node in graph.nodes) if nodes else graph
 
 
 def removed(graph: Graph, names: set[str]) -> Graph:
-    """Return `graph` without the named nodes; their inputs feed their consumers."""
+    """Return `graph` without the named nodes; their consumers read their inputs."""
     return graph.rewrite(lambda node: [] if node.name in names else None) if names else graph
 
 
 def swapped(graph: Graph, first: Node, second: Node) -> Graph:
-    """Return `graph` with two successive nodes in the reverse order.
+    """Return `graph` with two successive nodes in reverse order.
 
     `second` must be the only consumer of `first`. Both keep their names; consumers of `second`
     (and the model's output) move to `first`.
@@ -45,16 +45,16 @@ def swapped(graph: Graph, first: Node, second: Node) -> Graph:
 
 
 def inserted(graph: Graph, source: str, new: Node, consumers: set[str] | None = None) -> Graph:
-    """Return `graph` with `new`, which reads `source`, between `source` and its consumers.
+    """Return `graph` with `new`, whose input is `source`, between `source` and its consumers.
 
     Parameters
     ----------
     graph : Graph
     source : str
-        Node after which `new` is put.
+        Node after which `new` is inserted.
     new : Node
     consumers : set of str, optional
-        The consumers that move; all of them and the model's output when left out.
+        The consumers that read `new`; by default all of them, and the model's output.
     """
     nodes = []
     for node in graph.nodes:

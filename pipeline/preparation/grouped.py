@@ -1,4 +1,4 @@
-"""Recognise depthwise convolutions that are written as grouped ones."""
+"""Recognise depthwise convolutions that are written as grouped convolutions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pipeline.graph.graph import Graph
 
 
 def grouped_to_depthwise(graph: Graph) -> Graph:
-    """Turn Conv2D whose groups, filters and input channels are equal into DepthwiseConv2D.
+    """Replace Conv2D with equal groups, filters and input channels by DepthwiseConv2D.
 
-    A plain convolution of one channel into one filter (groups 1) stays what it is: its integers
-    are the same, and a first layer may be a Conv2D but not a DepthwiseConv2D.
+    A convolution of one channel into one filter (groups 1) is kept: its integers are the same, and
+    a first layer may be a Conv2D but not a DepthwiseConv2D.
     """
     found = {
         node.name

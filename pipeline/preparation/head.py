@@ -11,9 +11,9 @@ _ACTIVATIONS = ("softmax", "sigmoid")
 
 
 def cut_head(graph: Graph) -> tuple[Graph, list[Note]]:
-    """Remove a softmax or sigmoid that ends the model, and layers that do not lead to the output.
+    """Remove a final softmax or sigmoid, and layers that do not lead to the output.
 
-    A Reshape or Flatten that only adds or removes dimensions of one may follow it, and stays.
+    A Reshape or Flatten after it that only adds or removes dimensions of 1 is kept.
 
     Returns
     -------

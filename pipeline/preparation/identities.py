@@ -1,4 +1,4 @@
-"""Insert 1x1 identity convolutions where Akida 2.0 needs one to absorb what follows.
+"""Insert 1x1 identity convolutions where Akida 2.0 needs one to absorb the layers after it.
 
 The names, conditions and order are those of QuantizeML 1.2.5 (``insert_identity_convs``).
 """
@@ -14,12 +14,12 @@ from pipeline.preparation.editing import inserted, pairs
 from pipeline.preparation.odd_kernels import reads_image
 
 MOST_CHANNELS = 2048
-# Those that QuantizeML looks for.
+# The convolutions that QuantizeML looks for.
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "DepthwiseConv2DTranspose")
 
 
 def identity_before_relu_gap(graph: Graph) -> Graph:
-    """Put one after the Add of Add > ReLU > GlobalAveragePooling2D: an Add has no pooling."""
+    """Insert one after the Add of Add > ReLU > GlobalAveragePooling2D: an Add cannot pool."""
     for add, relu in list(pairs(graph, ("Add",), ("ReLU",))):
         consumer = graph.sole_consumer(relu)
         if consumer and consumer.op == "GlobalAveragePooling2D" and _fits(graph, add.name):
@@ -28,7 +28,7 @@ def identity_before_relu_gap(graph: Graph) -> Graph:
 
 
 def identity_after_joins(graph: Graph) -> Graph:
-    """Put one after every Add and Concatenate of images that no convolution reads."""
+    """Insert one after every Add and Concatenate of maps that has no convolution as consumer."""
     for node in graph.nodes:
         if node.op in JOINS and _fits(graph, node.name):
             consumers = graph.consumers(node.name)
@@ -38,7 +38,7 @@ def identity_after_joins(graph: Graph) -> Graph:
 
 
 def identity_after_image_block(graph: Graph) -> Graph:
-    """Put one after a first block on an image of 1 or 3 channels that has several consumers."""
+    """Insert one after a first block on an image of 1 or 3 channels that has several consumers."""
     node = graph.skip_ahead(graph.input, ("Rescaling",))
     if node is None or node.op != "Conv2D" or not reads_image(graph, node):
         return graph
@@ -54,9 +54,9 @@ def identity_after_image_block(graph: Graph) -> Graph:
 
 
 def identity_for_equal_inputs(graph: Graph) -> Graph:
-    """Put one on the first input of an Add or Concatenate that reads the same tensor twice.
+    """Insert one at the first input of an Add or Concatenate that reads the same tensor twice.
 
-    QuantizeML means to do the same, but an error inside makes it skip this step.
+    QuantizeML intends the same, but skips this step because of an internal error.
     """
     for node in graph.nodes:
         if node.op in JOINS and len(node.inputs) == 2 and len(set(node.inputs)) == 1:
@@ -73,8 +73,8 @@ def identity_for_equal_inputs(graph: Graph) -> Graph:
     return graph
 
 
-def identity_for_many_readers(graph: Graph) -> Graph:
-    """Put identities between a tensor and its consumers, until two read each tensor."""
+def identity_for_many_consumers(graph: Graph) -> Graph:
+    """Insert identities between a tensor and its consumers, until no tensor has more than two."""
     for node in graph.nodes[1:]:
         consumers = [consumer.name for consumer in graph.consumers(node.name)]
         if not _fits(graph, node.name):

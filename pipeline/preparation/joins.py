@@ -1,4 +1,4 @@
-"""Split joins of many tensors into chains of joins of two, which is what Akida has."""
+"""Split joins of many tensors into chains of joins of two, the only joins on Akida."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pipeline.graph.graph import Graph
 
 
 def split_joins(graph: Graph) -> Graph:
-    """Turn Concatenate and Add of more than two inputs into chains; the last keeps the name.
+    """Split Concatenate and Add of more than two inputs into chains; the last node keeps the name.
 
-    The average of more than two is not a chain of averages; it stays.
+    An average of more than two inputs is not a chain of averages, and is kept.
     """
 
     def splits(node):

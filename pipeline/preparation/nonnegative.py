@@ -1,4 +1,4 @@
-"""Find tensors that never hold a value below 0."""
+"""Find tensors whose values are never negative."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.graph.node import Node
 from pipeline.graph.traits import MOVES_ONLY
 
 _PASSING = (*MOVES_ONLY, "AveragePooling2D", "GlobalAveragePooling2D", "Add")
-"""Operations whose output is not negative where no input is."""
+"""Operations whose output is non-negative if every input is."""
 _ALWAYS: dict[str, Callable[[Node], bool]] = {
     "Input": lambda node: str(node.attrs["dtype"]).startswith("u"),
     "ReLU": lambda node: not node.attrs["negative_slope"] and node.attrs["threshold"] >= 0,
@@ -24,7 +24,7 @@ _ALWAYS: dict[str, Callable[[Node], bool]] = {
 def is_nonnegative(graph: Graph, name: str) -> bool:
     """Return True if the output of the layer `name` is at least 0 for every input.
 
-    Read from the structure alone, so False means "not known".
+    Only the structure is examined, so False means "not known".
     """
     pending = [name]
     while pending:

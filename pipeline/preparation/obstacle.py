@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Obstacle(NamedTuple):
-    """What was found, what is allowed, and what to do: short phrases for users."""
+    """Three short phrases for users: what was found, what is allowed, and what to do."""
 
     found: str
     allowed: str

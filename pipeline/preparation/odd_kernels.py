@@ -1,4 +1,4 @@
-"""Give even kernels a row and a column of zeros: Akida's kernels have odd sizes."""
+"""Pad even kernels with a row and a column of zeros: Akida's kernels have odd sizes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from simulator.windows import same_padding
 
 
 def odd_kernels(graph: Graph) -> Graph:
-    """Enlarge even "same" kernels by one row and column of zeros, where that is equivalent.
+    """Enlarge even "same" kernels by one row and column of zeros, if that is equivalent.
 
-    Which ones: 2, 4, 6 at stride 1 and 2 at stride 2; for a convolution of an image of 1 or 3
-    channels 2 and 6, at stride 1 or 2. The zeros go where they leave the window's first pixel
-    in place: before the kernel if "same" padding grows there, else after it.
+    Kernels of size 2, 4, 6 at stride 1 and of size 2 at stride 2 are enlarged; for a convolution of
+    an image of 1 or 3 channels those of size 2 and 6, at stride 1 or 2. The zeros are added where
+    they keep the window's first pixel in place: before the kernel if "same" padding grows there,
+    else after it.
 
-    Unlike QuantizeML, which reads the first axis only, rectangular kernels and strides are left
-    alone, and transposed kernels grow on the side that does not depend on the image's size.
+    Unlike in QuantizeML, which only looks at the first axis, rectangular kernels and strides are
+    not changed, and transposed kernels grow on the side that does not depend on the image's size.
     """
     new = {}
     for node in graph.nodes:
@@ -44,7 +45,7 @@ def _applies(graph, node):
 
 
 def reads_image(graph, node):
-    """Return True if a layer reads the model's input, of 1 or 3 channels, rescaled at most."""
+    """Return True if a layer reads the model's input of 1 or 3 channels, possibly rescaled."""
     source = graph.skip_back(node.inputs[0], ("Rescaling",))
     return source.op == "Input" and graph.shapes[source.name][-1] in (1, 3)
 

@@ -1,4 +1,4 @@
-"""Bring pools, activations and batch norms into Akida's order: batch norm, pool, activation."""
+"""Reorder pools, activations and batch norms to Akida's order: batch norm, pool, activation."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pipeline.preparation.editing import pairs, swapped
 
 
 def max_pool_before_activation(graph: Graph) -> Graph:
-    """Swap ReLU (or leaky ReLU) > MaxPooling2D: the maximum commutes with a rising function.
+    """Swap ReLU (or leaky ReLU) > MaxPooling2D: a maximum commutes with an increasing function.
 
-    A leaky ReLU of negative slope falls below zero and is not swapped; QuantizeML swaps it.
+    A leaky ReLU of negative slope decreases below 0 and is not swapped; QuantizeML swaps it.
     """
-    return _swap_all(graph, ("ReLU", "Activation"), ("MaxPooling2D",), _rises)
+    return _swap_all(graph, ("ReLU", "Activation"), ("MaxPooling2D",), _is_increasing)
 
 
 def batchnorm_before_pool(graph: Graph) -> Graph:
-    """Swap pool > BatchNormalization, so that the batch norm follows the layer it folds into.
+    """Swap pool > BatchNormalization, so that the batch norm follows the layer into which it folds.
 
-    A mean commutes with any batch norm; a maximum only with one whose scales are not negative.
-    With negative ones it stays, and `unsupported` names it.
+    A mean commutes with any batch norm; a maximum only with non-negative scales. A batch norm with
+    negative scales is kept, and `unsupported` names it.
     """
     pools = ("MaxPooling2D", "GlobalAveragePooling2D")
     return _swap_all(graph, pools, ("BatchNormalization",), _keeps_maximum)
@@ -37,7 +37,7 @@ def _swap_all(graph, first, second, allowed):
         graph = swapped(graph, *found)
 
 
-def _rises(activation, pool):
+def _is_increasing(activation, pool):
     if activation.op == "ReLU":
         return not activation.attrs["negative_slope"] and not activation.attrs["threshold"]
     return activation.attrs["activation"] == "leaky_relu" and activation.attrs["alpha"] >= 0

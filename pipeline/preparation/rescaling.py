@@ -1,4 +1,4 @@
-"""Reduce the input's Rescaling to one factor, which is all that integers can absorb."""
+"""Reduce the input's Rescaling to one factor, which the integer model can absorb."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ TARGETS = ("Conv2D", "Dense", "BufferTempConv", "DepthwiseBufferTempConv")
 def align_rescaling(graph: Graph) -> Graph:
     """Fold the offset of the first Rescaling, and its scales, into the layer after it.
 
-    The kernel takes scales per channel, and one that is negative; the bias takes the offset. A
-    convolution with "same" padding must from then on pad with the number that means zero: its
-    attribute `padding_value` becomes -offset (-offset / scale where the kernel took the scale).
+    Scales per channel and negative scales are folded into the kernel, the offset into the bias. A
+    convolution with "same" padding must then pad with the value that represents zero: its attribute
+    `padding_value` becomes -offset (-offset / scale if the scale was folded).
 
-    Left as it is, and refused by `unsupported`: a Rescaling with several consumers, one in front
-    of another layer type, and one with an offset before a buffered temporal convolution,
-    whose buffers start with zeros (QuantizeML folds that one too, which changes the outputs of
-    the first time steps).
+    Not changed, and refused by `unsupported`: a Rescaling with several consumers, one before
+    another layer type, and one with an offset before a buffered temporal convolution, whose buffers
+    start with zeros (QuantizeML folds it too, which changes the outputs of the first time steps).
     """
     found = next((node for node in graph.nodes if node.op == "Rescaling"), None)
     if found is None or is_aligned(found):
@@ -38,12 +37,12 @@ def align_rescaling(graph: Graph) -> Graph:
 
 
 def is_aligned(node: Node) -> bool:
-    """Return whether a Rescaling is one positive factor without an offset."""
+    """Return True if a Rescaling is one positive factor without offset."""
     return _is_factor(node) and not np.any(node.attrs["offset"])
 
 
 def _is_factor(node):
-    """Return whether one scale, which integers can have, holds for all channels."""
+    """Return True if all channels have the same positive scale."""
     return np.size(node.attrs["scale"]) == 1 and np.all(np.asarray(node.attrs["scale"]) > 0)
 
 

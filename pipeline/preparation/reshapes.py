@@ -1,4 +1,4 @@
-"""Remove reshapes that the next reshape overrides."""
+"""Remove reshapes that are followed by another reshape."""
 
 from __future__ import annotations
 

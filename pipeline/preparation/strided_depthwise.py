@@ -9,7 +9,7 @@ from pipeline.graph.graph import Graph
 
 
 def split_strided_depthwise(graph: Graph) -> Graph:
-    """Turn "same" 5x5 and 7x7 depthwise convolutions of stride 2 into stride 1 plus a selection.
+    """Split "same" 5x5 and 7x7 depthwise convolutions of stride 2 into stride 1 and a selection.
 
     The selection is a 3x3 depthwise convolution of stride 2 with a single one at its centre,
     named ``<name>_identity_dw_conv``.

@@ -1,4 +1,4 @@
-"""Layers that Akida 2.0's quantization cannot hold, and what to do about them."""
+"""Refusals of layers that cannot be quantized for Akida 2.0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.preparation.zero_padding import padding_obstacle
 from simulator.refusal import Refusal
 
 Obstacles = Iterator[tuple[str, str, str]]
-"""What was found, what is allowed, what to do."""
+"""Phrases: what was found, what is allowed, what to do."""
 FindObstacles = Callable[[Graph, Node], Obstacles]
 ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
 """Operations whose bias can absorb the zero point of unsigned float inputs."""
@@ -21,7 +21,7 @@ TABLES = ("gelu", "swish", "hard_silu", "leaky_relu")
 
 
 def unsupported(graph: Graph) -> list[Refusal]:
-    """Return a refusal for every layer of a prepared graph that cannot become integers."""
+    """Return a refusal for every layer of a prepared graph that cannot be quantized."""
     return [
         Refusal(layers=(node.name,), found=found, allowed=allowed, fix=fix)
         for node in graph.nodes
@@ -30,17 +30,17 @@ def unsupported(graph: Graph) -> list[Refusal]:
     ]
 
 
-def _only(key, allowed, cure) -> FindObstacles:
+def _only(key, allowed, fix) -> FindObstacles:
     def rule(graph, node):
         if node.attrs[key] != allowed:
-            yield f"{node.op} has {key} {node.attrs[key]}", str(allowed), cure
+            yield f"{node.op} has {key} {node.attrs[key]}", str(allowed), fix
 
     return rule
 
 
-def _never(cure) -> FindObstacles:
+def _never(fix) -> FindObstacles:
     def rule(graph, node):
-        yield f"{node.op} has no counterpart", "", cure
+        yield f"{node.op} has no counterpart", "", fix
 
     return rule
 
@@ -134,4 +134,4 @@ RULES: dict[str, FindObstacles] = {
     "Add": _join,
     "Concatenate": _join,
 }
-"""Operation to function of (graph, node) that yields refusals; operations without one are fine."""
+"""Functions by operation, of (graph, node), that yield refusals; other operations are supported."""

@@ -1,4 +1,4 @@
-"""Check that a pass left the function of a graph unchanged."""
+"""Verify that a pass does not change the function of a graph."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 
 TOLERANCE = 1e-4
-"""Allowed change of an output, relative to the largest output.
+"""Tolerated change of an output, relative to the largest output.
 
-Passes move factors between layers and reorder sums, which costs some float32 roundings (6e-8 each,
-growing with depth); a wrong pass is off by percents.
+Passes move factors between layers and reorder sums, which adds float32 rounding errors (6e-8 each,
+accumulating with depth); a wrong pass changes outputs by percents.
 """
 
 
 def random_images(graph: Graph, count: int = 4, seed: int = 0) -> np.ndarray:
-    """Return noise of the input's type: all integers of an integer type, or N(0, 1) floats."""
+    """Return noise of the input's dtype: uniform over an integer type, else N(0, 1) floats.
+
+    Returns
+    -------
+    array of shape (count, *input shape), in the input's dtype
+    """
     rng = np.random.default_rng(seed)
     shape, dtype = (count, *graph.shapes[graph.input.name]), np.dtype(graph.input.attrs["dtype"])
     if dtype.kind in "ui":
@@ -31,12 +36,12 @@ def random_images(graph: Graph, count: int = 4, seed: int = 0) -> np.ndarray:
 def verified(
     change: Callable[[Graph], Graph], graph: Graph, samples: np.ndarray, tolerance=TOLERANCE
 ) -> Graph:
-    """Return ``change(graph)``, after comparing its float outputs with those of `graph`.
+    """Return ``change(graph)`` after comparing its float outputs with those of `graph`.
 
     Parameters
     ----------
     change : function of Graph to Graph
-        Returns the graph itself when there is nothing to do; nothing is computed then.
+        Returns the same graph if there is nothing to change; no outputs are computed then.
     graph : Graph
     samples : array of shape (n, *input shape)
     tolerance : float
@@ -45,7 +50,7 @@ def verified(
     Raises
     ------
     ModelError
-        When the outputs differ, or are not finite.
+        If the outputs differ, or are not finite.
     """
     after = change(graph)
     if after is graph:

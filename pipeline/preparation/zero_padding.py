@@ -17,28 +17,27 @@ WINDOWS = (*CONVOLUTIONS, POOL)
 
 
 def fold_zero_padding(graph: Graph) -> Graph:
-    """Fold ZeroPadding2D into the convolutions and max poolings that read it.
+    """Fold ZeroPadding2D into the convolutions and max poolings after it.
 
-    Only where the outputs stay the same: the windows must start at the same pixel and be as many
-    as with padding 'same' (or with no padding, where no window reads the zeros). Where 'same'
-    starts elsewhere, a larger kernel with zeros at its edge may fit: ((1, 1), (1, 1)) before a
-    3x3 kernel of stride 2 on an even size pads as 'same' does for 5x5. (QuantizeML takes the
-    padding off there and keeps 3x3, which moves the image by one pixel.) Kernels grow to 7x7 at
-    most.
+    Only where the outputs are unchanged: with padding 'same' (or with no padding, if no window
+    reads the zeros) there must be as many windows, starting at the same pixels. Where 'same' starts
+    elsewhere, a larger kernel with zeros at its edge may fit: ((1, 1), (1, 1)) before a 3x3 kernel
+    of stride 2 on an even size pads as 'same' does for 5x5. (QuantizeML removes the padding there
+    and keeps 3x3, which shifts the image by one pixel.) Kernels grow to at most 7x7.
 
-    A max pooling with padding 'same' ignores the border, while ZeroPadding2D lets it compare
-    with 0. The two agree where no value is negative, and before a ReLU.
+    A max pooling with padding 'same' ignores the border, while ZeroPadding2D adds zeros to its
+    windows. Both agree where no value is negative, and before a ReLU.
 
-    Other paddings stay, and `padding_obstacle` says why.
+    Other paddings are kept; `padding_obstacle` returns the reason.
     """
     for name in [node.name for node in graph.nodes if node.op == "ZeroPadding2D"]:
-        if name in graph.by_name:  # Else an earlier step has removed it, with others unread.
+        if name in graph.by_name:  # Otherwise an earlier step removed it with other unused nodes.
             graph = _fold(graph, graph.node(name))
     return graph
 
 
 def padding_obstacle(graph: Graph, padding: Node) -> Obstacle:
-    """Return why `padding`, a node that `fold_zero_padding` has left, cannot be folded."""
+    """Return why `padding`, which `fold_zero_padding` has kept, cannot be folded."""
     if padding.name == graph.output:
         return Obstacle("it ends the model", "a convolution or max pooling after it", "remove it")
     results = (folded_window(graph, padding, first) for first in graph.consumers(padding))
@@ -47,15 +46,15 @@ def padding_obstacle(graph: Graph, padding: Node) -> Obstacle:
 
 
 def _fold(graph, padding):
-    """Connect each consumer of `padding` that allows it to the unpadded tensor."""
+    """Connect each consumer of `padding` that can pad itself to the unpadded tensor."""
     source = graph.node(padding.inputs[0])
-    if source.op == "ZeroPadding2D":  # One padding of both sums, so that windows see it whole.
+    if source.op == "ZeroPadding2D":  # successive paddings add up
         amounts = tuple(
             tuple(map(sum, zip(*axes, strict=True)))
             for axes in zip(source.attrs["padding"], padding.attrs["padding"], strict=True)
         )
         joined = padding.with_attrs(padding=amounts).with_inputs(*source.inputs)
-        return _fold(_without_unread(_exchanged(graph, {padding.name: joined})), joined)
+        return _fold(_without_unused(_with_replaced(graph, {padding.name: joined})), joined)
     if not np.any(padding.attrs["padding"]):
         return graph.rewrite(lambda node: [] if node.name == padding.name else None)
     new: dict[str, Node] = {}
@@ -67,14 +66,14 @@ def _fold(graph, padding):
             new[first.name] = unpadded.with_inputs(
                 *(source.name if name == padding.name else name for name in unpadded.inputs)
             )
-    return _without_unread(_exchanged(graph, new)) if new else graph
+    return _without_unused(_with_replaced(graph, new)) if new else graph
 
 
-def _exchanged(graph, new):
+def _with_replaced(graph, new):
     return graph.with_nodes(new.get(node.name, node) for node in graph.nodes)
 
 
-def _without_unread(graph):
+def _without_unused(graph):
     return graph.with_nodes(
         node
         for node in graph.nodes
@@ -98,7 +97,7 @@ def folded_window(graph, padding, first) -> Node | Obstacle:
     if folded is None:
         return geometry.obstacle()
     reads_zeros = window.op == POOL and geometry.reads_zeros
-    if reads_zeros and not _compares_alike(graph, padding, window):
+    if reads_zeros and not _same_maxima(graph, padding, window):
         return Obstacle(
             f"{window.name} compares with the zeros, and {padding.inputs[0]} may be negative",
             "values of at least 0 (after a ReLU), or a ReLU after the pooling",
@@ -108,7 +107,7 @@ def folded_window(graph, padding, first) -> Node | Obstacle:
 
 
 def _keeps_zero(node):
-    """Return True if a pointwise layer maps 0 to 0, so that it may come before the padding."""
+    """Return True if a pointwise layer maps 0 to 0, so that it commutes with the padding."""
     if node.op == "ReLU":
         return not node.attrs["threshold"]
     if node.op == "Rescaling":
@@ -116,8 +115,8 @@ def _keeps_zero(node):
     return node.op in ("Dropout", "LeakyReLU", "QuantizedReLU")
 
 
-def _compares_alike(graph, padding, pool):
-    """Return True if zeros at the border change no maximum, or only one that a ReLU sets to 0."""
+def _same_maxima(graph, padding, pool):
+    """Return True if zeros at the border change no maximum, or only those that a ReLU sets to 0."""
     relu = graph.skip_ahead(pool, ("Dropout",))
     cuts = relu is not None and relu.op == "ReLU"
     cuts = cuts and not (relu.attrs["negative_slope"] or relu.attrs["threshold"])
@@ -125,7 +124,7 @@ def _compares_alike(graph, padding, pool):
 
 
 class _Geometry:
-    """Where the windows of a convolution or pooling lie on the unpadded map."""
+    """Positions of the windows of a convolution or pooling on the unpadded map."""
 
     def __init__(self, graph, padding, window):
         self.window, self.amounts = window, padding.attrs["padding"]
@@ -143,24 +142,24 @@ class _Geometry:
             self.starts = tuple(a + b for a, (b, _) in zip(self.starts, own, strict=True))
 
     def fold(self) -> Node | None:
-        """Return the window with a padding of its own in place of the zeros, or None."""
+        """Return the node with its own padding instead of the zeros, or None."""
         if self._fits("same"):
             return self.window.with_attrs(padding="same")
         if self._fits("valid"):
             return self.window.with_attrs(padding="valid")
-        return self._grown() if self._as_many("same") else None
+        return self._grown() if self._same_count("same") else None
 
     @property
     def reads_zeros(self) -> bool:
-        """True if a window reaches beyond the map."""
+        """True if a window extends beyond the map."""
         return any(
             pixels[1] - pixels[0] < extent
-            for axis, extent in zip(self._seen(self.starts), self.extent, strict=True)
+            for axis, extent in zip(self._covered(self.starts), self.extent, strict=True)
             for pixels in axis
         )
 
     def obstacle(self) -> Obstacle:
-        """Return what padding 'same' does there instead."""
+        """Return the obstacle: how padding 'same' differs."""
         name, size = self.window.name, "x".join(map(str, self.size))
         kernel, stride = ("x".join(map(str, pair)) for pair in (self.kernel, self.strides))
         pads, same = (str(pair).replace(" ", "") for pair in (self.amounts, self.same))
@@ -178,32 +177,32 @@ class _Geometry:
         return tuple(map(same_padding, self.size, extent, self.strides))
 
     def _fits(self, padding):
-        """Return True if the windows are the same with a padding of their own.
+        """Return True if the windows are the same with the node's own padding.
 
-        A convolution's must start at the same pixels; of a pooling's the pixels that lie on the
-        map must be the same, and at least one.
+        Windows of a convolution must start at the same pixels; windows of a pooling must contain
+        the same pixels of the map, and at least one.
         """
         starts = tuple(before for before, _ in self.same) if padding == "same" else (0, 0)
-        if not self._as_many(padding):
+        if not self._same_count(padding):
             return False
         if self.window.op == POOL:
-            return self._seen(starts) == self._seen(self.starts)
+            return self._covered(starts) == self._covered(self.starts)
         return starts == self.starts
 
-    def _seen(self, starts):
-        """Return the first and the last but one pixel on the map of every window, per axis."""
+    def _covered(self, starts):
+        """Return the range of pixels on the map of every window, [first, last + 1), per axis."""
         axes = zip(starts, self.size, self.extent, self.strides, self.outputs, strict=True)
         return [
             [(max(n * s - start, 0), min(n * s - start + k, size)) for n in range(count)]
             for start, size, k, s, count in axes
         ]
 
-    def _as_many(self, padding):
+    def _same_count(self, padding):
         axes = zip(self.size, self.extent, self.strides, strict=True)
         return self.outputs == tuple(output_length(*axis, padding) for axis in axes)
 
     def _grown(self):
-        """Return a convolution whose kernel has zeros at its edge so that 'same' fits, or None."""
+        """Return a convolution with zeros at its kernel's edge for which 'same' fits, or None."""
         if self.window.op == POOL or self.dilation != (1, 1):
             return None
         for extra in range(1, LARGEST_KERNEL - max(self.kernel) + 1):
@@ -218,7 +217,7 @@ class _Geometry:
 
 
 def enlarged(node: Node, rows: tuple[int, int], columns: tuple[int, int]) -> Node:
-    """Return a convolution whose kernel has zeros around it: (before, after) rows and columns."""
+    """Return a convolution with zeros around its kernel: (before, after) rows and columns."""
     key = node.operation.input_kernel
     kernel = np.pad(node.weights[key], (rows, columns, (0, 0), (0, 0)))
     return node.with_attrs(kernel_size=kernel.shape[:2]).with_weights(**{key: kernel})

@@ -1,1 +1,1 @@
-"""From float graph to integers: calibrate, equalize, quantize."""
+"""Quantize float graphs to integers: calibrate, equalize, quantize."""

@@ -1,4 +1,4 @@
-"""Keep an integer model in one file: registers as arrays, the rest as JSON."""
+"""Save and load an integer model as one file: registers as arrays, the rest as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KIND = "quantized model"
 
 
 def save_quantized(path, graph: QuantizedGraph) -> None:
-    """Write an integer model to `path`, byte for byte reproducible."""
+    """Write an integer model to `path`; equal models give equal bytes."""
     arrays: dict[str, np.ndarray] = {}
     nodes = []
     for node in graph.nodes:
@@ -50,7 +50,7 @@ def load_quantized(path) -> QuantizedGraph:
     Raises
     ------
     ModelError
-        When the file is missing, damaged or of another kind.
+        If the file is missing, damaged or of another kind.
     """
     try:
         header, arrays = read_archive(path, KIND)

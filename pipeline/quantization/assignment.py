@@ -1,7 +1,7 @@
-"""Decide which node gets which quantizer: bit widths and axes, before anything is measured.
+"""Assign quantizers to nodes: bit widths and axes, before calibration.
 
-The rules are those of QuantizeML 1.2.5 (``quantize``): an output quantizer sits at the end of a
-block, on the last node before one that needs all its inputs on one scale.
+The rules are those of QuantizeML 1.2.5 (``quantize``): the output quantizer of a block belongs to
+its last node, before a node whose inputs must share one scale.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from pipeline.quantization.calibrated_graph import (
 from simulator.refusal import Refusal
 
 ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
-"""Operations that need quantized, aligned inputs."""
+"""Operations whose inputs must be quantized and aligned."""
 
 PASS_THROUGH = (*MOVES_ONLY, "Rescaling")
-"""Operations that cannot rescale: the quantizer belongs to a node before them."""
+"""Operations that cannot rescale: the quantizer belongs to an earlier node."""
 
 NEURAL_BUFFER_BITS = 28
 LUT_INPUT_BITS = 11
@@ -44,7 +44,7 @@ class Assignment:
     nodes : mapping of str to NodeQuantization
         One entry for every node that computes, in the graph's order.
     input : InputQuantizer or None
-        For float images; None when they enter as integers.
+        For float images; None for integer images.
     """
 
     nodes: Mapping[str, NodeQuantization]
@@ -62,15 +62,15 @@ def assign(graph: Graph, options) -> Assignment:
     Parameters
     ----------
     graph : Graph
-        Prepared: batch norms folded, activations split, at most two inputs per node.
+        Prepared graph: batch norms folded, activations split, at most two inputs per node.
     options : Quantization
         The ``quantization`` section of the configuration.
 
     Raises
     ------
     IncompatibleModelError
-        When float images enter a layer that cannot absorb their zero point, or
-        ``last_output_bits`` is asked of a node that cannot quantize.
+        If a layer that reads float images cannot absorb their zero point, or the last node cannot
+        quantize its output to ``last_output_bits``.
     """
     outputs, refusals = _output_quantizers(graph, options), []
     if options.last_output_bits:
@@ -107,7 +107,7 @@ def _nodes(graph, options, outputs):
 
 
 def block_ends(graph: Graph, name: str) -> list[str]:
-    """Return the nodes before `name` that hold the quantizers of its inputs."""
+    """Return the nodes whose quantizers apply to the inputs of `name`."""
     ends = []
     for producer in graph.producers(name):
         if producer.op in PASS_THROUGH:
@@ -119,7 +119,7 @@ def block_ends(graph: Graph, name: str) -> list[str]:
 
 def _output_quantizers(graph, options):
     outputs: dict[str, OutputQuantizer] = {}
-    # Backwards: where consumers disagree on the width, the last one decides, as in QuantizeML.
+    # Backwards: if consumers need different bit widths, the last one decides, as in QuantizeML.
     for consumer in reversed(graph.nodes):
         if consumer.op not in ALIGNED_INPUTS:
             continue
@@ -156,7 +156,7 @@ def _quantizer(graph, name, consumer, options, per_tensor):
 
 
 def _quantize_last(graph, options, outputs):
-    """Give the output node its quantizer; return the refusals against it."""
+    """Assign the output node's quantizer; return the refusals if it cannot have one."""
     last, bits = graph.node(graph.output), options.last_output_bits
     if last.op in PASS_THROUGH or last.op == "Input":
         refusal = Refusal(
@@ -176,7 +176,7 @@ def _quantize_last(graph, options, outputs):
 
 
 def first_layer(graph: Graph):
-    """Return the node that reads the images, behind a rescaling; None when there are several."""
+    """Return the node that reads the images or their rescaling; None if there are several."""
     return graph.skip_ahead(graph.input, ("Rescaling",))
 
 

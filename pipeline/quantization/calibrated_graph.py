@@ -1,4 +1,4 @@
-"""A prepared float graph with the bit widths and ranges of its quantizers, before integers."""
+"""A prepared float graph with the bit widths and ranges of its quantizers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pipeline.messages.notes import Note
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OutputQuantizer:
-    """How a layer's output is quantized: to a power-of-two scale covering `range_max`.
+    """Quantizer of a layer's output, with a power-of-two scale that covers `range_max`.
 
-    Bit widths and axes are assigned first; calibration adds the range and the rate.
+    Bit widths and axes are assigned first; calibration adds the range and the rescaling rate.
 
     Attributes
     ----------
     bits : int
         Output width, sign included when `signed`.
     signed : bool
-        Container; an 8-bit signed ReLU output uses 0..127.
+        Signedness of the integer type; an 8-bit signed ReLU output uses 0..127.
     per_tensor : bool
         One range for the tensor, or one per channel (last axis).
     range_max : float32 array of shape () or (channels,), or None
-        Largest magnitude to represent; None before calibration.
+        Largest magnitude to represent, in float units; None before calibration.
     rescaling_rate : float32 array of shape () or (channels,)
         Factor moved from this output into the next layer's kernel by cross-layer equalization.
     scale_bits, buffer_bits : int
-        Width of the output scale register and of the product before its shift.
+        Bit widths of the output scale register and of the product before its shift.
     """
 
     bits: int
@@ -45,7 +45,7 @@ class OutputQuantizer:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InputQuantizer:
-    """How float inputs are quantized: power-of-two scale, optional zero point.
+    """Quantizer of float inputs: a power-of-two scale and an optional zero point.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class InputQuantizer:
     range_min, range_max : float32 array of shape () or (channels,), or None
         None before calibration.
     clip_at_zero : bool
-        Unsigned outputs never go below zero, as on the chip; False is QuantizeML's container.
+        True: unsigned outputs are clipped at 0, as on the chip; False: as in QuantizeML.
     """
 
     bits: int = 8
@@ -72,15 +72,15 @@ class NodeQuantization:
     Attributes
     ----------
     weight_bits : int or None
-        Kernel width, sign included; None without a kernel.
+        Bit width of the kernel, sign included; None without a kernel.
     buffer_bits : int
-        Accumulator width, sign included (28 for convolutions and dense layers, 32 otherwise).
+        Bit width of the accumulator, sign included (28 for convolutions and dense layers, else 32).
     output : OutputQuantizer or None
-        None: the accumulator goes on as it is.
+        None if the accumulator is not requantized.
     lut_bits : int or None
-        Width of a look-up table's values, sign included.
+        Bit width of a look-up table's values, sign included.
     padding_value : float32 array of shape (1,) or (channels,) or None
-        Value that "same" padding writes, in units of the layer's float input; None is zero.
+        Value of "same" padding, in units of the layer's float input; None is zero.
     """
 
     weight_bits: int | None = None
@@ -92,7 +92,7 @@ class NodeQuantization:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CalibratedGraph:
-    """A graph ready to become integers.
+    """A calibrated graph, from which integers are computed.
 
     Attributes
     ----------
@@ -102,15 +102,15 @@ class CalibratedGraph:
     nodes : mapping of str to NodeQuantization
         One entry for every node that computes; absent for Flatten, Reshape, Dropout...
     input : InputQuantizer or None
-        For float inputs; None when images enter as integers.
+        For float inputs; None for integer images.
     flatten_saturates : bool
-        True: channels are aligned *before* flattening, inside the small output container, and
-        saturate there, as QuantizeML does. False: the dense layer's input shift aligns them.
+        True: channels are aligned *before* flattening, within the output's bit width, and saturate
+        there, as in QuantizeML. False: the dense layer's input shift aligns them.
     notes : tuple of Note
-        What a user should know (ignored layers, differences from hardware).
+        Notes for the user (ignored layers, differences from hardware).
     float_tail : tuple of (str, str, mapping)
-        Name, operation and attributes of the layers between the last integer and the model's
-        output, which are not in `graph` and left to the host; in the order of their use.
+        Name, operation and attributes of the float layers after the last quantized one, in order.
+        They are not in `graph`; the host computes them.
     """
 
     graph: Graph
@@ -121,7 +121,7 @@ class CalibratedGraph:
     float_tail: tuple[tuple[str, str, Mapping], ...] = ()
 
     def __post_init__(self):
-        """Refuse quantizers without a range.
+        """Raise if a quantizer has no range.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Measure the ranges of activations on samples, and settle everything that stays float.
+"""Measure the ranges of activations on samples, then equalize and fold the zero point.
 
 Steps and order are those of QuantizeML 1.2.5 (``calibrate``): ranges of all quantizers on the
 unchanged float graph, then cross-layer equalization, then the zero point of float inputs.
@@ -40,7 +40,7 @@ def calibrate(
     graph : Graph
         Prepared float graph.
     assignment : Assignment
-        Of the same graph.
+        Assignment of the same graph.
     samples : array of shape (n, *input shape)
         Images in the dtype of the graph's input.
     options : Quantization
@@ -50,9 +50,9 @@ def calibrate(
     Raises
     ------
     ModelError
-        When an activation overflows or is not a number.
+        If an activation is infinite or NaN.
     DataError
-        When the frames of a temporal model do not fill their batches.
+        If the frames of a temporal model do not fill their batches.
     """
     ranges, low, high = observe(graph, assignment, samples, options, progress)
     notes = tuple(dead_channels(ranges))
@@ -137,7 +137,7 @@ def observe(
 
 
 def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:
-    """Return how many videos are interleaved: a batch is one frame of each, as in QuantizeML."""
+    """Return the number of interleaved videos: a batch has one frame of each, as in QuantizeML."""
     temporal = [node.name for node in graph.nodes if node.operation.temporal]
     if not temporal:
         return 1

@@ -1,4 +1,4 @@
-"""Channels that calibration never saw above 0: in one line, with the worst layers."""
+"""Report channels that are 0 on all calibration samples, in one line with the worst layers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from pipeline.messages.notes import DEAD_CHANNELS, NOTE, WARNING, Note
 
 WORST = 3
-"""Layers that the line names; `Note.details` has all."""
+"""Number of layers that the line names; `Note.details` has all."""
 
 
 def dead_channels(ranges: Mapping[str, np.ndarray]) -> Iterator[Note]:
-    """Yield a note on channels whose range is 0: a warning where a layer has no other.
+    """Yield a note on channels whose range is 0; a warning if these are all of a layer's channels.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def dead_channels(ranges: Mapping[str, np.ndarray]) -> Iterator[Note]:
         return
     silent = [name for name, (dead, size) in found.items() if dead == size]
     partly = {name: count for name, count in found.items() if name not in silent}
-    parts = [say(part) for say, part in ((_silent, silent), (_partly, partly)) if part]
+    parts = [say(part) for say, part in ((_dead_layer, silent), (_dead_channels, partly)) if part]
     yield Note(
         kind=DEAD_CHANNELS,
         level=WARNING if silent else NOTE,
@@ -42,7 +42,7 @@ def _line(name: str, axes: int, dead: int, size: int) -> str:
     return f"{name}: {dead} of {size} channels are 0 for every calibration sample"
 
 
-def _silent(layers) -> str:
+def _dead_layer(layers) -> str:
     more = len(layers) - WORST
     names = ", ".join(layers[:WORST]) + (f" and {more} more" if more > 0 else "")
     return (
@@ -51,7 +51,7 @@ def _silent(layers) -> str:
     )
 
 
-def _partly(found) -> str:
+def _dead_channels(found) -> str:
     if len(found) == 1:
         ((name, count),) = found.items()
         return _line(name, 1, *count)

@@ -1,8 +1,8 @@
-"""Cross-layer equalization: make every channel use the whole range of its integers.
+"""Cross-layer equalization: make every channel use its whole integer range.
 
-A channel whose largest value is r is quantized with a power-of-two scale. Scaled so that r falls
-just below the power of two at or under it, its codes are all used; the output scale register
-carries the factor, and the next layer's kernel is divided by it. The rules, and which neighbours
+A channel with largest value r is quantized with a power-of-two scale. If it is rescaled so that r
+is just below the largest power of two up to r, all its codes are used; the output scale register
+holds the factor, and the next layer's kernel is divided by it. The rules, and the layers that
 qualify, are those of QuantizeML 1.2.5 (``calibrate``).
 """
 
@@ -26,7 +26,7 @@ _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
 def equalize(
     graph: Graph, quantizers: Mapping[str, OutputQuantizer]
 ) -> tuple[Graph, dict[str, OutputQuantizer]]:
-    """Equalize every quantized output that has one layer with a kernel after it.
+    """Equalize every quantized output whose only consumer is a layer with a kernel.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def equalize(
     graph : Graph
         With the next layers' kernels divided.
     quantizers : dict of str to OutputQuantizer
-        With new ranges and factors; as before where nothing was done.
+        With new ranges and factors; unchanged for outputs that are not equalized.
     """
     equalized = dict(quantizers)
     divided: dict[str, Node] = {}
     for name, quantizer in quantizers.items():
-        # The sum of an Add is only shifted: it has no output scale that could carry a factor.
+        # The sum of an Add is only shifted: it has no output scale to hold a factor.
         if graph.node(name).op == "Add":
             continue
         found = next_layer(graph, name, per_tensor=quantizer.per_tensor)
@@ -63,20 +63,20 @@ def equalize(
 
 
 def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Graph, list[str]]:
-    """Return the graph before it was equalized.
+    """Undo the equalization of a graph.
 
     Parameters
     ----------
     graph : Graph
         Equalized.
     rates : mapping of str to (float32 array, bool)
-        By node: the factor on its output, and whether its scale is one for the tensor.
+        By node: the factor on its output, and True if it has one scale per tensor.
 
     Returns
     -------
     Graph
     refusals : list of Refusal
-        One for each node behind which no kernel holds the factor.
+        One for each node after which no kernel can absorb the factor.
     """
     refusals = []
     for name, (rate, per_tensor) in rates.items():
@@ -84,7 +84,7 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
             continue
         found = next_layer(graph, name, per_tensor=per_tensor)
         if found is None:
-            found = "its equalization has no layer after it that takes it back"
+            found = "no layer after it can undo its equalization"
             refusals.append(Refusal(layers=(name,), found=found, rule="equalization"))
             continue
         node = divide_kernel(found[0], 1 / rate, found[1])
@@ -93,7 +93,7 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
 
 
 def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:
-    """Return the largest value of `bits` bits just below the power of two at or under a range.
+    """Return the largest `bits`-bit value below the largest power of two up to a range.
 
     Parameters
     ----------
@@ -110,12 +110,13 @@ def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:
 
 
 def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tuple | None] | None:
-    """Find the layer whose kernel can take over a factor of the output of `name`.
+    """Find the layer whose kernel can absorb a factor of the output of `name`.
 
     Returns
     -------
     (Node, shape) or None
-        The layer, and the shape before flattening when its input was flattened per channel.
+        The layer, and the shape before flattening if its input was flattened with a scale per
+        channel.
     """
     node, reshaped, shape = graph.sole_consumer(name), False, None
     while node is not None and node.op not in NEURAL:
@@ -138,7 +139,7 @@ def next_layer(graph: Graph, name: str, *, per_tensor: bool) -> tuple[Node, tupl
 
 
 def divide_kernel(node: Node, rate: np.ndarray, flattened: tuple | None) -> Node:
-    """Return a layer whose kernel takes back a factor of its input.
+    """Return a layer whose kernel is divided by a factor of its input.
 
     Parameters
     ----------
@@ -159,15 +160,17 @@ def divide_kernel(node: Node, rate: np.ndarray, flattened: tuple | None) -> Node
 
 
 def scale_filters(node: Node, factors: np.ndarray) -> Node:
-    """Return a layer whose outputs are multiplied by a factor per channel.
+    """Return a layer with its outputs multiplied by a factor per channel.
 
     Parameters
     ----------
     node : Node
-        With a kernel; not separable, for which the pointwise kernel would have to change.
+        A layer with a kernel.
     factors : float32 array of shape (channels,)
     """
-    kernel = node.weights["kernel"]
-    kernel = kernel * node.operation.per_output(kernel, factors)
+    operation = node.operation
+    key = operation.output_kernel
+    kernel = node.weights[key]
+    kernel = kernel * operation.per_output(kernel, factors)
     bias = {"bias": node.weights["bias"] * factors} if "bias" in node.weights else {}
-    return node.with_weights(kernel=kernel, **bias)
+    return node.with_weights(**{key: kernel}, **bias)

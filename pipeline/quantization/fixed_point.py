@@ -1,21 +1,21 @@
-"""From floats to integers: power-of-two scales, weights, aligned constants, output scales.
+"""Convert floats to integers: power-of-two scales, weights, aligned constants, output scales.
 
 The formulas are QuantizeML 1.2.5's (Apache-2.0), the public definition of Akida 2.0 quantization;
-float operations are float32 in its order, so that the integers come out equal. Two roundings
-meet here: floats round half to even (`numpy.rint`), integers are later shifted half up.
+float operations are float32 in the same order, so that the integers are equal. There are two kinds
+of rounding: floats round half to even (`numpy.rint`), shifts of integers round half up.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# The reference takes ceil(log(x) / log(2)) in float32; at these exact powers of two its result is
-# one too high (ceil) or one too low (floor). Everywhere else the exponent is exact.
+# The reference computes ceil(log(x) / log(2)) in float32; at these exact powers of two its result
+# is one too high (ceil) or one too low (floor). Everywhere else the exponent is exact.
 _CEIL_TOO_HIGH = np.array([-60, -57, -54, -49, -31, -30, -27, -15, 13, 26, 52])
 _FLOOR_TOO_LOW = np.array([-52, -26, -13, 15, 27, 30, 31, 49, 54, 57, 60])
 
 SMALLEST_SCALE = np.float32(1e-6)
-"""Weights quantize to a scale of at least this; a channel below it counts as zero."""
+"""Smallest scale of weights; a channel below it is quantized to zeros."""
 
 
 def ceil_log2(x: np.ndarray) -> np.ndarray:
@@ -51,11 +51,11 @@ def max_frac_bits(value_bits: int, ranges: np.ndarray, *, clamp: bool = True) ->
     Parameters
     ----------
     value_bits : int
-        Width without the sign.
+        Bit width without the sign.
     ranges : float32 array
         Largest magnitudes.
     clamp : bool
-        Keep the result at or below `value_bits`, as everywhere but for output scales.
+        Limit the result to `value_bits`, as everywhere except for output scales.
 
     Returns
     -------
@@ -66,26 +66,50 @@ def max_frac_bits(value_bits: int, ranges: np.ndarray, *, clamp: bool = True) ->
 
 
 def clip_bits(values: np.ndarray, value_bits: int) -> np.ndarray:
-    """Clip whole-numbered floats to a container and return them as int64."""
+    """Clip integer-valued floats to a bit width.
+
+    Parameters
+    ----------
+    values : float array
+        Integer-valued.
+    value_bits : int
+        Bit width without the sign.
+
+    Returns
+    -------
+    int64 array, in ``[-2**value_bits, 2**value_bits - 1]``
+    """
     return np.clip(values, -(2.0**value_bits), 2.0**value_bits - 1).astype(np.int64)
 
 
 def quantize_fixed(x: np.ndarray, value_bits: int, frac_bits: np.ndarray) -> np.ndarray:
-    """Quantize floats to integers in units of ``2**-frac_bits``, halves to even."""
+    """Quantize floats to integers in units of ``2**-frac_bits``, rounding half to even.
+
+    Parameters
+    ----------
+    x : float array
+    value_bits : int
+        Bit width without the sign; larger values saturate.
+    frac_bits : int array that broadcasts against `x`
+
+    Returns
+    -------
+    int64 array
+    """
     scaled = np.asarray(x, np.float32) * np.exp2(np.asarray(frac_bits)).astype(np.float32)
     return clip_bits(np.rint(scaled), value_bits)
 
 
 def weight_scales(kernel: np.ndarray, bits: int, axis: int | None) -> np.ndarray:
-    """Return symmetric scales that bring the largest weight to ``2**(bits-1) - 1``.
+    """Return symmetric scales that map the largest weight to ``2**(bits-1) - 1``.
 
     Parameters
     ----------
     kernel : float32 array
     bits : int
-        Weight width, sign included.
+        Bit width of the weights, sign included.
     axis : int or None
-        Axis that keeps a scale of its own; None for one scale.
+        Axis with one scale per index; None for a single scale.
 
     Returns
     -------
@@ -101,7 +125,21 @@ def weight_scales(kernel: np.ndarray, bits: int, axis: int | None) -> np.ndarray
 
 
 def quantize_weights(kernel: np.ndarray, bits: int, scales: np.ndarray) -> np.ndarray:
-    """Return int8 weights; `scales` must broadcast against `kernel`."""
+    """Quantize a kernel.
+
+    Parameters
+    ----------
+    kernel : float32 array
+    bits : int
+        Bit width, sign included.
+    scales : float32 array that broadcasts against `kernel`
+        From `weight_scales`.
+
+    Returns
+    -------
+    int8 array
+        ``rint(kernel / scales)``, halves to even, clipped to `bits`.
+    """
     return clip_bits(np.rint(kernel.astype(np.float32) / scales), bits - 1).astype(np.int8)
 
 
@@ -148,6 +186,10 @@ def quantize_scales(scales: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
     frac_bits : int64 array
         ``scales ~ mantissa * 2**-frac_bits``. A scale that is exactly a power of two saturates
         (255 instead of 256).
+
+    Notes
+    -----
+    `scales` are float32, one per channel or one per tensor; `bits` is the width of the mantissa.
     """
     scales = np.asarray(scales, np.float32)
     frac_bits = max_frac_bits(bits, scales, clamp=False)

@@ -1,7 +1,7 @@
-"""Turn a calibrated graph into integers: every register, and what every tensor's integers mean.
+"""Convert a calibrated graph to integers: every register, and the format of every tensor.
 
-The walk is topological: each node's `Format` follows from its inputs' formats and its own
-quantizers (QuantizeML 1.2.5's arithmetic, see `pipeline.quantization.fixed_point`).
+Nodes are visited in topological order: each node's `Format` follows from its inputs' formats and
+its quantizers (QuantizeML 1.2.5's arithmetic, see `pipeline.quantization.fixed_point`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.quantization import kernel_rules, tensor_rules
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.quantized_graph import QuantizedGraph
-from pipeline.quantization.saturation import Held
+from pipeline.quantization.saturation import Accumulators
 from pipeline.quantization.walk import Walk
 
 
@@ -28,14 +28,14 @@ def integerize(calibrated: CalibratedGraph) -> QuantizedGraph:
     Raises
     ------
     ModelError
-        When a node's input is not what its arithmetic takes (an accumulator where a quantized
-        tensor is needed, say).
+        If the arithmetic of a node does not take its input (for example, an accumulator where a
+        quantized tensor is needed).
     """
-    return walked(calibrated)[0]
+    return integerize_with_sums(calibrated)[0]
 
 
-def walked(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Held]:
-    """Return the integer model, and what was noticed on the way; errors are `integerize`'s."""
+def integerize_with_sums(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Accumulators]:
+    """Return the integer model, its sums and saturating constants; raises as `integerize`."""
     walk = Walk(calibrated, RULES)
     for node in calibrated.graph.nodes:
         walk.add(node)
@@ -48,7 +48,7 @@ def walked(calibrated: CalibratedGraph) -> tuple[QuantizedGraph, Held]:
         output=output,
         notes=calibrated.notes,
     )
-    return quantized, walk.held
+    return quantized, walk.accumulators
 
 
 RULES = {
@@ -72,4 +72,4 @@ RULES = {
     "Add": tensor_rules.add_rule,
     "Concatenate": tensor_rules.concatenate_rule,
 }
-"""Operation to the rule that makes its integers."""
+"""The rule that computes the integers of each operation."""

@@ -1,6 +1,6 @@
-"""Turn a legacy (1.0) graph into integers: kernels, and what one step of each tensor means.
+"""Convert a legacy (1.0) graph to integers: kernels, and the unit of each tensor.
 
-Thresholds belong to the chip and are computed when converting; here a bias stays a float.
+Thresholds are specific to the chip and computed by its lowering; here biases stay float.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pipeline.quantization.quantized_graph import Format, QuantizedGraph, Quanti
 from simulator.refusal import Refusal
 
 LAYERS = ("Conv2D", "Dense", "SeparableConv2D")
-"""Layers with weights that the scheme knows."""
-SAME = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
-"""What one step means is the same before and after these."""
+"""Layers with weights that the scheme supports."""
+SAME_UNIT = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
+"""Operations with equal units of input and output."""
 
 
 def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
@@ -35,10 +35,10 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     Raises
     ------
     IncompatibleModelError
-        Naming every layer that the scheme does not know.
+        If the scheme does not support a layer; names all of them.
     """
     graph = legacy.graph
-    known = (*LAYERS, *SAME, "Input", "Rescaling", "QuantizedReLU")
+    known = (*LAYERS, *SAME_UNIT, "Input", "Rescaling", "QuantizedReLU")
     refusals = [
         Refusal(
             layers=(node.name,),
@@ -106,7 +106,7 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
 
 
 def _rescaling(node, graph) -> Refusal | None:
-    """Return why a Rescaling cannot become part of the first layer's threshold."""
+    """Return why a Rescaling cannot be folded into the first layer's threshold."""
     if node.op != "Rescaling":
         return None
     scale, offset = node.attrs["scale"], node.attrs["offset"]
@@ -121,10 +121,10 @@ def _rescaling(node, graph) -> Refusal | None:
 
 
 def _no_activation(node, graph) -> Refusal | None:
-    """Return why a layer cannot read what another one leaves unquantized."""
+    """Return why a layer cannot read the unquantized output of another one."""
     if node.op not in LAYERS:
         return None
-    source = graph.skip_back(node.inputs[0], SAME)
+    source = graph.skip_back(node.inputs[0], SAME_UNIT)
     if source.op not in LAYERS:
         return None
     return Refusal(

@@ -1,4 +1,4 @@
-"""The integer model of whatever phase a quantized model is in."""
+"""The integer model of a quantized model in any phase."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.quantization.quantized_graph import QuantizedGraph
 
 
 def integers(model: CalibratedGraph | LegacyGraph | QuantizedGraph) -> QuantizedGraph:
-    """Return `model` in integers, by the scheme that quantized it."""
+    """Return the integer model of `model`, by the scheme that quantized it."""
     if isinstance(model, CalibratedGraph):
         return integerize(model)
     return integerize_legacy(model) if isinstance(model, LegacyGraph) else model

@@ -1,4 +1,4 @@
-"""Integers of the layers that have kernels: weights, biases, accumulators."""
+"""Compute the integers of layers with kernels: weights, biases, accumulators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.quantization.walk import ONE, Walk, align, per_channel
 
 
 def _accumulator(walk: Walk, node, settings, given: Format, scales: np.ndarray, registers):
-    """Return the format of a weighted sum, adding the bias registers."""
+    """Return the format of a weighted sum, and add the bias registers."""
     if given.scales is not None:
         scales = np.asarray(given.scales * scales, np.float32)
     accumulator = Format(
@@ -23,14 +23,14 @@ def _accumulator(walk: Walk, node, settings, given: Format, scales: np.ndarray, 
         mantissa, shift = quantize_aligned(
             node.weights["bias"], 8, signed=True, frac_bits=given.frac_bits, scales=scales
         )
-        walk.held.count(node.name, node.weights["bias"] / scales, 7, shift)
+        walk.accumulators.count(node.name, node.weights["bias"] / scales, 7, shift)
         registers["bias"] = per_channel(mantissa, channels, np.int8)
         registers["bias_shift"] = per_channel(shift, channels, np.uint8)
     return accumulator
 
 
 def neural_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """Layers that contract input channels: convolutions and dense layers."""
+    """Quantize layers that sum over input channels: convolutions and dense layers."""
     shift, given = align(walk.source(node))
     registers, kernel = {}, node.weights["kernel"]
     if given.scales is not None and given.scales.ndim:
@@ -64,7 +64,7 @@ def _input_channels(node: Node, walk: Walk) -> int:
 
 
 def depthwise_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """Depthwise convolutions: every channel keeps its own scale."""
+    """Quantize depthwise convolutions: every channel keeps its own scale."""
     given = walk.source(node)
     if given.scales is not None:
         raise walk.refused(
@@ -79,7 +79,7 @@ def depthwise_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
 
 
 def separable_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """Fused separable convolutions: nothing is requantized between the two kernels."""
+    """Quantize fused separable convolutions, without requantization between the two kernels."""
     shift, given = align(walk.source(node))
     depthwise, pointwise = node.weights["depthwise_kernel"], node.weights["pointwise_kernel"]
     dw_scale = weight_scales(depthwise, settings.weight_bits, None)
@@ -96,7 +96,7 @@ def separable_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
 
 
 def depthwise_buffer_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """Depthwise convolutions over time: one weight per frame and channel."""
+    """Quantize depthwise convolutions over time: one weight per frame and channel."""
     shift, given = align(walk.source(node))
     kernel = node.weights["kernel"]
     scales = weight_scales(kernel, settings.weight_bits, -1)

@@ -1,4 +1,4 @@
-"""A model of the 1.0 tool chain: float weights, and how each kernel is fake-quantized.
+"""A model of the 1.0 tool chain: float weights, and the quantizer of each kernel.
 
 The formulas are those of cnn2snn's legacy ``quantize`` (Apache-2.0): symmetric kernels with one
 factor per filter or per tensor, float biases, activations in equal steps.
@@ -21,14 +21,14 @@ SMALLEST_RANGE = np.float32(1e-10)
 
 @dataclass(frozen=True, kw_only=True)
 class WeightQuantizer:
-    """How a kernel becomes integers.
+    """Quantizer of a kernel.
 
     Attributes
     ----------
     bits : int
-        Sign included; integers lie in ``[-kmax, kmax]``, ``kmax = 2**(bits-1) - 1``.
+        Sign included; integers are in ``[-kmax, kmax]``, ``kmax = 2**(bits-1) - 1``.
     range : {"max", "max_per_axis", "std", "std_per_axis"}
-        What counts as the largest weight, over the kernel or per filter (last axis).
+        Definition of the largest weight, over the kernel or per filter (last axis).
     threshold : float
         Multiple of the standard deviation, for the ``std`` ranges.
     """
@@ -45,13 +45,13 @@ class WeightQuantizer:
         else:
             largest = np.float32(self.threshold) * kernel.std(axis=axes, dtype=np.float32)
         highest = np.float32(2 ** (self.bits - 1) - 1)
-        # The smallest range keeps a kernel of zeros from dividing by zero; its factor is the
-        # largest one either way.
+        # The lower bound avoids a division by zero for a kernel of zeros, whose factor then is the
+        # largest possible one.
         factor = highest / np.maximum(largest, SMALLEST_RANGE)
         return np.minimum(factor, LARGEST_FACTOR).astype(np.float32)
 
     def integers(self, kernel: np.ndarray) -> np.ndarray:
-        """Return int8 weights, halves to even."""
+        """Return int8 weights, rounded half to even."""
         highest = 2 ** (self.bits - 1) - 1
         scaled = np.rint(kernel.astype(np.float32) * self.factor(kernel))
         return np.clip(scaled, -highest, highest).astype(np.int8)
@@ -66,10 +66,10 @@ class LegacyGraph:
     graph : Graph
         Batch norms folded; Conv2D, SeparableConv2D, Dense, pooling, QuantizedReLU.
     quantizers : mapping of (node name, weight name) to WeightQuantizer
-        One for each kernel; ``depthwise_kernel`` and ``pointwise_kernel`` of separable ones.
+        One per kernel; ``depthwise_kernel`` and ``pointwise_kernel`` of separable layers.
     notes : tuple of Note
     input_bits : int
-        Width of the unsigned inputs.
+        Bit width of the unsigned inputs.
     """
 
     graph: Graph
@@ -78,7 +78,7 @@ class LegacyGraph:
     input_bits: int = 8
 
     def fake_quantized(self) -> Graph:
-        """Return the float graph with quantized weights: what the training framework computes."""
+        """Return the float graph with fake-quantized weights, as in the training framework."""
 
         def split(node):
             quantized = {

@@ -1,4 +1,4 @@
-"""Look-up tables of activations that are not a ReLU, computed in float32 as QuantizeML does."""
+"""Look-up tables of activations other than ReLU, computed in float32 as in QuantizeML."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pipeline.graph.activations import sigmoid
 from pipeline.quantization.fixed_point import clip_bits
 
 INDEX_BITS = 11
-"""Width of a table index, sign included."""
+"""Bit width of a table index, sign included."""
 
 
 def _gelu(x, alpha):
-    # Operation by operation in float32, with the reciprocal of the root as compiled graphs have it.
+    # Each operation in float32, with the reciprocal of the root as in compiled graphs.
     root = np.float32(1) / np.float32(math.sqrt(2))
     erf = np.array([math.erf(value) for value in (x * root).tolist()]).astype(np.float32)
     return (np.float32(0.5) * x) * (np.float32(1) + erf)
 
 
 def _swish(x, alpha):
-    # TensorFlow's float32 sigmoid is not correctly rounded: where no value of the table reaches
-    # saturation, the scale may differ from the reference's by one unit in the last place.
+    # TensorFlow's float32 sigmoid is not correctly rounded: if no value of the table saturates, the
+    # scale may differ from the reference's by one unit in the last place.
     return x * sigmoid(x.astype(np.float64)).astype(np.float32)
 
 
@@ -36,7 +36,7 @@ FUNCTIONS = {
     "gelu": _gelu,
     "swish": _swish,
 }
-"""Activation name to function of (float32 array, alpha)."""
+"""Functions of (float32 array, alpha) by name of the activation."""
 
 
 def lookup_table(
@@ -53,12 +53,12 @@ def lookup_table(
     frac_bits : int
         Fractional bits of the index.
     lut_bits : int
-        Width of a table value, sign included.
+        Bit width of a table value, sign included.
 
     Returns
     -------
     values : int16 array of shape (2**INDEX_BITS,)
-        From the most negative index up.
+        In the order of the index, from its most negative value.
     scale : float32
         Value of one unit.
     """

@@ -1,6 +1,6 @@
-"""Observers: how the ranges of single batches become the range of a tensor.
+"""Observers: combine the ranges of batches into the range of a tensor.
 
-The definition of ``ema`` is that of QuantizeML 1.2.5, quirk included, in float32 throughout: the
+``ema`` is defined as in QuantizeML 1.2.5, including its special case, and computed in float32: the
 same batches in the same order give the same bits.
 """
 
@@ -18,13 +18,13 @@ from pipeline.messages.settings import setting
 class Ema:
     """Exponential moving average of the batches' maxima: ``old - (old - new) * (1 - momentum)``.
 
-    Later batches weigh more, and the result depends on their order and size. A range that is
-    exactly 1 in all channels counts as "nothing seen yet", as in QuantizeML.
+    Later batches weigh more, and the result depends on their order and size. A range of exactly 1
+    in all channels counts as uninitialised, as in QuantizeML.
 
     Attributes
     ----------
     momentum : float
-        Weight of the past, 0 to 1.
+        Weight of earlier batches, 0 to 1.
     """
 
     momentum: float = 0.9
@@ -34,7 +34,7 @@ class Ema:
         return _largest(values, per_tensor)
 
     def merge(self, old: np.ndarray | None, new: np.ndarray, *, lower: bool = False):
-        """Return the moving average; `lower` makes no difference."""
+        """Return the moving average; `lower` has no effect."""
         if old is None or (old == 1).all():
             return new
         return old - (old - new) * np.float32(1.0 - self.momentum)
@@ -42,14 +42,14 @@ class Ema:
 
 @dataclass(frozen=True)
 class Max:
-    """The largest value of all batches: independent of batch size and order."""
+    """The largest value of all batches; independent of batch size and order."""
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
         return _largest(values, per_tensor)
 
     def merge(self, old: np.ndarray | None, new: np.ndarray, *, lower: bool = False):
-        """Return the wider end of two ranges; `lower` says which end it is."""
+        """Return the outer bound of two ranges: the smaller one if `lower`, else the larger one."""
         if old is None:
             return new
         return np.minimum(old, new) if lower else np.maximum(old, new)
@@ -57,12 +57,12 @@ class Max:
 
 @dataclass(frozen=True)
 class Percentile:
-    """The largest of the batches' percentiles: single outliers saturate.
+    """The largest of the batches' percentiles, so that single outliers saturate.
 
     Attributes
     ----------
     percentile : float
-        0 to 100; what lies above it in a batch may saturate.
+        0 to 100; larger values of a batch may saturate.
     """
 
     percentile: float = 99.99
@@ -73,7 +73,7 @@ class Percentile:
         return np.asarray(np.percentile(values, self.percentile, axis=axes), np.float32)
 
     def merge(self, old: np.ndarray | None, new: np.ndarray, *, lower: bool = False):
-        """Return the wider end of two ranges; `lower` says which end it is."""
+        """Return the outer bound of two ranges: the smaller one if `lower`, else the larger one."""
         return Max().merge(old, new, lower=lower)
 
 

@@ -29,8 +29,8 @@ def quantize(
     graph : Graph
         Float model as trained.
     samples : array of shape (n, *input shape), or None
-        Calibration images in the dtype of the model's input, taken in order; None makes random
-        ones (``calibration.samples`` of them, by ``calibration.seed``).
+        Calibration images in the dtype of the model's input, used in order. If None,
+        ``calibration.samples`` random images are drawn by ``calibration.seed``.
     options : Quantization
         The ``quantization`` section of the configuration.
     progress : function of (batches done, batches in all), optional
@@ -38,13 +38,13 @@ def quantize(
     Returns
     -------
     QuantizedGraph
-        Its notes say what a user should know.
+        With notes for the user.
 
     Raises
     ------
     ConfigError, DataError, ModelError, IncompatibleModelError
-        For an unknown scheme; unusable samples; a model that overflows; layers that cannot be
-        quantized, all listed.
+        If the scheme is unknown; the samples are unusable; an activation is not finite; or layers
+        cannot be quantized, all of which are listed.
     """
     if options.scheme not in SCHEMES:
         raise ConfigError(

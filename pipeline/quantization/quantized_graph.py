@@ -1,4 +1,4 @@
-"""A model in integers, before it is cut into a chip's layers."""
+"""An integer model, before it is lowered to a chip's layers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.messages.notes import Note
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Format:
-    """What the integers of a tensor mean: ``value = integer * 2**-frac_bits * scales``.
+    """Format of an integer tensor: ``value = integer * 2**-frac_bits * scales``.
 
     Attributes
     ----------
     value_bits : int
-        Integers lie in ``[-2**value_bits, 2**value_bits - 1]``.
+        Integers are in ``[-2**value_bits, 2**value_bits - 1]``.
     frac_bits : int64 array of shape () or (channels,)
     scales : float32 array of shape () or (channels,), or None
-        None for a fixed-point tensor (a quantized output); floats for an accumulator.
+        None for a fixed-point tensor (a quantized output); an array for an accumulator.
     """
 
     value_bits: int
@@ -32,13 +32,13 @@ class Format:
 
     @property
     def per_tensor(self) -> bool:
-        """Whether one scale holds for all channels."""
+        """True if all channels share one scale."""
         return self.frac_bits.ndim == 0 and (self.scales is None or self.scales.ndim == 0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantizedNode:
-    """One operation in integers.
+    """One operation of an integer model.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class QuantizedNode:
     registers : mapping of str to array
         Integers (and, for a Dequantizer, float32 scales); kernels in Keras layout.
     bits : mapping of str to int
-        Widths: ``weights``, ``buffer``, ``output``, ``post_op_buffer``...
+        Bit widths: ``weights``, ``buffer``, ``output``, ``post_op_buffer``...
     format : Format
-        Meaning of this node's output.
+        Format of the output.
     shape : tuple of int
         Output shape without the batch dimension.
     """
@@ -65,19 +65,19 @@ class QuantizedNode:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedGraph(Wiring):
+class QuantizedGraph(Wiring[QuantizedNode]):
     """An integer model, independent of the chip.
 
     Attributes
     ----------
     name : str
     scheme : str
-        Quantization scheme that made it: ``quantizeml`` or ``cnn2snn``.
+        Its quantization scheme: ``quantizeml`` or ``cnn2snn``.
     nodes : tuple of QuantizedNode
         Topological order; the first is the ``Input``.
     output : str
     notes : tuple of Note
-        What a user should know.
+        Notes for the user.
     """
 
     name: str

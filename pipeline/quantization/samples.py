@@ -1,4 +1,4 @@
-"""Calibration samples: check the user's, or make random ones."""
+"""Calibration samples: check those of the user, or draw random ones."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pipeline.graph.graph import Graph
 
 
 def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) -> np.ndarray:
-    """Return `samples` in the dtype that the model's input has.
+    """Return `samples` in the dtype of the model's input.
 
     Parameters
     ----------
     graph : Graph
     samples : array of shape (n, *input shape)
-        For an integer input, of exactly its dtype; for a float input, any real numbers.
+        For an integer input of exactly its dtype; for a float input of any real dtype.
     name : str, optional
-        What messages call the samples.
+        Name of the samples in messages.
 
     Raises
     ------
     DataError
-        When there are none, or they have the wrong shape or dtype, or hold NaN or infinity.
+        If there are none, their shape or dtype is wrong, or they contain NaN or infinity.
     """
     shape, dtype = tuple(graph.input.attrs["shape"]), np.dtype(graph.input.attrs["dtype"])
     samples = samples if hasattr(samples, "shape") else np.asarray(samples)

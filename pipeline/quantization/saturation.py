@@ -1,7 +1,7 @@
-"""What saturates while a model is quantized: constants in their mantissas, sums on the samples.
+"""Count saturation in a quantized model: of constants in their mantissas, of sums on samples.
 
-The float model's values, in units of each accumulator, are the integers before they saturate, up
-to rounding; nothing has to be lowered to a chip for that.
+The float model's values in units of each accumulator are, up to rounding, the integers before
+saturation; no lowering to a chip is needed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from simulator.statistics import Saturation
 
 SAMPLES = 64
 SUMMING = (*NEURAL, "Add")
-"""Operations that have an accumulator of their own; others continue one, or average it."""
+"""Operations with their own accumulator; others continue one, or average it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sum:
-    """How a node's sum is held.
+    """Registers of a node's sum.
 
     Attributes
     ----------
     unit : float64 array of shape () or (channels,)
         Value of one unit of the sum.
     value_bits : int
-        Width of the sum without its sign.
+        Bit width of the sum without sign.
     scales : int array of shape () or (channels,), or None
-        Mantissas that it is multiplied by; None where it is not.
+        Mantissas that multiply the sum; None if it is not rescaled.
     product_bits : int
-        Width of that product without its sign.
+        Bit width of that product without sign.
     """
 
     unit: np.ndarray
@@ -47,97 +47,99 @@ class Sum:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Held:
-    """What the walk has noticed: the sum of each node, and constants that saturate.
+class Accumulators:
+    """The sum of each node, and the constants that saturate.
 
     Attributes
     ----------
     sums : dict of str to Sum
     constants : Counter of str
-        Mantissas of each node that saturate by one step.
+        Number of mantissas of each node that saturate by one step.
     """
 
     sums: dict[str, Sum] = field(default_factory=dict)
     constants: Counter = field(default_factory=Counter)
 
     def count(self, name: str, values: np.ndarray, bits: int, shift: np.ndarray) -> None:
-        """Count constants of a node whose mantissa saturates.
+        """Count the constants of a node whose mantissa saturates.
 
         Parameters
         ----------
         name : str
         values : float array
-            Constants in the unit of their register.
+            Constants in units of their register.
         bits : int
-            Width of the mantissa without its sign.
+            Bit width of the mantissa without sign.
         shift : int array
-            What the mantissa is shifted left by.
+            Left shift of the mantissa.
         """
         limit = (2.0**bits - 0.5) * np.exp2(np.asarray(shift, np.float64))
         self.constants[name] += int(np.count_nonzero(np.abs(values) >= limit))
 
 
-def notes(graph: Graph, held: Held, samples: np.ndarray, streams: int, size: int) -> list[Note]:
+def notes(
+    graph: Graph, accumulators: Accumulators, samples: np.ndarray, streams: int, size: int
+) -> list[Note]:
     """Return notes and warnings on what saturates.
 
     Parameters
     ----------
     graph : Graph
         Prepared float graph.
-    held : Held
+    accumulators : Accumulators
     samples : array of shape (n, *input shape)
-        Calibration samples; the first ones are looked at.
+        Calibration samples; only the first ones are used.
     streams, size : int
-        Interleaved videos, and images at a time, as in calibration.
+        Number of interleaved videos, and images per batch, as in calibration.
     """
     some = samples[: max(SAMPLES // size, 1) * size] if streams > 1 else samples[:SAMPLES]
-    found = list(_saturations(graph, held, some, streams, size))
+    found = list(_saturations(graph, accumulators, some, streams, size))
     return [
-        *_constants(held.constants),
+        *_constants(accumulators.constants),
         *saturation_notes(found, f"{len(some)} calibration samples"),
     ]
 
 
-def _saturations(graph, held, samples, streams, size) -> Iterator[Saturation]:
-    """Yield what saturates on samples, by the layer that it belongs to."""
-    meter = _Meter(graph, held)
-    forward(graph, samples, batch_size=size, probe=meter, streams=streams)
-    for (layer, kind), count in meter.counts.items():
+def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Saturation]:
+    """Yield the saturations on samples, by layer."""
+    counter = _SaturationCounter(graph, accumulators)
+    forward(graph, samples, batch_size=size, probe=counter, streams=streams)
+    for (layer, kind), count in counter.counts.items():
         if count:
-            yield Saturation(layer=layer, kind=kind, count=count, total=meter.totals[layer, kind])
+            yield Saturation(layer=layer, kind=kind, count=count, total=counter.totals[layer, kind])
 
 
-class _Meter:
-    """Sees the float values of each node, and counts those that its integers cannot hold."""
+class _SaturationCounter:
+    """Counts the float values of each node that its integers cannot represent."""
 
-    def __init__(self, graph: Graph, held: Held):
-        self.graph, self.held = graph, held
+    def __init__(self, graph: Graph, accumulators: Accumulators):
+        self.graph, self.accumulators = graph, accumulators
         self.counts: Counter = Counter()
         self.totals: Counter = Counter()
-        self._held_back: dict[str, np.ndarray] = {}
+        self._clipped: dict[str, np.ndarray] = {}
 
     def __call__(self, name: str, values: np.ndarray) -> None:
         """Count one batch of one node's values."""
-        if (held := self.held.sums.get(name)) is None:
+        if (accumulator := self.accumulators.sums.get(name)) is None:
             return
         node, layer = self.graph.node(name), _layer(self.graph, name)
-        units = values.astype(np.float64) / held.unit
+        units = values.astype(np.float64) / accumulator.unit
         if node.op in SUMMING:
-            units = self._summed(node, held, units, layer)
+            units = self._summed(node, accumulator, units, layer)
         elif node.op == "GlobalAveragePooling2D":
-            self._count(layer, "global sum", np.abs(units) >= 2.0**held.value_bits)
-        elif node.op == "ReLU" and (sums := self._held_back.pop(node.inputs[0], None)) is not None:
-            # Where the sum has saturated, the float model's own value is not what follows.
+            self._count(layer, "global sum", np.abs(units) >= 2.0**accumulator.value_bits)
+        elif node.op == "ReLU" and (sums := self._clipped.pop(node.inputs[0], None)) is not None:
+            # Later values follow from the saturated sum, not from the float model's value.
             highest = node.attrs["max_value"]
-            units = np.clip(sums, 0, np.inf if highest is None else highest / held.unit)
-        if held.scales is not None:
-            product = np.abs(units) * held.scales
-            self._count(layer, "output product", product >= 2.0**held.product_bits)
+            units = np.clip(sums, 0, np.inf if highest is None else highest / accumulator.unit)
+        if accumulator.scales is not None:
+            product = np.abs(units) * accumulator.scales
+            self._count(layer, "output product", product >= 2.0**accumulator.product_bits)
 
-    def _summed(self, node, held, units, layer) -> np.ndarray:
-        """Return sums as the accumulator holds them: clipped before and after the bias."""
-        bound = 2.0**held.value_bits
-        bias = node.weights.get("bias", np.zeros(1)) / held.unit
+    def _summed(self, node, accumulator, units, layer) -> np.ndarray:
+        """Return sums as in the accumulator: clipped before and after the bias."""
+        bound = 2.0**accumulator.value_bits
+        bias = node.weights.get("bias", np.zeros(1)) / accumulator.unit
         before = units - bias
         sums = np.clip(before, -bound, bound) + np.clip(bias, -bound, bound)
         self._count(layer, "accumulator", (np.abs(before) >= bound) | (np.abs(sums) >= bound))
@@ -147,7 +149,7 @@ class _Meter:
         sums = np.clip(sums, -bound, bound)
         follower = self.graph.sole_consumer(node)
         if follower is not None and follower.op == "ReLU":
-            self._held_back[node.name] = sums
+            self._clipped[node.name] = sums
         return sums
 
     def _count(self, layer: str, kind: str, beyond: np.ndarray) -> None:
@@ -156,7 +158,7 @@ class _Meter:
 
 
 def _layer(graph: Graph, name: str) -> str:
-    """Return the layer that a node's sum comes from."""
+    """Return the layer that computes a node's sum."""
     node = graph.node(name)
     while node.op not in SUMMING and len(node.inputs) == 1:
         node = graph.node(node.inputs[0])

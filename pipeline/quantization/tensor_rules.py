@@ -1,4 +1,4 @@
-"""Integers of the layers without kernels: inputs, shapes, activations, pooling, joins."""
+"""Compute the integers of layers without kernels: inputs, shapes, activations, pooling, joins."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.quantization.quantized_graph import Format, QuantizedNode
 from pipeline.quantization.walk import ONE, Walk, align, per_channel
 
 INPUT_BITS = {"uint8": 8, "int8": 7, "int16": 15}
-"""Value bits of integer inputs."""
+"""Value bits of integer input types."""
 
 
 def input_rule(walk: Walk, node: Node, settings) -> None:
-    """The input: integers as they are, or floats behind a Quantizer."""
+    """Emit the input: integers unchanged, or floats through a Quantizer."""
     dtype, quantizer = node.attrs["dtype"], walk.calibrated.input
     if quantizer is None:
         if dtype not in INPUT_BITS:
@@ -65,7 +65,7 @@ def input_rule(walk: Walk, node: Node, settings) -> None:
 
 
 def rescaling_rule(walk: Walk, node: Node, settings) -> None:
-    """A rescaling changes what a pixel means, not the pixel."""
+    """Emit a rescaling: it changes the unit of the pixels, not the integers."""
     scale, offset = np.asarray(node.attrs["scale"], np.float32), node.attrs["offset"]
     if scale.ndim or np.any(np.asarray(offset) != 0):
         raise walk.refused(
@@ -79,16 +79,16 @@ def rescaling_rule(walk: Walk, node: Node, settings) -> None:
 
 
 def same_rule(walk: Walk, node: Node, settings) -> None:
-    """Layers that move values and change none."""
+    """Emit layers that only move values."""
     walk.emit(node, {}, {}, walk.source(node))
 
 
 def reshape_rule(walk: Walk, node: Node, settings) -> None:
-    """Reshape or flatten: channels' scales travel with their values."""
+    """Emit a reshape or flatten: values keep the scales of their channels."""
     given, before, after = walk.source(node), walk.shapes[node.inputs[0]], walk.shapes[node.name]
     if given.scales is not None and given.scales.ndim and before[-1] != after[-1]:
         raise walk.refused(node, f"{node.op} of an accumulator", "of a quantized output")
-    # QuantizeML's Flatten aligns channels even where it leaves every value in its place.
+    # QuantizeML's Flatten aligns channels even if it moves no value.
     saturates = node.op == "Flatten" and walk.calibrated.flatten_saturates
     if given.frac_bits.ndim == 0 or (before[-1] == after[-1] and not saturates):
         walk.emit(node, {}, {}, given)
@@ -108,7 +108,7 @@ def reshape_rule(walk: Walk, node: Node, settings) -> None:
 
 
 def relu_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """A ReLU: its upper bound in units of the accumulator."""
+    """Emit a ReLU with its maximum in units of the accumulator."""
     given, registers = walk.source(node), {}
     if given.scales is None:
         given = replace(given, scales=np.asarray(ONE))
@@ -122,14 +122,14 @@ def relu_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
             scales=given.scales,
         )
         bound = np.float32(node.attrs["max_value"]) / given.scales
-        walk.held.count(node.name, bound * np.exp2(given.frac_bits), 8, shift)
+        walk.accumulators.count(node.name, bound * np.exp2(given.frac_bits), 8, shift)
         registers["max_value"] = per_channel(mantissa, channels, np.uint8)
         registers["max_value_shift"] = per_channel(shift, channels, np.uint8)
     walk.finish(node, settings, registers, {}, replace(given, value_bits=settings.buffer_bits))
 
 
 def activation_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """Any other activation: a look-up table over an 11-bit index."""
+    """Emit any other activation as a look-up table with an 11-bit index."""
     given = walk.source(node)
     if not (given.per_tensor and given.scales is None and given.value_bits == INDEX_BITS - 1):
         raise walk.refused(
@@ -149,12 +149,11 @@ def activation_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
 
 
 def global_pool_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """A global average: a sum, with the division in the scale."""
+    """Emit a global average as a sum, with the division in its scale."""
     shift, given = align(walk.source(node))
     height, width, _ = walk.shapes[node.inputs[0]]
     scales = ONE if given.scales is None else given.scales
-    # The chip sums; the division is part of the scale. The reference's compiled graph multiplies by
-    # the float32 reciprocal instead of dividing.
+    # The reference's compiled graph multiplies by the float32 reciprocal instead of dividing.
     given = Format(
         value_bits=settings.buffer_bits,
         frac_bits=given.frac_bits,
@@ -164,7 +163,7 @@ def global_pool_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None
 
 
 def add_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """An addition: left shifts bring both inputs to one scale."""
+    """Emit an addition: left shifts align both inputs to one scale."""
     a, b = (walk.source(node, position) for position in (0, 1))
     if a.scales is not None or b.scales is not None:
         raise walk.refused(node, "Add of an accumulator", "of quantized outputs")
@@ -173,7 +172,7 @@ def add_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
         "a_shift": per_channel(frac_bits - a.frac_bits, channels, np.uint8),
         "b_shift": per_channel(frac_bits - b.frac_bits, channels, np.uint8),
     }
-    # An average is a sum in units of half the size: nothing to compute.
+    # An average is the sum in units of half the size: nothing to compute.
     accumulator = Format(
         value_bits=settings.buffer_bits - 1,
         frac_bits=np.asarray(frac_bits + bool(node.attrs["average"])),
@@ -182,7 +181,7 @@ def add_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
 
 
 def concatenate_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
-    """A concatenation: every channel keeps its own scale."""
+    """Emit a concatenation: every channel keeps its own scale."""
     formats = [walk.formats[name] for name in node.inputs]
     shape = walk.shapes[node.name]
     if any(given.scales is not None for given in formats):

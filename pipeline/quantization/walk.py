@@ -1,4 +1,4 @@
-"""The walk that turns nodes into integers: what has been made so far, and how it is finished."""
+"""Build an integer model node by node: the nodes so far, and helpers that finish a node."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pipeline.graph.node import Node
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.fixed_point import max_frac_bits, quantize_scales
 from pipeline.quantization.quantized_graph import Format, QuantizedNode
-from pipeline.quantization.saturation import Held, Sum
+from pipeline.quantization.saturation import Accumulators, Sum
 from simulator.refusal import Refusal
 
 ONE = np.float32(1)
 
 
 def align(given: Format) -> tuple[np.ndarray | None, Format]:
-    """Return the left shift that brings all channels to one scale, and the format after it."""
+    """Return the left shift that aligns all channels to one scale, and the format after it."""
     if given.frac_bits.ndim == 0:
         return None, given
     shift = given.frac_bits.max() - given.frac_bits
@@ -26,7 +26,7 @@ def align(given: Format) -> tuple[np.ndarray | None, Format]:
 
 
 class Walk:
-    """The nodes and formats made so far."""
+    """The integer nodes and formats built so far."""
 
     def __init__(self, calibrated: CalibratedGraph, rules):
         self.rules = rules
@@ -36,10 +36,10 @@ class Walk:
         self.nodes: list[QuantizedNode] = []
         self.formats: dict[str, Format] = {}
         self.feeds: dict[str, str] = {}
-        self.held = Held()
+        self.accumulators = Accumulators()
 
     def add(self, node: Node) -> None:
-        """Make the integers of one node."""
+        """Compute the integers of one node."""
         rule = self.rules.get(node.op)
         if rule is None:
             known = ", ".join(sorted(self.rules))
@@ -47,7 +47,7 @@ class Walk:
         rule(self, node, self.calibrated.nodes.get(node.name, NodeQuantization()))
 
     def refused(self, node: Node, found: str, allowed: str = "", fix: str = ""):
-        """Return the error that a node cannot become integers."""
+        """Return the error for a node that cannot be quantized."""
         refusal = Refusal(layers=(node.name,), found=found, allowed=allowed, fix=fix)
         return IncompatibleModelError(self.graph.name, [refusal], "quantize")
 
@@ -72,9 +72,9 @@ class Walk:
         self.formats[node.name] = given
 
     def finish(self, node: Node, settings, registers, bits, accumulator: Format, **attrs) -> None:
-        """Append a computing node: quantize its accumulator if it has an output quantizer."""
+        """Append a computing node; requantize its accumulator if it has an output quantizer."""
         quantizer = settings.output
-        self.held.sums[node.name] = self._sum(accumulator)
+        self.accumulators.sums[node.name] = self._sum(accumulator)
         if quantizer is None:
             self.emit(node, registers, bits, accumulator, **attrs)
             return
@@ -86,8 +86,10 @@ class Walk:
             scales = np.asarray(accumulator.scales * quantizer.rescaling_rate, np.float32)
             mantissa, scale_frac_bits = quantize_scales(scales, quantizer.scale_bits)
             shift = shift - scale_frac_bits
-            self.held.count(node.name, scales, quantizer.scale_bits, -scale_frac_bits)
-            self.held.sums[node.name] = self._sum(accumulator, mantissa, quantizer.buffer_bits)
+            self.accumulators.count(node.name, scales, quantizer.scale_bits, -scale_frac_bits)
+            self.accumulators.sums[node.name] = self._sum(
+                accumulator, mantissa, quantizer.buffer_bits
+            )
             narrow = np.uint8 if quantizer.scale_bits <= 8 else np.uint16
             registers["output_scales"] = per_channel(mantissa, channels, narrow)
         registers["output_shift"] = per_channel(shift, channels, np.int8)
@@ -109,7 +111,7 @@ class Walk:
         last = self.graph.output
         given, shape = self.formats[last], self.shapes[last]
         scales = np.float32(1) if given.scales is None else given.scales
-        # Powers of two change no mantissa, so their place in the product is immaterial.
+        # Powers of two do not change mantissas, so the order of the factors is irrelevant.
         values = scales * np.exp2(-given.frac_bits.astype(np.float64)).astype(np.float32)
         name = self.graph.fresh_name("dequantizer")
         self.nodes.append(
@@ -126,7 +128,7 @@ class Walk:
 
 
 def per_channel(values, channels: int, dtype) -> np.ndarray:
-    """Broadcast to one value per channel in a register's type, refusing what does not fit."""
+    """Broadcast to one value per channel in a register's dtype; raise if a value does not fit."""
     array = np.broadcast_to(values, (channels,))
     narrow = array.astype(dtype)
     if np.issubdtype(dtype, np.integer) and not np.array_equal(narrow, array):

@@ -1,7 +1,7 @@
 """Fold the zero point of unsigned float inputs into the first layer.
 
-An unsigned container cannot hold values below 0, so inputs are moved up by ``-range_min``; the
-first layer's bias moves its result back, and its padding writes what 0 has become.
+An unsigned integer holds no negative values, so inputs are shifted by ``-range_min``; the first
+layer's bias compensates the shift, and its padding uses the shifted zero.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pipeline.quantization.assignment import first_layer
 
 
 def fold_zero_point(graph: Graph, range_min: np.ndarray) -> tuple[Graph, dict[str, np.ndarray]]:
-    """Return the graph that expects inputs moved up by ``-range_min``.
+    """Return the graph for inputs shifted by ``-range_min``.
 
     Parameters
     ----------
     graph : Graph
-        Prepared; a Conv2D, Dense or BufferTempConv reads the images, behind rescalings at most.
+        Prepared graph; a Conv2D, Dense or BufferTempConv reads the images or their rescaling.
     range_min : float32 array of shape () or (channels,)
         At most 0.
 
@@ -27,8 +27,8 @@ def fold_zero_point(graph: Graph, range_min: np.ndarray) -> tuple[Graph, dict[st
     graph : Graph
         The first layer always has a bias.
     padding_values : dict of str to float32 array of shape (1,) or (channels,)
-        What the first layer's "same" padding must write, in units of its input; empty without
-        such padding.
+        Value of the first layer's "same" padding, in units of its input; empty without such
+        padding.
     """
     layer = first_layer(graph)
     offset = np.asarray(range_min, np.float32)

@@ -14,7 +14,7 @@ PLUMBING = (
     "pipeline/progress.py",
     "pipeline/stage.py",
     "simulator/errors.py",
-    "simulator/whole_file.py",
+    "simulator/atomic_file.py",
 )
 """Code that moves values and messages and decides no result: a change there reruns no stage.
 Values of the configuration are ``params`` of a stage."""

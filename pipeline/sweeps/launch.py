@@ -16,6 +16,7 @@ from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
+from pipeline.messages.notes import Note
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
@@ -162,7 +163,7 @@ def _close(sweep: Sweep) -> None:
 
 
 def _chips_side_by_side(sweep: Sweep) -> list[str]:
-    """Return each chip's summary, with its notes, of a sweep over nothing but chips."""
+    """Return each chip's summary, with its notes, of a sweep over chips only."""
     finished = [(folder, point) for folder, point in sweep.outcomes() if point.state == FINISHED]
     models = {
         tuple(item for item in point.params.items() if not item[0].startswith("target."))
@@ -173,7 +174,8 @@ def _chips_side_by_side(sweep: Sweep) -> list[str]:
     texts = []
     for folder, point in finished:
         made = folder / "workspace"
-        notes = files.read_json(made / files.metrics_path("convert")).get("notes", [])
+        found = files.read_json(made / files.metrics_path("convert")).get("notes", [])
+        notes = [Note.from_json(entry).text for entry in found]
         summary = (made / files.SUMMARY).read_text(encoding="utf-8")
         texts.append("\n".join([f"{sweep.point_name(point.changed)}:", *notes, summary]))
     return texts

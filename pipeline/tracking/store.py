@@ -135,7 +135,7 @@ def end_sweep(
 
 @contextmanager
 def _open(store: str, root) -> Iterator[tuple]:
-    """Yield a client and the experiment id; tell an offline server from a bad address."""
+    """Yield a client and the experiment id; distinguish an offline server from a bad address."""
     remote = store.startswith(("http://", "https://"))
     if remote:
         # Its own retries would keep a stage waiting for minutes.

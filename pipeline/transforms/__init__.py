@@ -1,6 +1,6 @@
-"""Changes to a trained model before it is quantized: graph to graph, each one verified.
+"""Transforms of a trained model before quantization: graph to graph, each one verified.
 
-To write a transform, add a file and a row. `exact/dense_on_map.py` is a good one to copy.
+To write a transform, add a file and a row of the table; `exact/dense_on_map.py` is a good template.
 
 1. Put a function in a file of its name: in ``exact/`` if the outputs stay the same up to float
    rounding, in ``approximate/`` if they do not, or do so in a measured range only (`calibrated`),
@@ -16,9 +16,9 @@ To write a transform, add a file and a row. `exact/dense_on_map.py` is a good on
    in its ``repairs``, and conf/transforms/repair_*.yaml.
 3. Run ``make docs``, and add a model to ``EXACT`` in tests/pipeline/transforms/test_rewrites.py.
 
-`apply` compares outputs before and after every transform on images, and refuses one that should
-not change them and does. What quantization does to every model by itself is no transform: that is
-`pipeline.preparation`, from whose passes transforms borrow.
+`apply` compares outputs before and after every transform on images, and refuses the result if an
+equivalent transform changes them. Passes that quantization applies to every model are not
+transforms but part of `pipeline.preparation`; transforms reuse them.
 """
 
 from __future__ import annotations

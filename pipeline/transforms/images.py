@@ -1,4 +1,4 @@
-"""The images that transforms measure and calibrate on."""
+"""Images on which transforms measure and calibrate."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pipeline.progress import Progress
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Images:
-    """Images to calibrate and to measure with; labels where there are any.
+    """Images for calibration and measurement, with labels if there are any.
 
     Attributes
     ----------
     images : array of shape (n, height, width, channels)
         For calibration and tuning.
     labels : int64 array of shape (n,), or None
-        Of `images`; float numbers of a regression. Only the strategy ``finetune`` reads them.
+        Labels of `images`; floats for a regression. Only the strategy ``finetune`` reads them.
     test_images : array of shape (m, height, width, channels), or None
     test_labels : int64 array of shape (m,), or None
-        Together they make the accuracies of the report.
+        For the accuracies in the report.
     progress : Progress, optional
-        Where a model is trained on the images.
+        Display of the progress of training.
     """
 
     images: np.ndarray
@@ -34,7 +34,7 @@ class Images:
 
     @property
     def are_numbers(self) -> bool:
-        """Whether the labels are numbers to estimate, so that there are no classes to compare."""
+        """True if the labels are numbers of a regression, so that there is no accuracy."""
         return self.labels is not None and np.asarray(self.labels).dtype.kind == "f"
 
     @property

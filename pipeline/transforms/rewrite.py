@@ -11,20 +11,20 @@ from pipeline.graph.graph import Graph
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rewrite:
-    """A rewritten graph, and what was done to it.
+    """A rewritten graph, and a description of the changes.
 
     Attributes
     ----------
     graph : Graph
     changed : tuple of str
-        The layers that the transform was about, by the names that they had before. Comparing the
-        graphs cannot replace it: a batch norm that is folded changes its neighbour as well.
+        The layers that the transform addressed, by their previous names. They cannot be derived by
+        comparing graphs: folding a batch norm also changes its neighbour.
     equivalent : bool
         True if the new graph computes the same as the old one, up to float rounding.
     calibrated : bool
         True if it does so only where values stay in the range of the images that it measured.
     details : mapping
-        What else the transform reports; JSON values.
+        Further figures of the transform; JSON values.
     """
 
     graph: Graph

@@ -1,4 +1,4 @@
-"""Apply the configured transforms in order, and measure what each one changes."""
+"""Apply the configured transforms in order, and measure the effect of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.transforms.images import Images
 from pipeline.transforms.table import TRANSFORMS
 
 TOLERANCE = 1e-3
-"""Of the largest output: far above the float32 rounding of a reordered sum."""
+"""Tolerance relative to the largest output: far above the float32 rounding of a reordered sum."""
 
 
 def apply(
@@ -32,7 +32,7 @@ def apply(
     samples : array of shape (n, height, width, channels)
         Images on which the model before and after each transform is compared.
     images : Images, optional
-        For recalibration, tuning and accuracy; `samples` without labels if left out.
+        For recalibration, tuning and accuracy; by default `samples` without labels.
 
     Returns
     -------
@@ -41,19 +41,19 @@ def apply(
         For each transform: ``changed`` (layers), ``equivalent``, ``calibrated``,
         ``max_abs_difference`` and
         ``agreement`` (share of samples with the same class; not for a regression) on `samples`,
-        ``added_parameters``, ``added_macs``, the transform's own details and, where there are
-        test labels and something changed, ``accuracy_before`` and ``accuracy_after``.
+        ``added_parameters``, ``added_macs``, the transform's own details and, if there are test
+        labels and something changed, ``accuracy_before`` and ``accuracy_after``.
 
     Raises
     ------
     ConfigError
-        For an unknown transform, or a limit of accuracy where the labels are numbers.
+        If a transform is unknown, or ``max_accuracy_drop`` is set for a regression.
     IncompatibleModelError
-        When a transform cannot serve its purpose on this model.
+        If a transform cannot be applied to this model.
     ModelError
-        When a transform that should be equivalent is not, or when the transforms lose more than
-        ``max_accuracy_drop``; without labels the share of samples whose class changed counts as
-        lost, which is the most that accuracy on them can fall.
+        If an equivalent transform changes outputs, or if the transforms lose more accuracy than
+        ``max_accuracy_drop``. Without labels, the share of samples whose class changed is used,
+        which is an upper bound of the loss.
     """
     unknown = [name for name in options.names if name not in TRANSFORMS]
     if unknown:

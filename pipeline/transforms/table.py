@@ -1,7 +1,7 @@
-"""Every transform in the order in which all are applied: the one list of them.
+"""The table of all transforms, in the order in which they are applied.
 
-Configuration, reports, certificates and pages read this table; the repairs that a chip names are
-applied in its order.
+Configuration, reports, certificates and pages read this table; a chip's repairs are applied in its
+order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pipeline.transforms.gap.gap_after_relu import gap_after_relu
 from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, CALIBRATED, Transform
 
 _ROWS = (
-    # Steps go first, because the other transforms know ReLUs only.
+    # Discrete activations first, because the other transforms only know ReLUs.
     Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
     Transform(replace_average_pooling, repairs=("average_pooling",)),
@@ -48,7 +48,7 @@ _ROWS = (
     Transform(expand_dilation, repairs=("dilation",)),
     Transform(stride_by_selection, repairs=("zero_padding", "kernel_and_stride", "input_kernel")),
     Transform(fold_zero_padding, repairs=("zero_padding",)),
-    # Separable layers of a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
+    # Separable layers with a depth multiplier are expanded, not unfused: 2.0 has no multiplier.
     Transform(fuse_separable, repairs=("supported_layer",)),
     Transform(expand_groups, repairs=("groups",)),
     Transform(unfuse_separable, repairs=("fused_separable",)),

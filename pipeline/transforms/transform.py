@@ -1,4 +1,4 @@
-"""One row of the table of transforms."""
+"""A row of the table of transforms."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ choice."""
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """A transform, and what users and other modules need to know about it.
+    """A transform and its properties.
 
     Attributes
     ----------
     function : function of Graph to Rewrite
-        Its name is the transform's. With `needs` it takes (graph, options, images) instead:
-        the section ``transforms`` of the configuration and `Images`, both None for defaults.
+        It has the transform's name. With `needs` its arguments are (graph, options, images): the
+        section ``transforms`` of the configuration and `Images`, both None for defaults.
     equivalence : str
         `EQUIVALENT`, `APPROXIMATE`, `CALIBRATED` or `BY_STRATEGY`.
     needs : tuple of {"images", "labels", "training"}
-        What it may use besides the graph.
+        Inputs that it may use besides the graph.
     repairs : tuple of str
-        Rules and limits of chips that it may repair. Each chip names the transforms it uses.
+        Rules and limits of chips that it may repair. Each chip lists the transforms it uses.
     """
 
     function: Callable[..., Rewrite]
@@ -48,9 +48,9 @@ class Transform:
 
     @property
     def sentence(self) -> str:
-        """What it does, for users: the first paragraph of the function's docstring."""
+        """Description for users: the first paragraph of the function's docstring."""
         return " ".join(inspect.getdoc(self.function).split("\n\n")[0].split())
 
     def __call__(self, graph: Graph, options: Any = None, images: Images | None = None) -> Rewrite:
-        """Return the rewritten graph, and which layers changed."""
+        """Return the rewritten graph and the changed layers."""
         return self.function(graph, options, images) if self.needs else self.function(graph)

@@ -1,4 +1,4 @@
-"""Akida 1.0: the layers of the chip, one class each, and nothing shared with other chips."""
+"""Akida 1.0: one class per hardware layer, sharing no arithmetic with other chips."""
 
 from simulator.akida_v1.convolutional import Convolutional, InputConvolutional
 from simulator.akida_v1.fully_connected import FullyConnected

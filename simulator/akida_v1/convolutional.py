@@ -31,12 +31,12 @@ class Convolutional(NeuralLayer):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """Kernel over this layer's input channels."""
+        """Required shape of `weights`."""
         return (*self.weights.shape[:2], self.input_shapes[0][2], self.weights.shape[-1])
 
     @property
     def potential_shape(self) -> Shape:
-        """Height, width, filters."""
+        """Height, width and filters before pooling."""
         height, width = (
             output_length(n, k, s, self.padding)
             for n, k, s in zip(
@@ -46,17 +46,17 @@ class Convolutional(NeuralLayer):
         return height, width, self.filters
 
     def potentials(self, x: np.ndarray) -> np.ndarray:
-        """Convolve: flip the chip's kernel back and cross-correlate."""
+        """Return the convolution: cross-correlation with the kernel flipped back."""
         return kernels.conv2d(x, self.weights[::-1, ::-1], self.kernel_stride, self.padding)
 
     def check_kernel(self) -> Iterator[str]:
-        """The kernel lies in the input."""
+        """Yield a sentence for every problem of the kernel."""
         yield from super().check_kernel()
         size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
         yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
     def traits(self) -> dict:
-        """Return the window, on top of what every neural layer has."""
+        """Return the facts of every neural layer, and the window."""
         window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
         return {**super().traits(), **window, "padding": self.padding}
 
@@ -70,7 +70,7 @@ class InputConvolutional(Convolutional):
     weights : int8 (kh, kw, channels, filters)
         Not flipped: this layer cross-correlates.
     padding_value : int
-        What "same" padding writes around the image.
+        Pixel value of "same" padding.
     """
 
     padding_value: int = 0
@@ -78,11 +78,11 @@ class InputConvolutional(Convolutional):
     label = "InputConv."
 
     def potentials(self, x: np.ndarray) -> np.ndarray:
-        """Cross-correlate with the padding value around the image."""
+        """Return the cross-correlation of the image padded with `padding_value`."""
         return kernels.conv2d(x, self.weights, self.kernel_stride, self.padding, self.padding_value)
 
     def check(self) -> Iterator[str]:
-        """The padding value is a pixel, on top of the checks of every layer."""
+        """Check that the padding value is a pixel."""
         yield from super().check()
         if not 0 <= self.padding_value <= 255:
             yield f"padding_value is {self.padding_value}; allowed: 0 to 255"

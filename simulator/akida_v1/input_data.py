@@ -1,4 +1,4 @@
-"""InputData: integers that enter as they are."""
+"""InputData: integer inputs, passed on unchanged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.integer import Tally, whole_range
+from simulator.integer import Tally, integer_range
 from simulator.layer import Layer, Shape
 
 
@@ -17,28 +17,29 @@ class InputData(Layer):
     Attributes
     ----------
     input_bits : int
+        Width of an input.
     """
 
     input_bits: int = 4
 
     @property
     def output_shape(self) -> Shape:
-        """The input's shape."""
+        """Shape of the input."""
         return self.input_shapes[0]
 
     @property
     def input_range(self) -> tuple[int, int]:
-        """What the input bits hold."""
-        return whole_range(self.input_bits, False)
+        """Smallest and largest integer of `input_bits` bits."""
+        return integer_range(self.input_bits, False)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
-        """Return the input bits."""
+        """Return the width of the inputs, unsigned."""
         return self.input_bits, False
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Pass integers on."""
+        """Return the inputs as int32."""
         return x.astype(np.int32)
 
     def traits(self) -> dict:
-        """Return the width of the inputs."""
+        """Return the facts of every layer, and the width of the inputs."""
         return {**super().traits(), "input_bits": self.input_bits}

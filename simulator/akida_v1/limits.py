@@ -1,7 +1,7 @@
 """Published limits of Akida 1.0 hardware.
 
-A program beyond them still runs on the emulator; it does not map to the chip. Every number is one
-of the constants below: predicates compare with them, and sentences and pages quote them.
+A program beyond them runs on the emulator but does not map to the chip. Every number is one of the
+constants below: predicates compare with them, and sentences and pages quote them.
 
 The vendor's page calls the input's first dimension its width and the second its height
 ("Input shape is (Width, Height, Channels)"); for global averages it does not say which is which.
@@ -9,14 +9,23 @@ The vendor's page calls the input's first dimension its width and the second its
 
 from __future__ import annotations
 
-from simulator.limit import Limits, numbers, oversized, pooling, size, too_many, unfollowed, window
+from simulator.limit import (
+    Limits,
+    excess_inputs,
+    misplaced_pooling,
+    numbers,
+    oversized,
+    pooling,
+    size,
+    window,
+)
 
 SOURCE = (
     "BrainChip documentation, Akida 1.0 hardware (akida_examples 1fb6574); registers:"
     " cnn2snn 2.19 (Apache-2.0)"
 )
 INPUT_FIRST, INPUT_SECOND = 5, (5, 256)
-"""Least first dimension of images, and the range of the second."""
+"""Smallest first dimension of images, and the range of the second."""
 INPUT_FILTERS = {
     1: {3: 512, 5: 192, 7: 96},
     3: {3: 192, 5: 64, 7: 32},
@@ -36,12 +45,13 @@ STRIDED_KERNEL, STRIDE = (3, 3), 2
 MAP_SIDE, CHANNELS = 4096, 2048
 POOL, POOL_STRIDES = (2, 2), ((1, 1), (2, 2))
 AVERAGE_SIDE, AVERAGE_ROWS = 32, 3
-"""Most of a global average's height, and least of its rows; either side of the map may be meant."""
+"""Largest height, and smallest number of rows, of a global average; the page does not say which
+side of the map it means."""
 INPUTS = 57334
 DATA_BITS = (1, 2, 4)
 
 REGISTERS = {True: (20, 23), False: (16, 19)}
-"""Bits of act_step and of threshold, of the input layer and of the others."""
+"""Bits of act_step and threshold: of the input layer (True) and of the others (False)."""
 
 WINDOWED = tuple(KERNELS)
 NEURAL = tuple(WEIGHT_BITS)
@@ -130,7 +140,7 @@ def input_average(facts):
 
 @limit(*WINDOWED)
 def kernel_and_stride(facts):
-    """Kernel sides are {_KERNELS_TEXT}; stride {STRIDE} goes with {STRIDED_TEXT} only."""
+    """Kernel sides are {_KERNELS_TEXT}; stride {STRIDE} needs a kernel of {STRIDED_TEXT}."""
     allowed, stride = KERNELS[facts.kind], max(facts.stride)
     strided = stride > STRIDE or (stride > 1 and facts.kernel != STRIDED_KERNEL)
     if not set(facts.kernel) <= set(allowed) or strided:
@@ -175,7 +185,7 @@ def max_pooling(facts):
 @limit(*WINDOWED)
 def pooling_follower(facts):
     """A convolution follows a layer with max pooling."""
-    yield from unfollowed(facts, WINDOWED)
+    yield from misplaced_pooling(facts, WINDOWED)
 
 
 @limit(*WINDOWED)
@@ -187,7 +197,7 @@ def global_pooling(facts):
 
 @limit(*WINDOWED, remark=True)
 def global_pooling_side(facts):
-    """Either side of the map may be the height of a global average."""
+    """Either side of the map may count as the height of a global average."""
     if not facts.average or any(global_pooling(facts)):
         return
     if max(facts.average) > AVERAGE_SIDE or min(facts.average) < AVERAGE_ROWS:
@@ -205,7 +215,7 @@ def _average(facts):
 @limit("FullyConnected")
 def dense_inputs(facts):
     """A Dense layer has at most {INPUTS} inputs."""
-    yield from too_many(facts, INPUTS)
+    yield from excess_inputs(facts, INPUTS)
 
 
 @limit("InputData")
@@ -214,7 +224,7 @@ def image_input(facts):
     if _too_wide(facts) and facts.input_shape[2] in INPUT_CHANNELS:
         yield (
             f"{facts.input_bits}-bit image of {size(facts.input_shape)}"
-            f" into {', '.join(facts.followers or ()) or 'another layer'}",
+            f" into {', '.join(facts.consumers or ()) or 'another layer'}",
             "Conv2D",
             "put a Conv2D with ReLU first and retrain",
         )

@@ -1,6 +1,6 @@
-"""The Akida 1.0 neuron: pool, threshold, then levels by equal steps.
+"""Akida 1.0 neuron: pooling, threshold, then uniform quantization to levels.
 
-With threshold T and step s, a potential p answers level n + 1 where ``T + n s < p <= T + (n+1) s``
+With threshold T and step s, the level of a potential p is n + 1 if ``T + n s < p <= T + (n+1) s``
 (BrainChip documentation, "Activation parameters"):
 ``activation = clip(ceil((p - T) / s), 0, 2**act_bits - 1)``.
 """
@@ -25,30 +25,32 @@ POOLS = ("none", "max", "average")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NeuralLayer(Layer):
-    """Weighted sum, pooling, neuron.
+    """Layer with weights: weighted sum, pooling, neuron.
 
     Attributes
     ----------
     weights : int8 array
-        Layout per class.
+        Layout documented by each class.
     weights_bits : int
         Width of a weight, sign included (1 bit is unsigned).
     pool_type : {"none", "max", "average"}
-        "average" is global, and is a *sum*: thresholds and steps hold the division.
+        "average" is global and computes the *sum*: thresholds and steps include the division.
     pool_size, pool_stride : pair of int or None
-        Of max pooling, on potentials.
+        Window and stride of max pooling, which applies to potentials.
     padding : {"same", "valid"}
-        Of the convolution and of its max pooling.
+        Padding of the convolution and of its max pooling.
     threshold : int32 (filters,)
+        In units of the potentials.
     act_step : float32 (filters,)
-        Step on the grid of 4 bits: levels are ``act_step * 2**(4 - act_bits)`` apart.
+        Step for 4-bit activations: levels are ``act_step * 2**(4 - act_bits)`` apart.
     activation : bool
-        False for a last layer, whose output is ``(p - threshold) / act_step``, a float made on the
-        host.
+        False for a last layer, whose output ``(p - threshold) / act_step`` is computed on the host
+        in floating point.
     threshold_fraction : float32 (filters,) or None
-        Of a last layer: what the whole-numbered threshold lacks, subtracted on the host as well.
-        No register of the chip; None is the chip's own threshold.
+        For a last layer only: fractional part of the threshold, which the host subtracts too. Not
+        a register of the chip; None subtracts the integer threshold only.
     act_bits : int
+        Width of a level, unsigned.
     """
 
     weights: np.ndarray
@@ -67,7 +69,7 @@ class NeuralLayer(Layer):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """Shape that `weights` must have, from the layer's other registers."""
+        """Required shape of `weights`, given the layer's other registers."""
         raise NotImplementedError
 
     @property
@@ -77,12 +79,12 @@ class NeuralLayer(Layer):
 
     @property
     def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Kernel shapes as summaries print them."""
+        """Kernel shapes for summaries."""
         return (self.weights.shape,)
 
     @property
     def gives_floats(self) -> bool:
-        """A layer without activation ends in floats."""
+        """True for a layer without activation, whose output is floating-point."""
         return not self.activation
 
     @property
@@ -104,12 +106,12 @@ class NeuralLayer(Layer):
         return height, width, filters
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
-        """Return the bits of a level."""
+        """Return (bits, signed) of a level; None without activation."""
         return (self.act_bits, False) if self.activation else None
 
     @property
     def weight_bits(self) -> int:
-        """`weights_bits`, under the name that reports use for every chip."""
+        """`weights_bits` under the name that both chips share."""
         return self.weights_bits
 
     @property
@@ -119,12 +121,12 @@ class NeuralLayer(Layer):
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one input: one per weight and position."""
+        """Multiply-accumulates per image: one per weight and position."""
         height, width, _ = self.potential_shape
         return height * width * self.weights.size
 
     def traits(self) -> dict:
-        """Return pooling, widths and, where there is an activation, what its registers reach."""
+        """Return shapes, pooling, widths and, with an activation, the extremes of its registers."""
         found: dict = {
             "shape": self.potential_shape,
             "pool": self.pool_size,
@@ -140,23 +142,23 @@ class NeuralLayer(Layer):
         return found
 
     def potentials(self, x: np.ndarray) -> np.ndarray:
-        """Return the exact weighted sums, int64 (n, h, w, filters)."""
+        """Return the exact weighted sums of inputs, int64 (n, h, w, filters)."""
         raise NotImplementedError
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Compute levels (int32), or floats (float32) where there is no activation."""
-        return self.answer(self.potentials(x), tally)
+        """Return levels (int32), or float32 without an activation; see `Layer.run`."""
+        return self.activate(self.potentials(x), tally)
 
-    def answer(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Pool potentials, int64 (n, h, w, filters), and let the neurons answer."""
+    def activate(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Apply pooling, thresholds and steps to potentials, int64 (n, h, w, filters)."""
         if self.pool_type == "max":
             potentials = max_pool(potentials, self.pool_size, self.pool_stride, self.padding)
         elif self.pool_type == "average":
             potentials = global_sum(potentials)
-        return self.answer_totals(potentials, tally)
+        return self.activate_pooled(potentials, tally)
 
-    def answer_totals(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Let the neurons answer potentials that are pooled already."""
+    def activate_pooled(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Apply thresholds and steps to pooled potentials, int64 (n, h, w, filters)."""
         above = potentials - self.threshold.astype(np.int64)
         if not self.activation:
             if self.threshold_fraction is not None:
@@ -165,14 +167,19 @@ class NeuralLayer(Layer):
         return self.levels(above, tally)
 
     def levels(self, above: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Return the level of potentials given as distance from the threshold.
+        """Return the int32 levels of potentials minus threshold, int64 (n, h, w, filters).
 
-        The division is exact enough for `ceil` in float64: for integers below 2**28 and a float32
-        step of at most 2**24, a quotient that is not whole is at least 2**-24 away from a whole
-        number, and float64 keeps it within 2**-25.
+        `ceil` of the float64 quotient is exact: for integers below 2**28 and a float32 step of at
+        most 2**24, a fractional quotient differs from every integer by at least 2**-24, and its
+        float64 rounding error is below 2**-25.
+
+        Raises
+        ------
+        OverflowError
+            If a potential differs from its threshold by 2**28 or more.
         """
         if above.size and max(-int(above.min()), int(above.max())) >= 1 << 28:
-            raise OverflowError("a potential lies 2**28 or more from its threshold")
+            raise OverflowError("a potential differs from its threshold by 2**28 or more")
         step = self.act_step.astype(np.float64) * 2.0 ** (4 - self.act_bits)
         highest = (1 << self.act_bits) - 1
         levels = np.ceil(above / step)
@@ -181,11 +188,11 @@ class NeuralLayer(Layer):
         return np.clip(levels, 0, highest).astype(np.int32)
 
     def check_kernel(self) -> Iterator[str]:
-        """Yield a sentence for everything that leaves the potentials without a shape."""
+        """Yield a sentence for every invalid register that determines the potentials' shape."""
         yield from check_weights(self.weights, self.weights_bits, self.weights_shape)
 
     def check(self) -> Iterator[str]:
-        """Weights, windows, thresholds and steps fit their registers."""
+        """Check that weights, windows, thresholds and steps fit their registers."""
         problems = list(self.check_kernel())
         if problems:
             yield from problems

@@ -1,4 +1,4 @@
-"""SeparableConvolutional: a depthwise and a pointwise convolution fused."""
+"""SeparableConvolutional: fused depthwise and pointwise convolutions."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class SeparableConvolutional(NeuralLayer):
 
     @property
     def filters(self) -> int:
-        """Filters of the pointwise convolution."""
+        """Number of filters of the pointwise convolution."""
         return self.weights_pw.shape[-1]
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """One depthwise kernel per input channel."""
+        """Required shape of `weights`."""
         return (*self.weights.shape[:2], self.input_shapes[0][2], 1)
 
     @property
     def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Both kernels, depthwise first."""
+        """Shapes of both kernels, depthwise first."""
         return self.weights.shape, self.weights_pw.shape
 
     @property
@@ -60,7 +60,7 @@ class SeparableConvolutional(NeuralLayer):
 
     @property
     def potential_shape(self) -> Shape:
-        """Height, width, filters."""
+        """Height, width and filters before pooling."""
         height, width = (
             output_length(n, k, s, self.padding)
             for n, k, s in zip(
@@ -70,13 +70,13 @@ class SeparableConvolutional(NeuralLayer):
         return height, width, self.filters
 
     def potentials(self, x: np.ndarray) -> np.ndarray:
-        """Convolve each channel, then mix channels."""
+        """Return the pointwise convolution of the depthwise one."""
         kernel = self.weights[::-1, ::-1]
         x = kernels.depthwise_conv2d(x, kernel, self.kernel_stride, self.padding)
         return kernels.conv2d(x, self.weights_pw, (1, 1), "valid")
 
     def check_kernel(self) -> Iterator[str]:
-        """Both kernels fit, and lie in the input."""
+        """Yield a sentence for every problem of the kernels."""
         yield from super().check_kernel()
         shape = (1, 1, self.input_shapes[0][2], self.filters)
         for sentence in check_weights(self.weights_pw, self.weights_bits, shape):
@@ -85,6 +85,6 @@ class SeparableConvolutional(NeuralLayer):
         yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
     def traits(self) -> dict:
-        """Return the window, on top of what every neural layer has."""
+        """Return the facts of every neural layer, and the window."""
         window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
         return {**super().traits(), **window, "padding": self.padding}

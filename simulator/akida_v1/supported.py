@@ -1,4 +1,4 @@
-"""What each layer of Akida 1.0 supports, in words, from the constants of its limits."""
+"""Table of what each Akida 1.0 layer supports, from the constants of its limits."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SUPPORTED = {
         "weight bits": numbers(limits.WEIGHT_BITS["FullyConnected"]),
     },
 }
-"""Layer class to what it supports, in words; empty where the layer has no such thing."""
+"""Layer class to property to supported values, in words; properties it lacks are missing."""
 
 NOTES = (
     *(
@@ -59,8 +59,8 @@ NOTES = (
             strict=True,
         )
     ),
-    "Global averages sum the potentials, before the activation. The vendor's page does not say"
-    " which side of the map it calls height: a map that one reading excludes gets a remark.",
-    "All channels of a tensor have one scale; models quantized with one per channel are brought to"
-    " the coarsest of them, and a note of `crossgrade convert` measures what that costs.",
+    "Global average pooling sums the potentials, before the activation. The vendor's page does not"
+    " say which side of the map is the height: a map that only one reading excludes gets a remark.",
+    "All channels of a tensor share one scale; models quantized per channel are converted to the"
+    " coarsest scale, and a note of `crossgrade convert` reports the loss.",
 )

@@ -1,4 +1,4 @@
-"""Akida 2.0: the layers of the chip, one class each, and nothing shared with other chips."""
+"""Akida 2.0: one class per hardware layer, sharing no arithmetic with other chips."""
 
 from simulator.akida_v2.add import Add
 from simulator.akida_v2.buffer_temp_conv import BufferTempConv, DepthwiseBufferTempConv

@@ -1,4 +1,4 @@
-"""Add: the sum of two tensors."""
+"""Add: sum of two tensors."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Add(OutputStage):
 
     @property
     def accumulator_shape(self) -> Shape:
-        """The shape of both inputs."""
+        """Shape of the sum, that of both inputs."""
         return self.input_shapes[0]
 
     def run(self, a: np.ndarray, b: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Align, add, saturate, finish."""
+        """Return the requantized sum of two int32 arrays (n, h, w, channels); see `Layer.run`."""
         value_bits = self.buffer_bits - 1
         total = sum(
             saturate(_aligned(x, shift), value_bits, "input", tally)
@@ -49,7 +49,7 @@ class Add(OutputStage):
         return self.finish(saturate(total, value_bits, "accumulator", tally), tally)
 
     def check(self) -> Iterator[str]:
-        """Two inputs of one shape, shifts that fit."""
+        """Check that both inputs have one shape and the shifts fit their registers."""
         if len(self.input_shapes) != 2 or self.input_shapes[0] != self.input_shapes[1]:
             yield f"Add takes two inputs of one shape; found {self.input_shapes}"
         channels = (self.input_shapes[0][2],)

@@ -1,4 +1,4 @@
-"""BufferTempConv and its depthwise form: convolutions over the last frames of a stream."""
+"""BufferTempConv and DepthwiseBufferTempConv: convolutions over the last frames of a stream."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from simulator.layer import Shape
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BufferTempConv(NeuralLayer):
-    """Convolution over time: a FIFO of the last frames, weighted pixel by pixel.
+    """Convolution over time: weighted sum of a FIFO of frames, pixel by pixel.
 
     Attributes
     ----------
     weights : int8 (1, 1, fifo_size * channels, filters)
         Oldest frame first.
     fifo_size : int
-        Frames in the FIFO, the newest included. After a reset it holds zeros.
+        Number of frames in the FIFO, including the newest. A reset fills it with zeros.
     """
 
     fifo_size: int
@@ -34,36 +34,40 @@ class BufferTempConv(NeuralLayer):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """Every channel of every frame, by filters."""
+        """Required shape of `weights`."""
         return 1, 1, self.fifo_size * self.input_shapes[0][2], self.weights.shape[-1]
 
     @property
     def accumulator_shape(self) -> Shape:
-        """The frame's size, by filters."""
+        """Height and width of a frame, and filters."""
         return *self.input_shapes[0][:2], self.filters
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Compute the outputs of one stream of frames from a reset FIFO."""
+        """Return the outputs of a stream of frames (time, h, w, channels) after a reset."""
         return self.step(x, None, tally=tally)[0]
 
     def step(
         self, x: np.ndarray, past: np.ndarray | None, *, tally: Tally | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the outputs of successive frames of one stream.
+        """Return the outputs of successive frames of a stream.
 
         Parameters
         ----------
         x : int32 array (time, h, w, channels)
         past : int32 array (fifo_size - 1, h, w, channels) or None
-            Frames before the first, oldest first; None after a reset.
+            Frames before `x`, oldest first; None after a reset.
+        tally : function (stage, count), optional
+            See `Layer.run`.
 
         Returns
         -------
-        outputs, and the frames to pass as `past` with the next ones
+        outputs : int32 array (time, *output_shape)
+        past : int32 array (fifo_size - 1, h, w, channels)
+            To be passed with the next frames.
         """
         if past is None:
             past = np.zeros((self.fifo_size - 1, *x.shape[1:]), x.dtype)
-        # Past frames were counted when they came.
+        # No tally: saturated values of past frames have been counted when they were new.
         shifted = np.concatenate([self.shifted(past), self.shifted(x, tally)])
         sums = self.over_time(shifted, len(x))
         stream = np.concatenate([past, x])
@@ -71,17 +75,17 @@ class BufferTempConv(NeuralLayer):
         return self.finish(self.add_bias(sums, tally), tally), keep
 
     def over_time(self, stream: np.ndarray, steps: int) -> np.ndarray:
-        """Return the weighted sums of every window of `fifo_size` frames."""
+        """Return the sums of `steps` windows of frames, int64 (steps, h, w, filters)."""
         windows = [stream[t : t + steps] for t in range(self.fifo_size)]
         return kernels.conv2d(np.concatenate(windows, axis=3), self.weights, (1, 1), "valid")
 
     def check_geometry(self) -> Iterator[str]:
-        """The FIFO holds the newest frame at least."""
+        """Yield a sentence if the FIFO has no frame."""
         if self.fifo_size < 1:
             yield f"fifo_size is {self.fifo_size}; the FIFO holds at least 1 frame"
 
     def traits(self) -> dict:
-        """Return the length of the memory, on top of what every neural layer has."""
+        """Return the facts of every neural layer, and the FIFO's size."""
         return {**super().traits(), "fifo_size": self.fifo_size}
 
 
@@ -95,12 +99,12 @@ class DepthwiseBufferTempConv(BufferTempConv):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """One weight per frame and channel."""
+        """Required shape of `weights`."""
         return 1, 1, self.fifo_size, self.input_shapes[0][2]
 
     def over_time(self, stream: np.ndarray, steps: int) -> np.ndarray:
-        """Return each channel's weighted sum over its last frames."""
-        # fifo_size frames of at most 33 bits times 8-bit weights stay inside int64.
+        """Return each channel's weighted sums, int64 (steps, h, w, channels)."""
+        # Products of 33-bit frames and 8-bit weights, summed over fifo_size, fit int64.
         stream = stream.astype(np.int64, copy=False)
         return sum(
             stream[t : t + steps] * self.weights[0, 0, t].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Conv2D: a convolution on quantized inputs."""
+"""Conv2D: convolution on quantized inputs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Conv2D(NeuralLayer):
     Attributes
     ----------
     weights : int8 (kh, kw, channels, filters)
-        As the chip holds them: flipped along both spatial axes (a true convolution).
+        Flipped along both spatial axes (a true convolution).
     kernel_stride : pair of int
     padding : {"same", "valid"}
-        "same" surrounds the input with zeros, the odd pixel at the bottom and right.
+        "same" pads with zeros; an odd pixel is added at the bottom and right.
     """
 
     kernel_stride: tuple[int, int] = (1, 1)
@@ -37,12 +37,12 @@ class Conv2D(NeuralLayer):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """Kernel over this layer's input channels."""
+        """Required shape of `weights`."""
         return (*self.weights.shape[:2], self.input_shapes[0][2], self.weights.shape[-1])
 
     @property
     def accumulator_shape(self) -> Shape:
-        """Height, width, filters."""
+        """Height, width and filters before pooling."""
         height, width = (
             output_length(n, k, s, self.padding)
             for n, k, s in zip(
@@ -52,15 +52,15 @@ class Conv2D(NeuralLayer):
         return height, width, self.filters
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
-        """Convolve: flip the chip's kernel back and cross-correlate."""
+        """Return the convolution: cross-correlation with the kernel flipped back."""
         return kernels.conv2d(x, self.weights[::-1, ::-1], self.kernel_stride, self.padding)
 
     def check_geometry(self) -> Iterator[str]:
-        """The kernel lies in the input."""
+        """Yield a sentence if the kernel does not fit the input."""
         size, kernel = self.input_shapes[0][:2], self.weights.shape[:2]
         yield from check_window("kernel", size, kernel, self.kernel_stride, self.padding)
 
     def traits(self) -> dict:
-        """Return the window, on top of what every neural layer has."""
+        """Return the facts of every neural layer, and the window."""
         window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
         return {**super().traits(), **window, "padding": self.padding}

@@ -1,4 +1,4 @@
-"""Conv2DTranspose and its depthwise form: upsampling convolutions."""
+"""Conv2DTranspose and DepthwiseConv2DTranspose: upsampling convolutions."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Conv2DTranspose(NeuralLayer):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """Kernel over this layer's input channels."""
+        """Required shape of `weights`."""
         return (*self.weights.shape[:2], self.input_shapes[0][2], self.weights.shape[-1])
 
     @property
     def accumulator_shape(self) -> Shape:
-        """Input size times stride, plus what a valid kernel overhangs."""
+        """Input size times stride, plus ``max(kernel - stride, 0)`` for "valid"; filters."""
         overhang = self.padding == "valid"
         height, width = (
             n * s + overhang * max(k - s, 0)
@@ -50,21 +50,21 @@ class Conv2DTranspose(NeuralLayer):
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one input: one per weight and *input* position."""
+        """Multiply-accumulates per image: one per weight and *input* position."""
         height, width, _ = self.input_shapes[0]
         return height * width * self.weights.size
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
-        """Paint each input pixel's kernel and add."""
+        """Return the transposed convolution."""
         return kernels.conv2d_transpose(x, self.weights, self.kernel_stride, self.padding)
 
     def check_geometry(self) -> Iterator[str]:
-        """Kernel and stride are pairs; every size fits."""
+        """Yield a sentence for an invalid kernel, stride or padding; every input size fits."""
         kernel = self.weights.shape[:2]
         yield from check_window("kernel", kernel, kernel, self.kernel_stride, self.padding)
 
     def traits(self) -> dict:
-        """Return the window, on top of what every neural layer has."""
+        """Return the facts of every neural layer, and the window."""
         window = {"kernel": self.weights.shape[:2], "stride": self.kernel_stride}
         return {**super().traits(), **window, "padding": self.padding}
 
@@ -79,14 +79,14 @@ class DepthwiseConv2DTranspose(Conv2DTranspose):
 
     @property
     def filters(self) -> int:
-        """One output channel per input channel."""
+        """Number of channels, the same for input and output."""
         return self.weights.shape[2]
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """One kernel per input channel."""
+        """Required shape of `weights`."""
         return (*self.weights.shape[:2], self.input_shapes[0][2], 1)
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
-        """Paint each channel's own kernel and add."""
+        """Return the transposed convolution of each channel."""
         return kernels.depthwise_conv2d_transpose(x, self.weights, self.kernel_stride, self.padding)

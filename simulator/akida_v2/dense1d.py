@@ -1,4 +1,4 @@
-"""Dense1D: a fully connected layer."""
+"""Dense1D: fully connected layer."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Dense1D(NeuralLayer):
     input_shift : uint8 (inputs,) or None
         One shift per flattened input.
     input_value_bits : int or None
-        Width, without sign, at which shifted inputs saturate before the sum. None (the chip): not
-        at all. A number reproduces QuantizeML's Flatten, which aligns channels inside the small
-        container of its input.
+        Width, without sign, at which shifted inputs saturate before the sum. None (the chip) does
+        not saturate them. A number reproduces QuantizeML's Flatten, which aligns channels within
+        the narrow container of its input.
     """
 
     input_value_bits: int | None = None
@@ -36,25 +36,25 @@ class Dense1D(NeuralLayer):
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """All inputs by all units."""
+        """Required shape of `weights`."""
         return self.input_channels, self.weights.shape[-1]
 
     @property
     def input_channels(self) -> int:
-        """Every flattened input counts as a channel."""
+        """Number of flattened inputs, each with its own shift."""
         return int(np.prod(self.input_shapes[0]))
 
     @property
     def accumulator_shape(self) -> Shape:
-        """A vector of units."""
+        """Shape of the sums: (1, 1, units)."""
         return 1, 1, self.filters
 
     def values_at(self, stage: str) -> int:
-        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        """Return the number of values per image that a stage counts; see `Layer.values_at`."""
         return self.input_channels if stage == "flatten" else super().values_at(stage)
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Flatten, shift, multiply, finish."""
+        """Return the requantized products; see `Layer.run`."""
         x = self.shifted(x.reshape(len(x), -1), tally)
         if self.input_value_bits is not None:
             x = saturate(x, self.input_value_bits, "flatten", tally)
@@ -62,5 +62,5 @@ class Dense1D(NeuralLayer):
         return self.finish(self.add_bias(sums, tally), tally)
 
     def traits(self) -> dict:
-        """Return whether inputs saturate, on top of what every neural layer has."""
+        """Return the facts of every neural layer, and whether inputs saturate."""
         return {**super().traits(), "saturating_inputs": self.input_value_bits is not None}

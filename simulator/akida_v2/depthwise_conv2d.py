@@ -28,15 +28,15 @@ class DepthwiseConv2D(Conv2D):
 
     @property
     def filters(self) -> int:
-        """One output channel per input channel."""
+        """Number of channels, the same for input and output."""
         return self.weights.shape[2]
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """One kernel per input channel."""
+        """Required shape of `weights`."""
         return (*self.weights.shape[:2], self.input_shapes[0][2], 1)
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
-        """Convolve each channel with its own kernel."""
+        """Return the convolution of each channel with its own kernel."""
         flipped = self.weights[::-1, ::-1]
         return kernels.depthwise_conv2d(x, flipped, self.kernel_stride, self.padding)

@@ -1,4 +1,4 @@
-"""InputConv2D: the first convolution, on raw image pixels."""
+"""InputConv2D: first convolution, on raw image pixels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from simulator.registers import check_register
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InputConv2D(Conv2D):
-    """Convolution of an image of 1 or 3 channels.
+    """Convolution on an image of 1 or 3 channels.
 
     Attributes
     ----------
     weights : int8 (kh, kw, channels, filters)
         Not flipped: this layer cross-correlates.
     padding_value : integer (channels,) or None
-        What "same" padding writes around the image (its zero point); None is zero.
+        Value of "same" padding (the image's zero point); None is zero.
     """
 
     padding_value: np.ndarray | None = None
@@ -31,12 +31,12 @@ class InputConv2D(Conv2D):
     equation: ClassVar[str] = weighted("correlate(x padded with padding_value, weights)")
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
-        """Cross-correlate with the padding value around the image."""
+        """Return the cross-correlation of the image padded with `padding_value`."""
         value = 0 if self.padding_value is None else self.padding_value
         return kernels.conv2d(x, self.weights, self.kernel_stride, self.padding, value)
 
     def check(self) -> Iterator[str]:
-        """Padding values fit, on top of the checks of every layer."""
+        """Check that the padding values fit their register."""
         channels = (self.input_shapes[0][2],)
         yield from check_register(
             "padding_value", self.padding_value, channels, -(1 << 27), 1 << 27
@@ -44,7 +44,7 @@ class InputConv2D(Conv2D):
         yield from super().check()
 
     def traits(self) -> dict:
-        """Return what padding writes, on top of the window."""
+        """Return the facts of a convolution, and the extremes of the padding values."""
         value = self.padding_value
         extremes = None if value is None else (int(value.min()), int(value.max()))
         return {**super().traits(), "padding_values": extremes}

@@ -1,7 +1,7 @@
 """Published limits of Akida 2.0 hardware.
 
-A program beyond them still runs on the emulator; it does not map to the chip. Every number is one
-of the constants below: predicates compare with them, and sentences and pages quote them.
+A program beyond them runs on the emulator but does not map to the chip. Every number is one of the
+constants below: predicates compare with them, and sentences and pages quote them.
 
 The vendor's page calls the input's first dimension its width and the second its height
 ("Input shape is (Width, Height, Channels)"); for global averages it does not say which is which.
@@ -12,34 +12,34 @@ from __future__ import annotations
 from simulator.akida_v2.tails import TAILS
 from simulator.limit import (
     Limits,
+    excess_inputs,
+    misplaced_pooling,
     numbers,
     oversized,
     pooling,
     size,
     sizes,
-    too_many,
-    unfollowed,
     window,
 )
 
 SOURCE = "BrainChip documentation, Akida 2.0 hardware (akida_examples 1bd582e)"
 INPUT_FIRST, INPUT_SECOND = 5, (5, 384)
-"""Least first dimension of images, and the range of the second."""
+"""Smallest first dimension of images, and the range of the second."""
 INPUT_CHANNELS, INPUT_FILTERS = (1, 3), 512
 PIXEL = (0, 255)
-"""What "same" padding may write around an image."""
+"""Range of the value of "same" padding around an image."""
 INPUT_POOLS = ((2, 2), (3, 2))
-"""Max pooling of InputConv2D: size and stride."""
+"""(size, stride) of max pooling in InputConv2D."""
 INPUT_STRIDES = {3: 3, 4: 4, 5: 5, 7: 6}
 """Largest stride of InputConv2D by kernel size."""
 KERNELS = {"Conv2D": (1, 3, 5, 7), "DepthwiseConv2D": (3, 5, 7)}
 STRIDED_KERNEL, STRIDE = 3, 2
 POOLS = ((2, 1), (2, 2))
-"""Max pooling of the other convolutions: size and stride."""
+"""(size, stride) of max pooling in the other convolutions."""
 TRANSPOSED_KERNELS, TRANSPOSED_STRIDE = (3, 4), 2
 MAP_SIDE, CHANNELS = 4096, 2048
 AVERAGE_SIDE, AVERAGE_PIXELS = 64, 144
-"""Most of a global average's height (either side may be meant), and of its pixels."""
+"""Largest height of a global average (either side of the map may be meant), and most pixels."""
 INPUTS = 2048
 FIFO, BUFFERED_FILTERS = (2, 10), 2048
 BITS, WIDE = (4, 8), (8,)
@@ -108,7 +108,7 @@ def input_filters(facts):
 
 @limit("InputConv2D")
 def padding_value(facts):
-    """What padding 'same' writes around an image is {_PIXEL_TEXT}."""
+    """Padding 'same' writes values of {_PIXEL_TEXT} around an image."""
     lowest, highest = facts.padding_values or PIXEL
     if lowest < PIXEL[0] or highest > PIXEL[1]:
         fix = "use a Rescaling whose zero is a pixel's value, or padding 'valid'"
@@ -117,7 +117,7 @@ def padding_value(facts):
 
 @limit("InputData")
 def signed_input(facts):
-    """Only a first Conv2D of {INPUT_CHANNELS} channels with activation reads unsigned inputs."""
+    """Only a first Conv2D of {INPUT_CHANNELS} channels with activation takes unsigned inputs."""
     if facts.signed is False:
         yield (
             f"unsigned input of {size(facts.input_shape)}",
@@ -149,7 +149,7 @@ def square_stride(facts):
 
 @limit(*WINDOWED)
 def kernel_and_stride(facts):
-    """Convolutions are {_KERNELS_TEXT}; stride {STRIDE} goes with {STRIDED_TEXT} only."""
+    """Convolutions are {_KERNELS_TEXT}; stride {STRIDE} needs a kernel of {STRIDED_TEXT}."""
     allowed, stride = KERNELS[facts.kind], max(facts.stride)
     strided = stride > STRIDE or (stride > 1 and set(facts.kernel) != {STRIDED_KERNEL})
     if not set(facts.kernel) <= set(allowed) or strided:
@@ -184,7 +184,7 @@ def map_size(facts):
 
 @limit(*TAILS)
 def layer_pattern(facts):
-    """A layer is followed by what one Akida 2.0 layer absorbs: pooling, activation, average."""
+    """One Akida 2.0 layer includes certain sequences of pooling, activation and average only."""
     allowed = TAILS[facts.kind]
     if facts.tail not in allowed:
         detachable = facts.average and facts.tail[:-1] in allowed
@@ -214,19 +214,19 @@ def max_pooling(facts):
 @limit(*WINDOWED)
 def pooling_follower(facts):
     """A convolution follows a layer with max pooling."""
-    yield from unfollowed(facts, WINDOWED)
+    yield from misplaced_pooling(facts, WINDOWED)
 
 
 @limit("InputConv2D", *WINDOWED)
 def pooled_table(facts):
-    """Look-up table activations do not go with max pooling."""
+    """Look-up table activations cannot follow max pooling."""
     if facts.pool and facts.activation == "lut":
         yield "a look-up table activation with max pooling", "ReLU", "use ReLU and retrain"
 
 
 @limit("InputConv2D", *WINDOWED)
 def pool_padding(facts):
-    """A max pooling has the padding of the convolution before it."""
+    """Max pooling has the padding of the convolution before it."""
     if facts.pool and facts.pool_padding != facts.padding and max(facts.kernel) > 1:
         found = f"padding '{facts.pool_padding}' of the pooling after '{facts.padding}'"
         fix = f"use padding '{facts.padding}', on maps that the pooling divides"
@@ -243,7 +243,7 @@ def global_pooling(facts):
 
 @limit("Conv2D", remark=True)
 def global_pooling_side(facts):
-    """Either side of the map may be the height of a global average."""
+    """Either side of the map may count as the height of a global average."""
     if facts.average and max(facts.average) > AVERAGE_SIDE and not any(global_pooling(facts)):
         yield _average(facts)
 
@@ -259,12 +259,12 @@ def _average(facts):
 @limit("Dense1D")
 def dense_inputs(facts):
     """A Dense layer has at most {INPUTS} inputs."""
-    yield from too_many(facts, INPUTS)
+    yield from excess_inputs(facts, INPUTS)
 
 
 @limit("Dense1D")
 def saturating_flatten(facts):
-    """Inputs of a Dense layer do not saturate after their shift."""
+    """Inputs of a Dense layer must not saturate after their shift."""
     if facts.saturating_inputs:
         found = "inputs that saturate after their shift (a QuantizeML Flatten)"
         yield found, "inputs that do not", "quantize with flatten=align"

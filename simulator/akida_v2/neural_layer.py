@@ -1,4 +1,7 @@
-"""Registers and arithmetic shared by all Akida 2.0 layers that have weights."""
+"""Registers and arithmetic of all Akida 2.0 layers with weights.
+
+Source: QuantizeML 1.2.5 layers (Apache-2.0).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from simulator.integer import Tally, for_each, outside, report, saturate, shift_
 from simulator.registers import check_register, check_weights
 
 CONSTANT = ("bias", "output product")
-"""Stages at which a bias may saturate by itself."""
+"""Stages at which a bias alone may saturate."""
 
 
 def weighted(total: str) -> str:
@@ -23,22 +26,22 @@ def weighted(total: str) -> str:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NeuralLayer(OutputStage):
-    """Weighted sum plus bias in a saturating accumulator, then the output stage.
+    """Layer with weights: weighted sum plus bias in a saturating accumulator, then output stage.
 
     Attributes
     ----------
     weights : int8 array
-        Layout per class.
+        Layout documented by each class.
     weight_bits : int
         Width of a weight, sign included.
     bias : int8 (filters,) or None
     bias_shift : uint8 (filters,) or None
-        The bias added is ``bias << bias_shift``.
+        The accumulator adds ``bias << bias_shift``.
     input_shift : uint8 (channels,) or None
-        Left shift per input channel, before the sum; None shifts nothing.
+        Left shift per input channel before the sum; None is 0.
     buffer_bits : int
-        Accumulator width, sign included. The sum saturates once at its end, and once more after
-        the bias; partial sums do not.
+        Accumulator width, sign included. The complete sum saturates, and saturates again after the
+        bias is added; partial sums do not.
     """
 
     weights: np.ndarray
@@ -49,27 +52,27 @@ class NeuralLayer(OutputStage):
     buffer_bits: int = 28
 
     def values_at(self, stage: str) -> int:
-        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        """Return the number of values per image that a stage counts; see `Layer.values_at`."""
         return self.filters if stage == "bias" else super().values_at(stage)
 
     @property
     def weights_shape(self) -> tuple[int, ...]:
-        """Shape that `weights` must have, from the layer's other registers."""
+        """Required shape of `weights`, given the layer's other registers."""
         raise NotImplementedError
 
     @property
     def input_channels(self) -> int:
-        """Channels that `input_shift` aligns."""
+        """Number of channels that `input_shift` aligns."""
         return self.input_shapes[0][2]
 
     @property
     def filters(self) -> int:
-        """Channels of the accumulator."""
+        """Number of channels of the accumulator."""
         return self.weights.shape[-1]
 
     @property
     def kernel_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Kernel shape as summaries print it."""
+        """Kernel shape for summaries."""
         return (self.weights.shape,)
 
     @property
@@ -79,38 +82,38 @@ class NeuralLayer(OutputStage):
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one input: one per weight and output position."""
+        """Multiply-accumulates per image: one per weight and output position."""
         height, width, _ = self.accumulator_shape
         return height * width * self.weights.size
 
     def traits(self) -> dict:
-        """Return the width of the weights, on top of what follows the sums."""
+        """Return the facts of the output stage, and the width of the weights."""
         return {**super().traits(), "weight_bits": self.weight_bits}
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
-        """Return the exact weighted sums of shifted inputs, int64, before any saturation."""
+        """Return the exact weighted sums of shifted inputs, int64, not yet saturated."""
         raise NotImplementedError
 
     def check_geometry(self) -> Iterator[str]:
-        """Yield a sentence for everything that leaves the accumulator without a shape."""
+        """Yield a sentence for every invalid register that determines the accumulator's shape."""
         yield from ()
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Compute the output; see `Layer.run`."""
+        """Return the output; see `Layer.run`."""
         return self.finish(self.potentials(x, tally), tally)
 
     def potentials(self, x: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Return the accumulators with bias, int64."""
+        """Return the saturated accumulators with bias, int64 (n, h, w, filters)."""
         return self.add_bias(self.accumulate(self.shifted(x, tally)), tally)
 
     def shifted(self, x: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Align input channels, inside the accumulator's width."""
+        """Return inputs aligned by `input_shift` and saturated to the accumulator's width."""
         if self.input_shift is None:
             return x
         return saturate(shift_left(x, self.input_shift), self.buffer_bits - 1, "input", tally)
 
     def add_bias(self, sums: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Saturate, add the shifted bias, saturate again."""
+        """Return sums saturated, increased by the shifted bias and saturated again, int64."""
         value_bits = self.buffer_bits - 1
         if self.bias is None:
             return saturate(sums, value_bits, "accumulator", tally)
@@ -119,13 +122,13 @@ class NeuralLayer(OutputStage):
         bias = saturate(bias, value_bits, "bias", for_each(tally, len(sums)))
         potentials = saturate(sums, value_bits) + bias
         if tally is not None:
-            # Before and after the bias: one value, however often it saturates.
+            # A value that saturates both before and after the bias counts once.
             masks = outside(sums, value_bits), outside(potentials, value_bits)
             report(tally, "accumulator", *masks)
         return saturate(potentials, value_bits)
 
     def saturated_constants(self) -> Mapping[str, int]:
-        """Return the filters whose bias alone leaves the accumulator, or the scaled buffer."""
+        """Return the number of filters whose bias alone saturates, by stage in `CONSTANT`."""
         found: Counter = Counter()
 
         def tally(stage: str, count: int) -> None:
@@ -139,7 +142,7 @@ class NeuralLayer(OutputStage):
         return {stage: found[stage] for stage in CONSTANT if found[stage]}
 
     def check(self) -> Iterator[str]:
-        """Weights, biases and shifts fit their registers."""
+        """Check that weights, biases and shifts fit their registers."""
         problems = list(check_weights(self.weights, self.weight_bits, self.weights_shape))
         problems = problems or list(self.check_geometry())
         if problems:

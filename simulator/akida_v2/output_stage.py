@@ -1,7 +1,7 @@
-"""What every Akida 2.0 layer does after its sum: pool, activate, average, requantize.
+"""Output stage of Akida 2.0 layers: max pooling, activation, global average, requantization.
 
-The order is the chip's: accumulate, max pool, activation, global average, output scale and shift;
-nothing is rounded before the end except where a look-up table needs its 11-bit index.
+They are computed in this order, after the sum, as on the chip. Only the last step rounds, except
+that a look-up table needs an 11-bit index.
 Source: QuantizeML 1.2.5 layers (Apache-2.0).
 """
 
@@ -26,17 +26,17 @@ FINISH = (
     " p << global_pool_shift; y = requantize(p, output_scales, output_shift, output_bits) ="
     " sat(floor(sat(p * scales) * 2**shift + 1/2))"
 )
-"""What follows every sum, for `Layer.equation`; stages without registers are left out."""
+"""Arithmetic after the sum, for `Layer.equation`; stages without registers are skipped."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OutputStage(Layer):
-    """Registers shared by all layers that compute.
+    """Layer that ends in an output stage, with the registers of that stage.
 
     Attributes
     ----------
     pool_size, pool_stride : pair of int or None
-        Max pooling on accumulators; None without.
+        Max pooling of accumulators; None for no pooling.
     pool_padding : {"same", "valid"}
     activation : {"none", "relu", "lut"}
     max_value : uint8 (channels,) or None
@@ -48,20 +48,21 @@ class OutputStage(Layer):
     activation_bits : int
         Width of that index, sign included.
     lut_values : int16 (2**activation_bits,) or None
-        Table by index, from the most negative index up.
+        Table from the smallest (most negative) index to the largest.
     global_pool : bool
-        Sum over height and width; the division is part of `output_scales`.
+        True sums over height and width; `output_scales` includes the division.
     global_pool_shift : uint8 (channels,) or None
         Left shift that aligns channels before that sum.
     output_scales : uint8 or uint16 (channels,) or None
         Output mantissas; None multiplies by one.
     output_shift : int8 (channels,) or None
-        Positive is left, negative is right, halves round up. None: the output is the accumulator.
+        Left shift if positive; right shift if negative, rounding half up. None outputs the
+        accumulator.
     output_bits : int
-        Output width, sign included when `output_signed`.
+        Output width, including the sign if `output_signed`.
     output_signed : bool
     post_op_buffer_bits : int
-        Value bits of the scaled accumulator.
+        Width of the scaled accumulator, without the sign.
     """
 
     pool_size: tuple[int, int] | None = None
@@ -94,7 +95,7 @@ class OutputStage(Layer):
 
     @property
     def pooled_shape(self) -> Shape:
-        """Height, width and channels after max pooling, where the activation is."""
+        """Height, width and channels of the activation, after max pooling."""
         height, width, channels = self.accumulator_shape
         if self.pool_size is not None:
             height, width = (
@@ -104,7 +105,7 @@ class OutputStage(Layer):
         return height, width, channels
 
     def values_at(self, stage: str) -> int:
-        """Return how many values one input has at a stage; see `Layer.values_at`."""
+        """Return the number of values per image that a stage counts; see `Layer.values_at`."""
         if stage == "accumulator":
             return math.prod(self.accumulator_shape)
         if stage in ("activation product", "activation", "pooled"):
@@ -112,7 +113,7 @@ class OutputStage(Layer):
         return super().values_at(stage)
 
     def traits(self) -> dict:
-        """Return what follows the sums."""
+        """Return shapes, pooling, activation and output width."""
         return {
             "shape": self.accumulator_shape,
             "pool": self.pool_size,
@@ -124,7 +125,11 @@ class OutputStage(Layer):
         }
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool] | None:
-        """Return the output bits; without a ReLU an unsigned container holds a sign too."""
+        """Return (bits, signed) of the output; None for accumulators.
+
+        Without a ReLU an unsigned container of n bits holds negative values too, as in the
+        reference: n + 1 bits with a sign.
+        """
         if self.output_shift is None:
             return None
         if self.output_signed or self.activation == "relu":
@@ -132,16 +137,19 @@ class OutputStage(Layer):
         return self.output_bits + 1, True
 
     def finish(self, potentials: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Turn accumulators into the layer's output.
+        """Apply the output stage to accumulators.
 
         Parameters
         ----------
         potentials : int64 array of shape (n, h, w, channels)
-            Already saturated to the accumulator's width.
+            Saturated to the accumulator's width.
+        tally : function (stage, count), optional
+            See `Layer.run`.
 
         Returns
         -------
-        int32 array; int64 for a global sum that is not requantized.
+        int32 array of shape (n, *output_shape)
+            int64 accumulators if `output_shift` is None.
         """
         if self.pool_size is not None:
             potentials = max_pool(potentials, self.pool_size, self.pool_stride, self.pool_padding)
@@ -153,11 +161,11 @@ class OutputStage(Layer):
             if self.global_pool_shift is not None:
                 aligned = shift_left(potentials, self.global_pool_shift)
                 potentials = saturate(aligned, 32, "pooled", tally)
-            return self.finish_totals(global_sum(potentials), tally)
+            return self.finish_pooled(global_sum(potentials), tally)
         return self._scale_down(potentials, tally)
 
-    def finish_totals(self, totals: np.ndarray, tally: Tally | None = None) -> np.ndarray:
-        """Turn global sums, int64 (n, 1, 1, channels), into the layer's output."""
+    def finish_pooled(self, totals: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Saturate and requantize global sums, int64 (n, 1, 1, channels)."""
         return self._scale_down(saturate(totals, 32, "global sum", tally), tally)
 
     def _scale_down(self, potentials, tally):
@@ -175,7 +183,7 @@ class OutputStage(Layer):
     def _relu(self, potentials, tally):
         if self.max_value is None:
             return np.maximum(potentials, 0)
-        # An 8-bit mantissa in a 32-bit container: the bound saturates there, as the reference's.
+        # The reference keeps the bound in a 32-bit container, where it saturates.
         bound = saturate(shift_left(self.max_value.astype(np.int64), self.max_value_shift), 32)
         return np.clip(potentials, 0, bound)
 
@@ -193,7 +201,7 @@ class OutputStage(Layer):
         return self.lut_values[potentials + (1 << (self.activation_bits - 1))].astype(np.int64)
 
     def check(self) -> Iterator[str]:
-        """Registers have the channels and ranges that the output stage needs."""
+        """Check that the registers of the output stage have valid shapes and ranges."""
         *size, filters = self.accumulator_shape
         channels = (filters,)
         if self.activation not in ACTIVATIONS:
@@ -209,18 +217,18 @@ class OutputStage(Layer):
         ):
             yield from check_register(name, getattr(self, name), channels, low, high)
         if (self.max_value is None) != (self.max_value_shift is None):
-            yield "max_value and max_value_shift come together; found one of them"
+            yield "max_value and max_value_shift must be given together; found one of them"
         if (self.activation == "lut") != (self.lut_values is not None):
-            yield "lut_values and activation 'lut' come together; found one of them"
+            yield "lut_values and activation 'lut' must be given together; found one of them"
         if (self.activation == "lut") != (self.activation_shift is not None):
-            yield "activation_shift and activation 'lut' come together; found one of them"
+            yield "activation_shift and activation 'lut' must be given together; found one of them"
         if not 1 <= self.activation_bits <= 16:
             yield f"activation_bits is {self.activation_bits}; allowed: 1 to 16"
         else:
             indices = (1 << self.activation_bits,)
             yield from check_register("lut_values", self.lut_values, indices, -32768, 32767)
         if (self.pool_size is None) != (self.pool_stride is None):
-            yield "pool_size and pool_stride come together; found one of them"
+            yield "pool_size and pool_stride must be given together; found one of them"
         elif self.pool_size is not None:
             yield from check_window(
                 "pooling", size, self.pool_size, self.pool_stride, self.pool_padding

@@ -1,4 +1,4 @@
-"""The borders of the integer world: InputData, Quantizer and Dequantizer."""
+"""InputData, Quantizer and Dequantizer: conversion between inputs or outputs and integers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from simulator.integer import Tally, outside, report, saturate, whole_range
+from simulator.integer import Tally, integer_range, outside, report, saturate
 from simulator.layer import Layer, Shape
 from simulator.registers import check_register
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InputData(Layer):
-    """Integers that enter as they are.
+    """Input of integers, passed on unchanged.
 
     Attributes
     ----------
     input_bits : int
+        Width of an input, including the sign if `input_signed`.
     input_signed : bool
     """
 
@@ -30,11 +31,11 @@ class InputData(Layer):
 
     @property
     def input_range(self) -> tuple[int, int]:
-        """What the input bits hold."""
-        return whole_range(self.input_bits, self.input_signed)
+        """Smallest and largest integer of `input_bits` bits."""
+        return integer_range(self.input_bits, self.input_signed)
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
-        """Return the input bits."""
+        """Return the width and sign of the inputs."""
         return self.input_bits, self.input_signed
 
     @property
@@ -43,35 +44,38 @@ class InputData(Layer):
         return self.input_shapes[0]
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Pass integers on."""
+        """Return the inputs as int32."""
         return x.astype(np.int32)
 
     def check(self) -> Iterator[str]:
-        """The width is one of an input type."""
+        """Check that the width is 1 to 16 bits."""
         if not 1 <= self.input_bits <= 16:
             yield f"input_bits is {self.input_bits}; allowed: 1 to 16"
 
     def traits(self) -> dict:
-        """Return width and sign of the inputs."""
+        """Return the facts of every layer, and the width and sign of the inputs."""
         bits, signed = self.input_bits, self.input_signed
         return {**super().traits(), "input_bits": bits, "signed": signed}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Quantizer(Layer):
-    """Floats to integers: ``saturate(rint(x * scales) + zero_points)``, halves to even.
+    """Quantization of floats: ``saturate(rint(x * scales) + zero_points)``, half to even.
+
+    Source: QuantizeML 1.2.5 InputQuantizer (Apache-2.0).
 
     Attributes
     ----------
     scales : float32 (channels,)
-        Powers of two.
-    zero_points : integer (channels,) or None
+        Integers per unit of the input; powers of two.
+    zero_points : int array (channels,) or None
         None for signed outputs.
     output_bits : int
+        Output width, including the sign if `output_signed`.
     output_signed : bool
     clip_at_zero : bool
-        True (the chip): an unsigned output never goes below 0. False reproduces QuantizeML, whose
-        unsigned container reaches down to ``-2**output_bits``.
+        True (the chip) clips an unsigned output at 0. False reproduces QuantizeML, whose unsigned
+        container extends to ``-2**output_bits``.
     """
 
     scales: np.ndarray
@@ -87,7 +91,7 @@ class Quantizer(Layer):
     )
 
     def output_width(self, *inputs: tuple[int, bool] | None) -> tuple[int, bool]:
-        """Return the output bits; unclipped unsigned outputs have a sign."""
+        """Return (bits, signed) of the output; an unsigned output without clipping has a sign."""
         if self.output_signed or self.clip_at_zero:
             return self.output_bits, self.output_signed
         return self.output_bits + 1, True
@@ -99,7 +103,7 @@ class Quantizer(Layer):
 
     @property
     def float_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Floats of the lowest and the highest output, float64 (channels,)."""
+        """Inputs quantized to the smallest and to the largest output, float64 (channels,)."""
         bound = 1 << (self.output_bits - self.output_signed)
         zero = 0 if self.zero_points is None else self.zero_points.astype(np.int64)
         low, high = (-bound if self.output_signed else 0) - zero, bound - 1 - zero
@@ -107,11 +111,16 @@ class Quantizer(Layer):
         return low / scales, high / scales
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Quantize float32 inputs; saturated and negative values are tallied."""
+        """Return quantized inputs, int32; the tally counts saturated and negative values.
+
+        Parameters
+        ----------
+        x : float32 array of shape (n, h, w, channels)
+        """
         value_bits = self.output_bits - self.output_signed
         bound = float(1 << value_bits)
-        # Clip in float first, one step beyond either end: rint of a huge float is not an int64,
-        # and may be infinite.
+        # Clip floats first, one step beyond either end so that they still count as saturated:
+        # large or infinite floats do not fit int64.
         with np.errstate(over="ignore"):
             rounded = np.clip(np.rint(x.astype(np.float32) * self.scales), -bound - 1, bound)
         values = rounded.astype(np.int64)
@@ -130,7 +139,7 @@ class Quantizer(Layer):
         return values.astype(np.int32)
 
     def check(self) -> Iterator[str]:
-        """Scales and zero points have one value per channel."""
+        """Check that scales are powers of two and, like zero points, one per channel."""
         channels = (self.input_shapes[0][2],)
         yield from _check_scales(self.scales, channels)
         if np.any(np.frexp(self.scales)[0] != 0.5):
@@ -142,12 +151,12 @@ class Quantizer(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dequantizer(Layer):
-    """Integers to floats: ``x * scales`` in float32.
+    """Conversion of integers to floats: ``x * scales`` in float32.
 
     Attributes
     ----------
     scales : float32 (channels,)
-        Value of one unit of each channel.
+        Float value of integer 1 in each channel.
     """
 
     scales: np.ndarray
@@ -162,11 +171,11 @@ class Dequantizer(Layer):
         return self.input_shapes[0]
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Multiply, float32."""
+        """Return int32 inputs (n, h, w, channels) as scaled float32."""
         return x.astype(np.float32) * self.scales
 
     def check(self) -> Iterator[str]:
-        """One float32 scale per channel."""
+        """Check that every channel has a positive float32 scale."""
         yield from _check_scales(self.scales, (self.input_shapes[0][2],))
 
 

@@ -1,4 +1,4 @@
-"""What each layer of Akida 2.0 supports, in words, from the constants of its limits."""
+"""Table of what each Akida 2.0 layer supports, from the constants of its limits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SUPPORTED = {
         for kind in limits.BUFFERED
     },
 }
-"""Layer class to what it supports, in words; empty where the layer has no such thing."""
+"""Layer class to property to supported values, in words; properties it lacks are missing."""
 for _kind, _row in SUPPORTED.items():
     _input = (8,) if _kind == "InputConv2D" else limits.OUTPUT_BITS[_kind]
     SUPPORTED[_kind] = _row | {
@@ -58,7 +58,7 @@ for _kind, _row in SUPPORTED.items():
 
 NOTES = (
     "Windows and strides are square.",
-    "Look-up table activations do not go with max pooling, nor with Dense1D.",
+    "Look-up table activations cannot be combined with max pooling or Dense1D.",
     "The vendor's page does not say which side of a map is the height of a global average: a map"
-    " that one reading excludes gets a remark.",
+    " that only one reading excludes gets a remark.",
 )

@@ -1,4 +1,4 @@
-"""What one Akida 2.0 layer absorbs: the layer patterns of the vendor's converter (cnn2snn)."""
+"""Operations that one Akida 2.0 layer includes: layer patterns of the vendor's cnn2snn."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ TAILS = {
     "Add": ((),),
     "Concatenate": ((),),
 }
-"""Layer to what it computes after its sums, as operations of Keras in order."""
+"""Layer class to the sequences of Keras operations that it can compute after its sums."""

@@ -1,4 +1,4 @@
-"""Programs compiled for speed: the same integers, proven layer by layer, by fewer operations."""
+"""Programs compiled for speed: fewer operations, proven layer by layer to give equal integers."""
 
 from simulator.plan.plan import Plan, compile_program, fast_is_available
 

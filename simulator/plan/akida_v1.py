@@ -1,4 +1,4 @@
-"""Akida 1.0 layers as staircases of their potentials."""
+"""Akida 1.0 layers as a linear part and a staircase of its potentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.plan.proofs import NEVER, Staircase
 
 
 def linear(layer) -> Linear | str:
-    """Return the linear part of a layer, or why it has no fast form."""
+    """Return the linear part of a layer, or the reason why it has no fast form."""
     if isinstance(layer, SeparableConvolutional):
         return Linear(
             kind="separable",
@@ -30,7 +30,7 @@ def linear(layer) -> Linear | str:
     weights = layer.weights.astype(np.int64)
     if isinstance(layer, FullyConnected):
         height, width, channels = layer.input_shapes[0]
-        # Back to the row-major order in which activations lie in memory.
+        # Reorder to row-major, the memory order of activations.
         ordered = weights[0, 0].reshape(channels, width, height, -1).transpose(2, 1, 0, 3)
         return Linear(kind="dense", weights=ordered.reshape(1, 1, -1, weights.shape[-1]))
     is_input = isinstance(layer, InputConvolutional)
@@ -47,18 +47,25 @@ def linear(layer) -> Linear | str:
 
 
 def staircase(layer, bound: int) -> Staircase | str:
-    """Return the exact level of a layer by potential, or why there is none."""
+    """Return the exact levels of a layer as a staircase, or the reason why there is none.
+
+    Parameters
+    ----------
+    layer : NeuralLayer
+    bound : int
+        Largest magnitude of a potential.
+    """
     if not layer.activation:
         return "the output is the potential"
     if layer.pool_type == "average":
         return "a global sum follows"
     if bound + int(np.abs(layer.threshold.astype(np.int64)).max()) >= 1 << 28:
-        return "a potential may lie 2**28 or more from its threshold"
+        return "a potential may differ from its threshold by 2**28 or more"
     channels = layer.filters
     highest = (1 << layer.act_bits) - 1
     step = layer.act_step.astype(np.float64) * 2.0 ** (4 - layer.act_bits)
     levels = np.arange(highest + 1, dtype=np.int64)[:, None]
-    # Level n + 1 begins above threshold + n * step: a product of 24 and 4 bits, exact in float64.
+    # Level n + 1 starts above threshold + n * step; products of 24 and 4 bits are exact in float64.
     first = layer.threshold.astype(np.int64) + np.floor(levels * step).astype(np.int64) + 1
     return Staircase(
         low=0,
@@ -71,13 +78,13 @@ def staircase(layer, bound: int) -> Staircase | str:
 
 
 def global_sum(layer, bound: int) -> GlobalSum | None:
-    """Return how a layer sums its map, or None where it does not."""
+    """Return the global sum of a layer; None if it has no average pooling."""
     if layer.pool_type != "average":
         return None
     zero = np.zeros(layer.filters, np.int64)
-    return GlobalSum(bias=zero, low=None, high=None, finish=layer.answer_totals)
+    return GlobalSum(bias=zero, low=None, high=None, finish=layer.activate_pooled)
 
 
 def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
-    """Return a layer's output for sums of products, by its own arithmetic."""
-    return layer.answer(sums, tally)
+    """Return a layer's output for its sums of products, int64, by the layer's own arithmetic."""
+    return layer.activate(sums, tally)

@@ -1,4 +1,4 @@
-"""Akida 2.0 layers as staircases of their accumulators."""
+"""Akida 2.0 layers as a linear part and a staircase of its accumulators."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
 
 SHIFTS = (-48, 24)
-"""A right shift of more makes every 33-bit product round to zero, and a left shift of more makes no
-product but zero fit an output of `WIDEST_OUTPUT` bits."""
+"""Range of effective shifts: a larger right shift rounds every 33-bit product to zero, and after a
+larger left shift no product but zero fits an output of `WIDEST_OUTPUT` bits."""
 
 WIDEST_OUTPUT = 12
-"""Value bits whose steps are still tabulated."""
+"""Largest output width, in value bits, whose steps are tabulated."""
 
 
 def linear(layer) -> Linear | str:
-    """Return the linear part of a layer, or why it has no fast form."""
+    """Return the linear part of a layer, or the reason why it has no fast form."""
     if type(layer) not in (InputConv2D, Conv2D, DepthwiseConv2D, Dense1D):
         return "no fast form for this layer type"
     if getattr(layer, "input_value_bits", None) is not None:
@@ -52,10 +52,10 @@ def linear(layer) -> Linear | str:
 
 
 def _padding_value(layer) -> np.ndarray | str | None:
-    """Return what surrounds the unshifted input, int64 (channels,), or why nothing does.
+    """Return the padding of the unshifted input, int64 (channels,), or why there is none.
 
-    The layer surrounds its input after the shift, here weights hold the shift: the border is
-    divided by it, where that is exact.
+    The layer pads its shifted input. Here the weights include the shift, so that the padding value
+    is divided by it, if that is exact. None is zero padding.
     """
     if not isinstance(layer, InputConv2D) or layer.padding_value is None or layer.padding != "same":
         return None
@@ -65,16 +65,16 @@ def _padding_value(layer) -> np.ndarray | str | None:
     shift = layer.input_shift.astype(np.int64)
     unshifted = value >> shift
     if np.any(unshifted << shift != value):
-        return "the border is no multiple of the input's shift"
+        return "the padding value is not a multiple of 2**input_shift"
     return unshifted
 
 
 def staircase(layer, bound: int) -> Staircase | str:
-    """Return the exact output of a layer by accumulator without bias, or why there is none.
+    """Return the exact output as a staircase of the sum without bias, or why there is none.
 
     Parameters
     ----------
-    layer : layer whose `linear` is not refused
+    layer : layer that has a `linear` part
     bound : int
         Largest magnitude of the sum of products.
     """
@@ -118,14 +118,14 @@ def staircase(layer, bound: int) -> Staircase | str:
         high=high,
         first=np.where(levels <= high, np.clip(first, -NEVER, NEVER), NEVER),
         slope=scales * np.exp2(shift.astype(np.float64)),
-        # Where a ReLU stops first, nothing is left to saturate.
+        # Nothing saturates if the ReLU's maximum is within the output's range.
         over=np.where(reach > widest, np.clip(over, -NEVER, NEVER), NEVER),
         under=np.clip(under, -NEVER, NEVER) if low < 0 else np.full(channels, -NEVER),
     )
 
 
 def global_sum(layer, bound: int) -> GlobalSum | None:
-    """Return how a layer sums its map, or None where it does not, or not in plain float32."""
+    """Return the global sum of a layer; None if it has none, or float32 sums are not exact."""
     plain = layer.activation != "lut" and layer.pool_size is None
     if not (layer.global_pool and plain and layer.global_pool_shift is None):
         return None
@@ -139,11 +139,11 @@ def global_sum(layer, bound: int) -> GlobalSum | None:
         if layer.max_value is not None:
             top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
             high = np.minimum(top, largest)
-    return GlobalSum(bias=bias, low=low, high=high, finish=layer.finish_totals)
+    return GlobalSum(bias=bias, low=low, high=high, finish=layer.finish_pooled)
 
 
 def _bias(layer) -> np.ndarray:
-    """Return what is added to the sums, int64 (channels,)."""
+    """Return the shifted bias, int64 (channels,); zeros without one."""
     if layer.bias is None:
         return np.zeros(layer.accumulator_shape[2], np.int64)
     shift = 0 if layer.bias_shift is None else layer.bias_shift.astype(np.int64)
@@ -151,7 +151,7 @@ def _bias(layer) -> np.ndarray:
 
 
 def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
-    """Return a layer's output for sums of products, by its own arithmetic."""
+    """Return a layer's output for its sums of products, int64, by the layer's own arithmetic."""
     return layer.finish(layer.add_bias(sums, tally), tally)
 
 

@@ -1,4 +1,4 @@
-"""A layer that ends in a global sum: bounded sums are added up before anything is rounded."""
+"""Layers with a global sum: bounded accumulators are summed over the map before rounding."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from simulator.plan.workspace import Workspace
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GlobalSum:
-    """What happens to the sums of products before and after they are added up.
+    """Operations on sums of products before and after they are summed over the map.
 
     Attributes
     ----------
     bias : int64 (filters,)
         Added to each sum.
     low, high : int64 (filters,) or None
-        Bounds of each sum after the bias; None bounds nothing.
-    finish : function of (int64 totals, tally) to the layer's output
+        Bounds of each sum plus bias; None is unbounded.
+    finish : function (int64 totals, tally) -> array
+        Computes the layer's output.
     """
 
     bias: np.ndarray
@@ -33,9 +34,9 @@ class GlobalSum:
 
 
 class PooledSums(NumpySums):
-    """Computes one layer up to its global sum in floats.
+    """Step that computes one layer up to its global sum in floats.
 
-    Sums with bias stay below 2**24 (checked when compiling), their total below 2**53.
+    Exact: sums plus bias are below 2**24 (checked when the plan is compiled), totals below 2**53.
     """
 
     def __init__(self, linear: Linear, input_shape, pool: GlobalSum):
@@ -49,7 +50,7 @@ class PooledSums(NumpySums):
         )
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for inputs (n, h, w, c)."""
+        """Return the layer's output for integer-valued inputs (n, h, w, c)."""
         totals = np.empty((len(x), 1, 1, self.linear.filters), np.int64)
         for images, _, sums in self._parts(x, work):
             rows = sums.reshape(-1, self.sums_shape[1] * sums.shape[3])

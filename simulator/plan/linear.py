@@ -1,4 +1,4 @@
-"""The linear part of a layer, whatever the chip: weights, window, max pooling."""
+"""Linear part of a layer of any chip: weights, window, max pooling."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linear:
-    """What is summed, before the staircase.
+    """Linear part of a layer, whose sums the staircase maps to outputs.
 
     Attributes
     ----------
     kind : {"conv", "depthwise", "separable", "dense"}
     weights : int64 (kh, kw, channels, filters)
-        Cross-correlation order, input shifts included; depthwise and separable (kh, kw, channels,
-        1); dense (1, 1, inputs, units).
+        In cross-correlation order, including input shifts. Shape (kh, kw, channels, 1) if depthwise
+        or separable, (1, 1, inputs, units) if dense.
     pointwise : int64 (channels, filters) or None
         Second kernel of a separable convolution.
     strides : pair of int
     padding : {"same", "valid"}
-    padding_value : int or integer array (channels,) or None
+    padding_value : int or int array (channels,) or None
         In units of the unshifted input.
     pool_size, pool_strides : pair of int or None
-        Max pooling of the sums.
+        Window and stride of max pooling, which applies to the sums.
     pool_padding : {"same", "valid"}
     largest_input : int or None
-        Inputs of a larger magnitude saturate when they are shifted, which no weight expresses.
+        Inputs of a larger magnitude saturate when shifted, which weights cannot express.
     """
 
     kind: str
@@ -43,18 +43,18 @@ class Linear:
 
     @property
     def filters(self) -> int:
-        """Channels of the sums."""
+        """Number of channels of the sums."""
         if self.pointwise is not None:
             return self.pointwise.shape[1]
         return self.weights.shape[2 if self.kind == "depthwise" else 3]
 
     @property
     def weight_sums(self) -> np.ndarray:
-        """Sums of the magnitudes of each filter's weights, int64; bounds for every partial sum."""
+        """Sum of each filter's weight magnitudes, int64: bounds partial sums per unit of input."""
         if self.kind in ("conv", "dense"):
             return np.abs(self.weights).sum(axis=(0, 1, 2))
         inner = np.abs(self.weights).sum(axis=(0, 1))[..., 0]
         if self.pointwise is None:
             return inner
-        # The depthwise sums are numbers of their own: the larger of both bounds counts.
+        # The depthwise sums are stored as floats too, so that the larger bound applies.
         return np.maximum(inner @ np.abs(self.pointwise), inner.max(initial=0))

@@ -1,4 +1,4 @@
-"""The ``numpy`` backend: which of its steps computes a layer."""
+"""Backend ``numpy``: selects the step that computes a layer."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from simulator.plan.proofs import LIMITS, Staircase
 from simulator.plan.workspace import Workspace
 
 Finish = Callable[[np.ndarray, Tally | None], np.ndarray]
-"""The rest of a layer: from int64 sums of products to its output."""
+"""Function of int64 sums of products and a tally that returns the layer's output."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Case:
-    """What is known of a layer when its step is chosen.
+    """Properties of a layer by which a backend selects its step.
 
     Attributes
     ----------
     linear : Linear
     input_shape, output_shape : (height, width, channels)
     bound : int
-        Largest magnitude of a partial sum, whatever the input.
+        Largest magnitude of a partial sum for any input.
     input_range : (low, high)
-        Of the inputs and the padding.
+        Of the inputs and the padding value.
     """
 
     linear: Linear
@@ -42,51 +42,52 @@ class Case:
 
 
 class Step(Protocol):
-    """A layer compiled for one backend.
+    """Layer compiled for one backend.
 
     Attributes
     ----------
     path : str
-        What it computes with, for people.
-    whole : bool
-        Whether the output is whole numbers in the step's own type, rather than the layer's output.
+        Method of computation, for users.
+    gives_levels : bool
+        True if the output is integer-valued in the step's own dtype, False if it is the layer's
+        output.
     """
 
     path: str
-    whole: bool
+    gives_levels: bool
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the output for whole numbers (n, h, w, c) of any type."""
+        """Return the output for integer-valued inputs (n, h, w, c) of any dtype."""
 
     def measure(self, output: np.ndarray, work: Workspace) -> tuple[int, int, int]:
-        """Return how many values of a whole output are 0, the smallest and the largest."""
+        """Return the number of zeros, the smallest and the largest value of an output."""
 
 
 class NumpyBackend:
-    """Floats that hold whole numbers, and BLAS."""
+    """Backend that computes integers exactly in floats, with BLAS."""
 
     def narrow(self, case: Case) -> bool:
-        """Say whether `step` and `pooled` may be asked for."""
+        """Return True if float32 holds all sums exactly, as `step` and `pooled` require."""
         return case.bound < LIMITS[np.dtype(np.float32)]
 
     def step(self, case: Case, stairs: Staircase) -> Step | None:
-        """Return a step that ends in a proven staircase, or None."""
+        """Return a step that applies a proven staircase; None if no form of it is exact."""
         levels = _levels(stairs, case.bound)
         if levels is None:
             return None
         return NumpyStep(case.linear, case.input_shape, case.output_shape, levels)
 
     def sums(self, case: Case, finish: Finish) -> Step:
-        """Return a step whose sums the layer's own arithmetic finishes."""
+        """Return a step that computes the sums; `finish` computes the layer's output from them."""
         dtype = np.float32 if self.narrow(case) else np.float64
         return NumpySums(case.linear, case.input_shape, finish, dtype)
 
     def pooled(self, case: Case, pool: GlobalSum) -> Step:
-        """Return a step that sums over the map before it rounds."""
+        """Return a step that sums over the map before it rounds; see `GlobalSum`."""
         return PooledSums(case.linear, case.input_shape, pool)
 
     def link(self, layers, steps) -> None:
-        """Let steps know of their neighbours; nothing to tell here."""
+        """Do nothing: steps of this backend are independent of each other."""
 
 
 def _levels(stairs: Staircase, bound: int):

@@ -1,4 +1,4 @@
-"""One layer on NumPy: blocks of columns that fit the cache, a float product, a proven staircase."""
+"""Steps in NumPy: cache-sized blocks of columns, float products, a proven staircase."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from simulator.statistics import measure
 from simulator.windows import output_length
 
 BLOCK_BYTES = 768 << 10
-"""Size of a block of columns: larger ones leave the second-level cache, smaller ones leave BLAS
-waiting."""
-
+"""Size of a block of columns: larger ones exceed the second-level cache, smaller ones are too small
+for BLAS to be efficient."""
 
 TILE_VALUES = 8192
-"""Values over which a loop inside NumPy runs: shorter ones are mostly overhead."""
+"""Length of NumPy's inner loops: shorter ones are mostly overhead."""
 
 
 class NumpySums:
-    """Computes the sums of one layer in floats; the layer's own arithmetic does the rest.
+    """Step that computes the sums of a layer in floats; `finish` computes its output from them.
 
     Parameters
     ----------
     linear : Linear
-        Its max pooling is not applied here.
+        Its max pooling is left to `finish`.
     input_shape : (height, width, channels)
-    finish : function of (int64 sums, tally) to the layer's output
+    finish : function (int64 sums, tally) -> array
+        Computes the layer's output.
     dtype : float32 or float64
-        Holds every partial sum exactly.
+        Must hold every partial sum exactly.
     """
 
-    whole = False
-    """Whether the output is whole numbers in floats or bytes, rather than the layer's own."""
+    gives_levels = False
+    """True if the output is integer-valued in the step's own dtype; see `Step`."""
 
     def __init__(self, linear: Linear, input_shape, finish=None, dtype=np.float32):
         self.linear, self.input_shape, self.finish = linear, input_shape, finish
@@ -48,7 +48,7 @@ class NumpySums:
         self.sums_shape = self.window.sums_shape
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for whole numbers (n, h, w, c)."""
+        """Return the layer's output for integer-valued inputs (n, h, w, c)."""
         filters = self.linear.filters
         sums = np.empty((len(x), *self.sums_shape, filters), np.int64)
         for images, rows, part in self._parts(x, work):
@@ -77,7 +77,7 @@ class NumpySums:
                 yield images, rows, mixed
 
     def _blocks(self, n: int, row_bytes: int):
-        """Yield (images, rows) so that a block has about `BLOCK_BYTES`; pooling needs all rows."""
+        """Yield (images, rows) of blocks of about `BLOCK_BYTES`; with pooling, of all rows."""
         height = self.sums_shape[0]
         rows = max(1, BLOCK_BYTES // max(row_bytes, 1))
         if rows >= height or self._pooled:
@@ -112,7 +112,7 @@ class NumpySums:
             yield images, rows, sums.reshape(shape)
 
     def _depthwise(self, padded: np.ndarray, work: Workspace):
-        """Yield (images, rows, sums); one pass over rows, each kernel weight a whole row wide."""
+        """Yield (images, rows, sums), with weights repeated over a row for long inner loops."""
         (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
         width = self.sums_shape[1]
         channels = padded.shape[3]
@@ -133,7 +133,7 @@ class NumpySums:
 
 
 class NumpyStep(NumpySums):
-    """Computes one layer from float32 to float32 whole numbers by its staircase.
+    """Step that computes a layer's integer-valued float32 output by its staircase.
 
     Parameters
     ----------
@@ -142,18 +142,18 @@ class NumpyStep(NumpySums):
     levels : FloatLevels or RecheckedLevels
     """
 
-    whole = True
+    gives_levels = True
 
     def __init__(self, linear: Linear, input_shape, output_shape, levels):
         super().__init__(linear, input_shape)
         self.output_shape, self.path = output_shape, f"numpy {levels.name}"
         self._pooled = linear.pool_size is not None
-        # Vectors are repeated over rows of the output: long inner loops, not one a pixel.
+        # Vectors are repeated over rows of the output, for long inner loops.
         self._rows = _rows_of(output_shape)
         self.levels = levels.tiled(self._rows * output_shape[1])
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for whole numbers (n, h, w, c), taken from `work`."""
+        """Return the output for integer-valued inputs (n, h, w, c), in memory taken from `work`."""
         out = work.take((len(x), *self.output_shape))
         for images, rows, sums in self._parts(x, work):
             target = out[images, rows]
@@ -163,13 +163,13 @@ class NumpyStep(NumpySums):
         return out
 
     def measure(self, output: np.ndarray, work: Workspace) -> tuple[int, int, int]:
-        """Return how many values of an output are 0, the smallest and the largest."""
+        """Return the number of zeros, the smallest and the largest value of an output."""
         narrow = work.scratch("narrow", output.shape, self.levels.dtype_of_levels)
         np.copyto(narrow, output, casting="unsafe")
         return measure(narrow)
 
     def _pool(self, sums: np.ndarray, work: Workspace) -> np.ndarray:
-        """Take the largest sum of each window; padding is never chosen."""
+        """Return the maximum of each window; padding never is the maximum."""
         linear = self.linear
         size, strides = linear.pool_size, linear.pool_strides
         n, height, width, filters = sums.shape
@@ -197,14 +197,14 @@ class NumpyStep(NumpySums):
 
 
 def _rows_of(shape) -> int:
-    """Return a divisor of the height: rows of an output that have about `TILE_VALUES` together."""
+    """Return the number of rows, a divisor of the height, with at most about `TILE_VALUES`."""
     height, width, filters = shape
     most = max(1, TILE_VALUES // (width * filters))
     return max(rows for rows in range(1, min(most, height) + 1) if height % rows == 0)
 
 
 def _weights(linear: Linear, input_shape) -> np.ndarray:
-    """Return weights in the form that the product takes."""
+    """Return weights as a matrix, or for depthwise kernels repeated over a row."""
     kh, kw, channels, filters = linear.weights.shape
     weights = linear.weights
     if linear.kind in ("conv", "dense"):
@@ -224,7 +224,7 @@ def _windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray:
 
 
 def _row_windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray | None:
-    """Return a view (n, rows, kh, kw, width * c) with contiguous rows; None for wider strides."""
+    """Return a view (n, rows, kh, kw, width * c) of contiguous rows; None if strides exceed 1."""
     if strides[1] != 1 or not x.flags.c_contiguous:
         return None
     sn, sh, sw, sc = x.strides

@@ -1,4 +1,4 @@
-"""A program compiled into steps: which path each layer takes, and the proof that it may."""
+"""Program compiled into steps: the method for each layer, and the proof that it is exact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from simulator.errors import ProgramError
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from simulator.plan.numpy_backend import Case, NumpyBackend, Step
 from simulator.plan.proofs import LIMITS, NEVER, Proof
 from simulator.plan.workspace import Workspace
@@ -23,13 +23,13 @@ INPUT_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Plan:
-    """The steps of one program on one backend.
+    """Steps of one program on one backend.
 
     Attributes
     ----------
     program : Program
-    steps : dict of str to step
-        Layers with a fast form, by name; all others run their own arithmetic.
+    steps : dict of str to Step
+        Steps by layer name; layers without one run their own arithmetic.
     proofs : tuple of Proof
         One for each layer, in order.
     """
@@ -41,14 +41,14 @@ class Plan:
 
     @contextmanager
     def workspace(self) -> Iterator[Workspace]:
-        """Lend memory to one run; it is kept for the next one."""
+        """Provide the memory of a run, reused by later runs."""
         work = self._spare.pop() if self._spare else Workspace()
         yield work
-        # A run that failed may still hold arrays: its memory is dropped.
+        # Not reached if the run failed: its arrays may still be in use.
         self._spare.append(work)
 
     def describe(self) -> str:
-        """Return the proofs as a table for people."""
+        """Return the proofs as a table for users."""
         rows = [("Layer", "Path", "Bits", "Reason")]
         for proof in self.proofs:
             bits = "" if proof.accumulator_bits is None else str(proof.accumulator_bits)
@@ -61,21 +61,21 @@ class Plan:
 
 
 def compile_program(program: Program, backend: str = "numpy") -> Plan:
-    """Return an exact plan of a program.
+    """Compile a program into exact steps.
+
+    Each layer's accumulator bound and requantization are proven from its registers and the output
+    ranges of the layers before it; a layer without proof runs its own arithmetic.
 
     Parameters
     ----------
     program : Program
     backend : {"numpy", "fast"}
-        ``fast`` needs the packages of the extra of that name.
-
-    Each layer's accumulator bound and requantization are proven from its registers and from what
-    the layers before it can put out; a layer without proof keeps its own arithmetic.
+        ``fast`` needs the packages of the extra ``fast``.
 
     Raises
     ------
     ProgramError
-        For an unknown backend, or one that is not installed or not exact here.
+        If the backend is unknown, not installed, or not exact on this processor.
     """
     if backend not in BACKENDS:
         raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(BACKENDS)}")
@@ -101,7 +101,7 @@ def compile_program(program: Program, backend: str = "numpy") -> Plan:
 
 
 def _forms(target: str):
-    """Return the module with a chip's fast forms; None when the chip has none."""
+    """Return the module of a chip's fast forms; None if the chip has none."""
     try:
         return importlib.import_module(f"simulator.plan.{target}")
     except ModuleNotFoundError as error:
@@ -114,22 +114,22 @@ def _step(layer, sources, forms, backend):
     """Return (step or None, proof, output range) of one layer."""
     output = _output_range(layer, sources)
     if forms is None:
-        return None, _kept(layer, "this chip has no fast forms"), output
+        return None, _fallback(layer, "this chip has no fast forms"), output
     linear = forms.linear(layer)
     if isinstance(linear, str):
-        return None, _kept(layer, linear), output
+        return None, _fallback(layer, linear), output
     if sources[0] is None:
-        return None, _kept(layer, "its input has no known range"), output
+        return None, _fallback(layer, "its input has no known range"), output
     low, high = sources[0]
     if linear.largest_input is not None and max(-low, high) > linear.largest_input:
-        return None, _kept(layer, "shifted inputs may saturate"), output
+        return None, _fallback(layer, "shifted inputs may saturate"), output
     if linear.padding_value is not None:
         low = min(low, int(np.min(linear.padding_value)))
         high = max(high, int(np.max(linear.padding_value)))
     bound = int(linear.weight_sums.max(initial=0)) * max(abs(low), abs(high))
     bits = bound.bit_length()
     if bound >= LIMITS[np.dtype(np.float64)]:
-        return None, _kept(layer, "products may leave float64's whole numbers", bits), output
+        return None, _fallback(layer, "sums may exceed the exact integers of float64", bits), output
     case = Case(
         linear=linear,
         input_shape=layer.input_shapes[0],
@@ -139,7 +139,7 @@ def _step(layer, sources, forms, backend):
     )
     finish = partial(forms.finish, layer)
     if not backend.narrow(case):
-        step, reason = backend.sums(case, finish), "products may leave float32's whole numbers"
+        step, reason = backend.sums(case, finish), "sums may exceed the exact integers of float32"
         return step, _proven(layer, step.path, bits, reason), output
     if (pool := forms.global_sum(layer, bound)) is not None:
         step = backend.pooled(case, pool)
@@ -152,7 +152,7 @@ def _step(layer, sources, forms, backend):
         reason = f"{int((stairs.first < NEVER).sum())} steps of {linear.filters} channels"
         proof = _proven(layer, step.path, bits, reason)
         return step, proof, (stairs.low, int(stairs.high.max()))
-    step, reason = backend.sums(case, finish), "no number type computes its staircase"
+    step, reason = backend.sums(case, finish), "no number type computes its staircase exactly"
     return step, _proven(layer, step.path, bits, reason), output
 
 
@@ -165,7 +165,7 @@ def _backend(name: str):
 
 
 def fast_is_available() -> bool:
-    """Say whether the ``fast`` backend is installed, and exact on this processor."""
+    """Return True if the ``fast`` backend is installed and exact on this processor."""
     try:
         from simulator.plan.fast import selftest
     except ImportError:
@@ -177,20 +177,20 @@ def _proven(layer, path: str, bits: int, reason: str) -> Proof:
     return Proof(layer=layer.name, path=path, accumulator_bits=bits, reason=reason)
 
 
-def _kept(layer, reason: str, bits: int | None = None) -> Proof:
+def _fallback(layer, reason: str, bits: int | None = None) -> Proof:
     return Proof(layer=layer.name, path="reference", accumulator_bits=bits, reason=reason)
 
 
 def _output_range(layer, sources) -> tuple[int, int] | None:
-    """Return what a layer can put out, if it is known to be narrow."""
+    """Return the (smallest, largest) output of a layer by its width; None if unknown."""
     width = layer.output_width(*(_width(source) for source in sources))
     if width is None:
         return None
-    return whole_range(*width)
+    return integer_range(*width)
 
 
 def _width(source):
-    """Return (bits, signed) of a range."""
+    """Return (bits, signed) that hold a range; None if it is unknown."""
     if source is None:
         return None
     low, high = source

@@ -1,12 +1,12 @@
-"""What makes a fast path exact, proven for each layer before the path is taken.
+"""Proofs that a fast path is exact, made for each layer before the path is taken.
 
-Accumulators: with ``max|x| * sum|w| < 2**24`` every partial sum of a float32 product is a whole
-number that float32 holds, in any order of summation.
+Accumulators: if ``max|x| * sum|w| < 2**24``, float32 holds every partial sum of a product exactly,
+in any order of summation.
 
-Requantization: an output is a monotone staircase of the whole-numbered accumulator p, and so is
-the float expression ``clip(floor(p * m + c))``, since rounding is monotone. Two staircases that
-agree on both sides of every step, and at both ends, agree everywhere: a few hundred checks per
-channel prove all accumulators.
+Requantization: an output is a monotone staircase of the integer accumulator p, and so is the float
+expression ``clip(floor(p * m + c))``, since rounding is monotone. Two staircases that agree on both
+sides of every step, and at both ends, agree everywhere: a few hundred checks per channel prove all
+accumulators.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from dataclasses import dataclass
 import numpy as np
 
 LIMITS = {np.dtype(np.float32): 1 << 24, np.dtype(np.float64): 1 << 53}
-"""Whole numbers below this are exact, by float type."""
+"""Float dtype to the magnitude below which it holds every integer exactly."""
 
 NEVER = np.int64(1) << 60
-"""First accumulator of a level that is not reached."""
+"""First accumulator of a level that no accumulator reaches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """Why a layer takes the path it takes.
+    """Reason for the path of a layer.
 
     Attributes
     ----------
     layer : str
     path : str
-        Backend and float type of the requantization; "sums" where the layer's own arithmetic
-        follows a fast product; "reference" for the layer's own `run`.
+        Backend and number type of the requantization; "sums" if the layer's own arithmetic follows
+        a fast product; "reference" for the layer's own `run`.
     accumulator_bits : int or None
-        Bits of the largest magnitude an accumulator can reach, whatever the input.
+        Bits of the largest magnitude that an accumulator can reach for any input.
     reason : str
-        One line for people.
+        One line for users.
     """
 
     layer: str
@@ -46,7 +46,7 @@ class Proof:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Staircase:
-    """The exact output of a layer as a function of its accumulator.
+    """Exact output of a layer as a monotone function of its integer accumulator.
 
     Attributes
     ----------
@@ -57,11 +57,12 @@ class Staircase:
     first : int64 (levels, channels)
         Smallest accumulator whose output is at least ``low + 1 + row``; `NEVER` above `high`.
     slope : float64 (channels,)
-        Average outputs per accumulator; a guide for the floats, not part of the definition.
+        Output per unit of the accumulator; the first guess of `floats` and `integers`, not part of
+        the definition.
     under : int64 (channels,)
-        Smallest accumulator that does not saturate at `low`; ``-NEVER`` where none does.
+        Smallest accumulator that does not saturate at `low`; ``-NEVER`` if none saturates there.
     over : int64 (channels,)
-        Smallest accumulator that saturates at the largest output; `NEVER` where none does.
+        Smallest accumulator that saturates at the largest output; `NEVER` if none does.
     """
 
     low: int
@@ -72,50 +73,56 @@ class Staircase:
     over: np.ndarray
 
     def at(self, potentials: np.ndarray) -> np.ndarray:
-        """Return the output of accumulators (..., channels); slow, by definition."""
+        """Return the output of accumulators (..., channels) by definition; slow."""
         return self.low + (np.asarray(potentials)[..., None, :] >= self.first).sum(axis=-2)
 
     def floats(self, bound: int, dtype) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return (m, c) with which floats of `dtype` compute the staircase, or None.
+        """Return m and c for which ``clip(floor(p * m + c))`` in floats is the staircase.
 
         Parameters
         ----------
         bound : int
             Largest magnitude of an accumulator.
         dtype : float32 or float64
+
+        Returns
+        -------
+        m, c : arrays of `dtype` (channels,)
+            None if no pair is found that is exact.
         """
         dtype = np.dtype(dtype)
         if bound >= LIMITS[dtype]:
             return None
         levels, table = self._levels()
-        seen = (table <= bound) & (table > -bound)
-        steps = seen.any(axis=0)
-        # Without a step in reach the output is constant, and the middle of its level is safe.
+        reached = (table <= bound) & (table > -bound)
+        steps = reached.any(axis=0)
+        # Without a step within the bound the output is constant: use the middle of its level.
         m = np.where(steps, self.slope, 0).astype(dtype)
-        first, exact = np.where(seen, table, 0), m.astype(np.float64)
-        # Any offset between these two puts every step between its two whole neighbours.
-        least = np.where(seen, levels - first * exact, -np.inf).max(axis=0, initial=-np.inf)
-        most = np.where(seen, levels - (first - 1) * exact, np.inf).min(axis=0, initial=np.inf)
+        first, exact = np.where(reached, table, 0), m.astype(np.float64)
+        # Any offset between these two puts every step between its two neighbouring integers.
+        least = np.where(reached, levels - first * exact, -np.inf).max(axis=0, initial=-np.inf)
+        most = np.where(reached, levels - (first - 1) * exact, np.inf).min(axis=0, initial=np.inf)
         constant = self.low - 1 + (table <= 0).sum(axis=0) + 0.5
         middle = (np.where(steps, least, constant) + np.where(steps, most, constant)) / 2
         c = middle.astype(dtype)
         return (m, c) if self._computed_by(m, c, bound) else None
 
     def integers(self, bound: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return (scale, offset) with ``clip((p * scale + offset) >> 32)`` the staircase, or None.
+        """Return integers for which ``clip((p * scale + offset) >> 32)`` is the staircase.
+
+        Integer products are not rounded, so that each step bounds the offset on both sides; any
+        offset within all bounds is exact.
 
         Parameters
         ----------
         bound : int
-            Largest magnitude of an accumulator p; below 2**31.
+            Largest magnitude of an accumulator p; must be below 2**31.
 
         Returns
         -------
-        int64 (channels,), int64 (channels,)
-            ``scale`` has 31 bits and a sign, and ``p * scale + offset`` stays below 2**62.
-
-        Whole numbers are not rounded, so that each step bounds the offset on both sides; any
-        offset within all bounds gives every step at its place.
+        scale, offset : int64 (channels,)
+            ``scale`` has 31 bits and a sign; ``p * scale + offset`` is below 2**62. None if no
+            offset satisfies all bounds.
         """
         if bound >= 1 << 31 or float(self.slope.max()) >= 0.5:
             return None
@@ -123,11 +130,11 @@ class Staircase:
         scale = np.rint(self.slope * 2.0**32).astype(np.int64)
         low = np.where(self.under > -NEVER, self.low, self.low + 1)
         high = np.where(self.over < NEVER, self.low + len(self.first) + 1, self.high)
-        # Levels beyond these are cut off by the bounds of the output, wherever they begin.
-        told = (levels >= low) & (levels <= high)
+        # Levels outside these are clipped, so that their steps may be anywhere.
+        used = (levels >= low) & (levels <= high)
         starts = levels.astype(np.int64) << 32
-        reached = told & (table <= bound)
-        passed = told & (table > -bound)
+        reached = used & (table <= bound)
+        passed = used & (table > -bound)
         first = np.clip(table, -bound, bound)
         before = np.clip(table - 1, -bound, bound)
         lowest, highest = -(1 << 61), (1 << 61)
@@ -138,10 +145,10 @@ class Staircase:
         return scale, least + (most - least) // 2
 
     def _computed_by(self, m: np.ndarray, c: np.ndarray, bound: int) -> bool:
-        """Check that floats reach every level at its first accumulator and not one earlier.
+        """Return True if floats reach every level at its first accumulator, not one earlier.
 
-        With both float and exact staircases monotone, this and the two ends prove equality at
-        every whole number from ``-bound`` to ``bound``.
+        Since the float and the exact staircase are monotone, this and equality at both ends prove
+        equality at every integer from ``-bound`` to ``bound``.
         """
         levels, table = self._levels()
         base = self.low - 1
@@ -152,23 +159,23 @@ class Staircase:
         def fast(potentials):
             return staircase(np.asarray(potentials, m.dtype), m, c, low, high)
 
-        seen = (table <= bound) & (table > -bound)
-        first = np.where(seen, table, 0)
+        reached = (table <= bound) & (table > -bound)
+        first = np.where(reached, table, 0)
         ends = np.full(len(m), bound, np.int64)
         top, bottom = base + (table <= bound).sum(axis=0), base + (table <= -bound).sum(axis=0)
         return bool(
-            np.all(~seen | (fast(first) >= levels))
-            and np.all(~seen | (fast(first - 1) < levels))
+            np.all(~reached | (fast(first) >= levels))
+            and np.all(~reached | (fast(first - 1) < levels))
             and np.all(fast(ends) <= top)
             and np.all(fast(-ends) >= bottom)
         )
 
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return all levels and their first accumulators, those of both saturations included."""
+        """Return all levels and their first accumulators, including those of both saturations."""
         levels = np.arange(self.low, self.low + len(self.first) + 2)[:, None]
         return levels, np.vstack([self.under, self.first, self.over])
 
 
 def staircase(potentials, m, c, low, high):
-    """Return ``clip(floor(p * m + c), low, high)``, every operation rounded to its type."""
+    """Return ``clip(floor(p * m + c), low, high)``, every operation rounded to the dtype."""
     return np.clip(np.floor(potentials * m + c), low, high)

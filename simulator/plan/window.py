@@ -1,4 +1,4 @@
-"""The window of a compiled layer: its padding, and the size of its sums."""
+"""Window of a compiled layer: its padding, and the size of its sums."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from simulator.windows import output_length, same_padding
 
 
 def pads(shape, kernel, strides, padding: str) -> list[tuple[int, int]]:
-    """Return what is added before and after each spatial axis."""
+    """Return the number of pixels added before and after each spatial axis."""
     if padding != "same":
         return [(0, 0), (0, 0)]
     return [same_padding(n, k, s) for n, k, s in zip(shape, kernel, strides, strict=True)]
 
 
 class Window:
-    """Where a linear layer looks.
+    """Geometry of a linear layer's windows.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class Window:
 
     @property
     def pool_pads(self) -> list[tuple[int, int]]:
-        """What max pooling adds before and after each spatial axis of the sums."""
+        """Padding of max pooling before and after each spatial axis of the sums."""
         linear = self.linear
         return pads(self.sums_shape, linear.pool_size, linear.pool_strides, linear.pool_padding)
 
     def padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return inputs (n, h, w, c) inside their border, as scratch of `work`."""
+        """Return padded inputs (n, h, w, c), in scratch memory of `work`; `x` if none is added."""
         if not any(map(any, self.pads)):
             return x
         padded = work.scratch("padded", (len(x), *self.padded_shape), x.dtype)
@@ -53,13 +53,13 @@ class Window:
 
     @property
     def padded_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an input inside its border."""
+        """Height, width and channels of a padded input."""
         (top, bottom), (left, right) = self.pads
         height, width, channels = self.input_shape
         return height + top + bottom, width + left + right, channels
 
     def fill(self, x: np.ndarray, padded: np.ndarray) -> None:
-        """Write inputs (n, h, w, c) and their border to `padded`, of any shape with its size."""
+        """Write inputs (n, h, w, c) and their padding to `padded`, of any shape of that size."""
         (top, _), (left, _) = self.pads
         height, width, _ = self.input_shape
         value = 0 if self.linear.padding_value is None else self.linear.padding_value

@@ -1,4 +1,4 @@
-"""Memory that a plan reuses: outputs by liveness, scratch by name."""
+"""Reused memory of a plan: outputs, released after their last use, and named scratch arrays."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 LINE = 64
-"""Bytes of a cache line; vectors that cross one are read twice."""
+"""Bytes of a cache line; a vector that crosses two lines is read twice."""
 
 
 def aligned(size: int, dtype) -> np.ndarray:
-    """Return an array (size,), its content undefined, that begins with a cache line."""
+    """Return an uninitialized array (size,), aligned to a cache line."""
     nbytes = size * np.dtype(dtype).itemsize
     raw = np.empty(nbytes + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
@@ -19,17 +19,17 @@ def aligned(size: int, dtype) -> np.ndarray:
 
 
 class Workspace:
-    """Buffers that are handed out and taken back, so that no batch allocates anew."""
+    """Pool of buffers, so that only the first batch allocates memory."""
 
     def __init__(self):
         self._free: list[np.ndarray] = []
         self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
-        # The arrays are kept with their buffers: an identity is theirs while they live.
+        # Arrays are kept with their buffers, since an id is unique only while its object lives.
         self._taken: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._whole: dict[int, np.ndarray] = {}
+        self._owners: dict[int, np.ndarray] = {}
 
     def take(self, shape, dtype=np.float32) -> np.ndarray:
-        """Return an array of `shape`, its content undefined, until it is given back."""
+        """Return an uninitialized array of `shape`; `release` returns it to the pool."""
         dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
         fitting = [buffer for buffer in self._free if buffer.size >= size]
@@ -37,7 +37,7 @@ class Workspace:
             buffer = min(fitting, key=lambda found: found.size)
             self._free = [found for found in self._free if found is not buffer]
         else:
-            # Grow the largest free one instead of keeping both.
+            # Replace the largest free buffer instead of keeping both.
             if self._free:
                 largest = max(self._free, key=lambda found: found.size)
                 self._free = [found for found in self._free if found is not largest]
@@ -46,25 +46,25 @@ class Workspace:
         self._taken[id(array)] = (array, buffer)
         return array
 
-    def lend(self, part: np.ndarray, whole: np.ndarray) -> None:
-        """Let a view of `whole`, which was taken here, be given back in its place."""
-        _, buffer = self._taken.pop(id(whole))
+    def lend(self, part: np.ndarray, owner: np.ndarray) -> None:
+        """Make `part`, a view of `owner` from `take`, the array that `release` accepts."""
+        _, buffer = self._taken.pop(id(owner))
         self._taken[id(part)] = (part, buffer)
-        self._whole[id(part)] = whole
+        self._owners[id(part)] = owner
 
-    def whole(self, part: np.ndarray) -> np.ndarray | None:
-        """Return the array that `part` was lent from, if it was."""
-        return self._whole.get(id(part))
+    def owner(self, part: np.ndarray) -> np.ndarray | None:
+        """Return the array that `part` is a view of by `lend`; None for other arrays."""
+        return self._owners.get(id(part))
 
-    def give(self, array: np.ndarray) -> None:
-        """Take back an array; one that was not handed out here is ignored."""
+    def release(self, array: np.ndarray) -> None:
+        """Return an array to the pool; arrays of other origin are ignored."""
         taken = self._taken.pop(id(array), None)
-        self._whole.pop(id(array), None)
+        self._owners.pop(id(array), None)
         if taken is not None:
             self._free.append(taken[1])
 
     def scratch(self, name: str, shape, dtype=np.float32) -> np.ndarray:
-        """Return the array called `name`, its content undefined; valid until the next call."""
+        """Return the uninitialized array called `name`, valid until its next request."""
         size, key = math.prod(shape), (name, np.dtype(dtype))
         found = self._scratch.get(key)
         if found is None or found.size < size:
@@ -73,7 +73,7 @@ class Workspace:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held at this moment."""
+        """Number of bytes currently held."""
         taken = (buffer for _, buffer in self._taken.values())
         held = [*self._free, *self._scratch.values(), *taken]
         return sum(buffer.nbytes for buffer in held)

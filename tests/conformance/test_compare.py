@@ -1,4 +1,4 @@
-"""The comparison finds differences of a single integer, and excuses only float32's limits."""
+"""The comparison finds a difference in one integer, and tolerates only float32 rounding."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.pipeline.importers.keras_files import FIXTURES
 
 @pytest.fixture
 def case():
-    """A calibrated model, QuantizeML's integers for it as a trace, and the images."""
+    """Return a calibrated model, a trace of QuantizeML's integers, and the images."""
     calibrated = load_model(FIXTURES / "quantized_residual.h5")
     with np.load(FIXTURES / "quantized_residual.npz") as arrays:
         recorded = {key.replace("|", "/"): arrays[key] for key in arrays.files}
@@ -70,7 +70,7 @@ def test_different_floats_are_found(case):
 
 
 def test_a_backend_that_differs_is_found(case, monkeypatch):
-    """One integer more in one layer of one backend, on the probed run or on the other."""
+    """An integer increased by 1 in one layer of one backend, in the run with or without probes."""
     calibrated, trace, images = case
     assert compare(calibrated, trace, images).backends == []
 

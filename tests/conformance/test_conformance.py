@@ -1,4 +1,4 @@
-"""A small slice of the conformance proof; ``make conformance N=300`` is the whole."""
+"""Small part of the comparison with QuantizeML; ``make conformance N=300`` runs all of it."""
 
 import contextlib
 import importlib.util
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conformance.coverage import KINDS, REQUIRED, drawn
-from conformance.doubt import ulps
+from conformance.float32 import ulps
 from conformance.layers import LIMITS, SLOPES, TABLES
 from conformance.networks import BITS, RESCALINGS, TAILS, TOPOLOGIES, random_network
 from conformance.report import print_report
@@ -20,7 +20,7 @@ from pipeline.graph.traits import NEURAL
 
 ROOT = Path(__file__).parents[2]
 DRAWN = 1440
-"""Networks that have to reach everything; drawing and quantizing them takes a minute."""
+"""Number of networks that must cover everything; quantizing them takes a minute."""
 
 
 @pytest.mark.slow
@@ -29,18 +29,18 @@ DRAWN = 1440
 )
 def test_random_networks_equal_quantizeml(tmp_path):
     report = tmp_path / "report.json"
-    command = [sys.executable, "-m", "conformance", "--count", "3", "--report", str(report)]
+    command = [sys.executable, "-m", "conformance", "--count", "4", "--report", str(report)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr[-2000:]
     found = json.loads(report.read_text())
-    assert found["equal"] + found["inexact"] + found["refused"] == 3
+    assert found["equal"] + found["inexact"] + found["refused"] == 4
     assert found["values"] > 1000
     assert (found["mismatching_values"], found["backend_values"]) == (0, 0)
 
 
 @pytest.mark.slow
 def test_networks_reach_every_required_combination():
-    """Drawn and quantized by us, which fills the same registers; no QuantizeML is needed."""
+    """Our quantizer fills the same registers, so that QuantizeML is not needed."""
     found = set()
     for index in range(DRAWN):
         with contextlib.suppress(ModelError):
@@ -66,7 +66,7 @@ def test_networks_reach_every_kind_of_input_and_layer():
     assert {*NEURAL} - {"SeparableConv2D"} <= ops
 
 
-def test_a_network_is_made_again_from_its_seed():
+def test_a_network_is_reproducible_from_its_seed():
     first, again = random_network(3, 8), random_network(3, 8)
     assert first.settings == again.settings
     np.testing.assert_array_equal(first.images, again.images)
@@ -83,7 +83,7 @@ def test_ulps_count_representable_floats():
     assert ulps(np.float32(-1e-45), np.float32(1e-45)) == 2
 
 
-def test_the_report_adds_up(capsys):
+def test_report_totals_equal_the_sums_of_networks(capsys):
     compared = {
         "status": "equal",
         "index": 0,

@@ -1,4 +1,4 @@
-"""The configuration: every choice composes, every mistake is named."""
+"""Configuration: every choice composes, every mistake is reported."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_committed_params_are_the_composed_default():
 
 @pytest.mark.parametrize("group", ["data", "training", "transforms", "quantization", "target"])
 def test_choices_of_a_group_have_the_same_keys(group):
-    """A value that a choice leaves out would keep the one of the choice before."""
+    """A key missing in one choice would keep the value of the previous choice."""
     keys = {
         tuple(sorted(compose([f"{group}={path.stem}"], folder=CONF)[group]))
         for path in (CONF / group).glob("*.yaml")
@@ -110,7 +110,7 @@ def test_a_wrong_value_is_named(values, message):
     assert "\n" not in str(error.value)
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     with pytest.raises(ConfigError) as error:
         check({"sed": 1, "training": {"epochs": -1}, "quantization": {"weight_bits": 5}})
     for name in ("sed: unknown key", "training.epochs", "quantization.weight_bits"):

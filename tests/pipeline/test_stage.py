@@ -1,4 +1,4 @@
-"""How stages end, and what they keep off the screen."""
+"""How stages end, and what they do not print."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.stage import run
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
+from simulator.refusal import Refusal
 
 
 def fail(error):
@@ -24,7 +25,7 @@ def fail(error):
         (ArchiveError("a: wrong"), 1, "stage: a: wrong\n"),
         (FileNotFoundError(2, "No such file", "f"), 1, "stage: f: No such file\n"),
         (
-            IncompatibleModelError("m", ["a", "b"], "convert"),
+            IncompatibleModelError("m", [Refusal(found="a"), Refusal(found="b")], "convert"),
             1,
             "stage: m: cannot convert, 2 reasons:\n  - a\n  - b\n",
         ),
@@ -43,7 +44,7 @@ def test_a_bug_is_not_hidden():
         run("stage", lambda: fail(ZeroDivisionError()))
 
 
-def test_success_says_nothing(capsys):
+def test_success_prints_nothing(capsys):
     run("stage", lambda: logging.getLogger(__name__).debug("detail"))
     assert capsys.readouterr() == ("", "")
 

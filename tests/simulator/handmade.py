@@ -1,4 +1,4 @@
-"""Small layers with registers written by hand, and a way to run them."""
+"""Small layers with hand-written registers, and a function to run them."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def conv(kind, kernel, size, **registers):
 
 
 def run(layer, *inputs):
-    """Return what one run says, and the saturated values by stage."""
+    """Return the output of a layer, and its saturated values by stage."""
     tally = {}
     assert list(layer.check()) == []
     result = layer.run(*inputs, tally=tally.__setitem__)

@@ -1,6 +1,6 @@
-"""Akida 2.0 in plain Python integers, one loop at a time: a second opinion on the simulator.
+"""Akida 2.0 in plain Python integers and loops: an independent implementation of the arithmetic.
 
-Written from the published definition of QuantizeML's integer layers, without a look at the
+Written from the published definition of QuantizeML's integer layers, independently of the
 simulator: no NumPy, no shared code, unbounded integers, exact fractions. A layer is its kind and
 a mapping of its registers, arrays as nested lists; a missing register is absent or None. An image
 is a nested list ``[row][column][channel]``.
@@ -38,7 +38,7 @@ def run(kind: str, registers: dict, *images: list) -> list:
 
 
 def run_stream(kind: str, registers: dict, frames: list) -> list:
-    """Return the outputs of a buffered layer for successive frames, after a reset."""
+    """Return a buffered layer's outputs for successive frames after a reset."""
     size, weights = registers["fifo_size"], registers["weights"]
     height, width, channels = len(frames[0]), len(frames[0][0]), len(frames[0][0][0])
     fifo = [[[[0] * channels for _ in range(width)] for _ in range(height)] for _ in range(size)]
@@ -282,7 +282,7 @@ def _quantizer(registers, image):
     points = registers.get("zero_points") or [0] * len(image[0][0])
 
     def quantize(value, c):
-        # round() of a fraction takes halves to the even neighbour.
+        # round() of a fraction rounds half to even.
         rounded = round(Fraction(value) * Fraction(registers["scales"][c]))
         result = saturate(saturate(rounded, bits) + points[c], bits)
         return max(result, 0) if registers["clip_at_zero"] and not signed else result

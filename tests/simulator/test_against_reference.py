@@ -1,4 +1,4 @@
-"""Every layer type against plain Python integers: no difference is allowed."""
+"""Every layer type equals an implementation in plain Python integers."""
 
 import dataclasses
 
@@ -73,7 +73,7 @@ INPUT_BITS = st.sampled_from([1, 4, 8, 16])
 
 
 def fits(kind, options):
-    """Say whether valid windows fit the input, so that outputs have pixels."""
+    """Return True if valid windows fit the input, so that outputs have pixels."""
     size = np.array(options["input_shape"][:2])
     if kind in builders.CONVOLUTIONS:
         if options["padding"] == "valid":
@@ -173,7 +173,7 @@ def test_every_layer_type_is_compared():
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("buffered", [False, True])
 def test_whole_programs(seed, buffered):
-    """Each layer of a program with every layer type, fed by the reference alone."""
+    """Each layer of a program with every layer type, on inputs computed by the reference."""
     rng = np.random.default_rng(seed)
     program = builders.image_program(rng, buffered=buffered)
     images = builders.images(rng, program, 3)

@@ -1,4 +1,4 @@
-"""The accumulator and the output stage by hand-written examples, one corner of a rule each."""
+"""Hand-written examples of the accumulator and output stage, one corner case each."""
 
 import dataclasses
 
@@ -48,7 +48,7 @@ def test_output_shift_rounds_halves_up(value, shift, wanted):
         (4, True, 8, 7),
         (4, True, -9, -8),
         (4, False, 16, 15),
-        (4, False, -1, -1),  # an unsigned container has a sign; only a ReLU clips at zero
+        (4, False, -1, -1),  # an unsigned container can be negative; only a ReLU clips at zero
         (4, False, -17, -16),
         (16, True, 40000, 32767),
         (1, True, 5, 0),
@@ -78,8 +78,8 @@ def test_the_scaled_product_saturates():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_sum_saturates_once_at_its_end(sign):
-    """Partial sums may leave the accumulator; only the total saturates."""
+def test_only_the_complete_sum_saturates(sign):
+    """Partial sums may exceed the accumulator; only the complete sum saturates."""
     layer = dense([[127], [-127], [1]], buffer_bits=12)
     assert run(layer, vector(sign * 100, sign * 100, sign))[0] == [[sign]]
     got, tally = run(layer, vector(sign * 100, 0, 0))
@@ -113,7 +113,7 @@ def test_input_shift_aligns_channels_inside_the_accumulator():
     assert run(layer, vector(0, -40)) == ([[-256]], {"input": 1})
 
 
-def test_flatten_saturates_in_its_small_container_only_where_asked():
+def test_flatten_saturates_in_its_narrow_container_only_if_requested():
     layer = dense([[1], [1]], input_shift=u8(0, 2))
     assert run(layer, vector(3, 100))[0] == [[403]]
     narrow = dataclasses.replace(layer, input_value_bits=7)
@@ -131,7 +131,7 @@ def test_dense_flattens_height_width_channel():
     assert run(layer, np.array([[[[1, 2]], [[3, 4]]]]))[0] == [[321]]
 
 
-def test_zero_in_gives_the_rounded_bias():
+def test_an_input_of_zeros_gives_the_rounded_bias():
     layer = dense([[127]], bias=i8(1), bias_shift=u8(0), output_scales=u8(128), output_shift=i8(-8))
     assert run(layer, vector(0))[0] == [[1]]  # 128 / 256 = 1/2, up
 
@@ -183,7 +183,7 @@ def test_max_pool_comes_before_the_activation_and_reads_accumulators():
     assert run(table, image([[0, -1], [-2, -3]]))[0] == [[-3]]
 
 
-def test_same_max_pool_never_chooses_the_border():
+def test_padding_never_is_the_maximum_of_a_pool():
     layer = conv(Conv2D, [[1]], (3, 3), pool_size=(2, 2), pool_stride=(2, 2), pool_padding="same")
     got, _ = run(layer, image([[-9, -8, -7], [-6, -5, -4], [-3, -2, -1]]))
     assert got == [[-5, -4], [-2, -1]]

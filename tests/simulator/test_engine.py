@@ -1,4 +1,4 @@
-"""The loop over layers: batches, streams, probes, and what it refuses."""
+"""Running programs: batches, streams, probes, refusals."""
 
 import dataclasses
 
@@ -48,7 +48,7 @@ def test_a_stream_continues_in_the_next_call_and_starts_over_without_memory():
     np.testing.assert_array_equal(simulate(program, frames), whole)
 
 
-def test_a_reset_forgets_and_a_memory_does_not():
+def test_a_reset_clears_the_state_and_a_memory_keeps_it():
     rng = np.random.default_rng(2)
     layer = builders.neural_layer("BufferTempConv", rng, inputs=("data",), requantize=False)
     program = builders.program([builders.input_data(), layer])
@@ -113,14 +113,14 @@ def test_the_default_batch_keeps_memory_small(program):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 5, 6, 2)), "model: images are float64; it takes int8 of shape"),
-        (np.zeros((2, 5, 6, 2), np.uint8), "images are uint8; it takes int8 of shape"),
-        (np.zeros((2, 5, 6, 2), np.int32), "images are int32; it takes int8 of shape"),
-        (np.zeros((5, 6, 2), np.int8), r"have shape \(5, 6, 2\); it takes int8 of shape \(n, 5,"),
-        (np.zeros((2, 6, 5, 2), np.int8), r"have shape \(2, 6, 5, 2\); it takes"),
-        (np.zeros((2, 60), np.int8), r"have shape \(2, 60\); it takes"),
-        (np.zeros((0, 5, 6, 2), np.int8), "there are no images; it takes .* n at least 1"),
-        (np.int8(3), r"have shape \(\); it takes"),
+        (np.zeros((2, 5, 6, 2)), "model: images are float64; the program takes int8 of shape"),
+        (np.zeros((2, 5, 6, 2), np.uint8), "images are uint8; the program takes int8 of shape"),
+        (np.zeros((2, 5, 6, 2), np.int32), "images are int32; the program takes int8 of shape"),
+        (np.zeros((5, 6, 2), np.int8), r"\(5, 6, 2\); the program takes int8 of shape \(n, 5,"),
+        (np.zeros((2, 6, 5, 2), np.int8), r"have shape \(2, 6, 5, 2\); the program takes"),
+        (np.zeros((2, 60), np.int8), r"have shape \(2, 60\); the program takes"),
+        (np.zeros((0, 5, 6, 2), np.int8), "there are no images; the program takes .* n at least 1"),
+        (np.int8(3), r"have shape \(\); the program takes"),
         ([], "images are float64"),
         (np.full((2, 5, 6, 2), "a"), "images are <U1"),
         (np.full((2, 5, 6, 2), None), "images are object"),
@@ -131,7 +131,7 @@ def test_images_that_do_not_fit_are_refused(program, images, message):
         simulate(program, images)
 
 
-def test_raw_pixels_are_asked_for():
+def test_scaled_images_are_refused_with_a_hint():
     program = builders.PROGRAMS["akida_v1"][1](np.random.default_rng(0))
     images = np.zeros((1, *program.input_shape), np.float32)
     with pytest.raises(ProgramError, match=r"give raw pixels 0\.\.255, scaling is part of"):
@@ -139,23 +139,23 @@ def test_raw_pixels_are_asked_for():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_a_number_is_refused(value):
+def test_nan_is_refused(value):
     rng = np.random.default_rng(0)
     program = builders.image_program(rng)
     images = builders.images(rng, program, 2)
     images[1, 2, 3, 0] = value
-    with pytest.raises(ProgramError, match="images hold NaN or infinite values; clean them"):
+    with pytest.raises(ProgramError, match="images hold NaN or infinite values; remove them"):
         simulate(program, images)
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_batches_hold_an_image_at_least(program, size):
+def test_batches_contain_at_least_one_image(program, size):
     images = builders.images(np.random.default_rng(0), program, 2)
     with pytest.raises(ProgramError, match=f"batch_size is {size}; it must be at least 1"):
         simulate(program, images, batch_size=size)
 
 
-def test_a_sum_that_leaves_53_bits_names_its_layer():
+def test_a_sum_beyond_53_bits_names_its_layer():
     rng = np.random.default_rng(0)
     options = {"bias": False, "requantize": False, "buffer_bits": 33}
     first = builders.neural_layer(

@@ -1,4 +1,4 @@
-"""Images of another scale than a program expects are warned about, others are not."""
+"""Images of another scale than a program expects give a warning, others do not."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_the_calibrated_range_is_read_from_the_registers(program, low, high):
     found = expected_range(program)
     np.testing.assert_array_equal(found.low, [low] * 2)
     np.testing.assert_array_equal(found.high, [high] * 2)
-    # What the quantizer gives at the ends and beyond are its first and its last level.
+    # At both ends of the range, and beyond, the output is the first or the last level.
     ends = np.float32([low - 9, low, high, high + 9])[:, None, None, None]
     levels = program.layers[0].run(np.broadcast_to(ends, (4, 4, 4, 2)))[:, 0, 0, 0]
     assert levels[0] == levels[1] and levels[2] == levels[3] and levels[2] - levels[1] == 255
@@ -90,7 +90,7 @@ def test_another_scale_is_a_warning(program, images, texts):
         (SHIFTED, uniform(0, 0.1)),
     ],
 )
-def test_ordinary_images_are_not(program, images):
+def test_ordinary_images_give_no_warning(program, images):
     assert input_warning(program, images) is None
 
 
@@ -105,7 +105,7 @@ def test_ordinary_images_are_not(program, images):
         ("int8", -5, 5, False),
     ],
 )
-def test_bytes_of_0_and_1_only(dtype, low, high, warned):
+def test_bytes_of_0_and_1_give_a_warning(dtype, low, high, warned):
     signed = dtype == "int8"
     layers = [
         input_data(signed=signed),
@@ -115,7 +115,7 @@ def test_bytes_of_0_and_1_only(dtype, low, high, warned):
     assert bool(input_warning(make_program(layers, input_dtype=dtype), images)) == warned
 
 
-def test_the_served_model_logs_it(caplog):
+def test_the_served_model_logs_the_warning(caplog):
     served = ServedProgram(UNSIGNED)
     served.predict(uniform(0, 255))
     assert not caplog.records
@@ -123,7 +123,7 @@ def test_the_served_model_logs_it(caplog):
     assert "far inside the calibrated range" in caplog.text
 
 
-def test_nothing_is_expected_of_wide_integers():
+def test_wide_integers_have_no_expected_range():
     layers = [input_data(bits=16), dequantizer_layer(RNG, inputs=("data",), input_shape=(5, 6, 3))]
     assert expected_range(make_program(layers, input_dtype="int16")) is None
     assert range_problem(uniform(0, 1), None) is None

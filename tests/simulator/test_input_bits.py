@@ -1,4 +1,4 @@
-"""Integers that an InputData's bits do not hold: refused wherever a program runs."""
+"""Inputs beyond the bits of an InputData are refused wherever a program runs."""
 
 import json
 
@@ -80,7 +80,7 @@ def test_vectors_serving_and_the_command_refuse_them_too(tmp_path, capsys):
     assert "takes 4-bit integers, 0..15" in capsys.readouterr().err
 
 
-def test_other_first_layers_take_what_the_type_holds():
+def test_other_first_layers_accept_the_range_of_the_dtype():
     rng = np.random.default_rng(0)
     made = builders_akida_v1.image_program(rng)
     assert made.layers[0].input_range is None
@@ -92,7 +92,7 @@ def test_other_first_layers_take_what_the_type_holds():
 
 
 def test_vectors_hold_the_border_of_shifted_inputs(tmp_path):
-    """Golden vectors come from the default backend, and equal the reference."""
+    """Golden vectors are computed by the default backend, and equal the reference."""
     from tests.simulator.plan.test_plan import shifted_border
 
     made, inputs = shifted_border((0, 1, 3), (3, 200, 255 << 3))

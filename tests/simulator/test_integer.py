@@ -1,4 +1,4 @@
-"""Integer arithmetic against unbounded integers and fractions, exhaustively where small."""
+"""Integer arithmetic compared with unbounded integers and fractions, exhaustively if small."""
 
 import math
 from fractions import Fraction
@@ -51,7 +51,7 @@ def test_saturate_counts_what_it_clips():
     assert counted == [("output", 3)]
 
 
-def test_saturate_of_nothing():
+def test_saturate_an_empty_array():
     assert saturate(np.zeros((0, 3), np.int64), 7).shape == (0, 3)
 
 
@@ -89,7 +89,7 @@ def test_shift_left_every_int16(shift):
     np.testing.assert_array_equal(shift_left(INT16, np.array(shift)), EXACT * 2**shift)
 
 
-def test_shift_left_refuses_what_leaves_int64():
+def test_shift_left_refuses_overflow_of_int64():
     np.testing.assert_array_equal(shift_left(np.array([-(1 << 32)]), np.array([29])), [-(1 << 61)])
     for value in (1 << 32, -(1 << 32)):
         with pytest.raises(OverflowError, match="a left shift by 31 of 4294967296"):

@@ -1,4 +1,4 @@
-"""Integer kernels against plain loops over output pixels, and the bound that makes them exact."""
+"""Integer kernels compared with loops over output pixels, and their exactness bound."""
 
 from itertools import product
 
@@ -60,7 +60,7 @@ def assemble(pixels):
 
 
 def loop_transpose(x, weights, strides, padding, *, depthwise=False):
-    """Apply the transpose of the convolution, found by scattering what it gathers."""
+    """Apply the transposed convolution by scattering the inputs that the convolution gathers."""
     n, h, w, _ = x.shape
     kh, kw = weights.shape[:2]
     same = padding == "same"
@@ -84,7 +84,7 @@ def make(rng, shape, bits=8):
 
 
 def sizes(kernel, padding):
-    """Odd by even and even by odd inputs, smaller than the kernel too where that is allowed."""
+    """Odd by even and even by odd inputs, also smaller than the kernel if allowed."""
     if padding == "valid":
         return [(kernel, kernel + 3), (kernel + 4, kernel + 1)]
     return [(1, 2), (6, 5), (8, 9)]
@@ -187,7 +187,7 @@ def test_window_geometry(size, kernel, stride):
         assert output_length(size, kernel, stride, "valid") == wanted
 
 
-# Sums of odd terms around 2**24 and 2**53, where a float type stops holding every integer.
+# Sums of odd terms around 2**24 and 2**53, above which floats do not hold every integer.
 @pytest.mark.parametrize("bits", [20, 24, 25, 30, 44, 52])
 def test_sums_are_exact_up_to_53_bits(bits):
     x = np.full((1, 3), (1 << (bits - 2)) - 1, np.int64)
@@ -208,7 +208,7 @@ def test_sums_are_exact_up_to_53_bits(bits):
     )
 
 
-def test_a_float32_sum_would_be_wrong_where_float64_is_used():
+def test_float64_is_used_if_a_float32_sum_would_be_wrong():
     x, weights = np.array([[1 << 24, 1]]), np.array([[1], [1]], np.int8)
     assert int((x.astype(np.float32) @ weights.astype(np.float32))[0, 0]) != (1 << 24) + 1
     assert kernels.matmul(x, weights)[0, 0] == (1 << 24) + 1
@@ -220,7 +220,7 @@ def test_an_input_beyond_float32_is_not_rounded_although_its_weight_is_zero():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_sums_that_may_leave_53_bits_are_refused(sign):
+def test_sums_that_may_exceed_53_bits_are_refused(sign):
     x = np.full((1, 1, 2, 1), sign << 46, np.int64)
     weights = np.full((1, 2, 1, 1), 127, np.int8)
     message = r"accumulators may reach 17873661021126656, beyond 2\*\*53"

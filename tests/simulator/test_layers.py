@@ -65,11 +65,11 @@ def test_depthwise_keeps_channels_apart():
     assert run(layer, vector(5, 6, 7))[0] == [5, 12, -21]
 
 
-def test_transposed_convolution_paints_its_kernel_unflipped():
+def test_transposed_convolution_does_not_flip_its_kernel():
     kernel = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     layer = conv(Conv2DTranspose, kernel, (1, 1), kernel_stride=(2, 2), padding="valid")
     assert run(layer, image([[1]]))[0] == kernel
-    # "same" cuts what a stride-2 kernel of 3 overhangs: one row and column at the far end.
+    # "same" removes the overhang of a stride-2 kernel of 3: one row and column at the far end.
     layer = conv(Conv2DTranspose, kernel, (2, 1), kernel_stride=(2, 2), padding="same")
     assert run(layer, image([[1], [10]]))[0] == [[1, 2], [4, 5], [17, 28], [40, 50]]
     layer = conv(DepthwiseConv2DTranspose, kernel, (2, 1), kernel_stride=(2, 2), padding="same")
@@ -163,7 +163,7 @@ def test_quantizer_of_the_largest_float():
         (240.0, 255, 255),
     ],
 )
-def test_zero_points_and_what_lies_below_zero(value, clipped, unclipped):
+def test_zero_points_and_values_below_zero(value, clipped, unclipped):
     layer = quantizer(zero_points=u8(30), output_signed=False)
     x = np.full((1, 1, 1, 1), value, np.float32)
     got, tally = run(layer, x)
@@ -221,7 +221,7 @@ def test_the_fifo_continues_over_calls(kind):
     assert past.ravel().tolist() == [3, 4]
 
 
-def test_a_fifo_of_one_frame_remembers_nothing():
+def test_a_fifo_of_one_frame_has_no_state():
     layer = buffered(BufferTempConv, [3])
     outputs, past = layer.step(np.array([1, 2]).reshape(2, 1, 1, 1), None)
     assert outputs.ravel().tolist() == [3, 6]

@@ -1,4 +1,4 @@
-"""Published limits of Akida 2.0: one case that passes and one that fails, for every sentence."""
+"""Published limits of Akida 2.0: one passing and one failing case for every limit."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from tests import builders
 
 
 def make(kind, **options):
-    """Return a small layer within the limits, but for `options`."""
+    """Return a small layer within the limits, except for `options`."""
     rng = np.random.default_rng(0)
     defaults = {
         "input_shape": (8, 8, 3),
@@ -155,9 +155,9 @@ CASES = [
 ]
 
 
-def exceeded(layer, followers=None):
+def exceeded(layer, consumers=None):
     """Return the names of the limits that a layer exceeds."""
-    return [refusal.rule for refusal in limits.exceeded(layer.facts(followers))]
+    return [refusal.rule for refusal in limits.exceeded(layer.facts(consumers))]
 
 
 @pytest.mark.parametrize(("kind", "fits", "exceeds", "limit"), CASES)
@@ -172,7 +172,7 @@ def test_every_limit_has_a_case():
 
 
 @pytest.mark.parametrize(
-    ("followers", "fits"),
+    ("consumers", "fits"),
     [
         (None, True),
         (("Conv2D",), True),
@@ -182,10 +182,10 @@ def test_every_limit_has_a_case():
         ((), False),
     ],
 )
-def test_a_convolution_follows_a_max_pooling(followers, fits):
+def test_a_convolution_follows_a_max_pooling(consumers, fits):
     layer = make("Conv2D", **pool(2, 2, activation="relu"))
-    assert exceeded(layer, followers) == ([] if fits else ["pooling_follower"])
-    assert exceeded(make("Conv2D"), followers) == []
+    assert exceeded(layer, consumers) == ([] if fits else ["pooling_follower"])
+    assert exceeded(make("Conv2D"), consumers) == []
 
 
 def test_one_reading_of_a_side_is_a_remark():

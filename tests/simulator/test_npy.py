@@ -1,4 +1,4 @@
-"""Array files of unknown origin: read as NumPy reads them, or refused with one kind of error."""
+"""Untrusted array files are read as by NumPy, or refused with one exception type."""
 
 import io
 import random
@@ -47,7 +47,7 @@ def test_an_array_is_read_as_numpy_reads_it(array, version, tmp_path):
         (stored(np.zeros(2, [("a", "i4")])), "it holds"),
     ],
 )
-def test_damage_is_said(content, match):
+def test_damage_is_reported(content, match):
     with pytest.raises(DamagedArrayError, match=match):
         read_npy(io.BytesIO(content), len(content))
 

@@ -1,4 +1,4 @@
-"""Programs: what may be saved, what may be loaded, and every way a file can be wrong."""
+"""Programs: saving, loading, and every kind of invalid file."""
 
 import dataclasses
 import json
@@ -51,7 +51,7 @@ def refusal(path):
     return str(caught.value)
 
 
-def test_a_file_of_another_kind_or_none(tmp_path):
+def test_a_file_of_another_kind_or_a_missing_file(tmp_path):
     assert refusal(tmp_path / "none.npz") == f"{tmp_path}/none.npz: no such file"
     assert "no such file" in refusal(tmp_path)
     for content in (b"", b"text", b"PK\x03\x04 not a zip", bytes(1000)):
@@ -60,11 +60,11 @@ def test_a_file_of_another_kind_or_none(tmp_path):
         assert "not a readable crossgrade program file" in message
         assert "\n" not in message
     write_archive(tmp_path / "graph.npz", {"kind": "graph"}, {})
-    assert refusal(tmp_path / "graph.npz").endswith("holds a graph, expected a program")
+    assert refusal(tmp_path / "graph.npz").endswith("is a graph, expected a program")
     np.savez(tmp_path / "arrays.npz", x=np.zeros(3))
     assert "not a readable crossgrade program file" in refusal(tmp_path / "arrays.npz")
     rewrite(tmp_path / "list.npz", {"header.json": "[]"})
-    assert "thing of unknown kind, expected a program" in refusal(tmp_path / "list.npz")
+    assert "is a file of unknown kind, expected a program" in refusal(tmp_path / "list.npz")
 
 
 def test_pickled_arrays_are_refused(saved):
@@ -124,7 +124,7 @@ def paths(value, path=()):
 
 
 def test_header_edits_are_refused_or_make_a_valid_program(saved):
-    """Every value of the header replaced by junk of every type, and removed."""
+    """Replace every value of the header by values of every type, and remove it."""
     contents = members(saved)
     original = json.loads(contents["header.json"])
     tried = refused = 0
@@ -170,7 +170,7 @@ def test_header_edits_are_refused_or_make_a_valid_program(saved):
             lambda h: h["layers"][1].update(buffer_bits="wide"),
             "conv: buffer_bits is 'wide'; needs int",
         ),
-        (lambda h: h["layers"][1].update(kernel_stride=[0, 0]), "both are pairs of at least 1"),
+        (lambda h: h["layers"][1].update(kernel_stride=[0, 0]), "both must be pairs of integers"),
         (lambda h: h["layers"][1].update(padding="around"), "padding is 'around'; allowed: same"),
         (lambda h: h["layers"][1].update(inputs=["late"]), r"reads \['late'\], not an earlier"),
         (lambda h: h["layers"][1].update(inputs=[]), "reads nothing, not an earlier layer"),
@@ -178,11 +178,14 @@ def test_header_edits_are_refused_or_make_a_valid_program(saved):
         (lambda h: h["layers"][0].update(name="conv"), "conv: two layers have this name"),
         (lambda h: h.update(input_dtype="float16"), "input_dtype is 'float16'; allowed: uint8"),
         (lambda h: h.update(input_dtype="float32"), "data: reads integers, but the program's"),
-        (lambda h: h.update(input_shape=[5, 6, 3]), r"data: takes \(\(5, 6, 2\),\), is fed"),
+        (
+            lambda h: h.update(input_shape=[5, 6, 3]),
+            r"data: expects inputs of \(\(5, 6, 2\),\), gets",
+        ),
         (lambda h: h.update(output_shape=[5]), r"output_shape \(5,\) is not that of dense"),
     ],
 )
-def test_header_edits_say_what_is_wrong(saved, change, message):
+def test_header_edits_are_reported(saved, change, message):
     edit(saved, change)
     with pytest.raises(ProgramError, match=message):
         Program.load(saved)

@@ -1,4 +1,4 @@
-"""Refusals in words: what repeats is said once, with all its layers."""
+"""Text of refusals: repeated reasons are merged, with all their layers."""
 
 from simulator.refusal import Refusal, refusal_lines
 
@@ -18,7 +18,7 @@ def test_layers_of_one_rule_are_listed_once():
     ]
 
 
-def test_findings_that_differ_share_what_is_allowed():
+def test_different_findings_share_the_allowed_values():
     refusals = [
         Refusal(layers=(layer,), found=found, allowed="1, 3 or 5", rule="kernel")
         for layer, found in (("a", "kernel 2"), ("b", "kernel 4"), ("c", "kernel 2"))
@@ -26,7 +26,7 @@ def test_findings_that_differ_share_what_is_allowed():
     assert refusal_lines(refusals) == ["a, c: kernel 2; b: kernel 4; allowed: 1, 3 or 5"]
 
 
-def test_reasons_without_a_rule_or_another_cure_stay_apart():
+def test_reasons_without_a_rule_or_with_another_fix_are_separate():
     plain = [Refusal(layers=(layer,), found="odd") for layer in "ab"]
     assert refusal_lines(plain) == ["a: odd", "b: odd"]
     cured = [Refusal(layers=(layer,), found="odd", fix=layer, rule="r") for layer in "ab"]

@@ -1,4 +1,4 @@
-"""Layers whose registers do not fit: one sentence each, all of them at once."""
+"""Layers with invalid registers: one sentence for each, all at once."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from tests import builders
 
 
 def wrong(layer, **changes):
-    """Return the sentences about one changed layer."""
+    """Return the problems of a layer with changed registers."""
     with pytest.raises(ProgramError) as caught:
         Program(
             name="model",
@@ -42,12 +42,24 @@ FILTERS = np.zeros(4, np.uint8)
         ({"input_shift": np.array([0, 0, 33])}, "input_shift reaches 0..33; the register holds"),
         ({"buffer_bits": 40}, "buffer_bits is 40; allowed: 8 to 33"),
         ({"activation": "tanh"}, "activation is 'tanh'; allowed: none, relu, lut"),
-        ({"activation": "lut"}, "lut_values and activation 'lut' come together; found one"),
-        ({"max_value": FILTERS}, "max_value and max_value_shift come together; found one"),
-        ({"lut_values": np.zeros(7, np.int16)}, "lut_values and activation 'lut' come together"),
-        ({"activation_shift": FILTERS}, "activation_shift and activation 'lut' come together"),
+        (
+            {"activation": "lut"},
+            "lut_values and activation 'lut' must be given together; found one",
+        ),
+        ({"max_value": FILTERS}, "max_value and max_value_shift must be given together; found one"),
+        (
+            {"lut_values": np.zeros(7, np.int16)},
+            "lut_values and activation 'lut' must be given together",
+        ),
+        (
+            {"activation_shift": FILTERS},
+            "activation_shift and activation 'lut' must be given together",
+        ),
         ({"activation_bits": 40}, "activation_bits is 40; allowed: 1 to 16"),
-        ({"pool_size": (2, 2)}, "pool_size and pool_stride come together; found one of them"),
+        (
+            {"pool_size": (2, 2)},
+            "pool_size and pool_stride must be given together; found one of them",
+        ),
         (
             {"pool_size": (6, 6), "pool_stride": (1, 1)},
             "pooling (6, 6) is larger than its input of 5x6 (padding 'valid')",
@@ -64,7 +76,7 @@ FILTERS = np.zeros(4, np.uint8)
         ),
         ({"input_shapes": ((5, 6, 3),) * 2}, "input_shapes is ((5, 6, 3), (5, 6, 3)); needs"),
         ({"input_shapes": ((0, 6, 3),)}, "input_shapes is ((0, 6, 3),); needs height, width"),
-        ({"kernel_stride": (1, 0)}, "kernel (3, 3) with stride (1, 0); both are pairs of"),
+        ({"kernel_stride": (1, 0)}, "kernel (3, 3) with stride (1, 0); both must be pairs of"),
         ({"padding": "full"}, "kernel padding is 'full'; allowed: same, valid"),
     ],
 )
@@ -73,14 +85,14 @@ def test_registers_that_do_not_fit(changes, sentence):
     assert f"model: not a valid akida_v2 program:\n  - layer: {sentence}" in wrong(layer, **changes)
 
 
-def test_a_valid_kernel_lies_in_its_input():
+def test_a_kernel_larger_than_its_input_is_refused():
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("Conv2D", rng, input_shape=(2, 6, 3))
     sentence = "kernel (3, 3) is larger than its input of 2x6 (padding 'valid')"
     assert sentence in wrong(layer, padding="valid")
 
 
-def test_other_layers_say_what_does_not_fit():
+def test_other_layers_name_the_invalid_register():
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("BufferTempConv", rng, fifo_size=1)
     empty = np.zeros((1, 1, 0, 4), np.int8)

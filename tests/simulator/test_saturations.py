@@ -1,4 +1,4 @@
-"""What saturates, by layer and kind, as a share of the values."""
+"""Saturated values by layer and kind, as a share of all values."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def saturations(program, images, **options):
 
 
 def biased(**registers):
-    """Return a Dense1D of 4 inputs and 2 units that adds its inputs up."""
+    """Return a Dense1D of 4 inputs and 2 units that sums its inputs."""
     data = InputData(name="data", inputs=(), input_shapes=((1, 1, 4),), input_signed=True)
     dense = Dense1D(
         name="dense", inputs=("data",), input_shapes=((1, 1, 4),),
@@ -62,7 +62,7 @@ def test_a_bias_beyond_the_accumulator_is_a_share_of_the_filters(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("bound", [3, None])
-def test_the_clip_of_a_relu_is_meant(backend, bound):
+def test_the_clip_of_a_relu_is_not_saturation(backend, bound):
     relu = {"activation": "relu", "output_bits": 4, "output_signed": False}
     relu["output_shift"] = np.zeros(2, np.int8)
     if bound is not None:
@@ -109,8 +109,8 @@ def test_counts_of_other_images_are_added():
     assert whole.saturations() == saturations(program, IMAGES)
 
 
-def test_frames_count_once_however_a_stream_is_cut():
-    """The past of a buffered layer was counted when it came."""
+def test_frames_count_once_for_any_batch_size():
+    """Past frames of a buffered layer have been counted when they were new."""
     rng = np.random.default_rng(0)
     layer = builders.neural_layer("BufferTempConv", rng, name="conv", inputs=("data",))
     layer = dataclasses.replace(layer, input_shift=np.array([24, 0, 0], np.uint8))

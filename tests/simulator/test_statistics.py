@@ -1,4 +1,4 @@
-"""Figures of a run, by hand."""
+"""Statistics of a run, computed by hand."""
 
 import dataclasses
 
@@ -81,7 +81,7 @@ def test_a_saturated_register_counts_once_per_image(program):
         assert collect(program, IMAGES, batch_size=size)["conv"].saturated["bias"] == 6
 
 
-def test_a_run_that_did_not_happen_has_no_events(program):
+def test_statistics_without_a_run_are_zero(program):
     figures = Statistics(program).layers()
     assert [figure.output_sparsity for figure in figures] == [0, 0, 0]
     assert [figure.macs for figure in figures] == [0, 18, 36]

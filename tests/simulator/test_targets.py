@@ -1,4 +1,4 @@
-"""What every chip must do to be a target: a new folder is tested here without an edit."""
+"""Requirements on every target; a new chip's folder is tested here without an edit."""
 
 import ast
 import dataclasses
@@ -58,7 +58,7 @@ def test_an_unknown_target_is_refused_by_name():
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_programs_of_a_target_hold_every_layer_type(target):
+def test_programs_of_a_target_contain_every_layer_type(target):
     makers = builders.PROGRAMS.get(target, ())
     rng = np.random.default_rng(0)
     held = {type(layer).__name__ for make in makers for layer in make(rng).layers}
@@ -139,7 +139,7 @@ def test_outputs_have_the_declared_shapes_and_widths(case):
 
 
 @every_program
-def test_a_run_leaves_its_images_and_registers_alone(case):
+def test_a_run_does_not_change_images_and_registers(case):
     program, images = case
     kept = images.copy()
     registers = {

@@ -1,4 +1,4 @@
-"""Golden vectors, read back with json and struct alone and recomputed in plain integers."""
+"""Golden vectors, read with json and struct only and recomputed in plain integers."""
 
 import hashlib
 import json
@@ -118,7 +118,7 @@ def test_layer_names_make_safe_folders(tmp_path):
     assert (tmp_path / "v" / "000_block_.._1___" / "output.bin").is_file()
 
 
-def test_nothing_is_left_of_a_run_that_fails(tmp_path):
+def test_a_failed_run_leaves_no_files(tmp_path):
     rng = np.random.default_rng(0)
     program = builders.integer_program(rng)
     images = builders.images(rng, program, 4)

@@ -1,4 +1,4 @@
-"""The pipeline under DVC: what a change reruns, and what it does not."""
+"""The pipeline under DVC: which stages a change reruns."""
 
 import json
 import sys
@@ -47,7 +47,7 @@ def test_metrics_and_plots_can_be_shown(repository):
     assert (repository.root / "dvc_plots/index.html").is_file()
 
 
-def test_the_front_with_other_bits_runs_quantize_and_later(repository):
+def test_other_bits_rerun_quantize_and_later_stages(repository):
     front = (sys.executable, "-m", "pipeline")
     touched = repository.touched(*front, "quantization.weight_bits=4")
     assert touched == ["compose", "inputs", "quantize", "convert", "evaluate", "track"]
@@ -56,7 +56,7 @@ def test_the_front_with_other_bits_runs_quantize_and_later(repository):
     assert repository.param("quantization.weight_bits") == "8"
 
 
-def test_another_target_option_runs_convert_and_later(repository):
+def test_another_target_option_reruns_convert_and_later_stages(repository):
     touched = repository.touched(sys.executable, "-m", "pipeline", "target.strict=true")
     assert "convert" in touched
     assert not {"build", "transform", "quantize"} & set(touched)
@@ -93,7 +93,7 @@ def test_a_sweep_trains_once(repository):
     assert repository.run("git", "status", "--short", "params.yaml") == before
 
 
-def test_a_refused_stage_leaves_nothing_and_says_why(repository):
+def test_a_refused_stage_writes_nothing_and_gives_the_reason(repository):
     output = repository.run(
         sys.executable, "-m", "pipeline", "model.layers=[{Softmaxx: {}}]", fails=True
     )
@@ -106,7 +106,7 @@ def test_a_refused_stage_leaves_nothing_and_says_why(repository):
     assert (repository.root / "params.yaml").read_text() == before
 
 
-def test_artifacts_are_the_same_bytes_when_made_again(repository):
+def test_artifacts_are_reproduced_byte_by_byte(repository):
     repository.run("dvc", "repro", "--force", "evaluate")
     lock = yaml.safe_load((repository.root / "dvc.lock").read_text())
     for stage in STAGES[1:-1]:
@@ -116,8 +116,8 @@ def test_artifacts_are_the_same_bytes_when_made_again(repository):
     assert metrics["images"] == 20
 
 
-def test_what_the_users_files_hold_counts_not_when_they_were_written(repository):
-    """Images, weights and the model: other content runs build, the same content does not."""
+def test_content_of_user_files_counts_not_their_date(repository):
+    """Images, weights and model files: changed content reruns build, equal content does not."""
 
     def images(seed):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Akida 1.0: its rules, and how an integer model of either scheme becomes its layers."""
+"""Akida 1.0: its conversion rules, and the lowering of integer models of both schemes."""
 
 from pipeline.chips.akida_v1.fit_registers import fit_registers
 from pipeline.chips.akida_v1.layers import facts

@@ -1,7 +1,8 @@
-"""Bring steps and thresholds inside Akida 1.0's registers, as the vendor's converter does.
+"""Fit steps and thresholds into Akida 1.0's registers, as the vendor's converter does.
 
-The converter (cnn2snn, Apache-2.0) does so always, after which outputs are no longer the quantized
-model's: a smaller step saturates earlier. Here it is asked for, and each change is noted.
+The converter (cnn2snn, Apache-2.0) always does this, and the outputs then differ from the quantized
+model's: a smaller step saturates earlier. Here it is optional (``target.fit_registers``), and each
+change is reported in a note.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from simulator.akida_v1.limits import REGISTERS
 
 
 def fit_registers(program: Program) -> Program:
-    """Return a program whose steps and thresholds fit, with a note for each that had to change.
+    """Return a program whose steps and thresholds fit, and a note for each change.
 
-    A step above its limit is set to it; the threshold moves by half the difference, and the next
-    layer's weights shrink by the ratio, rounded down. A threshold above its limit is clipped.
-    The last layer has no limits, but loses what its threshold's register cannot hold.
+    A step above its limit is set to the limit; the threshold moves by half the difference, and the
+    next layer's weights are multiplied by the ratio of the steps, rounded down. A threshold above
+    its limit is clipped. The last layer has no limits, but loses the fraction that its threshold's
+    register cannot hold.
     """
     layers, notes = list(program.layers), []
     last = layers[-1]
@@ -38,7 +40,7 @@ def fit_registers(program: Program) -> Program:
             moved = np.rint(0.5 * (step - layer.act_step)) / 2.0 ** (layer.act_bits - 4)
             threshold = (layer.threshold + moved).astype(np.int32)
             layer = replace(layer, act_step=step, threshold=threshold)
-            layers[following] = _shrunk(layers[following], ratio)
+            layers[following] = _with_scaled_weights(layers[following], ratio)
             notes.append(
                 f"{layer.name}: act_step of {int((ratio > 1).sum())} filters exceeded"
                 f" {int(limit)}; set to it, and the weights of {layers[following].name} shrunk"
@@ -55,12 +57,12 @@ def fit_registers(program: Program) -> Program:
     return replace(program, layers=tuple(layers), notes=(*program.notes, *notes))
 
 
-def _shrunk(layer, ratio: np.ndarray):
+def _with_scaled_weights(layer, ratio: np.ndarray):
     """Return a layer whose weights are divided by one ratio per input channel, rounded down."""
     weights = layer.weights.astype(np.float64)
     if isinstance(layer, FullyConnected):
         height, width, _ = layer.input_shapes[0]
-        # Inputs are column-major: all positions of a channel follow each other.
+        # Inputs are column-major: the positions of one channel are contiguous.
         divisor = np.repeat(ratio, height * width)[:, None]
     else:
         divisor = ratio[:, None]

@@ -1,4 +1,4 @@
-"""Which Akida 1.0 layer a block becomes, and what the chip's limits look at."""
+"""Map blocks to Akida 1.0 layers, and collect the facts that the chip's limits are checked on."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ KINDS = {
     "Dense": "FullyConnected",
 }
 PIXEL_BITS, PIXEL = 8, 255
-"""Width of a pixel, and the largest one."""
+"""Bit width of a pixel, and the largest pixel value."""
 
 
 def input_bits(image) -> int:
-    """Return the width of the inputs: a pixel's, where quantizing has not chosen another."""
+    """Return the bit width of the inputs; that of a pixel unless quantization chose another."""
     return image.format.value_bits if hasattr(image, "format") else PIXEL_BITS
 
 
 def reads_image(view: View, block: Block) -> bool:
-    """Return whether a block becomes InputConvolutional: a Conv2D on an image."""
+    """Return True if a block becomes InputConvolutional: a Conv2D on an image."""
     image = view.graph.shapes[view.graph.input.name]
     first = block.head.op == "Conv2D" and view.source(block.head).op == "Input"
     return first and image[-1] in INPUT_CHANNELS
 
 
 def kind(view: View, block: Block) -> str:
-    """Return the class of layer that a block becomes; its operation if there is none."""
+    """Return the layer class that a block becomes, or its operation if it becomes none."""
     if reads_image(view, block):
         return "InputConvolutional"
     return KINDS.get(block.head.op, block.head.op)
 
 
 def facts(view: View) -> Iterator[LayerFacts]:
-    """Yield what limits look at, of every layer that the model becomes."""
+    """Yield the facts that limits are checked on, for every layer that the model becomes."""
     kinds = {block.name: kind(view, block) for block in view.blocks}
     first = [block for block in view.blocks if view.source(block.head).op == "Input"]
     if any(kinds[block.name] != "InputConvolutional" for block in first):
@@ -49,7 +49,7 @@ def facts(view: View) -> Iterator[LayerFacts]:
             input_shape=shape,
             shape=shape,
             input_bits=input_bits(image),
-            followers=tuple(kinds[block.name] for block in first),
+            consumers=tuple(kinds[block.name] for block in first),
         )
     for block in view.blocks:
         yield layer_facts(view, block, kinds)

@@ -1,7 +1,7 @@
 """Thresholds and steps of models quantized by the scheme cnn2snn.
 
-Formulas of the legacy converter (cnn2snn, Apache-2.0): a layer's input is ``a * x + b`` of the
-float model's, its integer kernel ``delta`` times the float kernel.
+The formulas are those of the legacy converter (cnn2snn, Apache-2.0): a layer's input is ``a * x +
+b``, where x is the float model's; its integer kernel is ``delta`` times the float kernel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.chips.akida_v1.neuron import Neuron, Refused, rounded, wrong_bits
+from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError, rounded, width_refusal
 from pipeline.chips.blocks import Block
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.akida_v1.neuron import ACT_BITS
@@ -23,13 +23,13 @@ def legacy_neurons(chain: Sequence[Block], graph: QuantizedGraph) -> list[Neuron
     for position, block in enumerate(chain):
         try:
             neuron, scale = _neuron(block, scale, offset, is_input=position == 0)
-        except Refused as refused:
+        except RefusedQuantizationError as refused:
             refusals += refused.refusals
         else:
             neurons.append(neuron)
         offset = 0.0
     if refusals:
-        raise Refused(*refusals)
+        raise RefusedQuantizationError(*refusals)
     return neurons
 
 
@@ -54,14 +54,14 @@ def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron
     step = float(relu.registers["step"]) if relu else 1.0
     bits = relu.bits["output"] if relu else 4
     if bits not in ACT_BITS:
-        raise wrong_bits(relu.name, bits)
+        raise width_refusal(relu.name, bits)
     threshold = a * delta * ((step / 2 if relu else 0.0) - bias)
     act_step = a * delta * (step * 2**bits / 16 if relu else 1.0)
     if is_input and b:
         axes = tuple(range(head.registers[kernels[0]].ndim - 1))
         threshold = threshold + head.registers[kernels[0]].astype(np.int64).sum(axis=axes) * b
     if pool := block.member("GlobalAveragePooling2D"):
-        pixels = _pooled_pixels(block, pool)
+        pixels = _pooled_positions(block, pool)
         threshold, act_step = threshold * pixels, act_step * pixels
     threshold = np.broadcast_to(threshold, (filters,)).astype(np.float64)
     return (
@@ -77,8 +77,8 @@ def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron
     )
 
 
-def _pooled_pixels(block: Block, pool) -> int:
-    """Return height times width of what a global pooling sums."""
+def _pooled_positions(block: Block, pool) -> int:
+    """Return the number of positions that a global average pooling sums."""
     before = block.head
     for node in block.tail:
         if node is pool:

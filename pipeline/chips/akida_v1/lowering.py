@@ -1,7 +1,7 @@
-"""Blocks to Akida 1.0 layers: one linear chain, pooling before the neuron.
+"""Lower blocks to Akida 1.0 layers: one linear chain, with pooling before the activation.
 
-The model breaks no rule of `pipeline.chips.akida_v1.rules`; what is refused here depends on how it
-was quantized.
+The model breaks no rule of `pipeline.chips.akida_v1.rules`; refusals here depend only on its
+quantization.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.chips.akida_v1.layers import PIXEL, input_bits, reads_image
 from pipeline.chips.akida_v1.legacy_neurons import legacy_neurons
-from pipeline.chips.akida_v1.neuron import Neuron, Refused
+from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError
 from pipeline.chips.akida_v1.quantizeml_neurons import quantizeml_neurons
 from pipeline.chips.blocks import Block, View, pool_padding, shape3d
 from pipeline.errors import IncompatibleModelError
@@ -35,7 +35,7 @@ def lower(graph: QuantizedGraph) -> Program:
     Raises
     ------
     IncompatibleModelError
-        Listing everything about its quantization that the registers cannot hold.
+        If the registers cannot hold its quantization; lists every such layer.
     """
     view = View(graph, graph)
     neurons = chain_neurons(graph)
@@ -58,24 +58,24 @@ def lower(graph: QuantizedGraph) -> Program:
 
 
 def chain_neurons(graph: QuantizedGraph) -> list[Neuron]:
-    """Return the neuron of each block of a linear chain, or refuse how it was quantized."""
+    """Return the neuron of each block of a linear chain."""
     chain = View(graph, graph).blocks
     dequantizer = next((node for node in graph.nodes if node.op == "Dequantizer"), None)
-    refusals = [refusal for block in chain for refusal in _widths(block)]
+    refusals = [refusal for block in chain for refusal in _width_refusals(block)]
     try:
         if graph.scheme == "cnn2snn":
             neurons = legacy_neurons(chain, graph)
         else:
             neurons = quantizeml_neurons(chain, dequantizer)
-    except Refused as refused:
+    except RefusedQuantizationError as refused:
         refusals += refused.refusals
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, f"convert to {NAME}")
     return neurons
 
 
-def _widths(block: Block):
-    """Yield a refusal if the two kernels of a layer have different widths."""
+def _width_refusals(block: Block):
+    """Yield a refusal if the two kernels of a layer have different bit widths."""
     widths = {bits for name, bits in block.head.bits.items() if name.endswith("weights")}
     if len(widths) > 1:
         yield Refusal(
@@ -91,8 +91,8 @@ def _kernel(head: QuantizedNode) -> np.ndarray:
     return head.registers["kernel"]
 
 
-def _fed_shape(view: View, block: Block) -> tuple[int, ...]:
-    """Return the shape of what feeds a block, before any Flatten or Reshape."""
+def _source_shape(view: View, block: Block) -> tuple[int, ...]:
+    """Return the shape of a block's input, before any Flatten or Reshape."""
     return view.graph.shapes[view.source(block.head).name]
 
 
@@ -107,7 +107,7 @@ def _layer(view: View, block: Block, neuron: Neuron, feeds, *, is_input: bool):
     fields = {
         "name": head.name,
         "inputs": feeds,
-        "input_shapes": (shape3d(_fed_shape(view, block)),),
+        "input_shapes": (shape3d(_source_shape(view, block)),),
         "weights_bits": head.bits["weights"],
         "threshold": neuron.rounded,
         "act_step": neuron.act_step,
@@ -127,16 +127,16 @@ def _layer(view: View, block: Block, neuron: Neuron, feeds, *, is_input: bool):
             weights_pw=head.registers["pointwise_kernel"],
         )
     if is_input:
-        # The chip pads with a whole pixel; the vendor's converter truncates.
+        # The chip pads with an integer pixel; the vendor's converter truncates.
         value = int(neuron.padding_value)
         if head.attrs["padding"] == "valid" and not 0 <= value <= PIXEL:
-            value = 0  # nothing is written, and the register holds pixels only
+            value = 0  # nothing is padded, and the register holds pixels only
         return InputConvolutional(**fields, **window, weights=_kernel(head), padding_value=value)
     return Convolutional(**fields, **window, weights=_flipped(_kernel(head)))
 
 
 def _window_padding(block: Block) -> str:
-    """Return the one padding of convolution and pooling; a 1x1 kernel goes with either."""
+    """Return the padding that convolution and pooling share; a 1x1 kernel fits either."""
     pool = block.member("MaxPooling2D")
     if pool is None or max(block.head.attrs["kernel_size"]) > 1:
         return block.head.attrs["padding"]
@@ -154,7 +154,7 @@ def _pooling(block: Block) -> dict:
 
 
 def _flipped(kernel: np.ndarray) -> np.ndarray:
-    """Turn a cross-correlation kernel into the true convolution kernel that the chip holds."""
+    """Flip a cross-correlation kernel into the convolution kernel that the chip holds."""
     return np.ascontiguousarray(kernel[::-1, ::-1])
 
 

@@ -1,4 +1,4 @@
-"""What a block's neuron is set to, before it is rounded to registers."""
+"""The neuron of a block: its thresholds and steps before they are rounded to registers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from simulator.limit import numbers
 from simulator.refusal import Refusal
 
 
-class Refused(Exception):
-    """Blocks whose quantization no register can hold."""
+class RefusedQuantizationError(Exception):
+    """The quantization of some blocks does not fit the registers."""
 
     def __init__(self, *refusals: Refusal):
         super().__init__(*map(str, refusals))
         self.refusals = refusals
 
 
-def refused(layer: str, rule: str, found: str, allowed: str = "", fix: str = "") -> Refused:
+def refused(
+    layer: str, rule: str, found: str, allowed: str = "", fix: str = ""
+) -> RefusedQuantizationError:
     """Return the refusal of one layer."""
-    return Refused(Refusal(layers=(layer,), found=found, allowed=allowed, fix=fix, rule=rule))
+    return RefusedQuantizationError(
+        Refusal(layers=(layer,), found=found, allowed=allowed, fix=fix, rule=rule)
+    )
 
 
 def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
-    """Return whole thresholds as int32, or refuse those beyond it."""
+    """Return integer-valued thresholds as int32, or refuse those out of its range."""
     largest = float(np.abs(threshold).max())
     if not largest < 1 << 31:
         raise refused(
@@ -39,8 +43,8 @@ def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
     return threshold.astype(np.int32)
 
 
-def wrong_bits(name: str, bits: int) -> Refused:
-    """Return the refusal of an activation's width."""
+def width_refusal(name: str, bits: int) -> RefusedQuantizationError:
+    """Return the refusal of an activation's bit width."""
     return refused(
         name,
         "activation_bits",
@@ -64,7 +68,7 @@ class Neuron:
     activation : bool
     act_bits : int
     padding_value : float
-        Of the raw image, real-valued; 0 but for a first layer whose zero is another pixel.
+        In units of a pixel, real-valued. 0, except in a first layer whose zero is another pixel.
     """
 
     threshold: np.ndarray
@@ -76,7 +80,7 @@ class Neuron:
 
     @property
     def fraction(self) -> np.ndarray | None:
-        """What rounding took from the threshold of a last layer, float32; None within the net."""
+        """Fraction lost by rounding a last layer's threshold, float32; None with an activation."""
         if self.activation:
             return None
         return (self.threshold - self.rounded).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Registers of neurons whose potentials never come near them: dead filters, huge biases.
+"""Registers of neurons whose potentials cannot reach them: dead filters, huge biases.
 
-The weights of a dead filter are quantized at the smallest scale, so that its step is huge; a huge
-bias makes a huge threshold. Where at most two levels are within reach of the potentials, small
-registers give the same levels.
+The weights of a dead filter are quantized at the smallest scale, which makes its step huge; a huge
+bias makes a huge threshold. Where the potentials can reach at most two levels, smaller registers
+give the same levels.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from pipeline.chips.blocks import Block
 
 LARGEST_STEP = 1 << 24
-"""Of `act_step`: to this, levels are exact in float64 (see `NeuralLayer.levels`)."""
-FAR = 1 << 27
+"""Largest `act_step` whose levels are exact in float64 (see `NeuralLayer.levels`)."""
+LARGEST_THRESHOLD = 1 << 27
 """A threshold of this magnitude is replaced: the emulator refuses potentials 2**28 from it."""
 
 
@@ -25,7 +25,7 @@ def reach(block: Block, highest: int, pixels: int) -> np.ndarray:
     highest : int
         Largest input: 255 of an image, or the highest level.
     pixels : int
-        Positions that are summed up.
+        Number of positions that pooling sums.
     """
     registers = block.head.registers
     if "pointwise_kernel" in registers:
@@ -37,35 +37,35 @@ def reach(block: Block, highest: int, pixels: int) -> np.ndarray:
     return total * highest * pixels
 
 
-def within_reach(
+def reachable_registers(
     threshold: np.ndarray, act_step: np.ndarray, bits: int, bound: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return thresholds and steps of the same levels, small where they were too large.
+    """Return equivalent thresholds and steps, smaller where they were too large.
 
     Parameters
     ----------
     threshold : float64 (filters,)
-        Whole numbers.
+        Integer-valued.
     act_step : float32 (filters,)
     bits : int
-        Of the levels.
+        Bit width of the levels.
     bound : float64 (filters,)
-        Magnitude that no potential exceeds.
+        Bound on the magnitude of the potentials, from `reach`.
 
     Returns
     -------
     threshold : float64 (filters,)
     act_step : float32 (filters,)
-        As before where neither is too large, or more than two levels are within reach.
+        Unchanged where neither is too large, or where more than two levels can be reached.
     """
     interval = act_step.astype(np.float64) * 2.0 ** (4 - bits)
     low, high = (
         np.clip(np.ceil((end - threshold) / interval), 0, 2**bits - 1) for end in (-bound, bound)
     )
-    # Potentials are whole: above this one, if any, they have level `high`.
+    # Potentials are integers: those above this one, if any, have level `high`.
     edge = np.clip(np.floor(threshold + low * interval), -bound, bound)
     wide = np.exp2(np.ceil(np.log2(2 * bound + 2)))
-    large = (act_step > LARGEST_STEP) | (np.abs(threshold) >= FAR)
+    large = (act_step > LARGEST_STEP) | (np.abs(threshold) >= LARGEST_THRESHOLD)
     replaced = large & (high - low <= 1)
     return (
         np.where(replaced, edge - low * wide, threshold),

@@ -1,4 +1,4 @@
-"""What `migrate` does by itself towards Akida 1.0, and which limits it may repair."""
+"""Transforms that `migrate` applies for Akida 1.0, and the limits that they repair."""
 
 REPAIRS = (
     "continuous_activations",
@@ -16,4 +16,4 @@ REPAIRS = (
 )
 LIMIT_REPAIRS = dict.fromkeys(("input_kernel", "kernel_and_stride"), "enlarge_even_kernels")
 REFUSED_LIMITS = ("image_input",)
-"""An image into another layer than Conv2D: the converter refuses it, the emulator runs it."""
+"""An image read by a layer other than Conv2D: the converter refuses it, the emulator runs it."""

@@ -1,4 +1,4 @@
-"""What Akida 1.0's converter asks of a model."""
+"""Rules of Akida 1.0's converter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from pipeline.chips.akida_v1.layers import PIXEL, reads_image
-from pipeline.chips.blocks import BORDERS, View, shape3d, size
+from pipeline.chips.blocks import QUANTIZERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
 from pipeline.graph.graph import Graph
@@ -30,8 +30,8 @@ KNOWN = (
     "Reshape",
     "Dropout",
 )
-ELSEWHERE = (
-    *BORDERS,
+OTHER_RULES = (
+    *QUANTIZERS,
     "QuantizedReLU",
     "BatchNormalization",
     "AveragePooling2D",
@@ -39,21 +39,21 @@ ELSEWHERE = (
     "Add",
     "Concatenate",
 )
-"""Operations whose refusal has a rule of its own."""
+"""Operations that another rule refuses."""
 POOLINGS = ("MaxPooling2D", "GlobalAveragePooling2D")
 LARGEST_SUM = 256
-"""Pixels of a global average: its sum of potentials must stay inside the chip's width."""
+"""Pixels of a global average: its sum of potentials must fit the chip's width."""
 SUPPORTED = "Conv2D, SeparableConv2D, Dense, ReLU, MaxPooling2D, GlobalAveragePooling2D"
 
 
 def sequential(view: View) -> Iterator[Finding]:
-    """A model is one chain: every layer has one input and one reader."""
+    """A model is one chain: every layer has one input and one consumer."""
     for node in view.graph.nodes:
-        readers = view.graph.consumers(node)
-        if len(readers) > 1:
+        consumers = view.graph.consumers(node)
+        if len(consumers) > 1:
             yield Finding(
                 layers=(node.name,),
-                found=f"{len(readers)} readers: {', '.join(r.name for r in readers[:4])}",
+                found=f"{len(consumers)} consumers: {', '.join(r.name for r in consumers[:4])}",
                 allowed="1",
                 fix="use a model without branches, or Akida 2.0",
             )
@@ -69,9 +69,9 @@ def sequential(view: View) -> Iterator[Finding]:
 def supported_layer(view: View) -> Iterator[Finding]:
     """Layers are convolutions, separable convolutions and Dense, with ReLU and pooling."""
     for node in view.graph.nodes:
-        if node.op in (*KNOWN, *ELSEWHERE):
+        if node.op in (*KNOWN, *OTHER_RULES):
             continue
-        pair = _pointwise_reader(view, node)
+        pair = _pointwise_consumer(view, node)
         found = node.attrs["activation"] if node.op == "Activation" else node.op
         yield Finding(
             layers=(node.name,),
@@ -82,42 +82,42 @@ def supported_layer(view: View) -> Iterator[Finding]:
         )
 
 
-def _pointwise_reader(view, node):
+def _pointwise_consumer(view, node):
     if node.op != "DepthwiseConv2D":
         return None
-    reader = view.graph.sole_consumer(node)
-    pointwise = reader is not None and reader.op == "Conv2D"
-    return reader if pointwise and reader.attrs["kernel_size"] == (1, 1) else None
+    consumer = view.graph.sole_consumer(node)
+    pointwise = consumer is not None and consumer.op == "Conv2D"
+    return consumer if pointwise and consumer.attrs["kernel_size"] == (1, 1) else None
 
 
 def activation_between(view: View) -> Iterator[Finding]:
-    """A ReLU is between any two neural layers."""
+    """Every two consecutive neural layers have a ReLU between them."""
     for block in view.blocks:
         if block.head.op not in (*NEURAL, "DepthwiseConv2D") or "ReLU" in block.ops:
             continue
-        fused = block.head.op == "DepthwiseConv2D" and _pointwise_reader(view, block.head)
-        readers = [node for node in _unactivated(view, block.head) if node.op in NEURAL]
-        if fused or not readers:
+        fused = block.head.op == "DepthwiseConv2D" and _pointwise_consumer(view, block.head)
+        consumers = [node for node in _sum_consumers(view, block.head) if node.op in NEURAL]
+        if fused or not consumers:
             continue
         yield Finding(
             layers=(block.name,),
-            found=f"no ReLU before {readers[0].name}",
+            found=f"no ReLU before {consumers[0].name}",
             allowed="a ReLU between them",
             fix="add a ReLU and retrain",
         )
 
 
-def _unactivated(view: View, node) -> Iterator:
-    """Yield what reads a layer's sums, pooled or not."""
-    for reader in view.readers(node):
-        if reader.op in POOLINGS:
-            yield from _unactivated(view, reader)
+def _sum_consumers(view: View, node) -> Iterator:
+    """Yield the consumers of a layer's sums, looking through pooling."""
+    for consumer in view.consumers(node):
+        if consumer.op in POOLINGS:
+            yield from _sum_consumers(view, consumer)
         else:
-            yield reader
+            yield consumer
 
 
 def one_activation(view: View) -> Iterator[Finding]:
-    """A ReLU follows a neural layer or its pooling, once."""
+    """At most one ReLU follows a neural layer or its pooling."""
     for node in view.nodes("ReLU"):
         owner = view.owner(node)
         if owner is None or node not in owner.tail:
@@ -169,23 +169,23 @@ def average_pixels(view: View) -> Iterator[Finding]:
 
 
 def pixels(view: View) -> Iterator[Finding]:
-    """Inputs have 8 bits, scaled by a Rescaling; float32 ones before a Rescaling are pixels."""
+    """Inputs are 8-bit pixels; a float32 input is read as pixels if a Rescaling follows."""
     node = view.graph.input
-    dtype, readers = str(node.attrs["dtype"]), view.graph.consumers(node)
-    scaled = bool(readers) and all(reader.op == "Rescaling" for reader in readers)
+    dtype, consumers = str(node.attrs["dtype"]), view.graph.consumers(node)
+    scaled = bool(consumers) and all(consumer.op == "Rescaling" for consumer in consumers)
     if dtype not in ("uint8", "int8") and not (dtype == "float32" and scaled):
         yield Finding(
             layers=(node.name,),
             found=f"{dtype} inputs of unknown scale" if dtype == "float32" else f"{dtype} inputs",
             allowed="uint8 pixels, 0 to 255",
-            fix="give the model uint8 inputs, and a Rescaling that makes of them what it expects",
+            fix="give the model uint8 inputs and a Rescaling to the range that it expects",
         )
 
 
 def image_border(view: View) -> Iterator[Finding]:
-    """An offset of the image goes into a Conv2D; around 1 or 3 channels, zero is a pixel."""
+    """An image offset needs a Conv2D; padding then needs 1 or 3 channels and a pixel value."""
     for block in view.blocks:
-        value = border(view, block)
+        value = zero_pixel(view, block)
         if not value or block.head.op == "Dense":
             continue
         if block.head.op == "SeparableConv2D":
@@ -208,8 +208,8 @@ def image_border(view: View) -> Iterator[Finding]:
         )
 
 
-def border(view: View, block) -> float:
-    """Return the pixel that means zero to the first layer; 0 for the others."""
+def zero_pixel(view: View, block) -> float:
+    """Return the pixel value that is zero to the first layer; 0 for other layers."""
     if view.source(block.head).op != "Input":
         return 0.0
     registers = getattr(block.head, "registers", {})
@@ -239,7 +239,7 @@ def reshape(view: View) -> Iterator[Finding]:
     for node in view.nodes("Reshape", "Flatten"):
         before, after = view.input_shape(node), view.graph.shapes[node.name]
         flat = math.prod(after) == max(after) and all(
-            reader.op == "Dense" for reader in view.readers(node)
+            consumer.op == "Dense" for consumer in view.consumers(node)
         )
         if shape3d(before) != shape3d(after) and not flat:
             yield Finding(
@@ -251,15 +251,15 @@ def reshape(view: View) -> Iterator[Finding]:
 
 
 def normalize(graph: Graph) -> tuple[Graph, list[str]]:
-    """Return the graph as the converter reorders it, with notes on what is left out."""
+    """Return the graph as the converter reorders it, and notes on what it drops."""
     cut, notes = cut_head(graph)
     return reduce(lambda before, change: change(before), PASSES_V1, cut), list(texts(notes))
 
 
 def notes(view: View) -> Iterator[str]:
-    """Yield what converts but is worth knowing."""
+    """Yield remarks on a model that converts."""
     if view.graph.input.attrs["dtype"] == "int8":
-        yield f"{view.graph.input.name}: int8 inputs are read as uint8, so that none is below 0"
+        yield f"{view.graph.input.name}: int8 inputs are read as uint8, so none is negative"
     unbounded = [node.name for node in view.nodes("ReLU") if node.attrs["max_value"] is None]
     if unbounded:
         yield (

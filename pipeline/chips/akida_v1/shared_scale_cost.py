@@ -1,7 +1,8 @@
-"""What one scale for all channels of a tensor costs, measured on samples.
+"""Measure on samples what sharing one scale among all channels of a tensor costs.
 
-The program is run beside the quantized model, whose channels keep their scales. The latter's
-arithmetic is QuantizeML's for a chain of layers, in float64: a measurement, not a definition.
+The program's outputs are compared with those of the quantized model, whose channels keep their
+scales. The model is run in float64 with QuantizeML's arithmetic for a chain of layers: a
+measurement, not a reference.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from simulator.akida_v1.neuron import NeuralLayer
 from simulator.kernels import global_sum, max_pool
 
 COUNT, BATCH = 64, 16
-"""Samples that are run, and how many at a time."""
+"""Number of samples that are run, and of samples per batch."""
 
 
 def shared_scale_cost(
     graph: QuantizedGraph, program: Program, samples: Samples | None
 ) -> Iterator[str]:
-    """Yield a note if tensors of `graph` had a scale per channel, with what one scale costs.
+    """Yield a note on what one scale costs, if tensors of `graph` have a scale per channel.
 
     Parameters
     ----------
@@ -37,9 +38,9 @@ def shared_scale_cost(
     program : Program
         Converted from `graph`.
     samples : function without arguments, or None
-        Returns inputs of the model, or None; random ones are taken without.
+        Returns inputs of the model. Random inputs are used where it is None or returns None.
     """
-    taken = _taken(graph)
+    taken = _alignment_text(graph)
     if not taken:
         return
     images = samples() if samples is not None else None
@@ -65,12 +66,12 @@ def _measured(graph: QuantizedGraph, program: Program, images: np.ndarray) -> st
         if not isinstance(error.__cause__, OverflowError):
             raise
         return f"the program cannot be run ({error})"
-    return compared(found, quantized_outputs(graph, program, images).reshape(found.shape))
+    return difference_text(found, quantized_outputs(graph, program, images).reshape(found.shape))
 
 
-def compared(found: np.ndarray, expected: np.ndarray) -> str:
-    """Say how far outputs (n, ..., values) are from expected ones."""
-    # What varies from sample to sample, not what each output always has.
+def difference_text(found: np.ndarray, expected: np.ndarray) -> str:
+    """Describe how far outputs, shape (n, ..., values), are from the expected ones."""
+    # The spread over samples, without the constant part of each output.
     spread = max(float(expected.std(axis=0).mean()), 1e-30)
     change = float(np.abs(found - expected).mean())
     text = f"outputs change by {change / spread:.1%} of their spread"
@@ -81,7 +82,15 @@ def compared(found: np.ndarray, expected: np.ndarray) -> str:
 
 
 def quantized_outputs(graph: QuantizedGraph, program: Program, images: np.ndarray) -> np.ndarray:
-    """Return the outputs of the quantized model, float64 (n, 1, 1, values) or a map of them."""
+    """Return the outputs of the quantized model, float64 (n, height, width, values).
+
+    Parameters
+    ----------
+    graph : QuantizedGraph
+    program : Program
+        Converted from `graph`.
+    images : array of shape (n, *input shape)
+    """
     chain = View(graph, graph).blocks
     layers = [layer for layer in program.layers if not isinstance(layer, InputData)]
     (dequantizer,) = (node for node in graph.nodes if node.op == "Dequantizer")
@@ -99,7 +108,7 @@ def quantized_outputs(graph: QuantizedGraph, program: Program, images: np.ndarra
 
 
 def _pooled(layer: NeuralLayer, potentials: np.ndarray) -> np.ndarray:
-    """Return potentials as a layer's neurons get them."""
+    """Return potentials after the layer's pooling, before its activation."""
     if layer.pool_type == "max":
         window = layer.pool_size, layer.pool_stride, layer.padding
         return max_pool(potentials, *window)
@@ -107,7 +116,7 @@ def _pooled(layer: NeuralLayer, potentials: np.ndarray) -> np.ndarray:
 
 
 def _levels(relu: QuantizedNode, sums: np.ndarray) -> np.ndarray:
-    """Return the levels of accumulators by QuantizeML's ReLU, int64."""
+    """Apply QuantizeML's ReLU to accumulators, and return int64 levels."""
     registers = {name: array.astype(np.int64) for name, array in relu.registers.items()}
     top = np.left_shift(registers["max_value"], registers["max_value_shift"])
     scaled = np.clip(sums, 0, top) * registers.get("output_scales", 1)
@@ -116,14 +125,14 @@ def _levels(relu: QuantizedNode, sums: np.ndarray) -> np.ndarray:
 
 
 def _aligned(relu: QuantizedNode, levels: np.ndarray, following: Block) -> np.ndarray:
-    """Return levels in units of the finest channel, as the next layer sums them."""
+    """Return levels in units of the finest channel, the scale in which the next layer sums."""
     own = relu.format.frac_bits
     aligned = np.left_shift(levels, own.max() - own)
     return np.minimum(aligned, 2 ** relu.bits["output"] - 1) if saturates(following) else aligned
 
 
-def _taken(graph: QuantizedGraph) -> str:
-    """Say which layers' channels differ in scale, and which scale they took; empty for none."""
+def _alignment_text(graph: QuantizedGraph) -> str:
+    """Describe which layers' channels differ in scale, and the shared scale; empty if none do."""
     chain = View(graph, graph).blocks
     bits: dict[bool, dict[str, int]] = {False: {}, True: {}}
     for block, following in itertools.pairwise(chain):

@@ -1,4 +1,4 @@
-"""Akida 2.0: its rules, and how an integer model becomes its layers."""
+"""Akida 2.0: its conversion rules, and the lowering of integer models."""
 
 from pipeline.chips.akida_v2.kinds import facts
 from pipeline.chips.akida_v2.lowering import lower

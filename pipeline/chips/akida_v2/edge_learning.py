@@ -1,4 +1,4 @@
-"""Models whose last layer was made to learn on the chip, which Akida 1.0 can and 2.0 cannot."""
+"""Models whose last layer learns on the chip, which Akida 1.0 supports and 2.0 does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.chips.rule import Finding
 
 
 def edge_learning(view: View) -> Iterator[Finding]:
-    """There is no learning on the chip: the last layer cannot be an edge-learning one."""
+    """The last layer is not an edge-learning layer: the chip does not learn."""
     last = view.last
     if last.op in ("Reshape", "Flatten"):
         last = view.source(last)

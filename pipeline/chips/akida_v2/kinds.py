@@ -1,4 +1,4 @@
-"""Which Akida 2.0 layer a block becomes, and what the chip's limits look at."""
+"""Map blocks to Akida 2.0 layers, and collect the facts that the chip's limits are checked on."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from simulator.akida_v2.limits import INPUT_CHANNELS
 from simulator.facts import LayerFacts
 
 PADDING_BITS = 8
-"""Width of the mantissa that a padding value is quantized to: that of the layer's weights."""
+"""Bits of the mantissa of a padding value, which is quantized like the layer's weights."""
 SIGNED = {"uint8": False, "int8": True, "int16": True}
-"""Integer inputs, which enter as they are, to whether they have a sign."""
+"""Integer input types, which the chip reads unchanged; True for signed ones."""
 
 
 def reads_pixels(view: View, block: Block) -> bool:
-    """Return whether a block becomes InputConv2D.
+    """Return True if a block becomes InputConv2D.
 
-    It is the image's convolution with an activation; or one that pads with something else than 0,
-    which no other layer does.
+    It does if it is a convolution of the image with an activation, or if it pads with values other
+    than 0, which no other layer can.
     """
     source = view.source(block.head)
     if block.head.op != "Conv2D" or source.op not in ("Input", "Quantizer"):
         return False
-    written = _written(view, block)
+    written = _padding_integers(view, block)
     if written is not None and np.any(written):
         return True
     if source.op == "Quantizer":
@@ -40,18 +40,18 @@ def reads_pixels(view: View, block: Block) -> bool:
 
 
 def padding_values(view: View, block: Block) -> tuple[int, int] | None:
-    """Return the least and largest integer that "same" padding writes; None if it is only 0.
+    """Return the smallest and largest integer of "same" padding; None if it is only 0.
 
-    Of float inputs calibration decides; None until then.
+    For float inputs calibration determines it; None before.
     """
-    value = _written(view, block)
+    value = _padding_integers(view, block)
     if value is None or not (view.quantized or view.graph.input.attrs["dtype"] in SIGNED):
         return None
     return int(np.min(value)), int(np.max(value))
 
 
-def _written(view: View, block: Block) -> np.ndarray | None:
-    """Return what "same" padding writes, in integers; of float inputs in their own unit."""
+def _padding_integers(view: View, block: Block) -> np.ndarray | None:
+    """Return the integers of "same" padding; for float inputs in units of the input."""
     if view.quantized:
         return getattr(block.head, "registers", {}).get("padding_value")
     value = block.head.attrs.get("padding_value")
@@ -69,7 +69,7 @@ def _written(view: View, block: Block) -> np.ndarray | None:
 
 
 def kinds(view: View) -> dict[str, str]:
-    """Return the class of layer that each block becomes, by its name."""
+    """Return the layer class that each block becomes, by the block's name."""
     names = {"Dense": "Dense1D"}
     return {
         block.name: "InputConv2D"
@@ -79,16 +79,16 @@ def kinds(view: View) -> dict[str, str]:
     }
 
 
-def needs_data(view: View, block: Block) -> bool:
-    """Return whether a block reads integer inputs that an InputData hands on."""
+def needs_input_data(view: View, block: Block) -> bool:
+    """Return True if a block reads integer inputs through an InputData."""
     return view.source(block.head).op == "Input" and not reads_pixels(view, block)
 
 
 def facts(view: View) -> Iterator[LayerFacts]:
-    """Yield what limits look at, of every layer that the model becomes."""
+    """Yield the facts that limits are checked on, for every layer that the model becomes."""
     image, known = view.graph.input, kinds(view)
     dtype = str(image.attrs["dtype"])
-    first = [block for block in view.blocks if needs_data(view, block)]
+    first = [block for block in view.blocks if needs_input_data(view, block)]
     if first and dtype in SIGNED:
         shape = shape3d(first[0].input_shape)
         yield LayerFacts(

@@ -1,4 +1,4 @@
-"""Each kind of block as its Akida 2.0 layer: which register comes from which node."""
+"""Build an Akida 2.0 layer from each kind of block: which node fills which register."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _output_stage(block: Block) -> dict:
     if pool := block.member("GlobalAveragePooling2D"):
         fields["global_pool"] = True
         fields["global_pool_shift"] = pool.registers.get("global_pool_shift")
-    # A look-up table's index is the head's requantization; every other block has one at most.
+    # The index of a look-up table is requantized in the head; other blocks requantize at most once.
     nodes = block.tail if "lut_values" in fields else [block.head, *block.tail]
     last = next((node for node in nodes if "output_shift" in node.registers), None)
     if last is not None:
@@ -80,7 +80,7 @@ def _window(block: Block) -> dict:
 
 
 def _flipped(fields: dict) -> dict:
-    """Turn a cross-correlation kernel into the true convolution kernel that the chip holds."""
+    """Flip a cross-correlation kernel into the convolution kernel that the chip holds."""
     return fields | {"weights": np.ascontiguousarray(fields["weights"][::-1, ::-1])}
 
 
@@ -110,7 +110,7 @@ def _dense1d(block: Block, common: dict) -> Dense1D:
     return Dense1D(**common, **_neural(block))
 
 
-def shifted(layer: Dense1D, between) -> Dense1D:
+def dense_with_shifts(layer: Dense1D, between) -> Dense1D:
     """Return a Dense with the shifts of the Flatten before it, one of the nodes `between`."""
     for step in between:
         if "input_shift" in step.registers:
@@ -149,7 +149,7 @@ def _concatenate(block: Block, common: dict) -> Concatenate:
 
 
 def quantizer(node: QuantizedNode, common: dict) -> Quantizer:
-    """Return what turns float inputs into integers."""
+    """Return the layer that quantizes float inputs."""
     return Quantizer(
         **common,
         scales=node.registers["scales"],
@@ -161,11 +161,11 @@ def quantizer(node: QuantizedNode, common: dict) -> Quantizer:
 
 
 def dequantizer(node: QuantizedNode, common: dict) -> Dequantizer:
-    """Return what turns the last sums into floats."""
+    """Return the layer that dequantizes the last layer's sums to floats."""
     return Dequantizer(**common, scales=node.registers["scales"])
 
 
-MAKERS = {
+LAYER_BUILDERS = {
     "Conv2D": _conv2d,
     "DepthwiseConv2D": _depthwise_conv2d,
     "Conv2DTranspose": _conv2d_transpose,
@@ -176,4 +176,4 @@ MAKERS = {
     "Add": _add,
     "Concatenate": _concatenate,
 }
-"""Operation at the head of a block to the function that makes its layer."""
+"""The function that builds a block's layer, by the operation at its head."""

@@ -1,17 +1,23 @@
-"""Cut an integer model into Akida 2.0 layers.
+"""Lower an integer model to Akida 2.0 layers.
 
-Sequences follow the vendor's converter (cnn2snn, Apache-2.0): a neural node, then max pooling, an
-activation and a global average, becomes one layer. The model breaks no rule of
-`pipeline.chips.akida_v2.rules` but emulated ones; what the chip cannot hold but the arithmetic
-defines is converted and reported by `Program.exceeded`.
+As in the vendor's converter (cnn2snn, Apache-2.0), a neural node with the max pooling, activation
+and global average after it becomes one layer. The model breaks no rule of
+`pipeline.chips.akida_v2.rules` except emulated ones; `Program.exceeded` reports what exceeds the
+chip's limits although the emulator's arithmetic defines it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipeline.chips.akida_v2.kinds import needs_data, reads_pixels
-from pipeline.chips.akida_v2.layers import MAKERS, dequantizer, input_conv2d, quantizer, shifted
+from pipeline.chips.akida_v2.kinds import needs_input_data, reads_pixels
+from pipeline.chips.akida_v2.layers import (
+    LAYER_BUILDERS,
+    dense_with_shifts,
+    dequantizer,
+    input_conv2d,
+    quantizer,
+)
 from pipeline.chips.blocks import HEADS, Block, View, shape3d
 from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
@@ -48,22 +54,22 @@ def _layers(view: View, block: Block) -> list:
     """Return the layer of a block, after an InputData where the model's input needs one."""
     head, made = block.head, []
     common = _common(view, head)
-    maker = MAKERS[head.op]
+    maker = LAYER_BUILDERS[head.op]
     if reads_pixels(view, block):
         maker = input_conv2d
-    elif needs_data(view, block):
+    elif needs_input_data(view, block):
         image = view.graph.input
         name = f"{image.name}/data" if image.name == head.name else image.name
         made.append(_input_data(name, image, common["input_shapes"][0]))
         common["inputs"] = (name,) * len(common["input_shapes"])
     layer = maker(block, common)
     if head.op == "Dense":
-        layer = shifted(layer, view.origin(head.inputs[0])[1])
+        layer = dense_with_shifts(layer, view.origin(head.inputs[0])[1])
     return [*made, layer]
 
 
 def _common(view: View, node: QuantizedNode) -> dict:
-    """Return a layer's name, the names of those that feed it, and the shapes that it reads."""
+    """Return a layer's name, the names of its producers, and its input shapes."""
     feeds, shapes = [], []
     for name in node.inputs:
         source, between = view.origin(name)

@@ -1,4 +1,4 @@
-"""What converts to Akida 2.0 but is worth knowing."""
+"""Remarks on models that convert to Akida 2.0."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from simulator.limit import numbers
 
 
 def notes(view: View) -> Iterator[str]:
-    """Say what converts but is worth knowing."""
-    yield from _border(view)
+    """Yield remarks on a model that converts."""
+    yield from _padding_remarks(view)
     inner = [block for block in view.blocks if view.graph.consumers(block.head)]
     linear = [
         block.name
@@ -36,8 +36,8 @@ def notes(view: View) -> Iterator[str]:
             )
 
 
-def _border(view: View) -> Iterator[str]:
-    """Say where float inputs below 0 would need a layer that reads images only."""
+def _padding_remarks(view: View) -> Iterator[str]:
+    """Yield a remark where negative float inputs would need a layer that only reads images."""
     image = view.graph.input
     channels = view.graph.shapes[image.name][-1]
     if image.attrs["dtype"] != "float32" or channels in INPUT_CHANNELS:

@@ -1,4 +1,4 @@
-"""What `migrate` does by itself towards Akida 2.0, and which limits it may repair."""
+"""Transforms that `migrate` applies for Akida 2.0, and the limits that they repair."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _TAIL_REPAIRS = {("MaxPooling2D",): "relu_after_max_pooling"}
 
 
 def limit_repair(limit: str, facts: LayerFacts) -> str | None:
-    """Return the transform that may bring a layer inside a limit."""
+    """Return the transform that may bring a layer within a limit."""
     if limit == "layer_pattern":
         pooled = facts.tail[-1:] == (MEAN,) and facts.tail[:-1] in TAILS[facts.kind]
         return "identity_before_pooling" if pooled else _TAIL_REPAIRS.get(facts.tail)

@@ -1,4 +1,4 @@
-"""What Akida 2.0's converter asks of a model."""
+"""Rules of Akida 2.0's converter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import reduce
 
 from pipeline.chips.akida_v2.edge_learning import edge_learning
-from pipeline.chips.blocks import BORDERS, HEADS, SHAPERS, TAIL, View, size
+from pipeline.chips.blocks import HEADS, QUANTIZERS, TAIL, VALUE_PRESERVING, View, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding_name
 from pipeline.graph.graph import Graph
@@ -20,7 +20,7 @@ from simulator.program import INPUT_TYPES
 
 PATTERNS = "cnn2snn 2.19 (Apache-2.0), layer patterns for Akida 2.0"
 QUANTIZER = "QuantizeML 1.2 (Apache-2.0), supported layers"
-ELSEWHERE = (
+OTHER_RULES = (
     "Input",
     "SeparableConv2D",
     "BatchNormalization",
@@ -37,11 +37,11 @@ REPLACED = {
 POOL, RELU, TABLE, MEAN = TAIL
 _ZERO_POINT_TEXT = numbers(ZERO_POINT_OPS)
 ORDER = {POOL: 0, RELU: 1, TABLE: 1, MEAN: 2}
-"""What follows the sums of a layer, each turn once."""
+"""Order of what may follow the sums of a layer, each at most once."""
 
 
 def fused_separable(view: View) -> Iterator[Finding]:
-    """There is no fused separable convolution."""
+    """Separable convolutions are not fused."""
     for node in view.nodes("SeparableConv2D"):
         yield Finding(
             layers=(node.name,),
@@ -53,13 +53,13 @@ def fused_separable(view: View) -> Iterator[Finding]:
 
 
 def pooling_before_activation(view: View) -> Iterator[Finding]:
-    """Global average pooling follows the activation, where there is one."""
+    """Global average pooling follows the activation, if there is one."""
     for node in view.nodes(MEAN):
-        for reader in view.readers(node):
-            if reader.op in (RELU, TABLE):
+        for consumer in view.consumers(node):
+            if consumer.op in (RELU, TABLE):
                 yield Finding(
                     layers=(node.name,),
-                    found=f"before {reader.name}",
+                    found=f"before {consumer.name}",
                     allowed="after the activation",
                     fix="put an identity layer between them, or move it and tune the model",
                     transform="gap_after_relu",
@@ -70,15 +70,16 @@ def layer_order(view: View) -> Iterator[Finding]:
     """Pooling, activation and average follow a layer in this order, each once."""
     for block in view.blocks:
         ops = block.ops
-        end = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
-        if ops[end : end + 1] in ((RELU,), (TABLE,)):
-            ops = ops[:end]  # an activation after an average has a rule of its own
         late = [
             node.name
-            for place, node in enumerate(block.turns[: len(ops)])
+            for place, node in enumerate(block.chip_order)
             if block.head.op == "Concatenate"
             or any(ORDER[earlier] >= ORDER[node.op] for earlier in ops[:place])
         ]
+        # The first activation after an average has a rule of its own.
+        first = ops.index(MEAN) + 1 if MEAN in ops else len(ops)
+        if ops[first : first + 1] in ((RELU,), (TABLE,)):
+            late = [name for name in late if name != block.chip_order[first].name]
         if late:
             yield Finding(
                 layers=tuple(late),
@@ -90,7 +91,7 @@ def layer_order(view: View) -> Iterator[Finding]:
 
 
 def orphan_tail(view: View) -> Iterator[Finding]:
-    """Pooling and activations follow a neural layer that nothing else reads."""
+    """Pooling and activations follow a neural layer that has no other consumer."""
     for node in view.nodes(POOL, RELU, TABLE, MEAN):
         owner = view.owner(node)
         if owner is None or node not in owner.tail:
@@ -104,7 +105,7 @@ def orphan_tail(view: View) -> Iterator[Finding]:
 
 
 def table_activation(view: View) -> Iterator[Finding]:
-    """Activations inside the model are ReLU, or one of the functions that fit a look-up table."""
+    """Activations inside the model are ReLU, or functions that fit a look-up table."""
     for node in view.nodes(TABLE):
         if node.attrs["activation"] not in TABLES:
             yield Finding(
@@ -116,16 +117,16 @@ def table_activation(view: View) -> Iterator[Finding]:
 
 
 def unknown_layer(view: View) -> Iterator[Finding]:
-    """Every layer has a counterpart in the chip."""
+    """Every layer has a counterpart on the chip."""
     for node in view.graph.nodes:
-        if node.op in (*HEADS, *TAIL, *SHAPERS, *BORDERS, *ELSEWHERE):
+        if node.op in (*HEADS, *TAIL, *VALUE_PRESERVING, *QUANTIZERS, *OTHER_RULES):
             continue
-        cure = "Conv2DTranspose of stride 2" if node.op == "UpSampling2D" else "another layer"
+        layer = "Conv2DTranspose of stride 2" if node.op == "UpSampling2D" else "another layer"
         yield Finding(
             layers=(node.name,),
             found=node.op,
             allowed="a layer with a counterpart",
-            fix=f"use {cure} and retrain",
+            fix=f"use {layer} and retrain",
             transform=REPLACED.get(node.op),
         )
 
@@ -176,21 +177,21 @@ def float_input(view: View) -> Iterator[Finding]:
 
 def shifting_flatten(view: View) -> Iterator[Finding]:
     """A Flatten of channels with different scales feeds a Dense."""
-    for node in view.nodes(*SHAPERS):
+    for node in view.nodes(*VALUE_PRESERVING):
         if "input_shift" not in getattr(node, "registers", {}):
             continue
-        for reader in view.graph.consumers(node):
-            if reader.op != "Dense" and reader.op not in SHAPERS:
+        for consumer in view.graph.consumers(node):
+            if consumer.op != "Dense" and consumer.op not in VALUE_PRESERVING:
                 yield Finding(
                     layers=(node.name,),
-                    found=f"a Flatten that shifts, before {reader.op}",
+                    found=f"a Flatten that shifts, before {consumer.op}",
                     allowed="before Dense",
                     fix="end the model with a Dense, or quantize per tensor",
                 )
 
 
 def requantized_tail(view: View) -> Iterator[Finding]:
-    """An activation or average reads the sums of its layer, not quantized outputs."""
+    """An activation or average reads the sums of its layer, not its quantized outputs."""
     for block in view.blocks:
         before = block.head
         for node in block.tail:
@@ -209,9 +210,9 @@ def reshape(view: View) -> Iterator[Finding]:
     for node in view.nodes("Reshape", "Flatten"):
         before, after = view.input_shape(node), view.graph.shapes[node.name]
         moved = [n for n in before if n != 1] != [n for n in after if n != 1]
-        readers = list(view.readers(node))
-        others = [reader.name for reader in readers if reader.op != "Dense"]
-        if moved and (others or (not readers and before[-1] != after[-1])):
+        consumers = list(view.consumers(node))
+        others = [consumer.name for consumer in consumers if consumer.op != "Dense"]
+        if moved and (others or (not consumers and before[-1] != after[-1])):
             yield Finding(
                 layers=(node.name,),
                 found=f"{size(before)} to {size(after)}, before"
@@ -236,7 +237,7 @@ def first_depthwise(view: View) -> Iterator[Finding]:
 
 
 def quantizable(view: View) -> Iterator[Finding]:
-    """Every layer can become integers."""
+    """Every layer can be quantized to integers."""
     if view.quantized:
         return
     known = {layer for rule in _RULES for finding in rule.find(view) for layer in finding.layers}
@@ -251,7 +252,7 @@ def quantizable(view: View) -> Iterator[Finding]:
 
 
 def normalize(graph: Graph) -> tuple[Graph, list[str]]:
-    """Return the graph as quantization prepares it, with notes on what is left out."""
+    """Return the graph as quantization prepares it, and notes on what it drops."""
     cut, notes = cut_head(graph)
     return reduce(lambda before, change: change(before), PASSES, cut), list(texts(notes))
 

@@ -1,4 +1,4 @@
-"""The closed vocabulary of operations: one module per family, found by their place.
+"""The closed vocabulary of operations: one module per family, discovered in this package.
 
 Attribute names and defaults are those of the Keras layers of the same name; what Keras offers
 beyond them (other activations, data formats, initializers) has no counterpart on Akida.
@@ -17,14 +17,14 @@ FAMILIES: dict[str, tuple[Operation, ...]] = {
     module.name: import_module(f"{__name__}.{module.name}").OPERATIONS
     for module in iter_modules(__path__)
 }
-"""Module to its operations."""
+"""Operations by module."""
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in FAMILIES.values() for operation in family
 }
-"""Name to operation."""
+"""Operations by name."""
 
 
 def having(trait: str) -> tuple[str, ...]:
-    """Return the names of the operations for which an attribute of `Operation` is true."""
+    """Return the names of the operations that have a trait of `Operation`."""
     return tuple(name for name, operation in OPERATIONS.items() if getattr(operation, trait))

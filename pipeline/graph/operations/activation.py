@@ -14,8 +14,8 @@ from pipeline.graph.operation import Operation
 
 
 def relu_attrs(max_value, slope, threshold):
-    """Return the attributes of a ``ReLU``; None for what is left out."""
-    # Keras 2 once wrote `negative_slope` and `threshold` as null for 0.
+    """Return the attributes of a ``ReLU``; None for missing ones."""
+    # Early versions of Keras 2 wrote null instead of 0 for `negative_slope` and `threshold`.
     return {
         "max_value": scalar(max_value),
         "negative_slope": scalar(slope) or 0.0,
@@ -29,7 +29,7 @@ def read_relu(config):
 
 
 def read_leaky_relu(config):
-    """Return the slope of a ``LeakyReLU``, which Keras 2 calls alpha."""
+    """Return the slope of a ``LeakyReLU``; Keras 2 calls it alpha."""
     return {"negative_slope": scalar(config.get("negative_slope", config.get("alpha", 0.3)))}
 
 
@@ -40,13 +40,13 @@ def read_softmax(config):
 
 
 class Pointwise(Operation):
-    """What activations share."""
+    """Base class of activations."""
 
     activation = pointwise = True
 
 
 class ReLU(Pointwise):
-    """0 below 0, up to a maximum; a slope below a threshold is possible."""
+    """max(x, 0), optionally with a maximum, and with a slope below a threshold."""
 
     attributes = {
         "max_value": Attribute(MAXIMUM, None),
@@ -61,7 +61,7 @@ class ReLU(Pointwise):
         if slope or threshold:
             y = np.where(x > threshold, x, np.float32(slope) * (x - np.float32(threshold)))
             return y if top is None else np.minimum(y, np.float32(top))
-        # One pass, and a faster one than a maximum with a number.
+        # One pass, which is faster than np.maximum with a scalar.
         return np.clip(x, np.float32(0), None if top is None else np.float32(top))
 
 
@@ -78,7 +78,7 @@ class QuantizedReLU(Pointwise):
 
 
 class LeakyReLU(Pointwise):
-    """x above 0, and x times a slope below."""
+    """x above 0, and x times a slope below 0."""
 
     attributes = {"negative_slope": Attribute(NUMBER, 0.3)}
     keras = {
@@ -93,7 +93,7 @@ class LeakyReLU(Pointwise):
 
 
 class PReLU(Pointwise):
-    """x above 0, and x times a learned slope below."""
+    """x above 0, and x times a learned slope below 0."""
 
     attributes = {"shared_axes": Attribute(AXES, None)}
     keras = {"PReLU": KerasRule()}
@@ -146,7 +146,7 @@ class Activation(Pointwise):
 
 
 class Softmax(Operation):
-    """exp(x), divided by its sum along an axis."""
+    """exp(x) divided by its sum along an axis."""
 
     attributes = {"axis": Attribute(AXIS, -1)}
     keras = {"Softmax": KerasRule(attrs=(), convert=read_softmax, reads=("axis",))}

@@ -15,8 +15,8 @@ from pipeline.graph.windows import padded, windowed_shape
 class Conv2D(Neural):
     """Cross-correlation of a map with a kernel per filter.
 
-    ``padding_value``, which only preparation sets, is None or the floats (one, or one per
-    channel) that "same" padding writes.
+    ``padding_value``, which only preparation sets, is None or the float values of "same" padding
+    (one, or one per channel).
     """
 
     attributes = {
@@ -54,12 +54,12 @@ class Conv2D(Neural):
 
     def keras_obstacle(self, attrs, generation):
         if attrs["padding_value"] is not None:
-            return "Keras pads with zeros only; write the model before it is prepared"
+            return "Keras only pads with zeros; write the model before it is prepared"
         return None
 
 
 class DepthwiseConv2D(Neural):
-    """Cross-correlation of each channel with its own kernels."""
+    """Cross-correlation of each channel with its own kernel or kernels."""
 
     attributes = {**WINDOW, "depth_multiplier": Attribute(COUNT, 1)}
     on_maps = data_format = convolution = depthwise = True

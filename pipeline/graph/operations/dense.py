@@ -10,7 +10,7 @@ from pipeline.graph.neural import USE_BIAS, Neural, bias, biased
 
 
 class Dense(Neural):
-    """The product with a matrix, along the last axis."""
+    """Matrix product along the last axis."""
 
     attributes = {"units": Attribute(COUNT), **USE_BIAS}
     keras = {"Dense": KerasRule(fixed=PLAIN_WEIGHTS)}

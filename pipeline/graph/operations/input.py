@@ -15,13 +15,13 @@ def read_input(config):
     Raises
     ------
     ModelError
-        When a dimension is unknown; the message lacks the layer's name.
+        If a dimension is unknown; the message lacks the layer's name.
     """
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     if shape is None:
         raise ModelError(
             "the file does not hold the model's input shape, since the model was saved before it"
-            " saw an image; build it again with a keras.Input of fixed shape in front"
+            " was built; build it again with a keras.Input of fixed shape as first layer"
         )
     if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape[1:]):
         raise ModelError(
@@ -34,7 +34,7 @@ def read_input(config):
 
 
 class Input(Operation):
-    """The images; every model has one, without the batch axis."""
+    """The model's images, without the batch axis; every model has exactly one."""
 
     attributes = {"shape": Attribute(SHAPE), "dtype": Attribute(DTYPE, "uint8")}
     arity = 0

@@ -12,7 +12,7 @@ from pipeline.graph.operation import Operation
 
 
 class Add(Operation):
-    """The sum of tensors of one shape, or their average."""
+    """Sum, or average, of tensors of the same shape."""
 
     attributes = {"average": Attribute(FLAG, False)}
     arity = -1
@@ -37,7 +37,7 @@ class Add(Operation):
 
 
 class Concatenate(Operation):
-    """Tensors one after the other along an axis."""
+    """Concatenation of tensors along an axis."""
 
     attributes = {"axis": Attribute(AXIS, -1)}
     arity = -1

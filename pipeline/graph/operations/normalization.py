@@ -15,7 +15,7 @@ NO_RENORM = {"renorm": (False, None), "renorm_clipping": (None,), "virtual_batch
 
 
 def read_batchnorm(config):
-    """Return the numbers of a batch norm."""
+    """Return the attributes of a batch norm."""
     return {
         "epsilon": scalar(config.get("epsilon", 1e-3)),
         "momentum": scalar(config.get("momentum", 0.99)),
@@ -31,7 +31,7 @@ def read_rescaling(config):
 
 
 class BatchNormalization(Operation):
-    """Batch normalization with its moving statistics, a scale and shift per channel."""
+    """Batch normalization with moving statistics: a scale and an offset per channel."""
 
     attributes = {
         "axis": Attribute(AXIS, -1),
@@ -48,7 +48,7 @@ class BatchNormalization(Operation):
             attrs=("center", "scale"),
             fixed=NO_RENORM,
             convert=read_batchnorm,
-            # The axis is checked where the shape is known.
+            # The axis is checked once the shape is known.
             reads=("epsilon", "momentum", "axis"),
             ignored=("synchronized", "fused", "renorm_momentum"),
             aliases=("BatchNormalizationV1", "BatchNormalizationV2"),
@@ -64,7 +64,7 @@ class BatchNormalization(Operation):
             raise LayerError(
                 node.name,
                 f"BatchNormalization over axis {node.attrs['axis']}; only the last"
-                " one (channels) is known",
+                " one (channels) is supported",
             )
         scale, mean, beta = batchnorm_factors(node)
         return scale_and_shift(x, scale, beta - mean * scale)

@@ -12,7 +12,7 @@ from pipeline.graph.windows import padded, windowed_shape
 
 
 class Windowed(Operation):
-    """What poolings of windows share; their strides are the window where they are None."""
+    """Base class of poolings; strides of None are the window's size."""
 
     attributes = {
         "pool_size": Attribute(PAIR, (2, 2)),
@@ -26,7 +26,7 @@ class Windowed(Operation):
 
 
 class MaxPooling2D(Windowed):
-    """The largest value of each window."""
+    """Maximum of each window."""
 
     moves_only = True
     keras = {"MaxPooling2D": KerasRule(aliases=("MaxPool2D",))}
@@ -37,7 +37,7 @@ class MaxPooling2D(Windowed):
 
 
 class AveragePooling2D(Windowed):
-    """The mean of each window, padding not counted."""
+    """Mean of each window, without the padding."""
 
     keras = {"AveragePooling2D": KerasRule(aliases=("AvgPool2D",))}
 
@@ -50,7 +50,7 @@ class AveragePooling2D(Windowed):
 
 
 class GlobalAveragePooling2D(Operation):
-    """The mean of the whole map."""
+    """Mean of the whole map."""
 
     attributes = {"keepdims": Attribute(FLAG, False)}
     keras = {"GlobalAveragePooling2D": KerasRule(aliases=("GlobalAvgPool2D",))}

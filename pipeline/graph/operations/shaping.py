@@ -12,7 +12,7 @@ from pipeline.graph.operation import Operation
 
 
 def read_zero_padding(config):
-    """Return the four sides of a padding that may be one number, or one for each axis."""
+    """Return the four sides of a padding given as one number, or as one or two per axis."""
     padding = config["padding"]
     if isinstance(padding, int):
         padding = ((padding, padding), (padding, padding))
@@ -37,7 +37,7 @@ class ZeroPadding2D(Operation):
 
 
 class UpSampling2D(Operation):
-    """Each pixel repeated in a window."""
+    """Nearest-neighbour upsampling: each pixel is repeated."""
 
     attributes = {"size": Attribute(PAIR, (2, 2)), "interpolation": Attribute(TEXT, "nearest")}
     on_maps = data_format = moves_only = True
@@ -58,7 +58,7 @@ class UpSampling2D(Operation):
 
 
 class Flatten(Operation):
-    """All values of an image in one vector, row by row."""
+    """All values of an image as one vector, in row-major order."""
 
     keeps_values = moves_only = reshapes = True
     keras = {"Flatten": KerasRule()}
@@ -72,7 +72,7 @@ class Flatten(Operation):
 
 
 class Reshape(Operation):
-    """Another shape for the same values; one dimension may be -1."""
+    """The same values in another shape; one dimension may be -1."""
 
     attributes = {"target_shape": Attribute(TARGET_SHAPE)}
     keeps_values = moves_only = reshapes = True
@@ -96,7 +96,7 @@ class Reshape(Operation):
 
 
 class Permute(Operation):
-    """The axes in another order, counted from 1."""
+    """Permutation of the axes, counted from 1."""
 
     attributes = {"dims": Attribute(DIMS)}
     moves_only = True
@@ -113,7 +113,7 @@ class Permute(Operation):
 
 
 class Dropout(Operation):
-    """Random zeros in training; nothing in inference."""
+    """Random zeros in training; the identity in inference."""
 
     attributes = {"rate": Attribute(NUMBER, 0.0)}
     keeps_values = moves_only = pointwise = True

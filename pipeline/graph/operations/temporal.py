@@ -15,7 +15,7 @@ RULE = KerasRule(renamed={"fifo_size": "kernel_size"})
 class BufferTempConv(Neural):
     """A 1x1 convolution over the channels of the last ``fifo_size`` images.
 
-    QuantizeML's layer; Keras has none.
+    A layer of QuantizeML, which Keras lacks.
     """
 
     attributes = {**FILTERS, **FIFO}
@@ -41,7 +41,7 @@ class BufferTempConv(Neural):
 class DepthwiseBufferTempConv(Neural):
     """A weighted sum of the last ``fifo_size`` images, channel by channel.
 
-    QuantizeML's layer; Keras has none.
+    A layer of QuantizeML, which Keras lacks.
     """
 
     attributes = FIFO

@@ -14,7 +14,7 @@ from pipeline.graph.neural import FILTERS, WINDOW, Neural, bias, biased
 
 
 class Transposed(Neural):
-    """What both transposed convolutions share."""
+    """Base class of transposed convolutions."""
 
     on_maps = data_format = transposed = True
 
@@ -24,7 +24,7 @@ class Transposed(Neural):
             raise LayerError(
                 node.name,
                 f"a transposed convolution with dilation_rate"
-                f" {attrs['dilation_rate']} is not known; use (1, 1)",
+                f" {attrs['dilation_rate']} is not supported; use (1, 1)",
             )
         y = kernel_function(x, node.weights["kernel"], attrs["strides"], attrs["padding"])
         return biased(node, y)
@@ -34,13 +34,13 @@ class Transposed(Neural):
 
 
 class Conv2DTranspose(Transposed):
-    """The gradient of a convolution: each input pixel spreads through the kernel."""
+    """Transposed convolution: each input pixel adds a multiple of the kernel to the output."""
 
     attributes = {**FILTERS, **WINDOW}
     keras = {"Conv2DTranspose": KerasRule(fixed={**ONE_GROUP, "output_padding": (None,)})}
 
     def weights(self, attrs, shape):
-        # Keras keeps this kernel as (height, width, filters, channels).
+        # Keras stores this kernel as (height, width, filters, channels).
         kernel = (*attrs["kernel_size"], attrs["filters"], shape[-1])
         return {"kernel": kernel, **bias(attrs, attrs["filters"])}
 
@@ -58,7 +58,7 @@ class Conv2DTranspose(Transposed):
 
 
 class DepthwiseConv2DTranspose(Transposed):
-    """The gradient of a depthwise convolution: each channel spreads through its own kernel."""
+    """Depthwise transposed convolution: each channel has its own kernel."""
 
     attributes = {
         **WINDOW,

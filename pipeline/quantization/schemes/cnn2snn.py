@@ -1,8 +1,8 @@
 """The scheme of Akida 1.0: abs-max kernels, float biases, activations in equal steps.
 
-Mathematically: symmetric weights with one factor per filter (depthwise: per tensor); a ReLU of b
-bits has ``2**b - 1`` equal steps up to its maximum, ties going down. No calibration is needed:
-the ranges of activations are the ReLUs' own (cnn2snn's legacy ``quantize``, Apache-2.0).
+Symmetric weights with one factor per filter (depthwise: per tensor); a ReLU of b bits has ``2**b -
+1`` equal steps up to its maximum, ties rounded down. No calibration is needed: the ReLUs' maxima
+are the ranges of activations (cnn2snn's legacy ``quantize``, Apache-2.0).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
-from pipeline.quantization.integerize_legacy import LAYERS, SAME, integerize_legacy
+from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT, integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.limit import size
@@ -35,14 +35,14 @@ def quantize(
     graph : Graph
         Float model as trained; separable convolutions fused.
     samples : ignored
-        This scheme calibrates nothing.
+        This scheme needs no calibration.
     options : Quantization
         ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` are used.
 
     Raises
     ------
     IncompatibleModelError
-        Listing every layer that the scheme cannot hold.
+        If the scheme does not support a layer; lists all of them.
     """
     if progress is not None:
         progress(1, 1)
@@ -80,8 +80,8 @@ def legacy(graph: Graph, options) -> LegacyGraph:
 
 
 def _unsupported(graph: Graph) -> Iterator[Refusal]:
-    """Yield a refusal for every layer that the scheme does not know."""
-    known = (*LAYERS, *SAME, "Input", "Rescaling", "ReLU")
+    """Yield a refusal for every layer that the scheme does not support."""
+    known = (*LAYERS, *SAME_UNIT, "Input", "Rescaling", "ReLU")
     for node in graph.nodes:
         attrs = node.attrs
         if node.op not in known:

@@ -1,7 +1,7 @@
 """The scheme of Akida 2.0: 8-bit biases, scale-and-shift outputs, power-of-two activations.
 
-Mathematically: symmetric abs-max weights with a scale per filter; activations in powers of two,
-per channel or per tensor, from calibrated maxima; arithmetic as in QuantizeML 1.2.5.
+Symmetric abs-max weights with a scale per filter; activations with power-of-two scales, per channel
+or per tensor, from calibrated maxima; arithmetic as in QuantizeML 1.2.5.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.quantization import saturation
 from pipeline.quantization.assignment import assign
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.calibration import Progress, calibrate, streams
-from pipeline.quantization.integerize import walked
+from pipeline.quantization.integerize import integerize_with_sums
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import check_samples
 
@@ -24,7 +24,7 @@ from pipeline.quantization.samples import check_samples
 def calibrated(
     graph: Graph, samples: np.ndarray, options, progress: Progress | None = None
 ) -> CalibratedGraph:
-    """Return the prepared graph with its bit widths and ranges; arguments as `quantize`."""
+    """Return the prepared graph with its bit widths and ranges; arguments as in `quantize`."""
     return _calibrated(graph, check_samples(graph, samples), options, progress)[1]
 
 
@@ -53,11 +53,13 @@ def quantize(
     Raises
     ------
     DataError, ModelError, IncompatibleModelError
-        For unusable samples; a model that overflows; layers that cannot be quantized.
+        If the samples are unusable, an activation is not finite, or layers cannot be quantized.
     """
     samples = check_samples(graph, samples)
     prepared, result = _calibrated(graph, samples, options, progress)
-    quantized, held = walked(result)
+    quantized, accumulators = integerize_with_sums(result)
     size = options.calibration.batch_size
-    found = saturation.notes(prepared, held, samples, streams(prepared, samples, size), size)
+    found = saturation.notes(
+        prepared, accumulators, samples, streams(prepared, samples, size), size
+    )
     return replace(quantized, notes=(*quantized.notes, *found))

@@ -1,1 +1,1 @@
-"""Rewrites that change what a model computes, and report by how much."""
+"""Transforms that change a model's outputs, and report by how much."""

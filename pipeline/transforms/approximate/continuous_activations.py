@@ -1,4 +1,4 @@
-"""Replace activations with steps, which the 1.0 tools train, by ReLUs that any tool quantizes."""
+"""Replace the discrete activations of the 1.0 tools by ReLUs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pipeline.graph.traits import KEEPS_VALUES, NEURAL
 from pipeline.transforms.rewrite import Rewrite
 
 GAIN = 64.0
-"""Of a 1-bit activation's slope; a power of two, so that scaled weights are exact."""
+"""Slope of a 1-bit activation; a power of two, so that scaled weights are exact."""
 MEASURED = 256
-"""Images on which activations are compared."""
+"""Number of images on which activations are compared."""
 BETWEEN = ("MaxPooling2D", "GlobalAveragePooling2D", *KEEPS_VALUES)
 
 
 def continuous_activations(graph: Graph, options=None, images=None) -> Rewrite:
-    """Replace activations with steps by ReLUs of the same maximum.
+    """Replace discrete activations by ReLUs of the same maximum.
 
-    A ReLU passes through the middle of the steps, so that a value changes by half a step at most;
-    the next quantization adds new steps. A 1-bit activation is a threshold: the layer before it
-    is scaled so that a steep ReLU replaces it, equal to it except in a band of 1/64 of the
-    maximum around the threshold.
+    The ReLU passes through the middle of each step, so that a value changes by at most half a step;
+    quantization makes it discrete again. A 1-bit activation is a threshold: the layer before it is
+    scaled, and a steep ReLU replaces it, which is equal except in a band of 1/64 of the maximum
+    around the threshold.
 
     Parameters
     ----------
     graph : Graph
-        As read from a file quantized by cnn2snn.
+        Read from a file that cnn2snn quantized.
     options
         Not used.
     images : Images, optional
-        Where the change of each activation is measured.
+        Images on which the change of each activation is measured.
     """
     thresholds, changed = {}, {}
     for node in graph.nodes:
@@ -65,13 +65,13 @@ def continuous_activations(graph: Graph, options=None, images=None) -> Rewrite:
 
 
 def _layer_before(graph, node):
-    """Return the neural layer that feeds `node` and nothing else, or None."""
+    """Return the neural layer whose only consumer is `node`, or None."""
     layer = graph.skip_back(node.inputs[0], BETWEEN)
     return layer if layer.op in NEURAL and graph.skip_ahead(layer, BETWEEN) is node else None
 
 
 def _steep(node, threshold):
-    """Return the layer with outputs stretched around `threshold`."""
+    """Return the layer with its outputs scaled around `threshold`."""
     key = node.operation.output_kernel
     kernel = node.weights[key]
     size = node.attrs.get("filters") or node.attrs.get("units") or kernel.shape[2]
@@ -83,7 +83,7 @@ def _steep(node, threshold):
 
 
 def _measure(graph, new, images, changed):
-    """Add how far each activation moved from the one with steps, in steps: mean and largest."""
+    """Add each activation's mean and largest distance from the discrete one, in steps."""
     old = {}
 
     def remember(name, values):

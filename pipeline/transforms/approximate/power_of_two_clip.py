@@ -1,4 +1,4 @@
-"""Clip ReLU at a power of two, which fills the integer range."""
+"""Clip ReLU at a power of two, which uses the whole integer range."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pipeline.graph.graph import Graph
 from pipeline.transforms.rewrite import Rewrite
 
 MEASURED = 256
-"""Images on which shares are counted."""
+"""Number of images on which shares are counted."""
 
 
 def power_of_two_clip(graph: Graph, options=None, images=None) -> Rewrite:
-    """Raise the maximum of ReLU6 and its like to the next power of two.
+    """Raise the maximum of bounded ReLUs, such as ReLU6, to the next power of two.
 
-    With 4 bits and a maximum of 6 the levels above 6 are unused, because steps are powers of two.
+    With 4 bits and a maximum of 6, the levels above 6 are unused because steps are powers of two.
     Values above the old maximum change: their share is reported as ``clipped_share``, the share
     above the new maximum as ``clipped_share_after``.
 
@@ -27,7 +27,7 @@ def power_of_two_clip(graph: Graph, options=None, images=None) -> Rewrite:
     options
         Not used.
     images : Images, optional
-        Where the shares are counted.
+        Images on which the shares are counted.
     """
     changed = []
 

@@ -1,1 +1,1 @@
-"""Rewrites that keep what a model computes: functions of a graph alone, one file each."""
+"""Transforms that keep a model's outputs: functions of the graph alone, one file each."""

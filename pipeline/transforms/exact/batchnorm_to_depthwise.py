@@ -1,4 +1,4 @@
-"""Turn a batch norm that folds nowhere into a layer of its own."""
+"""Replace batch norms that fold into no layer by a depthwise convolution."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pipeline.transforms.rewrite import Rewrite
 
 
 def batchnorm_to_depthwise(graph: Graph) -> Rewrite:
-    """Write batch norms after activations as 3x3 depthwise convolutions.
+    """Replace batch norms after activations by 3x3 depthwise convolutions.
 
-    Only the kernel's centre is not zero: the chip has no 1x1 depthwise convolution. A batch norm
-    on a vector stays.
+    Only the kernel's centre is non-zero: the chip has no 1x1 depthwise convolution. A batch norm of
+    a vector is kept.
     """
     changed = []
 

@@ -1,4 +1,4 @@
-"""Write a Dense layer that reads a map as the 1x1 convolution it is."""
+"""Replace Dense layers on maps by 1x1 convolutions."""
 
 from __future__ import annotations
 

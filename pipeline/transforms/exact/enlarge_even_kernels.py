@@ -1,4 +1,4 @@
-"""Give even kernels a row and a column of zeros."""
+"""Enlarge even kernels by a row and a column of zeros."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.transforms.rewrite import Rewrite
 def enlarge_even_kernels(graph: Graph) -> Rewrite:
     """Enlarge even "same" kernels to odd ones.
 
-    Quantization for Akida 2.0 does so by itself; Akida 1.0's does not.
+    Quantization for Akida 2.0 does the same; quantization for Akida 1.0 does not.
     """
     new = odd_kernels(graph)
     pairs = zip(graph.nodes, new.nodes, strict=True)

@@ -1,4 +1,4 @@
-"""Write dilated convolutions as larger ones with zeros between the taps."""
+"""Replace dilated convolutions by larger ones with zeros between the taps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LARGEST = 7
 
 
 def expand_dilation(graph: Graph) -> Rewrite:
-    """Spread dilated kernels over up to 7x7 taps; larger ones stay dilated."""
+    """Expand dilated kernels to up to 7x7 taps; larger ones are kept."""
     changed = []
 
     def split(node):

@@ -1,4 +1,4 @@
-"""Write grouped convolutions and depth multipliers as full convolutions."""
+"""Replace grouped convolutions and depth multipliers by full convolutions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ KEYS = ("kernel_size", "strides", "padding", "dilation_rate", "use_bias")
 def expand_groups(graph: Graph) -> Rewrite:
     """Replace grouped Conv2D and layers with a depth multiplier by full Conv2D.
 
-    The full kernel adds zeros; a SeparableConv2D with a depth multiplier becomes the
-    product of its two kernels. A Conv2D with one group per channel stays: it is a DepthwiseConv2D.
+    The full kernel has zeros between groups; that of a SeparableConv2D with a depth multiplier is
+    the product of its two kernels. A Conv2D with one group per channel is kept: it is a
+    DepthwiseConv2D.
     """
     changed = []
 
@@ -32,7 +33,7 @@ def expand_groups(graph: Graph) -> Rewrite:
 
 
 def _kernel(node, channels):
-    """Return the full (kh, kw, channels, filters) kernel; None where there is nothing to do."""
+    """Return the full (kh, kw, channels, filters) kernel; None if the layer is not expanded."""
     multiplier, groups = node.attrs.get("depth_multiplier", 1), node.attrs.get("groups", 1)
     if node.op == "DepthwiseConv2D" and multiplier > 1:
         return _spread(node.weights["kernel"])
@@ -52,7 +53,7 @@ def _kernel(node, channels):
 
 
 def _spread(kernel):
-    """Return the full kernel of a depthwise one of shape (kh, kw, channels, multiplier)."""
+    """Return the full kernel of a depthwise kernel (kh, kw, channels, multiplier)."""
     *window, channels, multiplier = kernel.shape
     full = np.zeros((*window, channels, channels, multiplier), np.float32)
     index = np.arange(channels)

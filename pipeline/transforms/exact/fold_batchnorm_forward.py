@@ -1,4 +1,4 @@
-"""Fold a batch norm after an activation into the layer that reads it."""
+"""Fold batch norms after activations into the next layer."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pipeline.preparation.editing import removed, replaced
 from pipeline.transforms.rewrite import Rewrite
 
 PASSED = (*KEEPS_VALUES, "GlobalAveragePooling2D", "MaxPooling2D")
-"""Operations that commute with a batch norm; a maximum only with one of positive scales."""
+"""Operations that commute with a batch norm; a maximum only if its scales are positive."""
 CONSUMERS = (*CONVOLUTIONS, "Dense")
 
 
 def fold_batchnorm_forward(graph: Graph) -> Rewrite:
-    """Fold batch norms that have no layer before them into the next one.
+    """Fold batch norms that no layer before them absorbs into the next layer.
 
-    The next layer is a Dense, a 1x1 convolution or one with padding 'valid'. With padding 'same'
-    only batch norms without a shift fold, because the zeros at the border are not shifted. Other
-    batch norms stay.
+    The next layer is a Dense, a 1x1 convolution or a convolution with padding 'valid'. With padding
+    'same' only batch norms without a shift are folded, because padding is not shifted. Other batch
+    norms are kept.
     """
     changed = []
-    # From the end, so that of two batch norms in a row both reach the layer after them.
+    # From the end, so that two successive batch norms both reach the layer after them.
     for node in reversed(graph.nodes):
         if node.op == "BatchNormalization" and not folds_back(graph, graph.node(node.name)):
             new = _fold(graph, graph.node(node.name))
@@ -73,7 +73,7 @@ def _fold(graph, batchnorm):
 
 
 def absorb(node, scale, shift):
-    """Return the layer that computes `node` of ``scale * x + shift``, channel by channel."""
+    """Return the layer that computes `node` on ``scale * x + shift`` per channel."""
     operation = node.operation
     key = operation.input_kernel
     kernel = node.weights[key]

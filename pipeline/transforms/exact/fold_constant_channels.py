@@ -1,4 +1,4 @@
-"""Fold batch norms whose gamma is 0 in some channels."""
+"""Fold batch norms with gamma 0 in some channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.transforms.rewrite import Rewrite
 def fold_constant_channels(graph: Graph) -> Rewrite:
     """Move the constants of channels with gamma 0 into later biases, and fold the batch norm.
 
-    Quantization does so by itself; the vendor's tools fold no batch norm with a gamma of 0. See
+    Quantization does the same; the vendor's tools do not fold a batch norm with a gamma of 0. See
     `pipeline.preparation.constant_channels`.
     """
     moved = constant_channels.fold_constant_channels(graph)

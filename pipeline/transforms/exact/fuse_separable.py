@@ -1,4 +1,4 @@
-"""Fuse depthwise and pointwise convolutions into the layer that Akida 1.0 has."""
+"""Fuse depthwise and pointwise convolutions into SeparableConv2D for Akida 1.0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def fuse_separable(graph: Graph) -> Rewrite:
     """Replace DepthwiseConv2D > 1x1 Conv2D by one SeparableConv2D.
 
     The reverse of ``unfuse_separable``: ``dw_x`` and ``pw_x`` become ``x``; with other names the
-    fused layer takes the pointwise one's name. A bias of the depthwise layer passes through the
+    fused layer has the pointwise layer's name. A bias of the depthwise layer is multiplied by the
     pointwise kernel.
     """
     pairs = {}
@@ -55,7 +55,7 @@ def _fused(graph, depthwise, pointwise):
 
 
 def _original_name(depthwise, pointwise):
-    """Return the name of the layer that both were split from; files keep it as a prefix only."""
+    """Return the name of the layer from which both were split, in files known by prefix only."""
     if depthwise.split_from is not None and depthwise.split_from == pointwise.split_from:
         return pointwise.split_from
     name = pointwise.name.removeprefix("pw_")

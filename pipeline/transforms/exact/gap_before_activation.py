@@ -1,4 +1,4 @@
-"""Bring global averages into the order of Akida 1.0: before the activation."""
+"""Put global averages into Akida 1.0's order: before the activation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.transforms.rewrite import Rewrite
 def gap_before_activation(graph: Graph) -> Rewrite:
     """Rewrite ``ReLU > average`` as ``ReLU > identity > average > ReLU``.
 
-    The added ReLU, which Akida 1.0 needs before the next layer, changes nothing: averages of a
-    ReLU's outputs are not negative.
+    Akida 1.0 needs the added ReLU before the next layer. It changes nothing: averages of a ReLU's
+    outputs are non-negative.
     """
     changed = []
     for node in graph.nodes:
@@ -34,7 +34,7 @@ def gap_before_activation(graph: Graph) -> Rewrite:
 
 
 def _feeds_neural(graph, name):
-    """Return True if a neural layer follows without an activation between."""
+    """Return True if a neural layer follows without an activation between them."""
     return any(
         node.op in NEURAL or (node.op in KEEPS_VALUES and _feeds_neural(graph, node.name))
         for node in graph.consumers(name)

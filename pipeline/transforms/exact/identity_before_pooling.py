@@ -1,4 +1,4 @@
-"""Put an identity convolution before global averages that no convolution can absorb."""
+"""Insert an identity convolution before global averages that no convolution can absorb."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ AVERAGING = ("Conv2D", "SeparableConv2D")
 
 
 def identity_before_pooling(graph: Graph) -> Rewrite:
-    """Put a 1x1 identity Conv2D before averages that no convolution can absorb.
+    """Insert a 1x1 identity Conv2D before averages that no convolution can absorb.
 
     These are averages after depthwise and transposed convolutions, after a max pooling, of the
     input, and of a tensor with several consumers. After a join, quantization inserts an identity
-    by itself.
+    itself.
     """
     changed = []
     for node in graph.nodes:

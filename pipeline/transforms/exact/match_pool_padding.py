@@ -1,4 +1,4 @@
-"""Give max pooling the padding of its convolution, where that moves nothing."""
+"""Give max pooling the padding of its convolution, if that has no effect."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from simulator.windows import same_padding
 
 
 def match_pool_padding(graph: Graph) -> Rewrite:
-    """Change the padding of MaxPooling2D to its convolution's.
+    """Change the padding of MaxPooling2D to that of its convolution.
 
-    Only where the windows tile the map, so that no padding takes place either way.
+    Only where the windows tile the map, so that neither padding adds pixels.
     """
     new = {}
     for node in graph.nodes:
@@ -28,7 +28,7 @@ def match_pool_padding(graph: Graph) -> Rewrite:
 
 
 def tiles(node, shape) -> bool:
-    """Return True if the windows of a pool cover a map of `shape` exactly."""
+    """Return True if the windows of a pooling cover a map of `shape` exactly."""
     pool = node.attrs["pool_size"]
     axes = zip(shape[:2], pool, node.attrs["strides"] or pool, strict=True)
     return all((n - k) % s == 0 and same_padding(n, k, s) == (0, 0) for n, k, s in axes)

@@ -1,4 +1,4 @@
-"""Replace average pooling, which Akida does not have."""
+"""Replace average pooling, which Akida lacks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from simulator.windows import output_length, same_padding
 def replace_average_pooling(graph: Graph) -> Rewrite:
     """Replace AveragePooling2D by a global average or a depthwise convolution.
 
-    A pool that covers the whole map is a GlobalAveragePooling2D that keeps its dimensions. Any
-    other is a DepthwiseConv2D with equal weights, where no window hangs over the edge: there
-    Keras averages fewer pixels.
+    A pooling of the whole map becomes a GlobalAveragePooling2D that keeps its dimensions. Any other
+    becomes a DepthwiseConv2D with equal weights, if no window extends over the edge, where Keras
+    averages fewer pixels.
     """
     changed = []
 
@@ -39,7 +39,7 @@ def _replacement(node, shape):
         return make_node(node.name, "GlobalAveragePooling2D", node.inputs, {"keepdims": True})
     if padding == "same" and any(same_padding(*axis) != (0, 0) for axis in axes):
         return None
-    # Without overhang both paddings give the same; 'same' is what the chip prefers.
+    # If no window extends over the edge, both paddings are equivalent; the chip prefers 'same'.
     exact = all((n - k) % s == 0 and same_padding(n, k, s) == (0, 0) for n, k, s in axes)
     attrs = {
         "kernel_size": pool,

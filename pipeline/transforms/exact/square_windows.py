@@ -1,4 +1,4 @@
-"""Make rectangular kernels, strides and pools square where nothing changes."""
+"""Make rectangular kernels, strides and pools square if outputs are unchanged."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from simulator.windows import output_length, same_padding
 def square_windows(graph: Graph) -> Rewrite:
     """Extend rectangular kernels with zeros, and square strides and pools.
 
-    A kernel grows in its shorter direction; with padding 'valid' only where the output keeps its
-    size. A stride, or a pool, changes only in a direction in which one window covers the map.
+    A kernel grows in its shorter direction; with padding 'valid' only if the output keeps its size.
+    A stride or a pool only changes in a direction in which one window covers the map.
     """
     new = {}
     for node in graph.nodes:

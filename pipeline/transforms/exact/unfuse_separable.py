@@ -1,4 +1,4 @@
-"""Split fused separable convolutions, which Akida 2.0 no longer has."""
+"""Split fused separable convolutions, which Akida 2.0 lacks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DEPTHWISE = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multip
 def unfuse_separable(graph: Graph) -> Rewrite:
     """Replace every SeparableConv2D by a DepthwiseConv2D and a 1x1 Conv2D.
 
-    Layer ``x`` becomes ``dw_x`` (without bias) and ``pw_x`` (with the bias, if any), also with
-    several consumers, as the model's output, and with any stride, dilation or depth multiplier.
-    The layers after it keep their names.
+    Layer ``x`` becomes ``dw_x`` (without bias) and ``pw_x`` (with the bias, if any). It may have
+    several consumers, be the model's output, and have any stride, dilation or depth multiplier. The
+    layers after it keep their names.
     """
     changed: list[str] = []
 

@@ -1,8 +1,8 @@
 """Choose the inputs of a moved activation so that its average correlates with the old output.
 
-``pool(relu(a x + b))`` depends on the whole map, ``relu(pool(x))`` on the average alone. They
-correlate best for another affine map (a, b) of each channel than the trained one, because single
-pixels vary far more than averages do.
+``pool(relu(a x + b))`` depends on the whole map, ``relu(pool(x))`` on the average alone. The affine
+map (a, b) of each channel at which they correlate best is not the trained one, because single
+pixels vary far more than averages.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pipeline.transforms.gap.rounding_noise import rounding_noise
 from pipeline.transforms.gap.runs import Run
 
 SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-"""Standard deviations of the activation's input."""
+"""Candidate standard deviations of the activation's input."""
 SHIFTS = tuple(np.arange(-4, 5.5, 0.5).tolist())
-"""Means of the activation's input."""
-TYPICAL = 6.0
-"""The maximum of ReLU to which `SCALES` and `SHIFTS` apply; they scale with other maxima."""
+"""Candidate means of the activation's input."""
+REFERENCE_MAXIMUM = 6.0
+"""Maximum of the ReLU for which `SCALES` and `SHIFTS` are given; they scale with the maximum."""
 
 
 def matchable(graph: Graph, run: Run) -> bool:
-    """Return True if a run is ``pooling > BN > plain ReLU``, whose BN can be chosen."""
+    """Return True if a run is ``pooling > BN > plain ReLU``, whose BN can be replaced."""
     kinds = [graph.node(name).op for name in run.between]
     activation = graph.node(run.activation)
     plain = activation.op == "ReLU" and not (
@@ -36,19 +36,19 @@ def matchable(graph: Graph, run: Run) -> bool:
 def match_activation(
     graph: Graph, original: Graph, run: Run, images: np.ndarray
 ) -> tuple[Graph, dict]:
-    """Return `graph` with a new batch norm in `run`, and how well averages correlate.
+    """Return `graph` with a new batch norm in `run`, and the correlation of averages.
 
-    For each channel, the pair of `SCALES` x `SHIFTS` is chosen whose averages over the map,
-    rounded to 8 bits, correlate best with the activation's outputs in `original`. Averages of
-    activations that are never clipped correlate best in float, but vary so little that rounding
-    hides them.
+    For each channel, the pair of `SCALES` x `SHIFTS` is chosen whose averages over the map, rounded
+    to 8 bits, correlate best with the activation's outputs in `original`. Averages of activations
+    that are never clipped correlate best in float, but vary less than the rounding error.
 
     Parameters
     ----------
     graph, original : Graph
-        After and before the pooling moved; the run's batch norm holds the statistics of the map.
+        Models after and before the move of the pooling; the run's batch norm has the statistics of
+        the map.
     run : Run
-        For which `matchable` holds.
+        A run for which `matchable` is true.
     images : array of shape (n, height, width, channels)
         Unlabelled.
 
@@ -57,7 +57,7 @@ def match_activation(
     Graph
     dict
         ``correlation``: mean over channels, with the trained batch norm (``before``) and with
-        the new one (``after``). Channels that never vary keep theirs and do not count.
+        the new one (``after``). Constant channels keep theirs and do not count.
     """
     name = next(name for name in run.between if graph.node(name).op == "BatchNormalization")
     node, maximum = graph.node(name), graph.node(run.activation).attrs["max_value"]
@@ -67,9 +67,9 @@ def match_activation(
     spread = np.maximum(spread, np.finfo(np.float32).tiny)
     gamma = node.weights.get("gamma", np.ones_like(mean))
     deviation = np.sqrt(node.weights["moving_variance"] + np.float32(node.attrs["epsilon"]))
-    stretch = 1.0 if maximum is None else maximum / TYPICAL
+    stretch = 1.0 if maximum is None else maximum / REFERENCE_MAXIMUM
     sign = np.where(gamma < 0, -1, 1).astype(np.float32)
-    # Without a maximum ReLU keeps proportions, so that only the shift matters.
+    # A ReLU without maximum is homogeneous, so that only the shift matters.
     scales = (1.0,) if maximum is None else SCALES
     choices = [(gamma / deviation * spread, node.weights.get("beta", np.zeros_like(mean)))]
     choices += [
@@ -116,9 +116,9 @@ def _correlations(graph, source, images, wanted, mean, spread, maximum, choices)
     forward(graph, images, probe=probe)
     total, squares, products = sums / start
     variance = np.maximum(squares - np.square(total), 0)
-    noise = rounding_noise(TYPICAL if maximum is None else maximum, total, variance)
+    noise = rounding_noise(REFERENCE_MAXIMUM if maximum is None else maximum, total, variance)
     energy = np.square(centred).mean(0)
-    # Averages that hardly vary correlate by the rounding of float32 alone.
+    # The correlation of nearly constant averages is that of float32 rounding errors.
     varies = (variance > 1e-9 * squares) & (energy > 0)
     return tuple(
         products / np.sqrt(np.where(varies, (variance + more) * energy, np.inf))

@@ -1,4 +1,4 @@
-"""Measure batch norm statistics again where inputs differ from those in training."""
+"""Recalibrate batch norms whose inputs differ from those in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def measure_batchnorms(graph: Graph, names: Iterable[str], images: np.ndarray) -
     ----------
     graph : Graph
     names : names of BatchNormalization nodes, in the graph's order
-        One after the other, because each changes the inputs of the next.
+        Measured one after the other, because each changes the inputs of the next.
     images : array of shape (n, height, width, channels)
         Unlabelled. Mean and variance are taken over images and pixels.
     """

@@ -1,7 +1,8 @@
-"""How far pooling and activation are from commuting, channel by channel.
+"""Measure how far pooling and activation are from commuting, per channel.
 
-``pool(act(x))`` and ``act(pool(x))`` are equal where the activation is linear over the values of
-one map. The error is the share of a layer's signal that a moved pooling changes, before any repair.
+``pool(act(x))`` and ``act(pool(x))`` are equal if the activation is linear over the values of a
+map. The error is the share of a layer's signal that moving the pooling changes, before any
+compensation.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ def commutation_errors(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray
     Returns
     -------
     dict of str to float64 array of shape (channels,)
-        By name of the pooling: root mean square over images of ``pool(act(bn(x)))`` less
-        ``act(bn(pool(x)))``, in units of the root mean square of the latter over all channels.
-        Poolings that cannot be moved are left out.
+        By name of the pooling: root mean square over images of ``pool(act(bn(x))) -
+        act(bn(pool(x)))``, divided by the root mean square of the latter over all channels.
+        Poolings that cannot be moved are omitted.
     """
     runs = [run for run in find_runs(graph) if not any(obstacles(graph, run))]
     if not runs:
         return {}
-    meters = [_Meter(graph, run) for run in runs]
+    all_sums = [_ErrorSums(graph, run) for run in runs]
 
     def probe(name, values):
-        for meter in meters:
-            meter.see(name, values)
+        for sums in all_sums:
+            sums.add(name, values)
 
     forward(graph, images, probe=probe)
-    return {meter.pooling: meter.errors() for meter in meters}
+    return {sums.pooling: sums.errors() for sums in all_sums}
 
 
-class _Meter:
-    """Collects the squares of one pooling, batch by batch."""
+class _ErrorSums:
+    """Sums of squares for one pooling, accumulated batch by batch."""
 
     def __init__(self, graph, run):
         self.pooling, self.activation = run.pooling, run.activation
@@ -53,7 +54,7 @@ class _Meter:
         self.difference, self.signal = np.zeros(channels), np.zeros(channels)
         self.moved = None
 
-    def see(self, name, values):
+    def add(self, name, values):
         if name == self.source:
             for node in self.members:
                 values = run_node(node, values)

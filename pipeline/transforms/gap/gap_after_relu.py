@@ -1,9 +1,9 @@
-"""Bring global average pooling into the order of Akida 2.0: after the activation.
+"""Put global average pooling into Akida 2.0's order: after the activation.
 
 Akida 1.0 runs ``layer > pooling > (BN) > ReLU``, Akida 2.0 ``layer > (BN) > ReLU > pooling``.
-Pooling and ReLU do not commute, so moving the pooling changes what the model computes. But 2.0
-also runs a pooling with *no* activation, and an activation after any neural layer. Hence the
-exact way: an identity layer between the two. Pooling and BN commute exactly.
+Pooling and ReLU do not commute, so moving the pooling changes the model's outputs. But 2.0 also
+runs a pooling without an activation, and an activation after any neural layer: an identity layer
+between the two is exact. Pooling and BN commute exactly.
 """
 
 from __future__ import annotations
@@ -26,34 +26,35 @@ from simulator.refusal import Refusal
 TRAINED = ("distill", "finetune")
 STRATEGIES = ("exact", "relocate", *TRAINED)
 MEASURED = 256
-"""Images on which the commutation error is measured."""
+"""Number of images on which the commutation error is measured."""
 
 
 def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> Rewrite:
     """Rewrite ``pooling > (BN) > activation`` (equivalent with the strategy ``exact``).
 
-    ``exact``: ``layer > BN > pooling > identity > activation``. The identity is a Dense layer,
-    or a 1x1 Conv2D where the pooling keeps its dimensions; C x C weights for C channels. A BN
-    moves before the pooling, where it can be folded into the layer; where the pooling does not
-    follow a neural layer directly, the BN stays after the identity.
+    ``exact``: ``layer > BN > pooling > identity > activation``. The identity is a Dense layer, or a
+    1x1 Conv2D if the pooling keeps its dimensions; it has C x C weights for C channels. A BN moves
+    before the pooling, where it folds into the layer; if the pooling does not directly follow a
+    neural layer, the BN stays after the identity.
 
     The other strategies move the pooling: ``layer > BN > activation > pooling``. That is not
     equivalent. ``relocate`` recalibrates the layers around it without training
-    (``gap.recalibrate``), ``distill`` then trains towards the original model's outputs,
-    ``finetune`` towards labels; see `pipeline.transforms.gap.tuning`.
+    (``gap.recalibrate``), ``distill`` then trains on the original model's outputs, ``finetune`` on
+    labels; see `pipeline.transforms.gap.tuning`.
 
     Parameters
     ----------
     graph : Graph
     options : object with ``gap``, optional
-        ``gap.strategy`` and what `pipeline.transforms.gap.tuning.compensate` reads. Default: exact.
+        ``gap.strategy`` and the options of `pipeline.transforms.gap.tuning.compensate`. Default:
+        exact.
     images : Images, optional
-        Needed by every strategy but ``exact``, and ``relocate`` with ``recalibrate=none``.
+        Needed by every strategy except ``exact`` and ``relocate`` with ``recalibrate=none``.
 
     Raises
     ------
     IncompatibleModelError
-        When Akida 2.0 could not run the rewritten layers; names all of them.
+        If Akida 2.0 cannot run the rewritten layers; names all of them.
     """
     gap = options.gap if options is not None else None
     _check_options(gap)
@@ -95,7 +96,7 @@ def _check_options(gap):
 
 
 def _refusals(graph, run, strategy):
-    """Yield why the rewritten `run` could not work."""
+    """Yield the refusals of the rewritten `run`."""
     height, width, channels = graph.shapes[graph.node(run.pooling).inputs[0]]
     if height * width > AVERAGE_PIXELS:
         yield Refusal(
@@ -153,7 +154,7 @@ def _relocate(graph, run) -> Graph:
 
 
 def _replace_run(graph, chain, removed) -> Graph:
-    """Put `chain` in place of the pooling in it; remove the nodes called `removed` elsewhere."""
+    """Replace the pooling in `chain` by the chain; remove the nodes called `removed` elsewhere."""
     pooling = next(node for node in chain if node.op == "GlobalAveragePooling2D")
     linked, source = [], pooling.inputs[0]
     for node in chain:
@@ -166,7 +167,7 @@ def _replace_run(graph, chain, removed) -> Graph:
         return [] if node.name in removed else None
 
     shell = graph.rewrite(split)
-    # Readers of the pooling now read the chain's last node.
+    # Consumers of the pooling now read the chain's last node.
     nodes = []
     for node in shell.nodes:
         if node.name == pooling.name:

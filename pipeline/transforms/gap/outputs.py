@@ -1,4 +1,4 @@
-"""The outputs of some layers for all images."""
+"""Compute the outputs of some layers for all images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from pipeline.graph.graph import Graph
 
 
 def outputs(graph: Graph, names: Sequence[str], images: np.ndarray) -> list[np.ndarray]:
-    """Return the outputs float32 (n, ...) of the nodes `names`, in this order."""
+    """Return the outputs of the nodes `names`, float32 (n, ...), in this order.
+
+    Parameters
+    ----------
+    graph : Graph
+    names : sequence of str
+    images : array of shape (n, *input shape)
+    """
     parts = {name: [] for name in names}
 
     def probe(node, values):

@@ -1,4 +1,4 @@
-"""Refit the linear layers after a moved pooling to the outputs that they had before."""
+"""Refit the linear layers after a moved pooling to their previous outputs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def is_linear(node: Node) -> bool:
 def linear_layers(graph: Graph, name: str) -> list[str]:
     """Return the first linear layer on every path from the node `name`.
 
-    Empty when a path reaches another layer first: then no refit can compensate a change at
-    `name`.
+    Empty if a path reaches another layer first: then no refit can compensate a change at `name`.
     """
     found: dict[str, None] = {}
     queue = [name]
@@ -53,11 +52,11 @@ def linear_layers(graph: Graph, name: str) -> list[str]:
 def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tuple[Graph, dict]:
     """Return `graph` with the layer `name` fitted to its outputs in `reference`.
 
-    The fit includes the rounding of 8 bits: weights that are accurate in float only lose more on
-    the chip than they gain.
+    The fit includes rounding to 8 bits: weights that are only accurate in float lose more on the
+    chip than they gain.
 
-    A separable layer keeps its depthwise kernel, its pointwise one is fitted. A layer without a
-    bias gets one, unless the batch norm after it can take it. A last Dense layer is then fitted
+    A separable layer keeps its depthwise kernel; its pointwise kernel is fitted. A layer without a
+    bias gets one, unless the batch norm after it can absorb it. A last Dense layer is then fitted
     to the class probabilities.
 
     Parameters
@@ -65,7 +64,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     graph, reference : Graph
         The layer has the same name and shape in both.
     name : str
-        A layer for which `is_linear` holds.
+        A layer for which `is_linear` is true.
     images : array of shape (n, height, width, channels)
         Unlabelled.
 
@@ -73,7 +72,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
     -------
     Graph
     dict
-        ``penalty``, and ``residual``: the share of the outputs' variance that is not explained.
+        ``penalty``, and ``residual``: the unexplained share of the outputs' variance.
     """
     node = graph.node(name)
     (inputs,) = outputs(graph, [node.inputs[0]], images)
@@ -97,7 +96,7 @@ def refit(graph: Graph, reference: Graph, name: str, images: np.ndarray) -> tupl
 
 
 def _slopes(rows, before) -> np.ndarray:
-    """Return the slope of each input's former value on its new one."""
+    """Return the regression slope of each input's former value on its new one."""
     rows = rows - rows.mean(0, dtype=np.float64)
     products = (rows * (before - before.mean(0, dtype=np.float64))).sum(0)
     squares = np.square(rows).sum(0)
@@ -105,9 +104,9 @@ def _slopes(rows, before) -> np.ndarray:
 
 
 def _gives_classes(graph, node):
-    """Return whether a Dense layer's outputs are the logits of classes.
+    """Return True if a Dense layer's outputs are the logits of classes.
 
-    A single output is one where a sigmoid follows: otherwise it may be a number to estimate.
+    A single output is a logit if a sigmoid follows; otherwise it may be a regression.
     """
     if node.op != "Dense" or node.name != before_probabilities(graph).output:
         return False
@@ -115,7 +114,7 @@ def _gives_classes(graph, node):
 
 
 def _features(node: Node, x: np.ndarray) -> np.ndarray:
-    """Return the inputs of the fitted kernel: one row per output position."""
+    """Return the inputs of the fitted kernel, one row per output position."""
     if node.op == "Dense":
         return x.reshape(-1, x.shape[-1])
     attrs = node.attrs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 PENALTIES = np.logspace(-8, 2, 41)
-"""Candidates, in units of the mean variance of the inputs' principal axes."""
+"""Candidate penalties, in units of the mean variance of the inputs' principal axes."""
 
 
 def fit_ridge(
@@ -13,10 +13,10 @@ def fit_ridge(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return (weights, bias, penalty) of the best linear map from `inputs` to `wanted`.
 
-    The weights W minimise ``|X W + b - Y|^2 + penalty |W - prior|^2``, the first term as expected
-    where noise will be added to the inputs. The penalty is the one of `PENALTIES` with the least
-    generalised cross-validation error, so that few samples keep the weights near the prior and
-    inputs that never vary keep it exactly.
+    The weights W minimise ``|X W + b - Y|^2 + penalty |W - prior|^2``; the first term is the
+    expectation over noise added to the inputs. The penalty is the one of `PENALTIES` with the
+    smallest generalised cross-validation error, so that with few samples the weights stay near the
+    prior. Constant inputs keep the prior exactly.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def fit_ridge(
     for penalty in PENALTIES * scale:
         damped = variances + penalty
         residual = total - np.sum(energy * (variances + 2 * penalty) / damped**2)
-        # One degree of freedom is the mean's.
+        # One degree of freedom belongs to the mean.
         freedom = count - 1 - np.sum(variances / damped)
         errors.append(max(residual, 0) / freedom**2 if freedom > 1 else np.inf)
     penalty = PENALTIES[int(np.argmin(errors))] * scale

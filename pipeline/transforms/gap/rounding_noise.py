@@ -6,30 +6,30 @@ import numpy as np
 
 LEVELS = 127
 """Steps of a signed 8-bit activation or weight, between 0 and its largest value."""
-EARLIER = 1.3
-"""Factor for the rounding of earlier layers, measured."""
+EARLIER_LAYERS = 1.3
+"""Measured factor for the rounding of earlier layers."""
 WEIGHTS = 1e-4
-"""Mean squared error of a rounded weight by its square, where it is a fifth of the largest one."""
+"""Relative mean squared rounding error of a weight that is a fifth of the largest one."""
 
 
 def rounding_noise(largest, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Return the variance that rounding adds to each input of a linear layer.
 
-    Rounding of the inputs is uniform noise of variance ``step**2 / 12``. Rounding of the weights
-    is an error in proportion to the inputs, including their mean, because nothing is trained with
+    Rounding of the inputs is uniform noise of variance ``step**2 / 12``. Rounding of the weights is
+    an error proportional to the inputs, including their mean, because no layer is trained with
     rounded values.
 
     Parameters
     ----------
     largest : float or array
-        Of all inputs: the step is its 127th part.
+        Largest input: the step is 1/127 of it.
     mean, variance : float arrays of shape (..., inputs)
-        Of each input.
+        Mean and variance of each input.
 
     Returns
     -------
     float64 array of shape (..., inputs)
-        A variance.
+        Variance of the noise on each input.
     """
     step = np.asarray(largest, np.float64) / LEVELS
-    return EARLIER * step**2 / 12 + WEIGHTS * (variance + np.square(mean, dtype=np.float64))
+    return EARLIER_LAYERS * step**2 / 12 + WEIGHTS * (variance + np.square(mean, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Find global average poolings before an activation, the order of Akida 1.0."""
+"""Find global average poolings before an activation, as in Akida 1.0's order."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from simulator.refusal import Refusal
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU")
 OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "linear")
-"""Activations that are computed in software after the last layer, in any place."""
+"""Activations that software computes after the last layer, wherever the pooling is."""
 TRANSPARENT = ("BatchNormalization", *KEEPS_VALUES)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Names of a pooling and of what follows it, up to the activation."""
+    """Names of a pooling and of the layers after it, up to the activation."""
 
     pooling: str
     between: tuple[str, ...]
@@ -27,12 +27,12 @@ class Run:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """What follows the pooling, the activation included."""
+        """The layers after the pooling, including the activation."""
         return (*self.between, self.activation)
 
 
 def find_runs(graph: Graph) -> list[Run]:
-    """Return every pooling that an activation follows, in the graph's order."""
+    """Return every pooling with an activation after it, in the graph's order."""
     runs = []
     for node in graph.nodes:
         if node.op != "GlobalAveragePooling2D":
@@ -76,7 +76,7 @@ def obstacles(graph: Graph, run: Run) -> Iterator[Refusal]:
 
 
 def moved_members(graph: Graph, run: Run) -> list[Node]:
-    """Return the layers of `run` as they must be to work on a map instead of on a vector."""
+    """Return the layers of `run`, adapted to a map instead of a vector."""
     members = [graph.node(name) for name in run.members]
     return [_on_map(node) for node in members if node.op not in RESHAPES]
 

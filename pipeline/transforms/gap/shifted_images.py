@@ -1,4 +1,4 @@
-"""Augment a few unlabelled images: each one is also moved by one pixel."""
+"""Augment a few unlabelled images with copies shifted by one pixel."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class ShiftedImages:
-    """Images and their copies moved by one pixel along each axis, either way.
+    """Images with copies shifted by one pixel along each axis, in both directions.
 
     Border pixels are repeated. Copies are made on access.
 
     Parameters
     ----------
     images : array of shape (n, ..., channels)
-        Axes between the first and the last of more than one pixel are moved along.
+        Copies are shifted along the axes between the first and the last that are longer than 1.
 
     Attributes
     ----------
@@ -31,14 +31,14 @@ class ShiftedImages:
 
     @property
     def ndim(self) -> int:
-        """Number of axes, as of an array."""
+        """Number of axes, as in an array."""
         return len(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key) -> np.ndarray:
-        """Return some as an array: ``images[10:20]`` or ``images[[3, 1, 4]]``."""
+        """Return some images as an array: ``images[10:20]`` or ``images[[3, 1, 4]]``."""
         places = np.arange(len(self))[key]
         found = np.array(self._images[places // self._copies])
         for number, move in enumerate(self._moves):

@@ -1,4 +1,4 @@
-"""Cut off the end of a model, so that the layers before it are computed once only."""
+"""Separate the last layers of a model, so that the layers before are computed only once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ BATCH = 256
 
 
 def tail(graph: Graph, name: str) -> Graph | None:
-    """Return the layers after the node `name`, which becomes the input.
+    """Return the layers after the node `name` as a graph, whose input is this node.
 
-    None where one of them reads an earlier layer as well, or where the node has no influence on
-    the output.
+    None if one of them also reads an earlier layer, or if the output does not depend on the node.
     """
     reached = graph.downstream([name])
     kept = [node for node in graph.nodes if node.name in reached and node.name != name]
@@ -41,10 +40,22 @@ def with_tail(graph: Graph, part: Graph) -> Graph:
 def tails(
     graphs: Sequence[Graph], name: str, images: np.ndarray
 ) -> Iterator[tuple[list[Graph], np.ndarray]]:
-    """Yield the tails of models that are equal up to the node `name`, and inputs for them.
+    """Yield the tails of models that are equal up to the node `name`, and their inputs.
 
-    The node's outputs are kept in a temporary file. Where a model has no tail there, the models
-    themselves are given, with `images`.
+    The node's outputs are stored in a temporary file. If a model has no tail there, the models
+    themselves are yielded with `images`.
+
+    Parameters
+    ----------
+    graphs : sequence of Graph
+    name : str
+    images : array of shape (n, height, width, channels)
+
+    Yields
+    ------
+    list of Graph
+    array
+        Inputs of these graphs.
     """
     found = [tail(graph, name) for graph in graphs]
     if any(part is None for part in found):

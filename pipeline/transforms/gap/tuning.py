@@ -1,4 +1,4 @@
-"""Compensate a moved pooling: measured statistics, refits, or further training."""
+"""Compensate a moved pooling by measured statistics, refits, or further training."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ REFITTED = ("ridge", "bn_ridge")
 def compensate(
     graph: Graph, original: Graph, runs: list[Run], options, images: Images
 ) -> tuple[Graph, dict]:
-    """Return the relocated `graph` tuned towards `original`, and a report.
+    """Return the relocated `graph`, tuned to the outputs of `original`, and a report.
 
-    First comes the recalibration, without labels and without training: ``bn`` measures the moved
-    batch norms and those after them again; ``ridge`` refits the linear layers after the pooling,
-    one by one, to the outputs that they have in `original`; ``bn_ridge`` measures the moved batch
-    norms, chooses their scales and shifts so that averages of activations correlate with the
-    activations of averages, then refits. Refits also use every image moved by a pixel, and
-    include the rounding of 8 bits. The strategies ``distill`` and ``finetune`` train from there,
-    with batch norms in inference mode.
+    First comes the recalibration, without labels and without training: ``bn`` recalibrates the
+    moved batch norms and those after them; ``ridge`` refits the linear layers after the pooling,
+    one by one, to their outputs in `original`; ``bn_ridge`` recalibrates the moved batch norms,
+    chooses their scales and shifts so that averages of activations correlate with activations of
+    averages, then refits. Refits also use every image shifted by a pixel, and include rounding to 8
+    bits. The strategies ``distill`` and ``finetune`` then train, with batch norms in inference
+    mode.
 
     Parameters
     ----------
     graph, original : Graph
-        After and before the pooling moved.
+        Models after and before the move of the pooling.
     runs : list of Run
         The moved poolings.
     options : object with ``strategy``, ``recalibrate``, ``samples``, ``seed`` and, for training,
@@ -48,9 +48,9 @@ def compensate(
     Raises
     ------
     DataError
-        When the strategy needs labels and there are none.
+        If the strategy needs labels and there are none.
     IncompatibleModelError
-        When there is no linear layer to refit.
+        If there is no linear layer to refit.
     """
     samples = images.drawn(options.samples, options.seed)
     report: dict = {"recalibrate": options.recalibrate, "samples": len(samples)}
@@ -121,7 +121,7 @@ def _linear_after(graph, poolings) -> list[str]:
 
 
 def _distill(graph, original, options, samples, progress):
-    """Train towards the outputs of the original model."""
+    """Train on the outputs of the original model."""
     from pipeline.training.train import tune
 
     targets = forward(before_probabilities(original), samples)

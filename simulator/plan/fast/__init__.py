@@ -1,1 +1,1 @@
-"""The ``fast`` backend: compiled loops around register tiles; needs numba."""
+"""Backend ``fast``: compiled loops around register tiles; needs numba."""

@@ -1,4 +1,4 @@
-"""The ``fast`` backend: which of its steps computes a layer; NumPy's where none does."""
+"""Backend ``fast``: selects the step that computes a layer, NumPy's if none of its own can."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from simulator.plan.proofs import NEVER, Staircase
 
 
 class FastBackend(NumpyBackend):
-    """16-bit factors, 32-bit sums, compiled loops."""
+    """Backend with 16-bit factors, 32-bit sums and compiled loops."""
 
     def step(self, case: Case, stairs: Staircase) -> Step | None:
-        """Return a step that ends in a proven staircase, or None."""
-        # One level beyond either end tells saturated values apart.
+        """Return a step that applies a proven staircase; None if no form of it is exact."""
+        # Saturated values get one more level at either end.
         levels_fit = stairs.low > -(1 << 15) and stairs.low + len(stairs.first) + 1 < 1 << 15
-        apart = case.linear.kind == "depthwise" and case.linear.pool_size is not None
+        pooled = case.linear.kind == "depthwise" and case.linear.pool_size is not None
         below, above = stairs.under > -NEVER, stairs.over < NEVER
-        # Values that saturate are counted as what is cut off at either end, or at the upper one.
+        # The tiles count values clipped at both ends in all channels, or at the upper end only.
         counted = above.all() and below.all() if below.any() else True
-        if apart or not levels_fit or not counted or not self._fits(case):
+        if pooled or not levels_fit or not counted or not self._fits(case):
             return super().step(case, stairs)
         integers = stairs.integers(case.bound)
         if integers is None:
@@ -30,13 +30,13 @@ class FastBackend(NumpyBackend):
         return FastStep(case.linear, stairs, integers, *shapes, case.input_range)
 
     def sums(self, case: Case, finish: Finish) -> Step:
-        """Return a step whose sums the layer's own arithmetic finishes."""
+        """Return a step that computes the sums; `finish` computes the layer's output from them."""
         if not self._multiplies(case):
             return super().sums(case, finish)
         return FastSums(case.linear, case.input_shape, finish)
 
     def pooled(self, case: Case, pool: GlobalSum) -> Step:
-        """Return a step that sums over the map before it rounds."""
+        """Return a step that sums over the map before it rounds; see `GlobalSum`."""
         if not self._multiplies(case):
             return super().pooled(case, pool)
         return FastPooledSums(case.linear, case.input_shape, pool)
@@ -48,7 +48,7 @@ class FastBackend(NumpyBackend):
         return fits(case.linear, case.bound, case.input_range)
 
     def link(self, layers, steps) -> None:
-        """Let steps write their outputs inside the border that the next ones read.
+        """Let steps write their outputs with the padding that their consumers need.
 
         Parameters
         ----------
@@ -60,17 +60,17 @@ class FastBackend(NumpyBackend):
             step = steps.get(layer.name)
             if not isinstance(step, FastStep):
                 continue
-            readers = [
-                steps[reader.name].factors
-                for reader in layers
-                if layer.name in reader.inputs
-                and isinstance(steps.get(reader.name), fast)
-                and reader.input_shapes == (layer.output_shape,)
+            consumers = [
+                steps[consumer.name].factors
+                for consumer in layers
+                if layer.name in consumer.inputs
+                and isinstance(steps.get(consumer.name), fast)
+                and consumer.input_shapes == (layer.output_shape,)
             ]
-            pads = {tuple(factors.window.pads) for factors in readers}
-            plain = all(factors.linear.padding_value is None for factors in readers)
+            pads = {tuple(factors.window.pads) for factors in consumers}
+            plain = all(factors.linear.padding_value is None for factors in consumers)
             if len(pads) == 1 and plain:
-                slack = max(factors.slack for factors in readers)
+                slack = max(factors.slack for factors in consumers)
                 step.border = Border(layer.output_shape, *pads, slack)
-                for factors in readers:
+                for factors in consumers:
                     factors.bordered = True

@@ -1,4 +1,4 @@
-"""Where a step puts its output: inside the border that the next layer's windows reach into."""
+"""Output memory of a step, including the padding that the next layer's windows read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_PADS = ((0, 0), (0, 0))
 
 
 class Border:
-    """The surroundings of an output (height, width, channels) in memory.
+    """Memory layout of an output with padding.
 
     Parameters
     ----------
@@ -20,28 +20,33 @@ class Border:
     pads : ((top, bottom), (left, right))
         Zeros around each image.
     slack : int
-        Values behind the last image that may be read, whatever they hold.
+        Number of uninitialized values after the last image that tiles may read.
     """
 
     def __init__(self, shape, pads=NO_PADS, slack: int = 0):
         self.shape, self.slack = tuple(shape), slack
         (top, bottom), (left, right) = pads
         height, width, channels = shape
-        self.whole = (height + top + bottom, width + left + right, channels)
-        row = self.whole[1] * channels
-        self.steps = (self.whole[0] * row, row, channels)
+        self.padded_shape = (height + top + bottom, width + left + right, channels)
+        row = self.padded_shape[1] * channels
+        self.steps = (self.padded_shape[0] * row, row, channels)
         self.corner = (top, left)
         self.first = top * row + left * channels
 
     def take(self, work: Workspace, images: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return memory of images with zeros around: from the first value on, and (n, h, w, c).
+        """Return memory for images, whose padding is already zero.
 
-        Both are int16; the second one is to be given back to `work`.
+        Returns
+        -------
+        flat : int16 (size,)
+            From the first value of the first image on.
+        array : int16 (images, h, w, c)
+            View of the images without padding; to be released to `work`.
         """
         size = images * self.steps[0]
         flat = work.take((size + self.slack,), np.int16)
-        array = flat[:size].reshape(images, *self.whole)
-        if self.whole != self.shape:
+        array = flat[:size].reshape(images, *self.padded_shape)
+        if self.padded_shape != self.shape:
             clear(array, self.corner, self.shape)
             (top, left), (height, width, _) = self.corner, self.shape
             array = array[:, top : top + height, left : left + width]
@@ -49,14 +54,14 @@ class Border:
         return flat[self.first :], array
 
     def measure(self, flat: np.ndarray, images: int) -> tuple[int, int, int]:
-        """Return how many values inside the borders are 0, the smallest and the largest."""
+        """Return the number of zeros, the smallest and the largest value, without the padding."""
         height, width, channels = self.shape
         return measure(flat[self.first :], images, height, width * channels, self.steps)
 
 
 @numba.njit(cache=True, nogil=True)
 def clear(array, corner, shape):
-    """Write zeros around the images (height, width, channels) of an array (n, h, w, c)."""
+    """Write zeros around the images, of `shape` (height, width, channels), of an array NHWC."""
     bottom, right = corner[0] + shape[0], corner[1] + shape[1]
     for image in range(array.shape[0]):
         array[image, : corner[0]] = 0

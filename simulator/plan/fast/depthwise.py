@@ -1,4 +1,4 @@
-"""Depthwise convolutions of the ``fast`` backend: two taps of many channels at a time."""
+"""Depthwise convolutions of the ``fast`` backend: two taps of many channels at once."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from simulator.plan.fast.vectors import (
 )
 
 CHANNELS = 2 * LANES
-"""Channels of a tile."""
+"""Number of channels of a tile."""
 PIXELS = 4
-"""Windows of a tile."""
+"""Number of windows of a tile."""
 
 
 def channel_order() -> list[int]:
-    """Return which channel each sum of a tile belongs to.
+    """Return the channel of each sum of a tile.
 
-    Two vectors of 16-bit values interleave within groups of 8 (128 bits of x86): the first vector
+    Two vectors of 16-bit values interleave within groups of 8 (128 bits on x86): the first vector
     of sums has the lower half of each group, the second the upper half.
     """
     lower = [group + lane for group in range(0, CHANNELS, 8) for lane in range(4)]
@@ -45,7 +45,7 @@ def depthwise_steps(
 ):  # fmt: skip
     """Write the levels of one tile to `out` at ``places[place + row] + column``.
 
-    Counts which values of the first `rows` windows saturate in `saturated`, int32 (LANES,); see
+    Adds the saturated values of the first `rows` windows to `saturated`, int32 (LANES,); see
     `convolve_channels`.
     """
     names = (
@@ -120,21 +120,21 @@ def convolve_channels(
     x, shape, steps, images, taps, weights, channels, block,
     scale, offset, low, high, over, cut, out, out_steps,
 ):  # fmt: skip
-    """Write the levels of all windows, each channel by itself; return how many values saturate.
+    """Write the levels of all windows of each channel; return the number of saturated values.
 
     Parameters
     ----------
     x : int16 (size,)
-        Images inside their borders, and at least `CHANNELS` values behind the last.
+        Padded images, and at least `CHANNELS` values after the last.
     shape, steps, images : as in `simulator.plan.fast.products.convolve`
     taps : int64 (2 * pairs,)
-        Where each tap lies from the beginning of a window; two make a pair.
+        Offset of each tap from the start of a window; two make a pair.
     weights : int16 (size,)
-        As `simulator.plan.fast.layout.tap_pairs` lays them out.
+        In the layout of `simulator.plan.fast.layout.tap_pairs`.
     channels : int
     block : int
-        Windows whose values stay in the cache while all channels are computed.
-    scale, offset, low, high, over, cut : as in `convolve`, in `channel_order` first
+        Number of windows whose values stay in the cache while all channels are computed.
+    scale, offset, low, high, over, cut : as in `convolve`, but in `channel_order`
     out, out_steps : as in `convolve`
     """
     pairs = len(taps) // 2

@@ -1,4 +1,4 @@
-"""What a layer multiplies on the ``fast`` backend: where its windows lie, its weights in tiles."""
+"""Factors of a layer's products on the ``fast`` backend: window positions and tiled weights."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from simulator.plan.workspace import Workspace
 
 TILES = math.lcm(POSITIONS, PIXELS)
 BLOCK_BYTES = 64 << 10
-"""Input that stays in the cache while all filters pass over it."""
+"""Size of the input block that stays in the cache while it is multiplied by all filters."""
 INT16 = (-(1 << 15), (1 << 15) - 1)
 
 
 def fits(linear: Linear, bound: int, input_range) -> bool:
-    """Say whether 16-bit factors and 32-bit sums hold everything that a layer adds up.
+    """Return True if 16-bit factors and 32-bit sums are exact for a layer.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def fits(linear: Linear, bound: int, input_range) -> bool:
     """
     inner = int(np.abs(linear.weights).sum(axis=(0, 1)).max(initial=0))
     if linear.pointwise is not None:
-        # The depthwise sums are factors too.
+        # Depthwise sums are the factors of the pointwise convolution.
         inner *= max(map(abs, input_range))
         if not _is_int16(inner, int(np.abs(linear.pointwise).max(initial=0))):
             return False
@@ -45,20 +45,20 @@ def _is_int16(*values: int) -> bool:
 
 
 class Factors:
-    """The windows and weights of one layer.
+    """Windows and weights of one layer.
 
     Parameters
     ----------
     linear : Linear
-        Of kind "conv" or "dense", or the first part of "depthwise" and "separable".
+        Of any kind; for "separable" its depthwise part.
     input_shape : (height, width, channels)
     points : array, optional
-        Kernels in Winograd's form, of a layer that `simulator.plan.fast.winograd` computes.
+        Kernels from `simulator.plan.fast.winograd.transformed` if the layer is computed that way.
 
     Attributes
     ----------
     bordered : bool
-        Whether inputs may come inside the border that the windows need.
+        True if the step before writes its output with the padding that the windows need.
     """
 
     bordered = False
@@ -86,7 +86,7 @@ class Factors:
             self.slack = CHANNELS if channels % CHANNELS else 0
         else:
             self.piece, flat = (kh, row), linear.weights.reshape(kh, kw * channels, -1)
-            # Rows of a 1-wide kernel over a 1-wide input are neighbours: one run.
+            # Kernel rows as wide as the padded input are contiguous in memory: a single run.
             if kw * channels == row:
                 self.piece, flat = (1, 0), flat.reshape(1, -1, flat.shape[2])
         if flat is not None:
@@ -96,16 +96,16 @@ class Factors:
         self.block = max(1, BLOCK_BYTES // fresh // TILES) * TILES
 
     def flat(self, x: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return inputs (n, h, w, c) inside their border as int16 (size,)."""
-        whole = work.whole(x) if self.bordered else None
-        if whole is not None:
-            return whole
+        """Return padded inputs (n, h, w, c) as int16 (size,)."""
+        padded = work.owner(x) if self.bordered else None
+        if padded is not None:
+            return padded
         flat = work.scratch("padded", (len(x) * self.image + self.slack,), np.int16)
         self.window.fill(x, flat[: len(x) * self.image])
         return flat
 
     def arguments(self, x: np.ndarray, work: Workspace) -> tuple:
-        """Return what the loops of `products` and `depthwise` take first."""
+        """Return the first arguments of the loops in `products`, `depthwise` and `winograd`."""
         where = self.flat(x, work), self.shape, self.steps, len(x)
         if self.by_channel:
             return *where, self.taps, self.weights, self.channels, self.block

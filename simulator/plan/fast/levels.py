@@ -1,4 +1,4 @@
-"""Staircases in the form that the register tiles take."""
+"""Staircases as arguments of the register tiles."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from simulator.plan.proofs import NEVER, Staircase
 
 
 class Levels:
-    """A staircase in the form that the tiles take.
+    """Staircase as arguments of the tiles.
 
     Parameters
     ----------
     stairs : Staircase
     integers : (scale, offset)
-        Of `Staircase.integers`.
+        int64 (channels,) from `Staircase.integers`.
     by_channel : bool
-        Whether a depthwise tile reads it.
+        True for depthwise tiles.
     beyond : bool
-        Let saturated values keep a level of their own, as pooling needs them to be counted later.
+        True gives saturated values a separate level, so that they can be counted after pooling.
     """
 
     def __init__(self, stairs: Staircase, integers, *, by_channel: bool, beyond: bool):
         fill = layout.per_channel if by_channel else layout.per_filter
         scaled = tuple(layout.lane_pairs(fill(values)) for values in integers)
         low, high = stairs.low, stairs.high.astype(np.int32)
-        # The level above the last one is proven too, so that saturations are counted exactly.
+        # The proof covers the level above the last one, so that saturations are counted exactly.
         last = stairs.low + len(stairs.first) + 1
         over, under = stairs.over < NEVER, bool((stairs.under > -NEVER).any())
         self.registers = (*scaled, low, fill(high))
@@ -34,7 +34,7 @@ class Levels:
         if under:
             self.counted = (None, 0)
         elif over.any():
-            # What fills up a tile never saturates, nor do channels that stop before.
+            # Padding of a tile never saturates, nor do channels with a lower maximum.
             never = np.int32((1 << 31) - 1)
             self.counted = (fill(np.where(over, np.int32(last), never), never), None)
         if beyond:

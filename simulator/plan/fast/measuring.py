@@ -1,4 +1,4 @@
-"""Zeros and extremes of an output, in one pass over what is still in the cache."""
+"""Zeros and extremes of an output, in one pass while it is still in the cache."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numba.extending import intrinsic
 from simulator.plan.fast.vectors import LANES, PAIRS, Arguments, load, loop, number, store
 
 VALUES = 2 * LANES
-"""Values of a vector."""
+"""Number of values of a vector."""
 MOST = 30_000
-"""Vectors whose zeros 16 bits can count."""
+"""Number of vectors whose zeros a 16-bit counter holds."""
 
 
 @intrinsic
-def look(typing, flat, start, rows, step, vectors, zeros, low, high):
-    """Count the zeros and follow the extremes of some vectors, lane by lane.
+def measure_vectors(typing, flat, start, rows, step, vectors, zeros, low, high):
+    """Update the number of zeros and the extremes of each lane.
 
     Parameters
     ----------
     flat : int16 (size,)
     start, rows, step, vectors : int64
-        From where, in how many rows that begin `step` values apart, and how many vectors of
-        `VALUES` in each; at least one. All together at most `MOST`.
+        Index of the first value; number of rows, `step` values apart; number of vectors of
+        `VALUES` values in each, at least one. ``rows * vectors`` is at most `MOST`.
     zeros, low, high : int16 (VALUES,)
-        Updated.
+        Updated in place.
     """
     index = types.int64
     arguments = (flat, index, index, index, index, zeros, low, high)
@@ -45,7 +45,7 @@ def look(typing, flat, start, rows, step, vectors, zeros, low, high):
                 zeros, low, high = state
                 place = builder.gep(first, [builder.mul(position, number(VALUES))])
                 value = load(builder, place, PAIRS)
-                # A comparison is -1 where it holds.
+                # A true comparison is -1.
                 zero = builder.sext(builder.icmp_signed("==", value, none), PAIRS)
                 return [
                     builder.sub(zeros, zero),
@@ -66,7 +66,7 @@ def look(typing, flat, start, rows, step, vectors, zeros, low, high):
 
 @numba.njit(cache=True, nogil=True)
 def measure(flat, images, rows, length, steps):
-    """Return how many values are 0, the smallest and the largest.
+    """Return the number of zeros, the smallest and the largest value.
 
     Parameters
     ----------
@@ -74,11 +74,11 @@ def measure(flat, images, rows, length, steps):
     images, rows, length : int
         Each row is `length` values.
     steps : (image, row, column)
-        How far images and rows lie apart.
+        Distances between images, rows and columns, in values.
     """
     zeros, lane_zeros = 0, np.zeros(VALUES, np.int16)
     lane_low, lane_high = np.full(VALUES, 32767, np.int16), np.full(VALUES, -32768, np.int16)
-    low, high, looked = 32767, -32768, 0
+    low, high, measured = 32767, -32768, 0
     vectors = length // VALUES
     for image in range(images):
         start = image * steps[0]
@@ -86,12 +86,13 @@ def measure(flat, images, rows, length, steps):
             count = min(MOST, vectors - first)
             for row in range(0, rows, MOST // count):
                 lines = min(MOST // count, rows - row)
-                if looked + lines * count > MOST:
-                    zeros, looked = zeros + lane_zeros.sum(), 0
+                if measured + lines * count > MOST:
+                    zeros, measured = zeros + lane_zeros.sum(), 0
                     lane_zeros[:] = 0
                 place = start + row * steps[1] + first * VALUES
-                look(flat, place, lines, steps[1], count, lane_zeros, lane_low, lane_high)
-                looked += lines * count
+                extremes = lane_low, lane_high
+                measure_vectors(flat, place, lines, steps[1], count, lane_zeros, *extremes)
+                measured += lines * count
         if vectors * VALUES == length:
             continue
         for row in range(rows):

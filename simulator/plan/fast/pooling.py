@@ -1,4 +1,4 @@
-"""Pooling of the ``fast`` backend."""
+"""Max pooling of the ``fast`` backend."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numba
 
 @numba.njit(cache=True, nogil=True)
 def max_pool(x, size, strides, padding, low, high, out):
-    """Take the largest level of each window inside the image; return how many saturate.
+    """Write the largest level of each window, clipped; return the number of saturated values.
 
     Parameters
     ----------
     x : int16 (n, h, w, c)
-        Levels, a saturated one beyond `low` or `high`.
+        Levels; a saturated one is beyond `low` or `high`.
     size, strides, padding : pairs of int
-        Padding before the first row and column; never chosen.
+        Padding before the first row and column, which never is the maximum.
     low : int
     high : int16 (c,)
     out : int16 (n, oh, ow, c)

@@ -1,4 +1,4 @@
-"""Convolutions and dense layers of the ``fast`` backend: loops over the tiles of all windows."""
+"""Convolutions and dense layers of the ``fast`` backend: loops over tiles of windows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from simulator.plan.fast.vectors import LANES
 
 @numba.njit(cache=True, nogil=True)
 def find_windows(first, count, shape, steps, table):
-    """Write where `count` windows from number `first` begin, in steps of image, row, column.
+    """Write the start of `count` windows from number `first` on, given (image, row, column) steps.
 
-    The rest of the table repeats the last one: a tile reads whole rows, and drops what they give.
+    The rest of the table repeats the last one: a tile computes all its rows and discards surplus.
     """
     height, width = shape
     image, rest = divmod(first, height * width)
@@ -32,7 +32,7 @@ def find_windows(first, count, shape, steps, table):
 
 @numba.njit(cache=True, nogil=True)
 def copy_part(tile, width, rows, columns, out, places, place, first):
-    """Copy `rows` by `columns` of a tile `width` wide to ``places[place + row] + first``."""
+    """Copy `rows` by `columns` values of a tile of `width` to ``places[place + row] + first``."""
     for row in range(rows):
         start = places[place + row] + first
         for column in range(columns):
@@ -44,37 +44,37 @@ def convolve(
     x, shape, steps, images, weights, piece, filters, block,
     scale, offset, low, high, over, cut, out, out_steps,
 ):  # fmt: skip
-    """Write the levels of all windows; return how many values saturate.
+    """Write the levels of all windows; return the number of saturated values.
 
     Parameters
     ----------
     x : int16 (size,)
-        Images inside their borders, and at least one value behind the last.
+        Padded images, and at least one value after the last.
     shape : (height, width)
-        Windows of an image.
+        Number of windows of an image.
     steps : (image, row, column)
-        How far windows begin apart in `x`.
+        Distances between the starts of windows in `x`.
     images : int
     weights : int16 (size,)
-        As `simulator.plan.fast.layout.panels` lays them out.
+        In the layout of `simulator.plan.fast.layout.panels`.
     piece : (runs, run_step, pairs)
         See `WINDOWS`.
     filters : int
     block : int
-        Windows whose values stay in the cache while all filters pass over them.
+        Number of windows whose values stay in the cache while they are multiplied by all filters.
     scale, offset : int64 (filters,), or None
         In the order of `simulator.plan.fast.layout.lane_pairs`; levels are
-        ``(sum * scale + offset) >> 32``, and the sums themselves without them.
+        ``(sum * scale + offset) >> 32``, or the sums themselves if None.
     low : int
     high : int32 (filters,)
-        Bounds of the levels. All vectors are filled up to whole tiles.
+        Bounds of the levels. All vectors are padded to a multiple of a tile.
     over : int32 (filters,) or None
-        Levels from which values count as saturated.
+        Smallest levels that count as saturated.
     cut : int or None
-        Whether all values beyond the bounds do; any number says yes.
+        Any number counts all values beyond the bounds as saturated.
     out : int16 (size,)
     out_steps : (image, row, column)
-        How far outputs begin apart in `out`.
+        Distances between outputs in `out`.
     """
     runs, run_step, pairs = piece
     depth = runs * pairs * 2 * FILTERS
@@ -110,7 +110,7 @@ def convolve(
 
 @numba.njit(cache=True, nogil=True)
 def sum_products(x, shape, steps, images, weights, piece, filters, block, out):
-    """Write the sums of all windows to `out`, int32 (positions * filters,); as in `convolve`."""
+    """Write the sums of all windows to `out`, int32 (positions * filters,); see `convolve`."""
     runs, run_step, pairs = piece
     depth = runs * pairs * 2 * FILTERS
     total = images * shape[0] * shape[1]
@@ -135,16 +135,16 @@ def sum_products(x, shape, steps, images, weights, piece, filters, block, out):
 def total_products(
     x, shape, steps, images, weights, piece, filters, block, bias, low, high, totals
 ):  # fmt: skip
-    """Add up the sums of each image, each with its bias and within its bounds.
+    """Add the sums of each image, plus bias and clipped to bounds, to its totals.
 
     Parameters
     ----------
     bias, low, high : int32 (filters rounded up to `FILTERS`,)
-        Sums with bias are below 2**24, so that those of a tile add up below 2**31.
+        Magnitudes of sums plus bias are below 2**24, so that the total of a tile is below 2**31.
     totals : int64 (images, filters)
-        Increased.
+        Updated in place.
 
-    The other parameters are those of `convolve`.
+    See `convolve` for the other parameters.
     """
     runs, run_step, pairs = piece
     depth = runs * pairs * 2 * FILTERS
@@ -158,7 +158,7 @@ def total_products(
             for window in range(0, count, POSITIONS):
                 row, rows = 0, min(POSITIONS, count - window)
                 while row < rows:
-                    # A tile at the border of two images is computed for each of them.
+                    # A tile across two images is computed once for each of them.
                     image = (first + window + row) // positions
                     end = min(rows, (image + 1) * positions - first - window)
                     tile_totals(

@@ -1,4 +1,4 @@
-"""A test of the ``fast`` backend on the processor it runs on, before it is used."""
+"""Self-test of the ``fast`` backend on the current processor, before its first use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from simulator.plan.workspace import Workspace
 
 @cache
 def works() -> bool:
-    """Say whether sums and levels of random and extreme values are exact here."""
+    """Return True if sums and levels of random and extreme values are exact on this processor."""
     rng = np.random.default_rng(0)
     for kind, channels, filters in (("conv", 19, 21), ("depthwise", 19, 19), ("conv", 64, 64)):
-        # The last one has whole tiles, for Winograd's way.
+        # The last shape consists of complete tiles, as the Winograd path requires.
         shape = (2, 8, 10, channels) if filters == 64 else (2, 7, 9, channels)
         x = rng.integers(-255, 256, shape).astype(np.int16)
         x[0, :3] = 255
@@ -35,7 +35,7 @@ def works() -> bool:
 
 
 def _levels(linear: Linear, x, filters: int) -> np.ndarray:
-    """Return ``floor(sum / 512)`` within -100 and 99, as a step computes it."""
+    """Return ``floor(sum / 512)`` clipped to -100..99, computed by a step."""
     never = np.full(filters, NEVER)
     first = np.repeat(np.arange(-99, 100)[:, None] * 512, filters, axis=1)
     high, slope = np.full(filters, 99), np.full(filters, 1 / 512)
@@ -47,7 +47,7 @@ def _levels(linear: Linear, x, filters: int) -> np.ndarray:
 
 
 def _sums(x, weights, kind: str) -> np.ndarray:
-    """Return sums int64 (n, h - 2, w - 2, filters), by definition."""
+    """Return sums of 3x3 windows by definition, int64 (n, h - 2, w - 2, filters)."""
     windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.int64), (3, 3), axis=(1, 2))
     if kind == "conv":
         return np.einsum("nhwcij,ijcf->nhwf", windows, weights)

@@ -1,4 +1,4 @@
-"""Layers on the ``fast`` backend: 16-bit whole numbers in and out, compiled register tiles."""
+"""Steps of the ``fast`` backend: int16 inputs and outputs, compiled register tiles."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from simulator.plan.workspace import Workspace
 
 
 class FastStep:
-    """Computes one layer from whole numbers to int16 whole numbers by its staircase.
+    """Step that computes a layer's int16 levels by its staircase.
 
     Parameters
     ----------
     linear : Linear
-        That `fits`.
+        Must satisfy `simulator.plan.fast.factors.fits`.
     stairs : Staircase
-        Its levels, and one beyond them, fit int16.
+        Its levels, and one more at either end, must fit int16.
     integers : (scale, offset)
-        Of `Staircase.integers`.
+        int64 (channels,) from `Staircase.integers`.
     input_shape, output_shape : (height, width, channels)
     input_range : (low, high)
-        Of the inputs and the padding.
+        Of the inputs and the padding value.
     """
 
     path = "fast int32"
-    whole = True
+    gives_levels = True
 
     def __init__(
         self, linear: Linear, stairs: Staircase, integers, input_shape, output_shape, input_range
@@ -55,7 +55,7 @@ class FastStep:
             between = (*self.factors.shape, input_shape[2])
             self.between, self.mixing = Border(between), Factors(pointwise, between)
             self.between.slack, self.mixing.bordered = self.mixing.slack, True
-            # Depthwise sums fit 16 bits and stay as they are.
+            # Depthwise sums fit 16 bits and are not rescaled.
             highest = np.full(input_shape[2], INT16[1], np.int32)
             self.inner = (None, None, INT16[0], layout.per_channel(highest))
         self.levels = Levels(
@@ -65,7 +65,7 @@ class FastStep:
             self.wide = Border((*self.factors.shape, linear.filters))
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for whole numbers (n, h, w, c), taken from `work`."""
+        """Return the levels for integer-valued inputs (n, h, w, c), in memory taken from `work`."""
         first, out = self.border.take(work, len(x))
         counting = tally is not None
         if self.pool:
@@ -77,7 +77,7 @@ class FastStep:
                 wide, linear.pool_size, linear.pool_strides, (pads[0][0], pads[1][0]),
                 self.low, self.high, out,
             )  # fmt: skip
-            work.give(wide)
+            work.release(wide)
         else:
             counted = self.levels.counted if counting else (None, None)
             registers, steps = self.levels.registers, self.border.steps
@@ -87,11 +87,11 @@ class FastStep:
         return out
 
     def measure(self, output: np.ndarray, work: Workspace) -> tuple[int, int, int]:
-        """Return how many values of an output are 0, the smallest and the largest."""
-        return self.border.measure(work.whole(output), len(output))
+        """Return the number of zeros, the smallest and the largest value of an output."""
+        return self.border.measure(work.owner(output), len(output))
 
     def _levels(self, x, work: Workspace, registers, counted, out, steps) -> int:
-        """Write the levels of all windows to `out`; return how many saturate."""
+        """Write the levels of all windows to `out`; return the number of saturated values."""
         factors = self.factors
         if self.mixing is not None:
             first, mixed = self.between.take(work, len(x))
@@ -99,45 +99,46 @@ class FastStep:
             convolve_channels(*arguments, *self.inner, None, None, first, self.between.steps)
             arguments = self.mixing.arguments(mixed, work)
             saturated = convolve(*arguments, *registers, *counted, out, steps)
-            work.give(mixed)
+            work.release(mixed)
             return saturated
         return self.loops(*factors.arguments(x, work), *registers, *counted, out, steps)
 
 
 class FastSums:
-    """Computes the sums of one layer in int32; the layer's own arithmetic does the rest.
+    """Step that computes the sums of a layer in int32; `finish` computes its output from them.
 
     Parameters
     ----------
     linear : Linear
-        That `fits`, of kind "conv" or "dense".
+        Of kind "conv" or "dense"; must satisfy `simulator.plan.fast.factors.fits`.
     input_shape : (height, width, channels)
-    finish : function of (int64 sums, tally) to the layer's output
+    finish : function (int64 sums, tally) -> array
+        Computes the layer's output.
     """
 
     path = "sums int32"
-    whole = False
+    gives_levels = False
 
     def __init__(self, linear: Linear, input_shape, finish):
         self.factors, self.finish = Factors(linear, input_shape), finish
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for whole numbers (n, h, w, c)."""
+        """Return the layer's output for integer-valued inputs (n, h, w, c)."""
         return self.finish(self.factors.sums(x, work).astype(np.int64), tally)
 
 
 class FastPooledSums:
-    """Computes one layer up to its global sum in integers.
+    """Step that computes one layer up to its global sum in integers.
 
     Parameters
     ----------
     linear, input_shape : as in `FastSums`
     pool : simulator.plan.global_pool.GlobalSum
-        Sums with bias stay below 2**24.
+        Magnitudes of sums plus bias must be below 2**24.
     """
 
     path = "sums pooled"
-    whole = False
+    gives_levels = False
 
     def __init__(self, linear: Linear, input_shape, pool):
         self.factors, self.pool = Factors(linear, input_shape), pool
@@ -150,7 +151,7 @@ class FastPooledSums:
         )
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
-        """Return the layer's output for whole numbers (n, h, w, c)."""
+        """Return the layer's output for integer-valued inputs (n, h, w, c)."""
         totals = np.zeros((len(x), self.filters), np.int64)
         total_products(*self.factors.arguments(x, work), *self.bounds, totals)
         return self.pool.finish(totals[:, None, None], tally)

@@ -1,8 +1,8 @@
 """Register tiles of the ``fast`` backend: products of some windows and some filters.
 
-Windows are read where they lie: a window is ``kh`` runs of ``kw * channels`` neighbours, and no
-columns are copied. All arithmetic is 16-bit products in 32-bit sums, exact while the sum of all
-magnitudes is below 2**31; a plan's bound of 2**24 is stricter.
+Windows are read in place, without copying columns: a window is ``kh`` runs of ``kw * channels``
+contiguous values. 16-bit products are added in 32-bit sums, exact while the sum of all magnitudes
+is below 2**31; a plan's bound of 2**24 is stricter.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from simulator.plan.fast.vectors import (
 )
 
 POSITIONS, VECTORS = {4: (6, 4), 8: (6, 2), 16: (12, 2)}[LANES]
-"""Windows and vectors of filters in a tile: its sums, a row of weights and two temporaries fill
-the registers (16 where they have 256 bits, 32 otherwise)."""
+"""Windows and vectors of filters of a tile: its sums, a row of weights and two temporaries fill the
+registers (16 of 256 bits, otherwise 32)."""
 FILTERS = LANES * VECTORS
-"""Filters of a tile."""
+"""Number of filters of a tile."""
 
 WINDOWS = ("x", "windows", "window", "weights", "start", "runs", "run_step", "pairs")
-"""Arguments that say what is summed.
+"""Arguments that define the sums.
 
-x : int16 array; windows : int64 array, where each window begins in x; window : int64, the tile's
-first entry of it; weights : int16 array, from `start`: for each run and pair of depths two weights
-of each filter; a window is `runs` pieces of ``2 * pairs`` values, `run_step` apart.
+x : int16 array; windows : int64 array, start of each window in x; window : int64, the tile's first
+entry of it; weights : int16 array, from `start` on: for each run and pair of depths two weights of
+each filter; a window is `runs` pieces of ``2 * pairs`` values, `run_step` apart.
 """
 
 
@@ -47,7 +47,7 @@ def tile_steps(
 ):  # fmt: skip
     """Write the levels of one tile to `out` at ``places[place + row] + column``.
 
-    Counts which values of the first `rows` windows saturate in `saturated`, int32 (LANES,); see
+    Adds the saturated values of the first `rows` windows to `saturated`, int32 (LANES,); see
     `WINDOWS` and `simulator.plan.fast.products.convolve`.
     """
     names = (
@@ -100,14 +100,14 @@ def tile_totals(
     typing, x, windows, window, weights, start, runs, run_step, pairs,
     bias, low, high, filter_, begin, end, totals,
 ):  # fmt: skip
-    """Write to `totals`, int32 (FILTERS,), what the bounded sums of some rows add up to.
+    """Write the totals of the bounded sums of some rows to `totals`, int32 (FILTERS,).
 
     Parameters
     ----------
     bias, low, high : int32 arrays
-        Added to each sum, then its bounds; from entry `filter_`.
+        Bias added to each sum, then its bounds, from entry `filter_` on.
     begin, end : int64
-        Rows of the tile that are added up.
+        Range of the tile's rows.
     """
     index = types.int64
     arguments = (

@@ -1,12 +1,11 @@
-"""What the ``fast`` backend's register tiles are written with: LLVM's vector operations.
+"""LLVM vector operations, from which the ``fast`` backend's register tiles are built.
 
-numba compiles the loops; what has to stay in registers is spelled out, in operations that every
-processor has in some width. A sum of pairs of widened 16-bit products is one instruction where
-there is one (x86: ``vpmaddwd``), but what is written, and therefore computed everywhere, is plain
-32-bit arithmetic.
+numba compiles the loops; code that must stay in registers is written in vector operations that
+every processor has in some width. LLVM compiles a sum of pairs of widened 16-bit products to one
+instruction if there is one (x86: ``vpmaddwd``); the result is that of 32-bit arithmetic everywhere.
 
-numba's cache of compiled loops looks at the file of the loop only: after a change here, delete
-``__pycache__``; `simulator.plan.fast.selftest` finds what is stale or wrong.
+numba's cache of compiled loops depends on the file of the loop only: after a change here, delete
+``__pycache__``; `simulator.plan.fast.selftest` detects stale or wrong code.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ ZEROS = ir.Constant(SUMS, [0] * LANES)
 
 
 class Arguments:
-    """The arguments of an intrinsic, by name: arrays as pointers to their data, None as None."""
+    """Arguments of an intrinsic by name: arrays as pointers to their data, None as None."""
 
     def __init__(self, context, builder, signature, values, names):
         self.context, self.builder = context, builder
@@ -55,7 +54,7 @@ class Arguments:
 
 
 class Stairs:
-    """Turns vectors of sums into levels: arguments ``scale, offset, low, high, over, cut``."""
+    """Staircase applied to vectors of sums; arguments ``scale, offset, low, high, over, cut``."""
 
     def __init__(self, builder, use: Arguments):
         self.builder, self.use, self.count = builder, use, ZEROS
@@ -67,9 +66,9 @@ class Stairs:
         ----------
         total : vector of int32
         first : int64
-            Entry of the staircase that belongs to the first lane.
+            Index of the staircase's entry for the first lane.
         counted : bool (i1)
-            Whether saturated values are counted.
+            True counts saturated values.
         """
         builder, use = self.builder, self.use
         level = total if use.scale is None else self._scaled(total, first)
@@ -85,7 +84,7 @@ class Stairs:
         return builder.trunc(inside, HALF)
 
     def keep_count(self):
-        """Add what saturated to the argument ``saturated``, int32 (LANES,), lane by lane."""
+        """Add the counts of saturated values to the argument ``saturated``, int32 (LANES,)."""
         if self.count is not ZEROS:
             before = load(self.builder, self.use.saturated, SUMS)
             store(self.builder, self.builder.add(before, self.count), self.use.saturated)
@@ -102,7 +101,7 @@ class Stairs:
             scale, offset = (
                 load(builder, self.use.at(name, entry), WIDE) for name in ("scale", "offset")
             )
-            # Told to have 32 bits, so that one instruction multiplies.
+            # Sign-extended from 32 bits, so that LLVM selects a single multiplication.
             scale = builder.ashr(builder.shl(scale, thirty_two), thirty_two)
             sums.append(builder.add(builder.mul(values, scale), offset))
         upper = ir.Constant(WIDE, [0xFFFFFFFF << 32] * (LANES // 2))
@@ -110,14 +109,14 @@ class Stairs:
         return builder.bitcast(joined, SUMS)
 
     def _count(self, beyond, counted):
-        # A comparison is -1 where it holds.
+        # A true comparison is -1.
         row = repeated(self.builder, self.builder.sext(counted, I32))
         found = self.builder.and_(self.builder.sext(beyond, SUMS), row)
         self.count = self.builder.sub(self.count, found)
 
 
 def loop(builder, count, state, body):
-    """Repeat ``state = body(index, state)`` `count` times, at least once; return the state."""
+    """Emit a loop that repeats ``state = body(index, state)`` `count` times, at least once."""
     before = builder.block
     repeat, after = builder.append_basic_block("repeat"), builder.append_basic_block("after")
     builder.branch(repeat)
@@ -151,36 +150,36 @@ def sum_of_pairs(builder, left, right):
 
 
 def repeated_pair(builder, pointer):
-    """Return two neighbouring int16, repeated over a vector."""
+    """Return a vector that repeats the two int16 at a pointer."""
     return builder.bitcast(repeated(builder, load(builder, pointer, I32)), PAIRS)
 
 
 def repeated(builder, value):
-    """Return an int32 in every lane."""
+    """Return a vector of one int32 in every lane."""
     none = ir.Constant(SUMS, ir.Undefined)
     first = builder.insert_element(none, value, ir.Constant(I32, 0))
     return builder.shuffle_vector(first, none, lanes([0] * LANES))
 
 
 def lanes(order):
-    """Return the mask of a shuffle."""
+    """Return a shuffle mask."""
     order = list(order)
     return ir.Constant(ir.VectorType(I32, len(order)), order)
 
 
 def load(builder, pointer, kind):
-    """Return what lies at a pointer, as a vector, at any alignment."""
+    """Load a vector from a pointer of any alignment."""
     loaded = builder.load(builder.bitcast(pointer, kind.as_pointer()))
     loaded.align = 2
     return loaded
 
 
 def store(builder, value, pointer):
-    """Write a vector, at any alignment."""
+    """Store a vector to a pointer of any alignment."""
     stored = builder.store(value, builder.bitcast(pointer, value.type.as_pointer()))
     stored.align = 2
 
 
 def number(value: int):
-    """Return a constant int64."""
+    """Return an int64 constant."""
     return ir.Constant(I64, value)

@@ -1,11 +1,11 @@
 """Convolutions of 3 by 3 with 16 products for 4 outputs instead of 36: Winograd's F(2x2, 3x3).
 
-A tile of 4 by 4 inputs d and a kernel g give 2 by 2 outputs ``A' [(G g G') * (B' d B)] A`` (Lavin
-and Gray, 2016), summed over the channels before A is applied. G has halves, so here both its sides
-are doubled and the outputs are divided by 4: whole numbers throughout, and exact. Transformed
-inputs are below 4 * max|d| and transformed kernels at most 9 * max|g|, which `transformed` checks
-against 16 bits; sums may wrap around 2**32 on the way, since four times a sum, which is what comes
-out, is below 2**31.
+A tile of 4 by 4 inputs d and a kernel g gives 2 by 2 outputs ``A' [(G g G') * (B' d B)] A`` (Lavin
+and Gray, 2016), summed over the channels before A is applied. G contains halves, so that both its
+factors are doubled here and the outputs divided by 4: all integers, and exact. Transformed inputs
+are at most 4 * max|d| and transformed kernels at most 9 * max|g|; `transformed` checks that they
+fit 16 bits. Intermediate sums may wrap around 2**32, since the result, four times a sum, is below
+2**31.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ from simulator.plan.fast.vectors import (
 )
 
 POINTS = 16
-"""Products for each channel of a tile."""
+"""Number of products per channel of a tile."""
 TILES = 8 * POSITIONS
-"""Tiles that are transformed together."""
+"""Number of tiles that are transformed together."""
 CHUNK = 2 * LANES
-"""Channels that are transformed at once."""
+"""Number of channels that are transformed at once."""
 KERNEL = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
-"""Twice G."""
+"""2 * G."""
 
 
 def transformed(linear, sums_shape, input_range) -> np.ndarray | None:
-    """Return four times ``G g G'`` of a layer's weights, integers (4, 4, channels, filters).
+    """Return ``4 G g G'`` of a layer's weights, int64 (4, 4, channels, filters).
 
-    None where the layer cannot be computed so: it needs whole tiles, and factors of 16 bits.
+    None if the layer cannot be computed this way, which requires a plain 3x3 convolution, complete
+    tiles, and 16-bit factors.
     """
     kh, kw, channels, filters = linear.weights.shape
     plain = linear.kind == "conv" and (kh, kw) == (3, 3) and linear.strides == (1, 1)
-    whole = not (sums_shape[0] % 2 or sums_shape[1] % 2 or channels % CHUNK or filters % FILTERS)
-    if not (plain and whole):
+    partial = sums_shape[0] % 2 or sums_shape[1] % 2 or channels % CHUNK or filters % FILTERS
+    if partial or not plain:
         return None
     points = np.einsum("ia,abcf,jb->ijcf", KERNEL, linear.weights, KERNEL)
     largest = max(4 * max(map(abs, input_range)), int(np.abs(points).max()))
@@ -61,9 +62,9 @@ def transform_inputs(typing, x, start, row_step, column_step, out, place, part):
     Parameters
     ----------
     x : int16 array
-        The tile begins at `start`; its rows and columns are `row_step` and `column_step` apart.
+        The tile starts at `start`; its rows and columns are `row_step` and `column_step` apart.
     out : int16 array
-        Point number p goes to ``place + p * part``.
+        Point p is written to ``place + p * part``.
     """
     index = types.int64
     names = ("x", "start", "row_step", "column_step", "out", "place", "part")
@@ -77,9 +78,9 @@ def transform_inputs(typing, x, start, row_step, column_step, out, place, part):
             )
             return load(builder, use.at("x", builder.add(use.start, offset)), PAIRS)
 
-        columns = [_spread(builder, [value(row, c) for row in range(4)]) for c in range(4)]
+        columns = [_input_transform(builder, [value(row, c) for row in range(4)]) for c in range(4)]
         for row in range(4):
-            points = _spread(builder, [columns[column][row] for column in range(4)])
+            points = _input_transform(builder, [columns[column][row] for column in range(4)])
             for column, point in enumerate(points):
                 offset = builder.mul(use.part, number(4 * row + column))
                 store(builder, point, use.at("out", builder.add(use.place, offset)))
@@ -123,9 +124,11 @@ def tile_levels(
                 offset = builder.add(builder.mul(use.part, number(point)), number(first))
                 return load(builder, use.at("sums", builder.add(use.tile, offset)), SUMS)
 
-            columns = [_gather(builder, [value(4 * r + c) for r in range(4)]) for c in range(4)]
+            columns = [
+                _output_transform(builder, [value(4 * r + c) for r in range(4)]) for c in range(4)
+            ]
             for row in range(2):
-                pair = _gather(builder, [columns[column][row] for column in range(4)])
+                pair = _output_transform(builder, [columns[column][row] for column in range(4)])
                 for column, total in enumerate(pair):
                     total = builder.ashr(total, two)
                     entry = builder.add(use.filter_, number(first))
@@ -142,7 +145,7 @@ def tile_levels(
     return types.void(*arguments), generate
 
 
-def _spread(builder, d):
+def _input_transform(builder, d):
     """Return ``B' d``."""
     return [
         builder.sub(d[0], d[2]),
@@ -152,7 +155,7 @@ def _spread(builder, d):
     ]
 
 
-def _gather(builder, m):
+def _output_transform(builder, m):
     """Return ``A' m``."""
     return [
         builder.add(builder.add(m[0], m[1]), m[2]),
@@ -165,16 +168,16 @@ def convolve_tiles(
     x, shape, steps, images, weights, pairs, filters, block,
     scale, offset, low, high, over, cut, out, out_steps,
 ):  # fmt: skip
-    """Write the levels of all windows of 3 by 3; return how many values saturate.
+    """Write the levels of all windows of 3 by 3; return the number of saturated values.
 
     Parameters
     ----------
     weights : int16 (size,)
-        As `simulator.plan.fast.layout.winograd_panels` lays them out.
+        In the layout of `simulator.plan.fast.layout.winograd_panels`.
     pairs : int
-        Half the channels.
+        Half the number of channels.
 
-    The other parameters are those of `simulator.plan.fast.products.convolve`.
+    See `simulator.plan.fast.products.convolve` for the other parameters.
     """
     channels, part = 2 * pairs, TILES * 2 * pairs
     half = shape[0] // 2, shape[1] // 2

@@ -1,4 +1,4 @@
-"""One small model for each row of the architecture matrix, and what each chip says to it."""
+"""Small model for each row of the architecture matrix, with each chip's verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dense(units=5, **attrs):
 
 
 def image(*layers, shape=(8, 8, 3)):
-    """A chain on a uint8 image, after a first convolution."""
+    """Return a chain on a uint8 image, after a first convolution."""
     return chain(shape, conv(), RELU, *layers, dtype="uint8")
 
 
@@ -37,7 +37,7 @@ def first(*layers, shape=(8, 8, 3)):
 
 
 def branches(op, **attrs):
-    """Two convolutions of one tensor, joined."""
+    """Return two convolutions of one tensor, joined."""
     nodes = list(image().nodes)
     source = nodes[-1].name
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Files of which `check` and the commands after it once said different things."""
+"""Files on which `check` and later commands once disagreed."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def converted(model, target, samples):
         (FLOATS / "m.keras", "akida_v1", ["pixels"]),
     ],
 )
-def test_check_refuses_what_converting_refuses(path, target, rules):
+def test_check_refuses_models_that_conversion_refuses(path, target, rules):
     model = read_float(path)
     report = check(model, target)
     assert report.verdict == "incompatible"
@@ -60,7 +60,7 @@ def test_an_offset_beyond_the_pixels_is_a_limit_of_2_0():
     assert (violation.layers, violation.found) == (refusal.layers, refusal.found)
 
 
-def test_an_inverted_image_goes_to_2_0():
+def test_an_inverted_image_converts_to_2_0():
     model, samples = read_float(ROWS / "inverted.keras"), np.load(ROWS / "u8.npy")
     assert check(model, "akida_v2").violations == ()
     program = converted(model, "akida_v2", samples)

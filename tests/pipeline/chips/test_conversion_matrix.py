@@ -1,11 +1,11 @@
-"""Which architectures go where: the published matrix of both converters, one row each.
+"""Published matrix of architectures that both converters accept, one row per architecture.
 
 The columns are models quantized for Akida 1.0 (scheme cnn2snn), and models of scheme quantizeml
 converted to Akida 1.0 and to 2.0. "yes" converts, "no" is refused with the name of a layer, and
 "limits" converts for the emulator only: `Program.limits` names what the chip lacks, and
-``target.strict=true`` refuses it. For the reader of the published matrix "limits" is a no.
+``target.strict=true`` refuses it. In the published matrix "limits" is a no.
 
-Where a verdict differs from the vendor's converters the row says why.
+`REMARKS` has the reason for each verdict that differs from the vendor's converters.
 """
 
 import pytest
@@ -190,11 +190,11 @@ REMARKS = {
     "transposed_stride_1": "the emulator runs any stride",
     "activations_of_8_bits": "the vendor's quantizeml path converts them; the chip reads 4 bits",
 }
-"""Verdicts that are not the vendor's converter's, and why."""
+"""Verdicts that differ from the vendor's converter, with the reason."""
 
 
 def verdict(layers, settings, column):
-    """Return what our converter says, and its reasons."""
+    """Return the converter's verdict and reasons."""
     scheme, target, changes = COLUMNS[column]
     try:
         model = quantized(layers, scheme, **settings, **changes)

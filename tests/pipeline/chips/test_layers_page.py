@@ -1,4 +1,4 @@
-"""docs/targets.md says what the code does."""
+"""docs/targets.md agrees with the code."""
 
 import importlib
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_every_layer_is_on_the_page(target):
         assert section.count(f"| `{name}` |") == 2
 
 
-def test_tables_are_whole():
+def test_tables_are_complete():
     width = 0
     for line in document().splitlines():
         if not line.startswith("|"):
@@ -55,7 +55,7 @@ def test_tables_are_whole():
 
 
 def test_numbers_come_from_the_constants():
-    """What the checks compare with is what the page shows."""
+    """The page shows the constants that the checks compare with."""
     page = document()
     one, two = limits("akida_v1"), limits("akida_v2")
     for words in (

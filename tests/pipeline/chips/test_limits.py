@@ -1,4 +1,4 @@
-"""Every hardware limit: one model within, one beyond."""
+"""Every hardware limit, with one model within it and one beyond."""
 
 from pathlib import Path
 
@@ -174,7 +174,7 @@ QUANTIZED = {
     "akida_v1": {"input_channels", "weight_bits", "step_register", "threshold_register"},
     "akida_v2": {"weight_bits", "output_bits", "saturating_flatten"},
 }
-"""Limits of what a float model does not have; tests/simulator has a case for each."""
+"""Limits of properties that a float model does not have; tests/simulator tests them."""
 
 
 @pytest.mark.parametrize("target", known_targets())

@@ -1,4 +1,4 @@
-"""Random models: verdicts keep what they promise, and converting says what `check` says."""
+"""Random models: verdicts predict the conversion, and conversion agrees with `check`."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ SLICE, DRAWN = 40, 450
 
 @pytest.mark.parametrize("target", known_targets())
 @pytest.mark.parametrize("seed", range(60))
-def test_verdicts_keep_what_they_promise(seed, target):
+def test_verdicts_predict_the_conversion(seed, target):
     model = random_model(seed, target)
     report, (fixed, _) = check(model, target), repaired(model, target)
     again = check(fixed, target)
@@ -35,8 +35,8 @@ def test_verdicts_keep_what_they_promise(seed, target):
 
 
 @pytest.mark.parametrize("target", SCHEMES)
-def test_converting_says_what_check_says(target):
-    """A slice of ``python -m conformance.agreement``, which runs thousands."""
+def test_conversion_agrees_with_check(target):
+    """Part of ``python -m conformance.agreement``, which runs thousands of models."""
     total = Counter()
     for seed in range(SLICE):
         text, seen = disagreement(random_model(seed, target), target)
@@ -77,7 +77,7 @@ NOT_DRAWN = {
 
 
 def _without(function, *names):
-    """Return a method whose dictionary lacks some names."""
+    """Return a method whose result lacks some keys."""
     return lambda self: {k: v for k, v in function(self).items() if k not in names}
 
 

@@ -1,4 +1,4 @@
-"""A chip that nothing else knows, in new files only: every command and a sweep run on it."""
+"""A made-up chip, defined in new files only, on which every command and a sweep run."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def repository(tmp_path_factory):
     return made
 
 
-def test_every_command_knows_it(repository):
+def test_every_command_supports_the_chip(repository):
     root = repository.root
     grouped = first(conv(groups=1), RELU, conv(groups=2), RELU, FLAT, dense())
     save_graph(root / "m.npz", grouped)
@@ -60,7 +60,7 @@ def test_every_command_knows_it(repository):
     assert "MiniConv" in said and "MiniDense" in said
 
 
-def test_limits_are_its_own(repository):
+def test_limits_are_the_chips_own(repository):
     wide = first(conv(41, 5), RELU, FLAT, dense())
     save_graph(repository.root / "wide.npz", wide)
     said = repository.run(*COMMAND, "check", "wide.npz", *TARGET, "--strict", fails=True)
@@ -68,13 +68,13 @@ def test_limits_are_its_own(repository):
     assert "kernel 5x5, stride 1x1" in said
 
 
-def test_the_pages_have_it(repository):
+def test_pages_list_the_chip(repository):
     for page, text in (("layers_page", "up to 9000 values"), ("rules_page", "`layers`")):
         said = repository.run(sys.executable, "-m", f"pipeline.chips.{page}")
         assert "## akida_mini" in said and text in said
 
 
-def test_a_sweep_compares_it(repository):
+def test_a_sweep_compares_the_chip(repository):
     choices = ("model=tutorial_cnn", "data=digits32", "quantization=both_w4a4", "transforms=none")
     said = repository.run(*FRONT, "-m", *choices, "target=akida_mini,akida_v2")
     folder = max((repository.root / "multirun").iterdir())

@@ -1,4 +1,4 @@
-"""What keeps a layer out of its neighbour is named by the layer that is in the way."""
+"""A layer that cannot be folded is refused with the name of the layer that prevents it."""
 
 import numpy as np
 import pytest

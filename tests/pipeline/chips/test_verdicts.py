@@ -1,4 +1,4 @@
-"""The architecture matrix: verdicts, repairs, and agreement with the real converters."""
+"""Architecture matrix: verdicts, repairs, and agreement with the vendor's converters."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ EMULATED = {
     "pool padding differs, tiled",
     "pool padding differs",
 }
-"""Rows that the vendor's converter refuses while the emulator's arithmetic defines them."""
+"""Rows that the vendor's converter refuses although the emulator can run them."""
 
 
 def test_every_target_has_rules():
@@ -59,7 +59,7 @@ def test_repairs_keep_the_function_and_lead_to_compatibility(model, target, verd
 
 
 def refusals(model, target):
-    """Return why our own converter cannot make a program for the chip; [] if it can."""
+    """Return the reasons why our converter refuses a model for the chip; [] if it does not."""
     scheme = {"akida_v1": "cnn2snn", "akida_v2": "quantizeml"}[target]
     widths = {"weight_bits": 4, "activation_bits": 4} if target == "akida_v1" else {}
     options = Quantization(

@@ -1,4 +1,4 @@
-"""The vendor's published models: each was made for one chip, and fits it."""
+"""The vendor's published models fit the chip for which they were made."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The way to Akida 1.0 on the command line: from both schemes, the target always named."""
+"""Conversion to Akida 1.0 on the command line, from both schemes."""
 
 import numpy as np
 import pytest

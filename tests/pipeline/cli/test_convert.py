@@ -1,4 +1,4 @@
-"""``crossgrade convert``: which chip, and what is refused."""
+"""``crossgrade convert``: choice of the chip, and refusals."""
 
 import numpy as np
 from click.testing import CliRunner
@@ -60,8 +60,8 @@ def test_the_chip_can_be_chosen(tmp_path):
     assert "akida_v1 program" in result.output
 
 
-def test_samples_measure_what_one_scale_costs(tmp_path, monkeypatch):
-    """Filters of other sizes, so that their scales differ."""
+def test_samples_measure_the_cost_of_one_scale(tmp_path, monkeypatch):
+    """Filters of different magnitudes, so that their scales differ."""
     sizes = np.float32([1 / 32, 1 / 128, 1 / 512])
     wide = GRAPH.rewrite(
         lambda node: (
@@ -85,7 +85,7 @@ def test_samples_measure_what_one_scale_costs(tmp_path, monkeypatch):
         assert not output.exists()
 
 
-def test_what_a_chip_does_not_take(tmp_path):
+def test_layers_that_a_chip_lacks_are_refused(tmp_path):
     path, output = quantized(tmp_path, "cnn2snn"), tmp_path / "program.npz"
     result = run(path, "-o", output, "--target", "akida_v2")
     assert "quantized by scheme 'cnn2snn'; akida_v2 takes quantizeml" in str(result.exception)
@@ -94,7 +94,7 @@ def test_what_a_chip_does_not_take(tmp_path):
     assert not output.exists()
 
 
-def test_float_models_are_sent_to_quantize(tmp_path):
+def test_float_models_are_refused_with_the_command_to_quantize(tmp_path):
     save_graph(tmp_path / "graph.npz", GRAPH)
     result = run(tmp_path / "graph.npz", "-o", tmp_path / "program.npz")
     assert isinstance(result.exception, ModelError)

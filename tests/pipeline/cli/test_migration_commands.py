@@ -1,4 +1,4 @@
-"""The commands check, migrate, verify, unfuse."""
+"""Commands check, migrate, verify and unfuse."""
 
 import json
 import re
@@ -123,7 +123,7 @@ def test_calibration_and_labels(model, tmp_path):
     assert "other, random samples" in run(verify, tmp_path / "a_certificate").output
 
 
-def test_verify_sees_every_change(model, tmp_path):
+def test_verify_detects_every_change(model, tmp_path):
     out, folder = tmp_path / "new.npz", tmp_path / "new_certificate"
     run(migrate, model, "-o", out)
     certificate = json.loads((folder / "certificate.json").read_text())
@@ -149,7 +149,7 @@ def test_verify_sees_every_change(model, tmp_path):
     assert result.exit_code == 1 and "no such file" in result.output
 
 
-def test_verify_refuses_what_is_no_certificate(tmp_path):
+def test_verify_refuses_other_files(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "b.json").write_text("[1")
     kind = {"kind": "crossgrade certificate", "format": 1}
@@ -229,7 +229,7 @@ def test_a_file_that_reads_back_differently_is_not_kept(model, tmp_path, monkeyp
 
 
 class Page(HTMLParser):
-    """Counts tags, and collects whatever would load something."""
+    """Parser that counts tags and collects attributes that load something."""
 
     def __init__(self):
         super().__init__()
@@ -244,7 +244,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_self_contained_and_escaped(tmp_path):
+def test_the_page_is_complete_self_contained_and_escaped(tmp_path):
     graph = old_model()
     rename = {"n4": "<script>alert(1)</script>"}
     nodes = [

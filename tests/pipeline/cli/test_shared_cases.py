@@ -1,4 +1,4 @@
-"""Small models that were once computed wrongly, from file to integers, where they are at hand."""
+"""Small models that were once computed wrongly, from file to integers; skipped if absent."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def test_accumulators_that_saturate_are_a_share_of_their_layer(tmp_path):
         simulate(program, images, backend=backend, statistics=statistics)
         found.append(statistics.saturations())
     assert all(each == found[0] for each in found)
-    # Scaled sums of the convolution leave the product's 32 bits, all of them.
+    # All scaled sums of the convolution exceed the 32 bits of the product.
     (saturation,) = found[0]
     assert (saturation.layer, saturation.kind, saturation.share) == ("c", "output product", 1.0)
 

@@ -1,4 +1,4 @@
-"""Labels that cannot be classes are refused, with what to do."""
+"""Labels that cannot be classes are refused with advice."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sets of Keras and of TensorFlow Datasets, read by those libraries from files made here."""
+"""Data sets of Keras and TensorFlow Datasets, read by those libraries from generated files."""
 
 import gzip
 import json
@@ -28,12 +28,12 @@ def main():
 
 run("load", main)
 """
-# The hash that Keras wants is that of the whole set.
+# Keras expects the hash of the complete data set.
 ANY_HASH = "import keras.src.utils.file_utils as f; f.validate_file = lambda *a, **k: True\n"
 
 
 def load_with_keras(home, name, prelude=""):
-    """Load a set as a user does, with Keras' downloads in `home` and no network."""
+    """Load a data set as a user does, with Keras's downloads in `home` and no network."""
     nowhere = "http://127.0.0.1:9"
     return subprocess.run(
         [sys.executable, "-c", prelude + LOAD, name],
@@ -90,7 +90,7 @@ def test_keras_reads_fashion_mnist(tmp_path):
     assert refused.stderr.count("\n") == 1
 
 
-def test_without_a_network_one_line_says_so(tmp_path):
+def test_without_a_network_one_line_reports_it(tmp_path):
     (tmp_path / "datasets").mkdir()
     for name in ("mnist", "cifar10"):
         refused = load_with_keras(tmp_path, f"keras:{name}")
@@ -102,7 +102,7 @@ def test_without_a_network_one_line_says_so(tmp_path):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """A set on the disk, written by TensorFlow Datasets itself; returns folder and examples."""
+    """Write a data set with TensorFlow Datasets; return its folder and examples."""
     tfds = pytest.importorskip("tensorflow_datasets", reason="tensorflow-datasets is optional")
     rng = np.random.default_rng(0)
     examples = {
@@ -140,7 +140,7 @@ def tiny(tmp_path):
     return tmp_path, examples
 
 
-@pytest.mark.filterwarnings("ignore")  # what TensorFlow Datasets imports warns of much
+@pytest.mark.filterwarnings("ignore")  # imports of TensorFlow Datasets emit many warnings
 def test_tensorflow_datasets_reads_its_own_files(tiny, tmp_path, monkeypatch):
     folder, examples = tiny
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

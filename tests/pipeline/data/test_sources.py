@@ -1,4 +1,4 @@
-"""Data sources: what they hold, and how they refuse."""
+"""Data sources: their content and their refusals."""
 
 import gzip
 import hashlib
@@ -158,7 +158,7 @@ def package(files):
 
 @pytest.fixture
 def tiny_fashion(monkeypatch):
-    """Two images of each split under the real file names."""
+    """Write two images of each split under the original file names."""
     raw = {
         "train-images-idx3-ubyte": bytes(16) + bytes(range(256)) * 6 + bytes(32),
         "train-labels-idx1-ubyte": bytes(8) + bytes([3, 9]),
@@ -219,7 +219,7 @@ def test_a_failed_download_leaves_nothing(tmp_path, monkeypatch, content):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_without_apt_the_cure_is_told(tmp_path, monkeypatch):
+def test_without_apt_the_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(debian_module.shutil, "which", lambda name: None)
     with pytest.raises(DataError, match="no apt-get"):
         load_fashion(tmp_path)
@@ -232,8 +232,8 @@ Conf libpulse0 (16.1 Debian:12.15/oldstable [amd64])
 """
 
 
-def test_a_package_comes_with_what_the_machine_lacks(monkeypatch):
-    """Libraries that every desktop has are lacking on servers: apt knows which."""
+def test_a_package_comes_with_missing_libraries(monkeypatch):
+    """Servers lack libraries that desktops have; apt lists the missing ones."""
 
     def plan(command, **options):
         assert "--simulate" in command

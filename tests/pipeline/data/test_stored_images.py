@@ -1,4 +1,4 @@
-"""Sets that do not fit in memory: the same images and results, in bounded memory."""
+"""Data sets larger than memory: the same images and results, in bounded memory."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ MODEL = {
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """A cache folder of its own; sets of a kilobyte count as large."""
+    """Use a temporary cache folder; data sets of a kilobyte count as large."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(store, "LARGE", 1000)
     return tmp_path / "cache"
@@ -93,7 +93,7 @@ def test_large_arrays_stay_on_the_disk(tmp_path, cache, save):
     file.write_bytes(raw)
     with pytest.raises(DataError, match="its content has changed since it was written"):
         load_data(Data(name="arrays", path=str(tmp_path / "a.npz")))
-    # Another archive in its place is unpacked in the place of the damaged one.
+    # A new archive replaces the damaged unpacked one.
     changed = content | {"x_train": content["x_train"][::-1]}
     data = load_data(as_archive(tmp_path / "a.npz", changed))
     np.testing.assert_array_equal(data.x_train[:], changed["x_train"])
@@ -142,7 +142,7 @@ def test_large_picture_folders_are_read_once(tmp_path, cache, monkeypatch):
 
 @pytest.mark.slow
 def test_a_stored_set_gives_the_same_bits(tmp_path, cache, monkeypatch):
-    """Training with images kept back, calibration, evaluation by one and by two processes."""
+    """Training with held-out images, calibration, evaluation by one and by two processes."""
     options = as_folder(tmp_path / "a", arrays(120))
     stored = load_data(options)
     monkeypatch.setattr(store, "LARGE", 10**9)
@@ -167,8 +167,8 @@ def test_a_stored_set_gives_the_same_bits(tmp_path, cache, monkeypatch):
     assert results[0] == results[1]
 
 
-def test_unpacking_and_decoding_hold_little(tmp_path, cache):
-    """A set of 30 megabytes passes through less than five."""
+def test_unpacking_and_decoding_need_little_memory(tmp_path, cache):
+    """A data set of 30 MB is processed with less than 5 MB of memory."""
     zeros = {
         name: np.zeros((count, 64, 64, 3), np.uint8)
         for name, count in (("x_train", 2000), ("x_test", 500))
@@ -226,13 +226,13 @@ evaluate: {batch_size: 64}
 
 
 @pytest.mark.slow
-def test_stages_hold_little_of_a_large_set(tmp_path):
-    """Almost 500 megabytes pass through the stages; what the process holds hardly grows."""
+def test_stages_need_little_memory_for_a_large_set(tmp_path):
+    """Stages process almost 500 MB with little additional memory."""
     # The small one is held in memory, and fills every batch as well.
     for name, train_images, test_images in (("small", 2000, 1000), ("large", 40000, 2000)):
         (tmp_path / name).mkdir()
         for split, images in (("train", train_images), ("test", test_images)):
-            # A file full of holes: nothing is written, all of it is read.
+            # A sparse file: nothing is written, all of it is read.
             path = tmp_path / name / f"x_{split}.npy"
             np.lib.format.open_memmap(path, "w+", np.uint8, (images, 64, 64, 3))
             np.save(tmp_path / name / f"y_{split}.npy", np.arange(images) % 2)

@@ -1,4 +1,4 @@
-"""Evaluation: the figures, checked by hand on a tiny program."""
+"""Evaluation: metrics of a tiny program, computed by hand."""
 
 import os
 import signal
@@ -105,20 +105,20 @@ def test_energy_is_counted_in_operations_of_eight_bits(case):
 
 
 @pytest.mark.slow
-def test_a_refusal_in_a_worker_is_told(case, monkeypatch):
+def test_a_refusal_in_a_worker_is_reported(case, monkeypatch):
     program, graph, data = case
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
     images = data.x_test[:, :5]
     with pytest.raises(ProgramError, match="images have shape"):
         run_shards(work, images, workers=2)
-    # The process that was started finds out when this one takes no image.
-    monkeypatch.setattr(shards_processes, "_take", lambda taken, count: iter(()))
+    # The child process notices when the parent stops taking images.
+    monkeypatch.setattr(shards_processes, "_claim", lambda taken, count: iter(()))
     with pytest.raises(WorkerStopped, match="images have shape"):
         run_shards(work, images, workers=2)
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_told(case, monkeypatch):
+def test_a_killed_worker_is_reported(case, monkeypatch):
     program, graph, data = case
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
     monkeypatch.setattr(shards_processes, "_serve", _die)
@@ -166,7 +166,7 @@ def test_an_interrupt_ends_all_workers_without_their_tracebacks(case, tmp_path):
     assert process.returncode == 0
 
 
-def test_programs_with_state_are_not_shared(case, monkeypatch):
+def test_programs_with_state_are_not_distributed(case, monkeypatch):
     program, graph, data = case
     monkeypatch.setattr(Work, "keeps_state", True)
     with pytest.raises(ConfigError, match=r"evaluate\.workers: found 2; tiny carries state"):
@@ -182,7 +182,7 @@ def test_ray_changes_nothing(case):
     assert many.metrics == one.metrics and many.layers == one.layers
 
 
-def test_without_ray_it_is_said_how_to_get_it(case, monkeypatch):
+def test_without_ray_the_message_says_how_to_install_it(case, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'crossgrade\[ray\]'"):
         evaluate(*case, Evaluate(engine="ray"))

@@ -1,4 +1,4 @@
-"""A model with one output and labels 0 and 1 tells two classes apart, wherever it is measured."""
+"""A model with one output and labels 0 and 1 is a classifier of two classes in all metrics."""
 
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def test_the_threshold_follows_the_last_activation(end, threshold):
     assert forward(before_probabilities(graph), IMAGES).min() < 0
 
 
-def test_floats_stay_numbers_to_estimate():
+def test_float_labels_remain_regression_targets():
     assert set(score(model(None), IMAGES, LABELS.astype(np.float32))) == {"mean_absolute_error"}
     assert score(model(None), IMAGES, LABELS) == {"accuracy": 1.0}
 
@@ -125,7 +125,7 @@ def test_migrate_measures_both_classes_and_guards_them():
 
 
 def pooled():
-    """Return a 1.0-style model whose global average moves, and what it gives for some images."""
+    """Return a 1.0-style model whose global average must move, with some images and outputs."""
     layers = [
         {"Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same"}},
         {"GlobalAveragePooling2D": {}},
@@ -155,7 +155,7 @@ def test_transforms_report_agreement_of_both_classes():
             apply(graph, strict, IMAGES, images)
 
 
-def test_numbers_have_neither_agreement_nor_a_limit_of_accuracy():
+def test_regression_has_neither_agreement_nor_an_accuracy_limit():
     numbers = Images(images=IMAGES, labels=LABELS.astype(np.float32))
     options = Transforms(names=("unfuse_separable",))
     _, report = apply(pooled(), options, IMAGES, numbers)

@@ -1,4 +1,4 @@
-"""``crossgrade diff``: which layers belong together, what is counted, what is printed."""
+"""``crossgrade diff``: pairing of layers, counts, printed tables."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ LAYERS = [UNIT, conv(4), RELU, conv(3), RELU, FLATTEN, dense()]
 
 @pytest.fixture(scope="module")
 def programs():
-    """The same model for both chips."""
+    """Return programs of one model for both chips."""
     model = quantized(LAYERS, "quantizeml")
     return convert(model, "akida_v1"), convert(model, "akida_v2")
 
@@ -52,7 +52,7 @@ def test_pairs_by_name_then_by_order(a, b, expected):
     assert found == expected
 
 
-def test_a_fused_layer_goes_with_the_first_that_replaces_it():
+def test_a_fused_layer_is_paired_with_its_first_replacement():
     a = ["conv", "sep_1", "sep_2", "dense"]
     b = ["conv", "dw_sep_1", "pw_sep_1", "dw_sep_2", "pw_sep_2", "sep_2_identity", "dense", "deq"]
     assert list(pairs(a, b)) == [
@@ -104,10 +104,10 @@ def test_figures_with_images_and_labels(programs):
     labels = simulate(programs[0], x).argmax(axis=-1)
     found = diff(*programs, x, labels)
     assert found["a"]["accuracy"] == 1.0
-    answers = simulate(programs[1], x).argmax(axis=-1)
-    assert found["agreement"] == found["b"]["accuracy"] == np.mean(answers == labels)
+    predictions = simulate(programs[1], x).argmax(axis=-1)
+    assert found["agreement"] == found["b"]["accuracy"] == np.mean(predictions == labels)
     assert found["images"] == 20
-    # The second layer's work is what the first one's zeros leave of it.
+    # The zeros of the first layer reduce the effective MACs of the second.
     first, second = (pair["a"] for pair in found["layers"][:2])
     assert first["effective_macs"] == first["macs"]
     wanted = second["macs"] * (1 - first["output_sparsity"])
@@ -136,7 +136,7 @@ def test_labels_must_fit(programs, labels, sentence):
     assert sentence in str(caught.value)
 
 
-def test_labels_alone_say_nothing(programs):
+def test_labels_without_images_are_refused(programs):
     with pytest.raises(DataError, match="labels: belong to images"):
         diff(*programs, None, np.zeros(5, int))
 

@@ -1,4 +1,4 @@
-"""Graphs that together hold every layer a Keras file can."""
+"""Graphs that together contain every layer of Keras files."""
 
 import numpy as np
 

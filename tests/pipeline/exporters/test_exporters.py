@@ -67,7 +67,7 @@ def test_integers_are_cast_once_and_only_where_needed(tmp_path):
     assert [n.name for n in load_model(tmp_path / "n.h5").nodes] == [n.name for n in graph.nodes]
 
 
-def test_layers_that_lead_nowhere_are_left_out(tmp_path):
+def test_layers_without_consumers_are_left_out(tmp_path):
     graph = NETWORKS["blocks"]()
     dead = make_node("dead", "Flatten", ("rescaling",))
     save_keras2_h5(tmp_path / "m.h5", graph.with_nodes([*graph.nodes, dead]))

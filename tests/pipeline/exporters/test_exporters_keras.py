@@ -1,4 +1,4 @@
-"""Files written here, read by the two generations of Keras."""
+"""Exported files are read by both generations of Keras."""
 
 import numpy as np
 import pytest

@@ -288,6 +288,6 @@ def test_all_problems_are_named_at_once():
     assert all(f"layers[{number}]" in text for number in range(3))
 
 
-def test_a_layer_that_nobody_reads_is_refused():
-    with pytest.raises(ModelError, match="a: no layer reads it"):
+def test_a_layer_without_consumers_is_refused():
+    with pytest.raises(ModelError, match="a: it has no consumer"):
         build_graph(model({"ReLU": {"name": "a"}}, {"Flatten": {"input": "input"}}))

@@ -29,5 +29,5 @@ def test_images_of_another_shape_or_type_are_refused():
         forward(graph, normal(2, 4, 4))
     with pytest.raises(DataError, match="of type <U1"):
         forward(graph, np.full((1, 4, 4, 1), "a"))
-    with pytest.raises(DataError, match="3 images cannot be shared out to 2 streams"):
+    with pytest.raises(DataError, match="3 images cannot be divided among 2 streams"):
         forward(graph, normal(3, 4, 4, 1), streams=2)

@@ -1,4 +1,4 @@
-"""The numpy evaluation against Keras 3, layer by layer."""
+"""NumPy evaluation compared with Keras 3, layer by layer."""
 
 import numpy as np
 import pytest

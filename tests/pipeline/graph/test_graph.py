@@ -34,7 +34,7 @@ def test_lookups():
     assert graph.fresh_name("a") == "a_1"
 
 
-def test_an_output_with_one_reader_has_no_sole_consumer():
+def test_an_output_with_one_consumer_has_no_sole_consumer():
     graph = diamond().with_nodes(diamond().nodes, "b")
     assert graph.sole_consumer("b") is None
 
@@ -63,7 +63,7 @@ def test_skip_ahead_follows_sole_consumers():
     assert diamond().skip_ahead("b", {"ReLU"}).name == "d"
 
 
-def test_rewrite_replaces_by_a_chain_and_rewires_every_reader():
+def test_rewrite_replaces_by_a_chain_and_rewires_every_consumer():
     graph = diamond()
     new = graph.rewrite(
         lambda n: [node("a1", "ReLU", "x"), node("a2", "ReLU", "a1")] if n.name == "a" else None

@@ -68,7 +68,7 @@ def test_arrays_are_named_after_node_and_weight(graph, tmp_path):
         (lambda h, a: a.update({"c/bias": np.zeros(5)}), r"c/bias: shape \(5,\), Conv2D needs"),
         (lambda h, a: h["nodes"][3]["weights"].remove("bias"), "c/bias: shape none"),
         (lambda h, a: h.update(version=99), "version 99"),
-        (lambda h, a: h.update(kind="program"), "holds a program, expected a graph"),
+        (lambda h, a: h.update(kind="program"), "is a program, expected a graph"),
         (lambda h, a: h["nodes"][1].update(op="Conv3D"), "'Conv3D' is not known"),
         (lambda h, a: h["nodes"][1].pop("inputs"), "header is damaged"),
         (lambda h, a: h.pop("output"), "header is damaged"),

@@ -1,4 +1,4 @@
-"""What an operation writes for Keras, it reads back; both generations."""
+"""Operations read back the configuration that they write, for both generations of Keras."""
 
 import json
 
@@ -16,7 +16,7 @@ CHANGED = {
     **{"keepdims": True, "average": True, "rate": 0.25, "axis": 1, "shared_axes": (1, 2)},
     **{"max_value": 3.5, "negative_slope": 0.125, "threshold": 0.5, "offset": (1.0, 2.0)},
 }
-"""Values that are no defaults, where an operation has the attribute."""
+"""Non-default values of attributes, for operations that have them."""
 READABLE = [op for op, operation in OPERATIONS.items() if operation.keras and operation.in_keras]
 
 
@@ -47,7 +47,7 @@ def test_variables_are_written_in_the_order_in_which_they_are_read(op):
     for attrs in ({}, changed(op)):
         example, operation = node(op, **attrs), OPERATIONS[op]
         wanted = operation.weights(example.attrs, (6, 6, 4))
-        # A node may hold its weights in another order.
+        # A node may have its weights in another order.
         weights = {key: np.zeros(wanted[key]) for key in reversed(wanted)}
         written = operation.write_weights(example.attrs, weights)
         assert tuple(written) == operation.stored_variables(example.attrs)

@@ -1,4 +1,4 @@
-"""An operation in one new file is known everywhere: run in a copy of the code that has the file."""
+"""A new operation needs one new file: run in a copy of the code with that file."""
 
 import shutil
 import subprocess

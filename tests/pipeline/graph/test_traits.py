@@ -1,4 +1,4 @@
-"""Every operation behaves as the traits that it claims say."""
+"""Every operation has the traits that it declares."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_operations_with_a_kernel_are_neural(op):
 
 
 def frames(node, x):
-    """Return the inputs of a node: for a temporal one, the same image again and again."""
+    """Return the inputs of a node; for a temporal one, one image repeatedly."""
     return [x] * node.attrs.get("fifo_size", 1)
 
 

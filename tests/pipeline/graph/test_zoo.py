@@ -1,4 +1,4 @@
-"""The architectures that come with crossgrade have the sizes published for them."""
+"""The included architectures have their published sizes."""
 
 import json
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_versions_differ_in_fusing_pooling_and_clipping(name):
     assert clips in ({7.5}, {3.75})
 
 
-def test_a_layers_own_alpha_goes_first():
+def test_a_layers_own_alpha_overrides_the_models():
     layers = [
         {"Conv2D": {"filters": 5, "kernel_size": 1}},
         {"Conv2D": {"filters": 5, "kernel_size": 1, "alpha": 1}},
@@ -125,8 +125,8 @@ def test_inverted_residuals_add_their_input():
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("akidanet", ["version=3"], "version: found 3; this model exists as 1.0, 2.0"),
-        ("centernet", ["version=1.0"], "version: found 1.0; this model exists as 2.0"),
+        ("akidanet", ["version=3"], "version: found 3; allowed: 1.0, 2.0"),
+        ("centernet", ["version=1.0"], "version: found 1.0; allowed: 2.0"),
         ("mlp", ["version=2.0"], "version: found 2.0; this model has no versions"),
         ("akidanet", ["alpha=0"], "alpha: found 0; allowed: a number above 0"),
         ("akidanet", ["alpha=0.01"], "filters is 32, times alpha 0.01 is below 1"),

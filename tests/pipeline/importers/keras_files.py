@@ -1,4 +1,4 @@
-"""Write small Keras files with h5py alone, and edit those of tests/fixtures."""
+"""Writers of small Keras files with h5py only, and editors of those in tests/fixtures."""
 
 import json
 import shutil

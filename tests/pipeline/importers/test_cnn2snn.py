@@ -1,4 +1,4 @@
-"""cnn2snn files become the float model that they are, and the program that computes it."""
+"""Import of cnn2snn files as float models, and conversion to programs."""
 
 import json
 
@@ -75,7 +75,7 @@ def test_the_float_model_computes_the_recorded_levels(model, expected):
     np.testing.assert_allclose(logits, expected["logits"], atol=1e-5)
 
 
-def test_the_program_computes_them_but_for_whole_thresholds(model, expected):
+def test_the_program_computes_them_except_for_rounded_thresholds(model, expected):
     rows, outputs = compare(model, expected["images"])
     assert [row.layer for row in rows] == ["first", "fused", "last"]
     assert [row.exact for row in rows] == [0, 0, 0]
@@ -190,7 +190,7 @@ def test_all_reasons_at_once(tmp_path):
     assert len(caught.value.reasons) == 2
 
 
-def test_what_reads_but_does_not_convert(tmp_path):
+def test_files_that_import_but_do_not_convert(tmp_path):
     def edit(layers):
         layers["fused/relu"]["config"]["bitwidth"] = 8
 
@@ -209,7 +209,7 @@ def write(tmp_path, expected):
     return str(tmp_path / "images.npy"), str(tmp_path / "outputs.npy")
 
 
-def test_the_command_counts_moved_levels(tmp_path, expected, capsys, monkeypatch):
+def test_the_command_counts_differing_levels(tmp_path, expected, capsys, monkeypatch):
     images, outputs = write(tmp_path, expected)
     monkeypatch.setattr("conformance.legacy.ALLOWED", 0.02)  # 12 tiny images: few, coarse steps
     assert main([str(SMALL), images, "--expected", outputs]) == 0
@@ -217,7 +217,7 @@ def test_the_command_counts_moved_levels(tmp_path, expected, capsys, monkeypatch
     assert lines[0].split() == ["layer", "levels", "chain", "alone", "share", "unrounded"]
     assert [line.split()[0] for line in lines[1:4]] == ["first", "fused", "last"]
     assert all(line.split()[5] == "0" for line in lines[1:4])
-    assert "levels moved in the chain" in lines[4]
+    assert "levels differ in the chain" in lines[4]
 
 
 def test_the_command_fails_on_another_models_outputs(tmp_path, expected, capsys):
@@ -234,7 +234,7 @@ def test_the_command_says_what_is_missing(tmp_path, expected, capsys, missing):
     assert "no such file" in capsys.readouterr().err
 
 
-def test_the_command_takes_cnn2snn_models_only(tmp_path, expected, capsys):
+def test_the_command_accepts_cnn2snn_models_only(tmp_path, expected, capsys):
     other = FIXTURES / "quantized_flatten.h5"
     assert main([str(other), write(tmp_path, expected)[0]]) == 1
     assert "not quantized by cnn2snn" in capsys.readouterr().err

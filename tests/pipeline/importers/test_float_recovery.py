@@ -1,4 +1,4 @@
-"""Files of both vendor quantizers become float models that compute what the file computes."""
+"""Float models recovered from files of both vendor quantizers compute the same outputs."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def recorded(name):
         return {key: arrays[key] for key in arrays.files}
 
 
-def test_a_cnn2snn_file_computes_what_it_did():
+def test_a_recovered_cnn2snn_file_computes_the_same():
     expected = recorded("cnn2snn_small")
     assert quantized_by(SMALL) == "cnn2snn"
     graph = load_float(SMALL)
@@ -52,7 +52,7 @@ def test_steps_become_relus_within_half_a_step():
     assert [n.op for n in rewrite.graph.nodes if n.name in rewrite.changed] == ["ReLU"] * 3
     first = rewrite.details["activations"]["first/relu"]
     assert first["bits"] == 4 and first["step"] == pytest.approx(6 / 15)
-    # Nothing before the first activation changed.
+    # Layers before the first activation are unchanged.
     assert first["largest_steps"] <= 0.5 + 1e-5
     assert continuous_activations(rewrite.graph).changed == ()
 
@@ -89,7 +89,7 @@ def test_two_bit_weights_are_kept_at_four_bits():
     # 7 is the largest 4-bit weight; equalization may have made one of -w, 0, w a little smaller.
     np.testing.assert_array_equal(np.sign(node.registers["kernel"]), np.sign(kernel))
     assert set(np.unique(np.abs(node.registers["kernel"]))) <= {0, 6, 7}
-    # Random weights, 4 bits everywhere, and activations of 2 bits that became finer.
+    # Random 4-bit weights, and 2-bit activations that were refined.
     outputs = simulate(convert(quantized, "akida_v2"), images).reshape(len(images), -1)
     wanted = recorded("cnn2snn_small")["logits"]
     assert np.corrcoef(outputs.ravel(), wanted.ravel())[0, 1] > 0.7
@@ -100,7 +100,7 @@ def test_two_bit_weights_are_kept_at_four_bits():
     # The first has 4 bits; the second a zero point, and a Flatten in which QuantizeML saturates.
     [("quantized_residual", 0.98), ("quantized_flatten", 0.998)],
 )
-def test_a_quantizeml_file_gives_back_its_float_model(name, correlation):
+def test_a_float_model_is_recovered_from_a_quantizeml_file(name, correlation):
     path = FIXTURES / f"{name}.h5"
     assert quantized_by(path) == "QuantizeML"
     expected, graph = recorded(name), load_float(path)

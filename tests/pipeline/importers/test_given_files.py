@@ -1,4 +1,4 @@
-"""Files of other people and tools, beside the repository; skipped where they are absent."""
+"""Files of other people and tools, outside the repository; skipped if absent."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from pipeline.importers import load_model
 SHARED = Path(__file__).parents[4] / "shared"
 CASES, FIELD = SHARED / "cases", SHARED / "field"
 REFUSED = {
-    "S02_registered_user_classes/class_k3.keras": "c: 'mine>Conv2D' is a user's own class",
-    "S02_registered_user_classes/mini.keras": "d: 'mine>Dense' is a user's own class",
-    "S02_registered_user_classes/unreg_k3.keras": "c: function 'swish' is the user's own",
-    "S02_registered_user_classes/fun_gelu_k2.h5": "c: function 'mine>gelu' is the user's own",
+    "S02_registered_user_classes/class_k3.keras": "c: 'mine>Conv2D' is a user-defined class",
+    "S02_registered_user_classes/mini.keras": "d: 'mine>Dense' is a user-defined class",
+    "S02_registered_user_classes/unreg_k3.keras": "c: function 'swish' is user-defined",
+    "S02_registered_user_classes/fun_gelu_k2.h5": "c: function 'mine>gelu' is user-defined",
     "S04_training_true/mini.h5": "bn: it was called with training=True",
     "S11_two_layers_of_one_name/dup.h5": "two layers of one model are named 'a'",
 }
@@ -62,9 +62,9 @@ def test_refused(name):
 @pytest.mark.parametrize("name", EQUAL)
 def test_equal_to_keras(name):
     path = given(CASES, name)
-    with np.load(path.with_suffix(".npz")) as answers:
-        found = forward(load_model(path), answers["x"])
-        np.testing.assert_allclose(found, answers["y"], rtol=1e-5, atol=1e-5)
+    with np.load(path.with_suffix(".npz")) as arrays:
+        found = forward(load_model(path), arrays["x"])
+        np.testing.assert_allclose(found, arrays["y"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", READ)
@@ -79,6 +79,8 @@ def test_read(name):
 def test_read_as_keras_reads_it(name):
     if name == "X02_readable_layers/prune.h5":
         pytest.skip("needs TensorFlow's model optimization")
+    if name == "M10_no_shape/mini.h5":
+        pytest.skip("Keras cannot load weights of a model without an input shape")
     keras = pytest.importorskip("keras" if name.endswith(".keras") else "tf_keras")
     path = given(CASES, name)
     try:
@@ -90,8 +92,8 @@ def test_read_as_keras_reads_it(name):
     shape = (4, *graph.input.attrs["shape"])
     images = np.random.default_rng(0).integers(0, 200, shape).astype(graph.input.attrs["dtype"])
     expected = np.asarray(model(images, training=False), np.float32)
-    # float16's rounding where a note says so.
-    tolerance = 1e-2 if any("float16" in note for note in graph.notes) else 1e-5
+    # float16 rounding if a note announces it.
+    tolerance = 1e-2 if any("float16" in note.text for note in graph.notes) else 1e-5
     limit = tolerance * float(np.abs(expected).max())
     np.testing.assert_allclose(forward(graph, images), expected, rtol=0, atol=limit)
 

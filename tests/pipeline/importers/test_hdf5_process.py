@@ -1,4 +1,4 @@
-"""A file that makes the HDF5 library loop or crash is refused, and the next file is read."""
+"""Files that make the HDF5 library loop or crash are refused, and the next file is read."""
 
 import os
 
@@ -54,7 +54,7 @@ def test_a_forked_process_starts_a_child_of_its_own(content):
     reader = Reader()
     first = reader.read(content, 1000, ["wanted"])
     pid = os.fork()
-    if pid == 0:  # leave without the clean-up of the test run
+    if pid == 0:  # exit without the clean-up of the test run
         os._exit(0 if reader.read(content, 1000, ["wanted"]) == first else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert reader.read(content, 1000, ["wanted"]) == first
@@ -77,6 +77,6 @@ def test_hostile_files(name):
         load_model(HOSTILE / name)
 
 
-def test_what_is_no_hdf5_is_damaged():
+def test_files_other_than_hdf5_are_damaged():
     with pytest.raises(DamagedFileError, match="truncated or damaged"):
         read_hdf5(b"\x89HDF\r\n\x1a\n" + bytes(100), "x.h5", ["a"])

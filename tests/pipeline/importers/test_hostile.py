@@ -1,4 +1,4 @@
-"""Files changed to do harm: each is refused in a sentence, or read as what it is."""
+"""Maliciously changed files are refused with a message, or imported correctly."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ from tests.pipeline.exporters.networks import NETWORKS
 
 @pytest.fixture
 def model(tmp_path):
-    """Return a function that writes a good file, lets `edit` spoil it, and gives its path."""
+    """Return a function that writes a valid file, damages it with `edit`, and returns its path."""
 
     def make(network, edit):
         path = tmp_path / "model.h5"
@@ -40,13 +40,13 @@ CONFIGURATIONS = [
     ("blocks", "conv_0", "groups", 0, "conv_0: groups is 0"),
     ("blocks", "conv_0", "groups", 3, "groups is 3; it must divide"),
     ("blocks", "conv_0", "padding", 7, "conv_0: padding is 7"),
-    ("blocks", "conv_0__BN", "epsilon", float("nan"), "conv_0__BN: epsilon is nan"),
-    ("blocks", "conv_0__BN", "scale", [], "conv_0__BN: scale is"),
-    ("blocks", "conv_0__relu", "max_value", -3, "conv_0__relu: max_value is -3"),
+    ("blocks", "conv_0/BN", "epsilon", float("nan"), "conv_0/BN: epsilon is nan"),
+    ("blocks", "conv_0/BN", "scale", [], "conv_0/BN: scale is"),
+    ("blocks", "conv_0/relu", "max_value", -3, "conv_0/relu: max_value is -3"),
     ("blocks", "rescaling", "scale", [1] * 1000, "scale has 1000 values"),
     ("blocks", "dropout", "rate", 10**400, "dropout: rate is"),
     ("blocks", "softmax", "axis", 4, "softmax: axis is 4"),
-    ("blocks", "input", "batch_input_shape", [None, 10**9, 10**9, 3], "beyond any memory"),
+    ("blocks", "input", "batch_input_shape", [None, 10**9, 10**9, 3], "too large for any memory"),
     ("blocks", "input", "batch_input_shape", [None, []], "its shape is"),
     ("blocks", "input", "dtype", "object", "input: dtype is 'object'"),
     ("windows", "up_sampling2d", "size", [1024, 1024], "dense: Dense has kernel"),
@@ -65,7 +65,7 @@ def test_impossible_configurations(model, network, layer, key, value, match):
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "/etc/passwd", "a//b", "a\x1b[31m", "a\\b", 3]
 )
-def test_names_that_are_paths_or_garble_terminals(model, name):
+def test_names_with_paths_or_control_characters(model, name):
     def rename(root, config, layers):
         text = json.dumps(config).replace('"conv_0"', json.dumps(name))
         config.update(json.loads(text))
@@ -115,7 +115,7 @@ def looped(root, config, layers):
     ],
     ids=["bomb", "loop", "complex", "too large", "scalar", "path", "twice", "numbers"],
 )
-def test_weights_that_are_none(model, edit):
+def test_weights_that_are_not_finite_numbers(model, edit):
     with pytest.raises(ModelError):
         load_model(model("blocks", edit))
 
@@ -128,7 +128,7 @@ def test_float16_and_float64_weights_are_read(model):
         np.testing.assert_array_equal(graph.node("conv_0").weights["kernel"], expected)
 
 
-def test_one_layer_called_without_end(model):
+def test_one_layer_called_very_often(model):
     def repeat(root, config, layers):
         config["config"]["layers"][2]["inbound_nodes"] *= 5000
 
@@ -148,7 +148,7 @@ def test_one_layer_called_without_end(model):
     ],
     ids=["bomb", "deep", "no text", "long number", "garbage", "damaged"],
 )
-def test_archives_with_a_spoilt_member(tmp_path, member, content):
+def test_archives_with_a_damaged_member(tmp_path, member, content):
     path = tmp_path / "m.keras"
     save_keras3(path, NETWORKS["blocks"]())
     with zipfile.ZipFile(path) as archive:

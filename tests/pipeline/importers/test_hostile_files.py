@@ -1,4 +1,4 @@
-"""Damaged and hostile files give one clear error, in bounded memory and time."""
+"""Damaged and hostile files raise one clear error, in bounded memory and time."""
 
 import json
 import zipfile
@@ -80,7 +80,7 @@ def test_cyclic_and_dangling_graphs(tmp_path):
         refused(write_h5(tmp_path / "m.h5", config, {"a": {}, "b": {}}), "wait for each other")
 
 
-def test_models_nested_without_end(tmp_path):
+def test_deeply_nested_models(tmp_path):
     config = functional([image(), conv("c", "image")])
     for _ in range(40):
         inner = {**config, "name": "inner", "inbound_nodes": [[["image", 0, 0, {}]]]}
@@ -146,7 +146,7 @@ def test_arrays_kept_in_other_files_are_not_read(tmp_path):
         load_model(path)
 
 
-def test_archives_that_expand_without_end(tmp_path):
+def test_archives_that_expand_enormously(tmp_path):
     path = tmp_path / "m.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps(CONFIG))

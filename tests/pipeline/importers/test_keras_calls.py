@@ -1,4 +1,4 @@
-"""What a layer was called with: training, masks, constants, named and nested tensors."""
+"""Arguments of layer calls: training, masks, constants, named and nested tensors."""
 
 import numpy as np
 import pytest
@@ -37,14 +37,14 @@ def tensor(name, number=0, output=0):
 
 @pytest.mark.parametrize("kind", ["Dropout", "BatchNormalization", "GaussianNoise", "RandomFlip"])
 @pytest.mark.parametrize("training", [True, 1])
-def test_training_is_refused_where_keras_2_keeps_it(tmp_path, kind, training):
+def test_training_is_refused_if_keras_2_keeps_it(tmp_path, kind, training):
     config = called([[["image", 0, 0, {"training": training}]]], kind)
     with pytest.raises(IncompatibleModelError, match="last: it was called with training=True"):
         load_model(write_h5(tmp_path / "m.h5", config, {"last": {}}))
 
 
 @pytest.mark.parametrize("kind", ["Dropout", "RandomFlip"])
-def test_training_has_no_part_in_the_predictions_of_keras_3(tmp_path, kind):
+def test_training_does_not_affect_predictions_of_keras_3(tmp_path, kind):
     config = called([{"args": [tensor("image")], "kwargs": {"training": True}}], kind)
     graph = load_model(write_keras(tmp_path / "m.keras", config, {}))
     np.testing.assert_array_equal(forward(graph, IMAGES), IMAGES)
@@ -160,7 +160,7 @@ def test_equal_names_in_models_inside_each_other(tmp_path):
     outer["config"]["layers"].append(deep)
     outer["config"]["output_layers"] = [["deep", 1, 0]]
     config = functional([image(dtype="float32"), outer])
-    # In one group, in the order of the layers; the trained variables of all come first.
+    # One group, in the order of layers, with trainable variables of all layers first.
     one, two = norm(2), norm(3)
     names, arrays = [], []
     for keys in (("gamma", "beta"), ("moving_mean", "moving_variance")):
@@ -172,7 +172,7 @@ def test_equal_names_in_models_inside_each_other(tmp_path):
 
     with h5py.File(path, "r+") as file:
         group = file["model_weights/outer"]
-        # Keras tells equal names apart in the file.
+        # Keras makes equal names distinct in the file.
         stored = [f"part{number}/{name}" for number, name in enumerate(names)]
         group.attrs["weight_names"] = [name.encode() for name in stored]
         for name, array in zip(stored, arrays, strict=True):

@@ -1,4 +1,4 @@
-"""Float Keras files of versions 2 and 3 become graphs."""
+"""Import of float Keras files of versions 2 and 3."""
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def test_shared_layers_and_nested_models_are_flattened(tmp_path, first):
     config = functional(
         [image(), square, layer("Add", "plus", "shared", ("shared", 1)), nested], output="inner"
     )
-    # Keras 2 counts the making of a nested model as its call 0.
+    # In Keras 2, building a nested model counts as its call 0.
     config["config"]["output_layers"] = [["inner", first, 0]]
     path = write_h5(
         tmp_path / "m.h5",

@@ -1,4 +1,4 @@
-"""Files that Keras itself writes give the outputs that Keras itself computes."""
+"""Imported files of Keras compute the outputs of Keras."""
 
 import numpy as np
 import pytest

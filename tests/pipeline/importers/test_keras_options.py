@@ -1,4 +1,4 @@
-"""Options of layers: known ones are read, the others refused by name."""
+"""Options of layers: supported ones are imported, others refused by name."""
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def test_mixed_precision_is_read_with_a_note(tmp_path):
 
 @pytest.mark.parametrize("kind", ["ReLU", "AveragePooling2D", "GlobalAveragePooling2D", "Softmax"])
 @pytest.mark.parametrize("between", [(), ("Flatten", "Reshape"), ("MaxPooling2D", "Dropout")])
-def test_whole_numbers_are_not_computed_in_float(tmp_path, kind, between):
+def test_integers_are_not_computed_in_float(tmp_path, kind, between):
     if "Flatten" in between and "Pooling" in kind:
         pytest.skip("pooling needs maps")
     layers, source = [image()], "image"
@@ -127,7 +127,7 @@ def test_truth_values_stored_as_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("kind", IDENTITIES)
-def test_layers_without_a_part_in_inference_are_left_out(tmp_path, kind):
+def test_layers_without_effect_on_inference_are_left_out(tmp_path, kind):
     config = functional(
         [image(dtype="float32"), conv("c", "image"), layer(kind, "l", "c"), layer("ReLU", "r", "l")]
     )
@@ -156,7 +156,7 @@ def test_rescaling_by_arrays(tmp_path, scale, expected):
 
 
 @pytest.mark.parametrize("scale", [[[1.0], [2.0]], [], True, None, "x", [[1, 2], [3]], [1, 2, 3]])
-def test_rescaling_by_what_is_no_number_for_each_channel(tmp_path, scale):
+def test_rescaling_by_other_than_one_number_per_channel(tmp_path, scale):
     with pytest.raises(IncompatibleModelError if scale != [1, 2, 3] else ValueError, match="l: "):
         read(tmp_path, "Rescaling", scale=scale)
 

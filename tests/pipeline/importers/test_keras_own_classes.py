@@ -1,4 +1,4 @@
-"""What bears the name of a Keras class or function, but is the user's own, is refused by name."""
+"""User classes and functions with names of Keras are refused by name."""
 
 import json
 import zipfile
@@ -47,7 +47,7 @@ def network():
 def test_classes(tmp_path, suffix, change):
     config = network()
     config["config"]["layers"][1].update(change)
-    with pytest.raises(IncompatibleModelError, match=r"c: '.*>Conv2D' is a user's own class"):
+    with pytest.raises(IncompatibleModelError, match=r"c: '.*>Conv2D' is a user-defined class"):
         load_model(written(tmp_path, suffix, config))
 
 
@@ -79,7 +79,7 @@ def test_functions(tmp_path, suffix, kind, value):
         config["config"]["layers"][2].update(class_name="Activation")
     where = 1 if kind == "Conv2D" else 2
     config["config"]["layers"][where]["config"]["activation"] = value
-    with pytest.raises(IncompatibleModelError, match=r"user's own|is not known"):
+    with pytest.raises(IncompatibleModelError, match=r"user-defined|is not known"):
         load_model(written(tmp_path, suffix, config))
 
 

@@ -1,4 +1,4 @@
-"""QuantizeML files become the very integers that QuantizeML computes."""
+"""Imported QuantizeML files compute the same integers as QuantizeML."""
 
 import re
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_slopes_above_one_equal_quantizeml(name):
         ([("Activation", {"activation": "linear"}), ("Dropout", {"rate": 0.1})], None),
     ],
 )
-def test_a_tail_that_moves_or_normalizes_is_left_to_the_host(tmp_path, tail, steps):
+def test_a_tail_that_reshapes_or_normalizes_runs_on_the_host(tmp_path, tail, steps):
     plain = load_model(FIXTURES / "quantized_residual.h5")
     model = load_model(with_tail(tmp_path, tail))
     assert [op for _, op, _ in model.float_tail] == [kind for kind, _ in tail]

@@ -1,4 +1,4 @@
-"""Float models recovered from quantized ones end where the quantized ones saturate."""
+"""Float models recovered from quantized ones are bounded where those saturate."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ SEED = 4
 
 
 def image_chain(*, filters=6, shape=(6, 6, 2), dtype="uint8") -> Chain:
-    """A convolution whose channels have very different sizes."""
+    """Return a convolution whose channels have very different magnitudes."""
     chain = Chain("net", shape, dtype, SEED)
     if dtype == "uint8":
         chain.add("rescaling", "Rescaling", {"scale": 1 / 255})
@@ -40,7 +40,7 @@ def images(graph, count=24, seed=1):
 
 
 def quantized(graph, samples, **options):
-    """Return a calibrated graph as QuantizeML's files give it, whose padding is no attribute."""
+    """Return a calibrated graph as imported from QuantizeML's files, without padding values."""
     options = Quantization(flatten="saturate", calibration=Calibration(batch_size=8), **options)
     found = calibrated(graph, samples, options)
     nodes = (
@@ -55,7 +55,7 @@ def relative(after, before):
 
 
 def differences(graph, samples, tests, **options):
-    """Return how far the original and the recovered float model are from the quantized one."""
+    """Return the differences of the original and of the recovered model from the quantized one."""
     known, file = quantized(graph, samples, **options)
     outputs = simulate(lower(integerize(known)), tests).reshape(len(tests), -1)
     recovered = from_calibrated(file, "net.h5")
@@ -65,7 +65,7 @@ def differences(graph, samples, tests, **options):
 
 @pytest.mark.parametrize("limit", [None, 6.0, 2.0])
 @pytest.mark.parametrize("pool", [False, True])
-def test_a_flatten_that_saturates_is_carried(limit, pool):
+def test_a_saturating_flatten_is_recovered_as_a_relu(limit, pool):
     chain = image_chain()
     if pool:
         chain.add("pool", "MaxPooling2D")
@@ -81,7 +81,7 @@ def test_a_flatten_that_saturates_is_carried(limit, pool):
 
 @pytest.mark.parametrize("op", ["Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense"])
 def test_a_relu_trained_through_its_range_is_carried(op):
-    """Images brighter than the calibrated ones: all channels saturate at their own range."""
+    """Images brighter than the calibrated ones saturate every channel at its own range."""
     chain = image_chain().add("relu", "ReLU")
     if op == "Dense":
         chain.add("gap", "GlobalAveragePooling2D")
@@ -96,7 +96,7 @@ def test_a_relu_trained_through_its_range_is_carried(op):
     assert after < (before + 1e-9 if op == "Dense" else 0.06)
 
 
-def test_what_holds_its_whole_range_is_left_alone():
+def test_layers_within_their_integer_range_are_unchanged():
     chain = image_chain().add("relu", "ReLU", {"max_value": 0.05})
     graph = chain.add("flatten", "Flatten").add("dense", "Dense", {"units": 5}).graph
     _, file = quantized(graph, images(graph), per_tensor_activations=True)
@@ -107,7 +107,7 @@ def test_what_holds_its_whole_range_is_left_alone():
         np.testing.assert_allclose(recovered.node(name).weights["kernel"], wanted, rtol=1e-5)
 
 
-def test_factors_that_cannot_move_are_not_carried():
+def test_factors_that_cannot_move_stay():
     chain = image_chain().add("relu", "ReLU")
     chain.add("a", "Conv2D", {"filters": 6, "kernel_size": 1})
     graph = chain.add("add", "Add", None, ("a", "relu")).graph
@@ -125,7 +125,7 @@ def test_saturation_beyond_floats_is_refused_with_what_to_do():
 
 @pytest.mark.parametrize("first", ["same", "valid", "Dense", "rescaled", "channels"])
 def test_inputs_moved_by_a_zero_point_are_moved_back(first):
-    """Without activations the recovered model is the original, to float noise."""
+    """Without activations the recovered model equals the original up to float rounding."""
     vector = first == "Dense"
     chain = Chain("net", (7,) if vector else (6, 5, 3), "float32", SEED)
     if first in ("rescaled", "channels"):

@@ -1,4 +1,4 @@
-"""Arithmetic and other functions of tensors between layers, of both generations."""
+"""Arithmetic and other tensor functions between layers, for both generations of Keras."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ PER_CHANNEL = [0.5, -2.0]
 
 
 def keras2(function, first, kwargs, source):
-    """A call as Keras 2 stores it: the first argument, the others by name."""
+    """Return a call as Keras 2 stores it: the first argument, then the others by name."""
     given = {key: [source, 0, 0] if value is X else value for key, value in kwargs.items()}
     head = [source, 0, 0, given] if first is X else [CONSTANT, -1, first, given]
     entry = layer("TFOpLambda", "f", function=function)
@@ -186,13 +186,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_has_no_counterpart_is_refused(tmp_path, what):
+def test_functions_without_a_counterpart_are_refused(tmp_path, what):
     notation, arguments, match = REFUSED[what]
     with pytest.raises(IncompatibleModelError, match=f"f: .*{match}"):
         read(tmp_path, lambda source: notation(*arguments, source), "map")
 
 
-def test_scales_in_a_row_become_one(tmp_path):
+def test_successive_scales_are_merged(tmp_path):
     layers = [image(dtype="uint8"), layer("Rescaling", "r", "image", scale=0.5, offset=PER_CHANNEL)]
     layers.append(keras2("math.multiply", X, {"y": 2.0}, "r"))
     layers.append(conv("c", "f", filters=2, size=1))
@@ -202,7 +202,7 @@ def test_scales_in_a_row_become_one(tmp_path):
     assert graph.node("f").attrs == {"scale": 1.0, "offset": (1.0, -4.0)}
 
 
-def test_sums_of_whole_numbers_are_refused(tmp_path):
+def test_sums_of_integers_are_refused(tmp_path):
     layers = [image(dtype="uint8"), keras2("math.add", X, {"y": 200}, "image")]
     with pytest.raises(IncompatibleModelError, match="f: its input is of type uint8"):
         load_model(write_h5(tmp_path / "m.h5", functional(layers), {}))

@@ -1,4 +1,4 @@
-"""Models of every topology, saved by both generations of Keras, read and unfused."""
+"""Models of every topology, saved by both generations of Keras, are imported and unfused."""
 
 import numpy as np
 import pytest
@@ -148,7 +148,7 @@ def test_copies_of_a_shared_layer_hold_the_same_weights(tmp_path, keras):
         np.testing.assert_array_equal(one["kernel"], two["kernel"])
 
 
-def test_nested_names_tell_where_a_layer_was(tmp_path, keras):
+def test_nested_names_contain_the_path_of_a_layer(tmp_path, keras):
     deeply_nested(keras).save(tmp_path / "m.h5")
     names = [node.name for node in load_model(tmp_path / "m.h5").nodes]
     assert names[2:5] == ["middle/inner/s", "middle/inner/BN", "middle/inner/relu"]

@@ -1,4 +1,4 @@
-"""Notes: one line each, whole on request, the same after a file."""
+"""Notes: one line each, complete on request, preserved in files."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_notes_survive_json_and_bare_texts_become_notes():
 
 
 def ranges(**dead):
-    """Return ranges of four channels a layer, the first so many of them 0."""
+    """Return ranges of four channels per layer, of which the given number is 0."""
     return {name: np.repeat(np.float32([0, 1]), [n, 4 - n]) for name, n in dead.items()}
 
 
@@ -54,7 +54,7 @@ def test_a_layer_without_any_output_is_a_warning():
     assert alone.is_warning and alone.text.startswith("dead: the output is 0")
 
 
-def test_a_program_keeps_what_is_true_of_the_model_and_every_layers_line():
+def test_a_program_keeps_the_models_notes_and_every_layers_line():
     (dead,) = dead_channels(ranges(a=1, b=2))
     measured = Note(kind=SATURATION, text="on 64 samples")
     cut = Note(kind=LEFT_TO_HOST, text="softmax")

@@ -1,4 +1,4 @@
-"""One message serves the pipeline and the commands: each names settings in its own language."""
+"""Messages name settings by configuration key in the pipeline, and by option in commands."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.main import COMMANDS, LazyGroup, cli
-from pipeline.cli.options import NOT_OFFERED, OPTIONS, SHARED, WORDS, option_name
+from pipeline.cli.options import OPTIONS, PHRASES, SHARED, WITHOUT_OPTION, option_name
 from pipeline.config.sections import Config
 from pipeline.errors import CrossgradeError
 from pipeline.graph.architecture import build_graph
@@ -23,7 +23,7 @@ CASE = ROOT.parent / "shared/cases/C07_temporal_defaults/m.h5"
 SECTIONS = "data|model|training|transforms|quantization|target|evaluate"
 DOTTED = re.compile(rf"\b(?:{SECTIONS})\.[a-z_]+(?:\.[a-z_]+)?")
 PIPELINE_ONLY = ("config", "sweeps", "repro", "data", "training", "tracking", "models")
-"""Rooms whose messages no command prints."""
+"""Packages whose messages no command prints."""
 PIPELINE_MODULES = ("evaluate.py", "shards.py", "shards_processes.py", "shards_ray.py")
 
 
@@ -46,13 +46,13 @@ def modules():
 
 
 def shared(path):
-    """Return whether commands print a module's messages."""
+    """Return True if commands print a module's messages."""
     parts = path.relative_to(ROOT / "pipeline").parts
     return parts[0] not in (*PIPELINE_ONLY, "cli") and path.name not in PIPELINE_MODULES
 
 
 def texts(tree):
-    """Yield the strings of a module that are no docstrings, and whether `setting` takes them."""
+    """Yield strings of a module other than docstrings, and whether `setting` formats them."""
     named, documented = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setting":
@@ -82,7 +82,7 @@ def test_messages_that_commands_print_name_settings_by_the_function():
 
 
 def test_every_setting_of_a_shared_message_has_a_name_for_commands():
-    known = {*OPTIONS, *NOT_OFFERED, *(name for name, _ in WORDS)}
+    known = {*OPTIONS, *WITHOUT_OPTION, *(name for name, _ in PHRASES)}
     found = {
         text
         for path in filter(shared, modules())

@@ -32,7 +32,7 @@ ROWS = [
 
 
 def old_model():
-    """A 1.0 model: fused separable, pooling before batch norm and ReLU."""
+    """Return a 1.0 model: fused separable, pooling before batch norm and ReLU."""
     separable = conv(op="SeparableConv2D", use_bias=False)
     return image(separable, BN, RELU, separable, GAP, BN, RELU, dense(), ("Softmax", {}))
 
@@ -47,7 +47,7 @@ def test_the_matrix(model, target, verdict):
         return
     found = migrate(model, target, samples)
     assert found.check_after.verdict == "compatible"
-    # A compatible model stays as it is, but for what only quantization would take off.
+    # A compatible model is unchanged, except for layers that quantization removes.
     steps = {step["transform"] for step in found.steps}
     assert bool(steps - {"fold_zero_padding"}) == (verdict == FIX)
     assert not any(node.op == "ZeroPadding2D" for node in found.after.nodes)
@@ -79,7 +79,7 @@ def test_logits_are_compared_not_softmax():
     assert forward(found.after, random_images(model, 2)).sum() == pytest.approx(2, rel=1e-5)
 
 
-def test_a_model_that_fits_is_left_alone():
+def test_a_compatible_model_is_unchanged():
     model = MATRIX["conv relu flatten dense"][0]
     found = migrate(model, "akida_v2", random_images(model, 2))
     assert found.after is model and found.steps == () and found.equivalence == "exact"
@@ -125,7 +125,7 @@ def test_the_clip_is_opt_in():
     assert found.after.node("n1").attrs["max_value"] == 8.0
 
 
-def test_what_the_pooling_refuses_is_in_the_message():
+def test_the_message_contains_refusals_of_the_pooling_transform():
     model = image(conv(), GAP, RELU, dense(), shape=(16, 16, 3))
     with pytest.raises(IncompatibleModelError, match="migrate to akida_v2"):
         migrate(model, "akida_v2", random_images(model, 2))

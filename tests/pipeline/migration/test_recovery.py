@@ -1,4 +1,4 @@
-"""Float models recovered from quantized files, beside what the files compute."""
+"""Float models recovered from quantized files, compared with the files' outputs."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 @pytest.mark.parametrize(
     ("name", "chip", "least", "share"),
     [
-        # Steps of cnn2snn are kept: only float sums differ.
+        # Steps of cnn2snn are preserved: only float sums differ.
         ("cnn2snn_small", "akida_v1", 1.0, 1e-6),
-        # Ranges and widths are left behind: outputs move by what 8 bits round.
+        # Ranges and widths are dropped: outputs differ by 8-bit rounding.
         ("quantized_residual", "akida_v2", 0.6, 0.4),
     ],
 )
@@ -36,7 +36,7 @@ def test_a_recovered_model_is_compared_with_its_file(name, chip, least, share):
     assert f"on {found['agreement']:.2%} of samples" in recovery_sentence(found)
 
 
-def test_samples_that_the_chip_cannot_take_are_named():
+def test_samples_that_the_chip_cannot_read_are_named():
     path = FIXTURES / "cnn2snn_small.h5"
     found = compare_recovery(path, read_float(path), np.full((2, 8, 7, 3), 0.5, np.float32))
     assert recovery_sentence(found) == "not compared with the quantized one: samples are not uint8"
@@ -53,7 +53,7 @@ def test_the_certificate_keeps_the_comparison(tmp_path):
 
 
 def test_a_float_tail_is_left_out_of_the_comparison():
-    """Softmax and Reshape end the float model; the file's integers end before them."""
+    """The float model ends in Softmax and Reshape; the file's integers end before them."""
     path = FIXTURES / "quantized_slopes.h5"
     with np.load(FIXTURES / "quantized_slopes.npz") as arrays:
         # The other images are beyond the range of the look-up tables.
@@ -71,7 +71,7 @@ GOLDEN = sorted((Path(__file__).parents[4] / "shared" / "golden").glob("quantize
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
 def test_models_of_the_vendors_quantizer_are_recovered(folder):
-    """One of them saturates in its Flatten: without that it is 2.7 of its outputs off."""
+    """One file saturates in its Flatten; ignoring that gives an error of 2.7 times its outputs."""
     found = compare_recovery(
         folder / "model.h5", read_float(folder / "model.h5"), np.load(folder / "inputs.npy")
     )

@@ -1,4 +1,4 @@
-"""Weights of another model as a starting point."""
+"""Training that starts from another model's weights."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def mlp(*parameters, seed=0):
     return build_graph(read_architecture("mlp", parameters), seed=seed)
 
 
-def test_layers_of_the_same_name_and_shape_are_taken(tmp_path):
+def test_weights_of_layers_with_equal_name_and_shape_are_used(tmp_path):
     source, path = mlp(seed=1), tmp_path / "source.npz"
     save_graph(path, source)
     graph, fresh = take_weights(mlp("classes=3"), path)

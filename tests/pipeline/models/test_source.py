@@ -37,7 +37,7 @@ def test_a_file_gives_its_logits(tmp_path):
     assert any("softmax" in note.text for note in notes)
 
 
-def test_float_inputs_are_raw_images_only_when_said_so(tmp_path):
+def test_float_inputs_are_raw_images_only_on_request(tmp_path):
     path = tmp_path / "old.h5"
     save_keras2_h5(path, build_graph(architecture("float32"), seed=1))
     with pytest.raises(ModelError, match=r"inputs are float32, the data are uint8.*raw_images"):

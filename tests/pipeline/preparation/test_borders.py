@@ -1,4 +1,4 @@
-"""Explicit paddings and constant channels on their way from a Keras file to both chips."""
+"""Explicit paddings and constant channels, from a Keras file to both chips."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_cases_reach_both_chips(case, target):
     images = random_images(graph, 64)
     expected = forward(graph, images)
     found = simulate(program_of(graph, target), images)
-    # Four bits lose more than eight; a border or constant out of place loses all.
+    # Four bits lose more than eight; a misplaced border or constant destroys the output.
     least = 0.9 if target == "akida_v1" else 0.99
     assert np.corrcoef(np.ravel(found), np.ravel(expected))[0, 1] > least
     migrated = migrate(graph, target, images)
@@ -68,7 +68,7 @@ def windows(op, **attrs):
 
 
 GEOMETRIES = [
-    # Size of the map, padding, window, chips that have such a window
+    # Size of the map, padding, window, chips that support the window
     (9, ((1, 1), (1, 1)), windows("Conv2D", kernel_size=3, strides=2), OPTIONS),
     (9, ((1, 1), (1, 1)), windows("SeparableConv2D", kernel_size=3, strides=2), ["akida_v1"]),
     (9, ((1, 1), (1, 1)), windows("DepthwiseConv2D", kernel_size=3, strides=2), ["akida_v2"]),

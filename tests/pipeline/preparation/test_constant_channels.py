@@ -1,4 +1,4 @@
-"""Channels without gamma: their constant moves into later biases, or the reason is named."""
+"""Channels with gamma 0: their constant moves into later biases, or is kept with the reason."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ import pytest
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.preparation import fold_batchnorm, fold_constant_channels
-from pipeline.preparation.constant_channels import constant_channels, where_blocked
+from pipeline.preparation.constant_channels import constant_channels, obstacle_to_moving
 from pipeline.preparation.verification import random_images, verified
 from tests.pipeline.graph.chains import chain
 
@@ -24,7 +24,7 @@ def conv(kernel=3, op="Conv2D", padding="valid", **attrs):
 
 
 def dead(graph, gamma=(1.0, 0.0, -2.0, 0.0), beta=(0.5, 2.0, 3.0, -1.0)):
-    """Return `graph` with these gammas and betas in its first batch norm."""
+    """Return `graph` with the given gammas and betas in its first batch norm."""
     first = next(node for node in graph.nodes if node.op == "BatchNormalization")
     new = first.with_weights(gamma=np.float32(gamma), beta=np.float32(beta))
     return graph.with_nodes(new if node is first else node for node in graph.nodes)
@@ -111,16 +111,16 @@ def branched(join, *after, **attrs):
     return Graph("m", nodes, nodes[-1].name)
 
 
-def test_constants_pass_joins():
+def test_constants_propagate_through_joins():
     folded(branched("Add", conv()))
     folded(branched("Add", ("Dropout", {}), POOL, conv(), average=True))
     folded(branched("Concatenate", RELU, conv()))
 
 
-def test_what_stays_says_why():
+def test_unfolded_layers_have_a_reason():
     def why(graph):
         assert fold_constant_channels(graph) is graph
-        return where_blocked(graph, graph.node("n1"))
+        return obstacle_to_moving(graph, graph.node("n1"))
 
     padded = "reach n3 (Conv2D), which pads its border with zeros instead"
     assert why(model(RELU, CONV)) == padded
@@ -153,7 +153,7 @@ def test_random_tails_are_equal_or_blocked():
         if not constant_channels(graph.node("n1")).any():
             continue
         blocked = fold_constant_channels(graph) is graph
-        seen[where_blocked(graph, graph.node("n1"))[:5] if blocked else "folded"] += 1
+        seen[obstacle_to_moving(graph, graph.node("n1"))[:5] if blocked else "folded"] += 1
         if not blocked:
             folded(graph)
     assert seen["folded"] > 60 and seen["reach"] > 30, seen

@@ -1,4 +1,4 @@
-"""Each pass: the old pattern goes, outputs stay, twice changes nothing, the input is untouched."""
+"""Each pass removes its pattern, preserves outputs, is idempotent, and keeps its input graph."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from pipeline.preparation import (
     identity_after_joins,
     identity_before_relu_gap,
     identity_for_equal_inputs,
-    identity_for_many_readers,
+    identity_for_many_consumers,
     leaky_to_table,
     max_pool_before_activation,
     odd_kernels,
@@ -57,7 +57,7 @@ def image(shape, *layers, **options):
 
 
 def branched(*drafts, shape=(6, 6, 2), output=None):
-    """Return a graph of (name, op, inputs, attrs) with a convolution ``c`` behind the input."""
+    """Return a graph of (name, op, inputs, attrs) with a convolution ``c`` after the input."""
     graph = image(shape, ("Conv2D", CONV))
     nodes = [graph.input, graph.nodes[1]]
     for name, op, inputs, *attrs in drafts:
@@ -219,7 +219,7 @@ CASES = {
         ["Conv2D", "Conv2D", "Add"],
     ),
     "four readers": (
-        identity_for_many_readers,
+        identity_for_many_consumers,
         branched(
             *((f"r{i}", "ReLU", ["n0"], {"max_value": i + 1.0}) for i in range(4)),
             ("a", "Add", ["r0", "r1"]),
@@ -260,7 +260,7 @@ def test_falling_leaky_relu_stays_before_its_pool():
     assert max_pool_before_activation(graph) is graph
 
 
-def test_negative_gamma_stays_behind_a_max_pool():
+def test_negative_gamma_stays_after_a_max_pool():
     graph = image((6, 6, 8), POOL, BN)
     assert np.any(graph.nodes[-1].weights["gamma"] < 0)
     assert batchnorm_before_pool(graph) is graph
@@ -304,7 +304,7 @@ def test_rescaling_folds_into_a_convolution(scale, offset, padding, use_bias):
     assert (after.nodes[2].attrs["padding_value"] is not None) == padded
 
 
-def test_padding_value_is_what_the_image_calls_zero():
+def test_padding_value_is_the_pixel_of_zero():
     for scale, offset, expected in (
         (0.5, -1.0, (1.0,)),
         ((0.5, 0.25), -1.0, (2.0, 4.0)),

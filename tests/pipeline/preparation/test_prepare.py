@@ -104,7 +104,7 @@ def test_all_refusals_come_at_once():
         prepare(chain((4, 4, 4), *layers, ("Flatten", {})))
 
 
-def test_batchnorm_behind_a_max_pool_says_why():
+def test_batchnorm_after_a_max_pool_is_refused_with_the_reason():
     graph = chain((4, 4, 8), ("Conv2D", CONV), ("MaxPooling2D", {}), ("BatchNormalization", {}))
     negative = graph.nodes[-1].with_weights(gamma=np.float32([1, -1, -2, 1]))
     graph = graph.with_nodes([*graph.nodes[:-1], negative])
@@ -112,7 +112,7 @@ def test_batchnorm_behind_a_max_pool_says_why():
         prepare(graph)
 
 
-def test_a_constant_channel_says_why():
+def test_a_constant_channel_is_refused_with_the_reason():
     graph = chain((4, 4, 3), ("Conv2D", CONV), ("BatchNormalization", {}))
     gamma, beta = np.float32([1, 0, 1, 0]), np.float32([0, 2, 0, 0])
     last = graph.nodes[-1].with_weights(gamma=gamma, beta=beta)

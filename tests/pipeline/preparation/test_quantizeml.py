@@ -1,4 +1,4 @@
-"""The passes against QuantizeML's ``sanitize``: same layers, same connections, same weights."""
+"""The passes give the same layers, connections and weights as QuantizeML's ``sanitize``."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SAME = {"kernel_size": 3, "padding": "same"}
 
 
 def everything():
-    """Return a model in which every pass that QuantizeML shares has something to do."""
+    """Return a model that every pass shared with QuantizeML changes."""
     net = Chain("everything", (32, 32, 3), "uint8", 0)
     net.add("rescaling", "Rescaling", {"scale": (0.01, 0.02, 0.03), "offset": (-1.0, 0.5, 0.25)})
     net.block("conv_0", "Conv2D", filters=8)
@@ -45,7 +45,7 @@ def everything():
 
 
 def pooled():
-    """Return a chain with batch norms behind pools; in branched models QuantizeML leaves them."""
+    """Return a chain with batch norms after pools, which QuantizeML keeps in branched models."""
     net = Chain("pooled", (12, 12, 1), "float32", 2)
     for number, pool in enumerate(("MaxPooling2D", "GlobalAveragePooling2D")):
         net.add(f"conv_{number}", "Conv2D", {"filters": 6, **SAME})
@@ -54,7 +54,7 @@ def pooled():
 
 
 def add_relu_gap():
-    """Return a residual model whose Add ends in a pool, with several readers in front."""
+    """Return a residual model with a pool after its Add, and tensors with several consumers."""
     net = Chain("add_relu_gap", (12, 12, 1), "float32", 1)
     net.block("conv_0", "Conv2D", filters=6, pool=True, kernel_size=5)
     for number in range(1, 5):

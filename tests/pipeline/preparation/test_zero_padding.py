@@ -1,4 +1,4 @@
-"""Zero padding is folded exactly where a padding of the window itself gives the same outputs."""
+"""Zero padding is folded if and only if the window's own padding gives the same outputs."""
 
 from collections import Counter
 from contextlib import suppress
@@ -30,7 +30,7 @@ def pad(*amounts):
 
 
 def draw(rng):
-    """Return a random map, padding, window and what comes before and after them."""
+    """Return a random map, padding and window, with random layers before and after."""
 
     def one(*values):
         return values[rng.integers(len(values))]
@@ -54,7 +54,7 @@ def draw(rng):
         size = int(rng.integers(1, 8))
         window |= {key: size, "strides": int(rng.integers(1, 3)), "padding": "valid"}
         amounts = ((size // 2, size // 2),) * 2
-    if kind == "last row":  # Which the windows may or may not read.
+    if kind == "last row":  # Windows need not read all of it.
         window |= {key: one(2, 3), "strides": one(2, 2, 3)}
         height, width, amounts = height, height, ((0, 1), (0, 1))
     before = one([], [RELU], [RELU, ("Dropout", {})], [("BatchNormalization", {})])
@@ -64,7 +64,7 @@ def draw(rng):
 
 
 def candidates(graph):
-    """Yield every graph whose window pads for itself, whatever it computes."""
+    """Yield every graph in which the window itself pads, with the same outputs or not."""
     window = next(node for node in graph.nodes if node.op in OPS)
     bare = graph.rewrite(lambda node: [] if node.op == "ZeroPadding2D" else None)
     variants = [window.with_attrs(padding=padding) for padding in ("same", "valid")]
@@ -81,14 +81,14 @@ def candidates(graph):
     for variant in variants:
         new = variant.with_inputs(*bare.node(window.name).inputs)
         nodes = (new if node.name == window.name else node for node in bare.nodes)
-        with suppress(ModelError):  # A window that no longer fits its map.
+        with suppress(ModelError):  # The window no longer fits its map.
             found = bare.with_nodes(nodes)
             assert found.shapes
             yield found
 
 
 def alike(graph, other, images):
-    """Return True if two graphs compute the same; most that do not differ on a few images."""
+    """Return True if two graphs agree on a few images, on which most different graphs differ."""
     if graph.shapes[graph.output] != other.shapes[other.output]:
         return False
     return all(
@@ -155,7 +155,7 @@ def reason(*layers, shape=(16, 16, 3)):
     return "; ".join(padding_obstacle(new, node))
 
 
-def test_what_stays_says_why():
+def test_unfolded_layers_have_a_reason():
     stem = pad((3, 3), (3, 3)), ("Conv2D", {"filters": 2, "kernel_size": 7, "strides": 2})
     assert reason(*stem) == (
         "padding ((3,3),(3,3)) before n1, 7x7 of stride 2x2; ((2,3),(2,3)), as padding 'same' does"
@@ -189,7 +189,7 @@ def test_each_consumer_is_folded_by_itself():
     assert [node.name for node in new.consumers("n1")] == ["f"]
 
 
-def test_paddings_that_nothing_reads():
+def test_paddings_without_consumers():
     graph = chain((8, 8, 2), RELU, pad((1, 1), (1, 1)), ("Conv2D", CONV))
     dead = make_node("dead", "ZeroPadding2D", ["n0"], {"padding": ((3, 3), (3, 3))})
     new = fold_zero_padding(graph.with_nodes([*graph.nodes, dead], "n2"))

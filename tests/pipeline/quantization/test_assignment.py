@@ -29,7 +29,7 @@ def test_quantizers_end_their_blocks():
     }
 
 
-def test_pooling_behind_relu_is_skipped():
+def test_pooling_after_relu_is_skipped():
     graph = chain(conv(4), RELU, ("MaxPooling2D", {}), ("Dropout", {}), conv(2))
     assert list(outputs(graph)) == ["relu_2"]
 
@@ -111,7 +111,7 @@ def test_both_sides_of_an_addition_and_the_sum():
     }
 
 
-def test_concatenation_hands_the_quantizers_to_its_inputs():
+def test_concatenation_moves_quantizers_to_its_inputs():
     graph = chain(
         conv(4),
         RELU,

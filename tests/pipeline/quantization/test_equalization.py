@@ -61,7 +61,7 @@ def test_the_next_kernel_is_divided_per_input_channel():
     assert after.node("conv2d_1").weights["kernel"] is graph.node("conv2d_1").weights["kernel"]
 
 
-def test_dead_channels_are_left_alone():
+def test_dead_channels_are_unchanged():
     graph = chain(conv(2), RELU, conv(3))
     after, new, rates = equalized(graph, {"relu_2": PER_AXIS}, {"relu_2": np.float32([0, 4])})
     np.testing.assert_array_equal(new["relu_2"], np.float32([0, 4 * 255 / 256]))
@@ -72,7 +72,7 @@ def test_dead_channels_are_left_alone():
     )
 
 
-def test_an_all_dead_output_is_left_alone():
+def test_an_all_dead_output_is_unchanged():
     graph = chain(conv(2), RELU, conv(3))
     _, new, rates = equalized(graph, {"relu_2": PER_TENSOR}, {"relu_2": np.float32(0)})
     assert new["relu_2"] == 0 and rates["relu_2"] == 1

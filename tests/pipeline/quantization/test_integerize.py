@@ -64,7 +64,7 @@ def test_a_quantizer_without_range_is_refused():
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_saturating_flatten_shifts_inside_its_container(size):
-    """Also on a 1x1 map, where it moves nothing: QuantizeML aligns there too."""
+    """Also on a 1x1 map, which it does not change: QuantizeML aligns there too."""
     nodes = {node.name: node for node in integerize(flattened(size, saturates=True)).nodes}
     shift = nodes["flatten"].registers["input_shift"]
     np.testing.assert_array_equal(shift, [0, 2] * size * size)
@@ -81,8 +81,8 @@ def test_an_aligning_flatten_leaves_the_shift_to_the_dense_layer(size):
     np.testing.assert_array_equal(shift, [0, 2] * size * size)
 
 
-def test_what_saturation_costs():
-    """One pixel, channel 1 at 3 units: 3 * 2**5 = 96, shifted by 2 to 384, or cut to 127."""
+def test_cost_of_saturation():
+    """One pixel, channel 1 at 3 units: 3 * 2**5 = 96, shifted by 2 to 384, or saturated at 127."""
     images = np.array([[[[0, 3]]]], np.int8)
     calibrated = flattened(1, saturates=True)
     cut = simulate(convert(integerize(calibrated), "akida_v2"), images)

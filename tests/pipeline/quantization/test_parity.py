@@ -1,4 +1,4 @@
-"""Registers equal to QuantizeML's: a slice of ``python -m conformance.parity``."""
+"""Registers equal QuantizeML's: part of ``python -m conformance.parity``."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_all_registers_are_equal(model, bits, per_tensor):
     assert result.scale_error < 1e-5
 
 
-def test_differences_are_seen():
+def test_differences_are_found():
     kernel, changed = np.zeros((2, 3), np.int8), np.zeros((2, 3))
     changed[1, 2] = 2
     mine = {"conv": {"kernel": kernel, "bias": np.int8([1]), "input_shift": np.uint8([1, 2])}}

@@ -22,7 +22,7 @@ OPTIONS = Quantization(calibration=Calibration(batch_size=10))
 
 
 def random_samples_warned(quantized):
-    """Return whether the first note warns of random samples."""
+    """Return True if the first note warns of random samples."""
     return bool(quantized.notes) and (
         quantized.notes[0].is_warning and "random samples: not accurate" in quantized.notes[0].text
     )
@@ -81,7 +81,7 @@ def test_unusable_samples_are_refused(samples, message):
         quantize(GRAPH, samples, OPTIONS)
 
 
-def test_random_samples_are_made_and_warned_of():
+def test_random_samples_are_generated_with_a_warning():
     options = replace(OPTIONS, calibration=Calibration(source="random", samples=10, batch_size=5))
     first = quantize(GRAPH, None, options)
     assert random_samples_warned(first)

@@ -1,4 +1,4 @@
-"""dvc.yaml lists the code that a stage imports; one that misses some would reuse old results."""
+"""dvc.yaml lists the code that a stage imports; a missing file would reuse stale results."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_a_stage_depends_on_the_code_that_it_imports(stage):
 
 @pytest.fixture
 def house(tmp_path):
-    """Return a folder with a stage that imports others in every way."""
+    """Return a folder with a stage that imports other modules in every possible way."""
     files = {
         "stages/make.py": "from pipeline.first import one\nimport numpy\n",
         "pipeline/first/__init__.py": "from pipeline.second import two as one\n",

@@ -1,4 +1,4 @@
-"""The process that forks for each call of DVC: calls share nothing, and end with who wants them."""
+"""The server that forks for each DVC call: calls are isolated, and end with their client."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def call(server, folder, *arguments, **options):
 
 
 def has_ended(pid):
-    """Return whether a process is gone, or only waits for its parent to notice."""
+    """Return True if a process has ended, including as a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] == "Z"
@@ -105,12 +105,12 @@ def test_a_server_that_is_killed_is_replaced(server, folder):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_what_ends_the_front_ends_the_stage(tmp_path, kind):
+def test_a_signal_to_the_client_ends_the_stage(tmp_path, kind):
     folder = make_folder(tmp_path / "folder", SLEEPER)
     code = (
         "import os, signal, sys; from pathlib import Path; "
         "from pipeline.repro.dvc_server import DvcServer; "
-        # Tests that run in the background are deaf to it, and what they start as well.
+        # Background jobs ignore the signal, and so do their children.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "DvcServer().run(['repro', '--quiet'], folder=sys.argv[1], environment=dict(os.environ), "
         "errors=Path(sys.argv[1]) / 'errors.log', watch=lambda: None)"

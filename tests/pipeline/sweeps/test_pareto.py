@@ -1,4 +1,4 @@
-"""What a sweep shows: fronts by hand, tables that fit, refusals with their points."""
+"""Results of a sweep: Pareto fronts, tables, refusals."""
 
 import csv
 
@@ -34,7 +34,7 @@ POINTS = (
 )
 
 
-def test_a_front_is_what_no_other_point_dominates():
+def test_a_front_contains_points_that_no_other_dominates():
     assert front([(0.9, 100), (0.95, 200), (0.94, 300), None]) == {0, 1}
     assert front([(0.9, 100), (0.9, 100)]) == {0, 1}, "equal points do not dominate each other"
     assert front([(0.9, 100), (0.9, 90), (0.8, 90)]) == {1}
@@ -49,7 +49,7 @@ def test_fronts_agree_with_the_definition():
         assert (i in front(points)) != beaten
 
 
-def test_only_what_varies_has_a_column():
+def test_only_varying_parameters_have_a_column():
     comparison = compare(POINTS)
     assert comparison.varied == ("quantization.weight_bits",)
     assert [comparison.front_names(i) for i in range(4)] == ["memory", "memory, MACs", "", ""]
@@ -75,7 +75,7 @@ def test_the_terminal_table_fits(width):
     assert "0.9500" in table
 
 
-def test_figures_are_seen_beside_many_values():
+def test_figures_are_visible_with_many_parameters():
     values = {f"long_name_{number}": "long value" for number in range(9)}
     for points in ([outcome(0, 0.9512, **values)], [outcome(0, 0.9512, **values), *POINTS]):
         table = terminal_table(compare(points))

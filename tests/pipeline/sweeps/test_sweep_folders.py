@@ -1,4 +1,4 @@
-"""The folder of a sweep: what goes on, what begins anew, and the keys of shared stages."""
+"""Folders of sweeps: resuming, starting anew, and keys of shared stages."""
 
 import copy
 import threading
@@ -30,7 +30,7 @@ def begin(root, overrides=OVERRIDES, store="sqlite:///x.db"):
     return open_sweep(root, overrides, objectives=("accuracy",), store=store)
 
 
-def test_an_interrupted_sweep_goes_on_and_a_complete_one_does_not(root):
+def test_an_interrupted_sweep_resumes_and_a_complete_one_does_not(root):
     with begin(root) as (first, begun):
         assert not begun and is_running(first)
         assert first.overrides == OVERRIDES[:1], "launchers do not make another sweep"
@@ -54,7 +54,7 @@ def test_other_values_and_other_code_are_another_sweep(root):
     assert (Path(first.folder) / "code/conf/config.yaml").read_text() == "seed: 0"
 
 
-def test_a_second_sweep_beside_a_running_one_has_its_own_folder(root):
+def test_a_sweep_started_during_another_has_its_own_folder(root):
     with begin(root) as (first, _), begin(root) as (second, begun):
         assert not begun and second.folder != first.folder
 
@@ -112,7 +112,7 @@ def values():
         ("evaluate", "samples", 3, "evaluate"),
     ],
 )
-def test_a_key_changes_with_what_its_stage_depends_on(values, section, key, value, first):
+def test_a_key_changes_with_its_stages_dependencies(values, section, key, value, first):
     stages = ("build", "transform", "quantize", "convert", "evaluate")
     changed = copy.deepcopy(values)
     changed[section][key] = value

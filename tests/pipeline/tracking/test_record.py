@@ -1,4 +1,4 @@
-"""What a run leaves: files, the record of them, tables."""
+"""Output of a run: files, their record, tables."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_record(root):
     assert names == ["program.npz", "summary.txt", "params.yaml", "evaluate.json", "layers.csv"]
 
 
-def test_the_fingerprint_tells_runs_apart(root):
+def test_the_fingerprint_distinguishes_runs(root):
     first = gather(root).fingerprint
     assert gather(root).fingerprint == first
     files.write_bytes(root / files.PROGRAM, b"another")
@@ -72,7 +72,7 @@ def test_the_results_table(root):
     assert "MLflow run                  here" in table
 
 
-def test_warnings_and_what_saturated_go_with_the_record(root):
+def test_the_record_contains_warnings_and_saturation(root):
     notes = [
         Note(kind="input", level="warning", text="images of another scale"),
         Note(kind="saturation", text="conv 0.1%; harmless"),
@@ -86,7 +86,7 @@ def test_warnings_and_what_saturated_go_with_the_record(root):
     assert not [name for name in record.metrics if "notes" in name]
 
 
-def test_files_appear_whole_or_not_at_all(tmp_path):
+def test_files_are_written_atomically(tmp_path):
     path = tmp_path / "deep" / "metrics.json"
     files.write_json(path, {"a": 1})
     with pytest.raises(ValueError, match="JSON compliant"):

@@ -1,4 +1,4 @@
-"""Stores: what is refused at once, and a look into a local one without MLflow."""
+"""MLflow stores: refusals, and reading a local store without MLflow."""
 
 import re
 import subprocess

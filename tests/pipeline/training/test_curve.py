@@ -1,4 +1,4 @@
-"""The course of a training as a table and as a picture."""
+"""Training curve as a table and as a picture."""
 
 import pytest
 
@@ -12,7 +12,7 @@ COURSES = [
 
 
 @pytest.mark.parametrize("course", COURSES)
-def test_every_course_is_drawn_the_same_way_each_time(course):
+def test_every_curve_is_drawn_reproducibly(course):
     picture = draw_curve(course)
     assert picture.startswith(b"\x89PNG") and picture == draw_curve(course)
 

@@ -29,7 +29,7 @@ OPTIONS = Training(epochs=3, batch_size=16, learning_rate=0.01)
 
 
 def data(count=96):
-    """Images that are bright at the top (class 0) or at the bottom (class 1)."""
+    """Return images that are bright at the top (class 0) or at the bottom (class 1)."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, count)
     images = rng.integers(0, 100, (count, 4, 4, 1))
@@ -121,7 +121,7 @@ def test_unfit_data_is_refused(images, labels, message):
 
 
 @pytest.mark.slow
-def test_early_stopping_keeps_the_best_of_images_kept_back():
+def test_early_stopping_keeps_the_best_on_held_out_images():
     images, labels = data()
     options = replace(OPTIONS, epochs=30, patience=2, learning_rate=0.05, schedule="constant")
     trained, history = train(build_graph(SMALL), images, labels, options=options, seed=3)
@@ -149,7 +149,7 @@ def test_batchnorm_momentum_suits_the_length(momentum, steps, expected):
 
 @pytest.mark.slow
 def test_maps_are_learnt_through_transposed_convolutions():
-    """A mask for each image, from a model that halves its images and enlarges them again."""
+    """Masks as labels, for a model that downsamples and upsamples its images."""
     rng = np.random.default_rng(0)
     masks = np.zeros((48, 8, 8, 1), np.float32)
     for mask, column in zip(masks, rng.integers(2, 7, len(masks)), strict=True):
@@ -171,7 +171,7 @@ def test_maps_are_learnt_through_transposed_convolutions():
 
 
 @pytest.mark.slow
-def test_a_regression_starts_from_the_middle_of_its_numbers():
+def test_a_regression_starts_near_its_targets():
     images, labels = data()
     graph = build_graph({**SMALL, "layers": [*SMALL["layers"][:-1], {"Dense": {"units": 1}}]})
     ages = (40 + 10 * labels).astype(np.float32)

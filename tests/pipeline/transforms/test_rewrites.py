@@ -171,7 +171,7 @@ def test_exact_transforms(name, shape, layers, expected):
         ("power_of_two_clip", (5, 6, 3), [("ReLU", {"max_value": 8.0}), ("ReLU", {})]),
     ],
 )
-def test_what_would_not_be_exact_stays(name, shape, layers):
+def test_inexact_rewrites_are_skipped(name, shape, layers):
     graph = chain(shape, *layers)
     rewrite = TRANSFORMS[name](graph)
     assert rewrite.changed == ()
@@ -207,7 +207,7 @@ def test_fusing_takes_back_the_names_of_unfusing():
     np.testing.assert_array_equal(forward(fused, images), forward(graph, images))
 
 
-def test_a_batch_norm_of_several_readers_stays():
+def test_a_batch_norm_with_several_consumers_stays():
     graph = chain((6, 6, 3), RELU, BN, conv(1), conv(1))
     side = graph.node("n2")
     nodes = [*graph.nodes[:4], Node("side", side.op, ("n1",), side.attrs, side.weights)]
@@ -216,7 +216,7 @@ def test_a_batch_norm_of_several_readers_stays():
     assert rewrite.changed == ()
 
 
-def test_the_clip_reports_what_it_cuts_off():
+def test_the_clip_reports_the_clipped_share():
     graph = chain((5, 6, 3), RELU, ("ReLU", {"max_value": 3.75}))
     images = np.float32(np.linspace(-2, 10, 90 * 4)).reshape(4, 5, 6, 3)
     rewrite = TRANSFORMS["power_of_two_clip"](graph, None, Images(images=images))

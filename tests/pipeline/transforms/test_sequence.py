@@ -100,7 +100,7 @@ def test_accuracy_is_reported_where_there_are_labels(graph, samples):
 
 
 def test_a_drop_beyond_the_limit_is_refused(graph, samples):
-    # A head for which the first class wins exactly where the pooled activations are small.
+    # A head that predicts the first class exactly for small pooled activations.
     features = forward(graph.with_nodes(graph.nodes[:-1], graph.nodes[-1].inputs[0]), samples)
     kernel = np.zeros((64, 10), np.float32)
     kernel[:, 1] = 1

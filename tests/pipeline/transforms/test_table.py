@@ -1,4 +1,4 @@
-"""The table of transforms is the one list: everything that names them agrees with it."""
+"""Everything that names transforms agrees with their table."""
 
 import inspect
 from importlib import import_module
@@ -36,7 +36,7 @@ def test_every_file_is_a_row():
 
 
 @pytest.mark.parametrize("row", TRANSFORMS.values(), ids=TRANSFORMS)
-def test_functions_take_what_their_row_says(row):
+def test_functions_take_the_arguments_of_their_row(row):
     wanted = ["graph", "options", "images"] if row.needs else ["graph"]
     assert list(inspect.signature(row.function).parameters) == wanted
     assert row.sentence.endswith(".") and "``" not in row.name

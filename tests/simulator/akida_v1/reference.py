@@ -1,8 +1,8 @@
-"""Akida 1.0 in plain Python integers and fractions, one loop at a time.
+"""Akida 1.0 in plain Python integers, fractions and loops: an independent implementation.
 
-Written from the published definition of the neuron and of the layers, without a look at the
+Written from the published definition of the neuron and the layers, independently of the
 simulator: no NumPy, no shared code. Images are nested lists ``[row][column][channel]``; kernels
-are in the chip's own order.
+are in the chip's order.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from math import ceil, floor
 
 
 def level(potential, threshold, act_step, act_bits):
-    """Return the level of one potential by counting the intervals that lie below it.
+    """Return the level of one potential by counting the intervals below it.
 
-    Level n + 1 answers ``threshold + n * s < potential <= threshold + (n + 1) * s``, at most the
-    highest level; at or below the threshold the answer is 0. `act_step` is a float on the grid of
-    4 bits, where all 16 levels are used: with fewer levels they lie further apart.
+    The level is n + 1 for ``threshold + n * s < potential <= threshold + (n + 1) * s``, at most the
+    highest level, and 0 at or below the threshold. `act_step` is the step for 4-bit activations;
+    with fewer bits steps are larger.
     """
     step = Fraction(act_step) * 16 / 2**act_bits
     highest, count = 2**act_bits - 1, 0
@@ -26,7 +26,7 @@ def level(potential, threshold, act_step, act_bits):
 
 
 def windows(size, kernel, stride, padding):
-    """Yield for every output position the input positions of its window, or None outside."""
+    """Yield for every output position the input positions of its window; None is outside."""
     if padding == "same":
         outputs = ceil(Fraction(size, stride))
         before = max((outputs - 1) * stride + kernel - size, 0) // 2
@@ -61,13 +61,13 @@ def correlate(image, kernel, strides, padding, outside=0):
     ]
 
 
-def turned(kernel):
-    """Return a kernel turned by half a circle: what a true convolution slides."""
+def rotated(kernel):
+    """Return a kernel rotated by 180 degrees, as a true convolution uses it."""
     return [row[::-1] for row in kernel[::-1]]
 
 
 def depthwise(image, kernel, strides, padding):
-    """Slide one plane per channel."""
+    """Correlate each channel with its own kernel."""
     planes = []
     for channel in range(len(image[0][0])):
         plane = [[[pixel[channel]] for pixel in row] for row in image]
@@ -80,7 +80,7 @@ def depthwise(image, kernel, strides, padding):
 
 
 def fully(image, weights):
-    """Multiply inputs counted column-major: the row fastest, then the column, then the channel."""
+    """Multiply inputs flattened column-major: rows vary fastest, then columns, then channels."""
     inputs = [
         image[row][column][channel]
         for channel in range(len(image[0][0]))
@@ -94,7 +94,7 @@ def fully(image, weights):
 
 
 def pooled(potentials, size, strides, padding):
-    """Take the largest potential of each window; what lies outside is no candidate."""
+    """Return the largest potential of each window, inside the image only."""
     return [
         [
             [
@@ -113,7 +113,7 @@ def pooled(potentials, size, strides, padding):
 
 
 def summed(potentials):
-    """Add up all positions; nothing is divided."""
+    """Return the sum over all positions."""
     return [[[sum(p[f] for row in potentials for p in row) for f in range(len(potentials[0][0]))]]]
 
 
@@ -124,9 +124,9 @@ def run(kind, r, image):
     if kind == "InputConvolutional":
         p = correlate(image, r["weights"], r["kernel_stride"], r["padding"], r["padding_value"])
     elif kind == "Convolutional":
-        p = correlate(image, turned(r["weights"]), r["kernel_stride"], r["padding"])
+        p = correlate(image, rotated(r["weights"]), r["kernel_stride"], r["padding"])
     elif kind == "SeparableConvolutional":
-        p = depthwise(image, turned(r["weights"]), r["kernel_stride"], r["padding"])
+        p = depthwise(image, rotated(r["weights"]), r["kernel_stride"], r["padding"])
         p = correlate(p, r["weights_pw"], (1, 1), "valid")
     else:
         p = fully(image, r["weights"])
@@ -134,10 +134,10 @@ def run(kind, r, image):
         p = pooled(p, r["pool_size"], r["pool_stride"], r["padding"])
     elif r["pool_type"] == "average":
         p = summed(p)
-    return [[[_answer(r, f, value) for f, value in enumerate(pixel)] for pixel in row] for row in p]
+    return [[[_neuron(r, f, value) for f, value in enumerate(pixel)] for pixel in row] for row in p]
 
 
-def _answer(r, f, potential):
+def _neuron(r, f, potential):
     threshold, step = r["threshold"][f], r["act_step"][f]
     if not r["activation"]:
         return Fraction(potential - threshold) / Fraction(step)

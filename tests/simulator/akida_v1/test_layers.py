@@ -1,4 +1,4 @@
-"""Hand-written expectations of every Akida 1.0 layer, and what their checks and limits refuse."""
+"""Hand-written examples of every Akida 1.0 layer, its checks and limits."""
 
 from dataclasses import replace
 
@@ -91,7 +91,7 @@ def test_fully_connected_counts_all_positions_of_a_channel_first():
     assert made.run(x).item() == 6
 
 
-def test_without_activation_the_output_is_the_distance_from_the_threshold():
+def test_without_activation_the_output_is_the_scaled_distance_from_the_threshold():
     made = layer(
         "FullyConnected",
         [[[[3, -3]]]],
@@ -105,7 +105,7 @@ def test_without_activation_the_output_is_the_distance_from_the_threshold():
     assert output.ravel().tolist() == [3.5, -5.5]
 
 
-def test_max_pooling_stands_before_the_neuron():
+def test_max_pooling_precedes_the_neuron():
     # Potentials -1 and -9: pooled -1, above -5 by 4; pooled afterwards it would be the same, but
     # the threshold above all of them must give zero whatever the padding holds.
     made = layer(
@@ -180,14 +180,14 @@ def test_saturated_levels_are_counted():
         ({"pool_size": (2, 2), "pool_stride": (2, 2)}, "pool_size and pool_stride belong to"),
         ({"padding": "full"}, "padding is 'full'; allowed: same, valid"),
         ({"padding": "valid", "input_shapes": ((2, 2, 2),)}, "larger than its input of 2x2"),
-        ({"kernel_stride": (0, 1)}, "both are pairs of at least 1"),
+        ({"kernel_stride": (0, 1)}, "both must be pairs of integers of at least 1"),
         (
             {"pool_type": "max", "pool_size": (7, 7), "pool_stride": (1, 1), "padding": "valid"},
             "larger than its input of 4x4",
         ),
     ],
 )
-def test_what_makes_a_layer_meaningless(changes, sentence):
+def test_invalid_registers_are_refused(changes, sentence):
     assert list(CONV.check()) == []
     sentences = list(replace(CONV, **changes).check())
     assert any(sentence in line for line in sentences), sentences
@@ -211,7 +211,7 @@ def test_a_program_with_a_bad_step_cannot_exist():
         )
 
 
-def test_what_a_program_cannot_sum_is_refused():
+def test_potentials_beyond_the_exact_range_are_refused():
     big = layer("FullyConnected", np.full((1, 1, 9000, 1), 127), (1, 1, 9000), weights_bits=8)
     program = Program(
         name="big",
@@ -221,7 +221,8 @@ def test_what_a_program_cannot_sum_is_refused():
         output_shape=(1,),
         layers=(big,),
     )
-    with pytest.raises(ProgramError, match=r"big: layer: a potential lies 2\*\*28 or more"):
+    message = r"big: layer: a potential differs from its threshold by 2\*\*28 or more"
+    with pytest.raises(ProgramError, match=message):
         simulate(program, np.full((1, 1, 1, 9000), 255, np.uint8))
 
 

@@ -1,4 +1,4 @@
-"""The published limits of every Akida 1.0 layer, at their edge and beyond."""
+"""Published limits of every Akida 1.0 layer, at the limit and beyond."""
 
 from dataclasses import replace
 
@@ -81,20 +81,20 @@ BEYOND = [
 ]
 
 
-def exceeded(layer, followers=None):
+def exceeded(layer, consumers=None):
     """Return the names of the limits that a layer exceeds."""
-    return [refusal.rule for refusal in limits.exceeded(layer.facts(followers))]
+    return [refusal.rule for refusal in limits.exceeded(layer.facts(consumers))]
 
 
 @pytest.mark.parametrize("made", ALLOWED, ids=lambda made: made.type_label)
-def test_the_edge_of_the_chip(made):
+def test_layers_at_the_limits(made):
     assert list(made.check()) == []
     assert exceeded(made) == []
     assert list(limits.remarks(made.facts())) == []
 
 
 @pytest.mark.parametrize(("made", "limit"), BEYOND, ids=[limit for _, limit in BEYOND])
-def test_beyond_the_chip(made, limit):
+def test_layers_beyond_the_limits(made, limit):
     assert list(made.check()) == []
     assert exceeded(made) == [limit]
 
@@ -109,10 +109,10 @@ def test_one_reading_of_a_side_is_a_remark(sides):
 
 def test_a_convolution_follows_a_max_pooling():
     made = wide("Convolutional", (3, 3), (9, 9, 1), **MAX, pool_size=(2, 2), pool_stride=(2, 2))
-    for followers in (None, ("Convolutional",), ("SeparableConvolutional",)):
-        assert exceeded(made, followers) == []
-    for followers in ((), ("FullyConnected",), ("Convolutional", "FullyConnected")):
-        assert exceeded(made, followers) == ["pooling_follower"]
+    for consumers in (None, ("Convolutional",), ("SeparableConvolutional",)):
+        assert exceeded(made, consumers) == []
+    for consumers in ((), ("FullyConnected",), ("Convolutional", "FullyConnected")):
+        assert exceeded(made, consumers) == ["pooling_follower"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_registers_at_their_edge():
 
 
 @pytest.mark.parametrize(("size", "beyond"), [((1, 1), True), ((3, 3), False)])
-def test_a_separable_convolution_reads_a_map(size, beyond):
+def test_a_separable_convolution_needs_a_map(size, beyond):
     made = layer(
         "SeparableConvolutional",
         np.zeros((3, 3, 2, 1)),

@@ -1,4 +1,4 @@
-"""The Akida 1.0 emulator against plain Python loops: exhaustively where the range is small."""
+"""The Akida 1.0 emulator compared with plain Python loops, exhaustively for small ranges."""
 
 import dataclasses
 import itertools
@@ -14,7 +14,7 @@ BITS = (1, 2, 4)
 
 
 def neuron(threshold, step, bits, *, weights=1):
-    """Return a layer that passes one integer input to its neuron."""
+    """Return a layer whose potential is its single integer input."""
     return akida_v1.FullyConnected(
         name="neuron",
         inputs=(),
@@ -27,7 +27,7 @@ def neuron(threshold, step, bits, *, weights=1):
     )
 
 
-def answers(layer, potentials):
+def levels_of(layer, potentials):
     """Return the levels of many potentials at once."""
     inputs = np.asarray(potentials, np.int32).reshape(-1, 1, 1, 1)
     return layer.run(inputs).ravel().tolist()
@@ -41,7 +41,7 @@ def test_every_level_of_every_threshold(bits, step):
         layer = neuron(threshold, step, bits)
         potentials = range(-60, 661)
         expected = [reference.level(p, threshold, step, bits) for p in potentials]
-        assert answers(layer, potentials) == expected
+        assert levels_of(layer, potentials) == expected
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -50,12 +50,12 @@ def test_a_potential_on_an_edge_stays_in_the_lower_level(bits):
     apart = 4 * 2 ** (4 - bits)
     for lower in range(2**bits - 1):
         edge = -10 + lower * apart
-        assert answers(layer, [edge - 1, edge, edge + 1]) == [
+        assert levels_of(layer, [edge - 1, edge, edge + 1]) == [
             max(lower - (edge - 1 <= edge - apart), 0),
             lower,
             lower + 1,
         ]
-    assert answers(layer, [-(2**20), 2**20]) == [0, 2**bits - 1]
+    assert levels_of(layer, [-(2**20), 2**20]) == [0, 2**bits - 1]
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -66,15 +66,15 @@ def test_steps_that_floats_cannot_hold_exactly(bits):
         edges = {int(n * apart) + near for n in range(2**bits) for near in (-1, 0, 1, 2)}
         potentials = sorted(edge for edge in edges if abs(edge) < 2**26)
         expected = [reference.level(p, 0, float(step), bits) for p in potentials]
-        assert answers(neuron(0, step, bits), potentials) == expected
+        assert levels_of(neuron(0, step, bits), potentials) == expected
 
 
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("step", [1.0, 65537.0, float(2**24), 2.0**-20, np.float32(0.1)])
-def test_the_largest_potentials_that_are_answered(bits, step):
+def test_the_largest_potentials_that_are_computed(bits, step):
     layer = neuron(0, step, bits)
     potentials = [-(2**28) + 1, -1, 0, 1, 2**27 - 1, 2**28 - 1]
-    assert answers(layer, potentials) == [
+    assert levels_of(layer, potentials) == [
         reference.level(p, 0, float(step), bits) for p in potentials
     ]
     with pytest.raises(OverflowError, match="2\\*\\*28"):
@@ -85,7 +85,7 @@ def test_the_largest_potentials_that_are_answered(bits, step):
 def test_negative_potentials_and_negative_thresholds(bits):
     layer = neuron(-3, 1.0, bits, weights=-1)
     potentials = range(0, 40)
-    assert answers(layer, potentials) == [reference.level(-p, -3, 1.0, bits) for p in potentials]
+    assert levels_of(layer, potentials) == [reference.level(-p, -3, 1.0, bits) for p in potentials]
 
 
 WINDOWS = [

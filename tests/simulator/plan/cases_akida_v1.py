@@ -1,4 +1,4 @@
-"""Random layers of Akida 1.0, from the states of their registers and of their surroundings."""
+"""Random layers of Akida 1.0, generated from states of registers and of neighbouring layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator import Program, ProgramError, akida_v1, simulate
 from simulator.akida_v1.neuron import ACT_BITS, POOLS
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from tests.builders import integers
 from tests.simulator.plan import covering
 from tests.simulator.plan.covering import Case, literal, nonzero
@@ -19,7 +19,7 @@ STAIRS = {
     "weights_bits": "4",
 }  # fmt: skip
 FOCUS = {kind: (STAIRS, STAIRS | {"pool_type": "max"}) for kind in KINDS if kind != "InputData"}
-"""States of layers that are drawn on top, by kind: those that most programs have."""
+"""States of additional layers by kind: those that most programs have."""
 INPUTS = {
     "raw uint8": 8, "data 1": 1, "data 2": 2, "data 4": 4, "data 8": 8,
     "levels 1": 1, "levels 2": 2, "levels 4": 4,
@@ -38,14 +38,14 @@ VALUES = {
     "pool_stride": (None, (1, 1), (2, 2)),
     "threshold": ("zero", "nonzero"),
 }
-"""What is drawn of registers that are no optional arrays and no flags."""
+"""Drawn values of registers other than optional arrays and flags."""
 USUAL = {
     "activation": ("True",),
     "pool_type": ("none", "max"),
     "threshold": ("nonzero",),
     "padding": ("same",),
 }
-"""States that give a layer a proven staircase: drawn more often."""
+"""States for which a layer has a proven staircase, drawn more often."""
 MAPS = {"1x1": (1, 1), "odd": (5, 7), "even": (6, 8), "mixed": (5, 8)}
 KERNELS = ("1x1", "2x2", "3x3", "5x4")
 APART = (
@@ -55,7 +55,7 @@ APART = (
     {"threshold_fraction": ("zero", "nonzero"), "consumers": ("1", "2")},
     {"filters": ("1",), "extremes": ("dead",)},
 )
-"""States that no layer has at once."""
+"""Pairs of states that exclude each other."""
 
 
 @cache
@@ -72,7 +72,7 @@ def states_of(kind: str) -> dict[str, tuple[str, ...]]:
 
 
 def excluded(kind: str, found: dict[str, str]) -> bool:
-    """Say whether two states exclude each other, by a layer's checks or by what they mean."""
+    """Return True if two states exclude each other, by a layer's checks or by definition."""
     pooled = {
         found[name] == "max" if name == "pool_type" else found[name] != "None"
         for name in ("pool_type", "pool_size", "pool_stride")
@@ -86,7 +86,7 @@ def excluded(kind: str, found: dict[str, str]) -> bool:
 
 
 def build(kind: str, drawn: dict[str, str], rng) -> Case | None:
-    """Return a program around a layer with such states; None where its windows do not fit."""
+    """Return a program with a layer in the given states; None if its windows do not fit."""
     shape = (*MAPS[drawn["map"]], int(drawn["channels"]))
     before, bits = _before(drawn.get("input", "raw uint8"), shape, rng)
     names = tuple(layer.name for layer in before[-1:])
@@ -131,7 +131,7 @@ PLAIN = {
 
 
 def _before(form: str, shape, rng):
-    """Return the layers that feed a layer, and the bits of what they give."""
+    """Return the layers before a layer, and the bits of their outputs."""
     origin, bits = form.split()[0], INPUTS[form]
     if origin == "raw":
         return [], bits
@@ -146,7 +146,7 @@ def _before(form: str, shape, rng):
 
 
 def _neural(kind, drawn, rng, *, name, inputs, shape, bits):
-    """Return a layer with weights whose levels are in reach of its potentials."""
+    """Return a layer with weights whose potentials reach its levels."""
     layer = getattr(akida_v1, kind)
     fields = {
         field: literal(now)
@@ -166,7 +166,7 @@ def _neural(kind, drawn, rng, *, name, inputs, shape, bits):
     threshold = np.rint(rng.normal(0, 0.5, filters) * typical).astype(np.int32)
     step = typical * rng.uniform(0.05, 0.3, filters)
     if rng.random() < 0.2:
-        # Channels of their own kind among the others.
+        # Some channels with extreme values.
         threshold[rng.random(filters) < 0.1] = rng.choice([-(1 << 25), 1 << 25, -1, 1])
         step[rng.random(filters) < 0.1] = rng.choice([1 << 24, 2.0**-10, 0.1])
     fields["threshold"] = threshold * 0 if drawn["threshold"] == "zero" else nonzero(threshold)
@@ -182,7 +182,7 @@ ARRAYS = ("weights", "weights_pw", "threshold", "act_step", "threshold_fraction"
 
 def _weights(rng, bits: int, shape, drawn) -> np.ndarray:
     weights = nonzero(integers(rng, bits, shape, signed=bits > 1, dtype=np.int8))
-    _, high = whole_range(bits, bits > 1)
+    _, high = integer_range(bits, bits > 1)
     if drawn.get("extremes") == "dead" and shape[-1] > 1:
         weights[..., 0], weights[..., 1] = 0, np.maximum(weights[..., 1], 1)
     elif drawn.get("extremes") == "huge":
@@ -191,7 +191,7 @@ def _weights(rng, bits: int, shape, drawn) -> np.ndarray:
 
 
 def _typical(fields, bits: int) -> np.ndarray:
-    """Return about the magnitude of the potentials of each filter, float64."""
+    """Return the approximate magnitude of each filter's potentials, float64."""
     high = (1 << bits) - 1
     weights = fields["weights"].astype(np.float64)
     if (mixing := fields.get("weights_pw")) is not None:
@@ -203,7 +203,7 @@ def _typical(fields, bits: int) -> np.ndarray:
 
 
 def traits(case: Case) -> dict[str, str]:
-    """Return the states of everything that is drawn about a layer."""
+    """Return the states of all drawn traits of a layer."""
     layer, program = case.subject, case.program
     height, width, channels = layer.input_shapes[0]
     readers = sum(layer.name in other.inputs for other in program.layers)
@@ -224,7 +224,7 @@ def traits(case: Case) -> dict[str, str]:
 
 
 def _input(program, layer) -> str:
-    """Return the key of `INPUTS` of what a layer reads."""
+    """Return the key in `INPUTS` of a layer's input."""
     if not layer.inputs:
         return f"raw {program.input_dtype}"
     source = program.by_name[layer.inputs[0]]

@@ -1,4 +1,4 @@
-"""Random layers of Akida 2.0, from the states of their registers and of their surroundings."""
+"""Random layers of Akida 2.0, generated from states of registers and of neighbouring layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator import akida_v2
 from simulator.akida_v2.output_stage import ACTIVATIONS
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from tests import builders
 from tests.simulator.plan import covering, registers_akida_v2
 from tests.simulator.plan.covering import Case
@@ -51,7 +51,7 @@ VALUES = {
     "input_value_bits": (None, 8),
     "input_bits": (1, 2, 4, 8, 16),
 }
-"""What is drawn of registers that are neither arrays nor flags."""
+"""Drawn values of registers other than arrays and flags."""
 USUAL = {
     "output_bits": ("4", "8"),
     "buffer_bits": ("28", "32"),
@@ -65,13 +65,13 @@ USUAL = {
     "pool_size": ("None",),
     "input_value_bits": ("None",),
 }
-"""States that give a layer a proven staircase: drawn more often."""
+"""States for which a layer has a proven staircase, drawn more often."""
 TOGETHER = (
     ("max_value", "max_value_shift"),
     ("pool_size", "pool_stride"),
     ("activation", "lut_values", "activation_shift"),
 )
-"""Registers that are present together, or a look-up table for the activation."""
+"""Registers that are present together; the activation with its look-up table."""
 _SCALES = {"output_scales": ("zero", "nonzero"), "output_shift": ("absent",)}
 _LONE_FILTER = {"filters": ("1",), "extremes": ("dead",)}
 _LONE_CHANNEL = {"channels": ("1",), "extremes": ("dead",)}
@@ -86,7 +86,7 @@ APART = {
         {"pool_size": ("(1, 2)", "(2, 2)", "(3, 3)"), "pool_padding": ("valid",)},
         {"pool_stride": ("(1, 1)", "(2, 2)"), "pool_padding": ("valid",)},
     ),
-    # No type of a program holds 16 bits without a sign, and one bit with a sign holds no 1.
+    # No input dtype has 16 unsigned bits, and one signed bit cannot hold 1.
     "InputData": (
         {"input_bits": ("16",), "input_signed": ("False",)},
         {"input_bits": ("1",), "input_signed": ("True",)},
@@ -105,13 +105,13 @@ WHOLE_TILES = STAIRS | {
     "kernel": "3x3", "channels": "32", "filters": "32", "map": "even", "kernel_stride": "(1, 1)",
     "output_bits": "8", "input": "step 8",
 }  # fmt: skip
-"""A convolution that the fast backend computes by Winograd's way."""
+"""A convolution that the fast backend computes with Winograd's algorithm."""
 FULL = STAIRS | {
     "kernel": "3x3", "channels": "35", "map": "even", "padding": "same", "weight_bits": "4",
     "input": "data 4", "input_shift": "absent", "bias_shift": "zero", "buffer_bits": "16",
     "extremes": "huge",
 }  # fmt: skip
-"""Sums of 315 products of 7 and 15: 2**15 and a little."""
+"""Sums of 315 products of 7 and 15: slightly above 2**15."""
 SUMMED = {
     "global_pool": "True", "global_pool_shift": "absent", "activation": "relu",
     "buffer_bits": "32", "pool_size": "None", "bias_shift": "zero", "weight_bits": "4",
@@ -122,7 +122,7 @@ FOCUS = {
     "DepthwiseConv2D": (STAIRS, RELU, SUMMED),
     "Dense1D": (STAIRS | {"input_value_bits": "None"}, RELU | {"input_value_bits": "None"}),
 }
-"""States of layers that are drawn on top, by kind: those that most programs have."""
+"""States of additional layers by kind: those that most programs have."""
 
 
 @cache
@@ -147,7 +147,7 @@ def states_of(kind: str) -> dict[str, tuple[str, ...]]:
 
 
 def excluded(kind: str, found: dict[str, str]) -> bool:
-    """Say whether two states exclude each other, by a layer's checks or by what they mean."""
+    """Return True if two states exclude each other, by a layer's checks or by definition."""
     for group in TOGETHER:
         if len({_present(name, found[name]) for name in group if name in found}) > 1:
             return True
@@ -162,7 +162,7 @@ def _present(name: str, state: str) -> bool:
 
 
 def build(kind: str, drawn: dict[str, str], rng) -> Case | None:
-    """Return a program around a layer with such states; None where its windows do not fit."""
+    """Return a program with a layer in the given states; None if its windows do not fit."""
     shape = (*MAPS[drawn["map"]], int(drawn["channels"]))
     draft = registers_akida_v2.Draft(kind, drawn, rng, shape)
     before, names, draft.range = _before(kind, drawn, rng, shape)
@@ -176,7 +176,7 @@ def build(kind: str, drawn: dict[str, str], rng) -> Case | None:
 
 
 def traits(case: Case) -> dict[str, str]:
-    """Return the states of everything that is drawn about a layer."""
+    """Return the states of all drawn traits of a layer."""
     layer, program = case.subject, case.program
     kind, known = type(layer).__name__, states_of(type(layer).__name__)
     height, width, channels = layer.input_shapes[0]
@@ -198,7 +198,7 @@ def traits(case: Case) -> dict[str, str]:
 
 
 def _input(program, layer) -> str:
-    """Return the key of `INPUTS` of what a layer reads."""
+    """Return the key in `INPUTS` of a layer's input."""
     if not layer.inputs:
         return f"raw {program.input_dtype}"
     source = program.by_name[layer.inputs[0]]
@@ -211,11 +211,11 @@ def _input(program, layer) -> str:
 
 
 def _before(kind, drawn, rng, shape):
-    """Return what feeds a layer: layers, the names it reads, and the range of their values."""
+    """Return a layer's input layers, the names that it reads, and the range of their values."""
     if kind in ("Quantizer", "InputData"):
         return [], (), (0, 0)
     form = drawn["input"]
-    limits = whole_range(*INPUTS[form])
+    limits = integer_range(*INPUTS[form])
     if form == "quantizer 8 unclipped":
         limits = (-256, 255)
     origin, bits = form.split()[0], INPUTS[form]
@@ -241,7 +241,7 @@ def _before(kind, drawn, rng, shape):
 
 
 def _rounding(name, source, shape, filters, rng, form, *, kernel):
-    """Return a Conv2D whose outputs are of a form of `INPUTS`, with steps in reach of its sums."""
+    """Return a Conv2D with outputs of a form in `INPUTS`, whose sums reach its steps."""
     bits, signed = INPUTS[form]
     drawn = {
         "weight_bits": "4", "output_bits": str(bits), "output_signed": str(signed),
@@ -255,7 +255,7 @@ def _rounding(name, source, shape, filters, rng, form, *, kernel):
 
 
 def _after(subject, count: int, rng) -> list:
-    """Return consumers: of one window, or of two, for which an output lies inside borders."""
+    """Return consumers with one window or two, for which outputs are stored with padding."""
     shape, layers = subject.output_shape, []
     windows = [(3, 3), (3, 3) if rng.random() < 0.5 else (1, 1)]
     for number, kernel in enumerate(windows[:count]):
@@ -274,11 +274,11 @@ def _dtype(first, form: str) -> str:
 
 
 def _images(program, rng) -> np.ndarray:
-    """Return inputs over their whole range, and beyond it where a quantizer saturates."""
+    """Return inputs over their full range, and beyond it if a quantizer saturates."""
     first, shape = program.layers[0], (3, *program.input_shape)
     if isinstance(first, akida_v2.Quantizer):
         points = 0 if first.zero_points is None else first.zero_points.astype(np.int64)
-        low, high = whole_range(first.output_bits, first.output_signed)
+        low, high = integer_range(first.output_bits, first.output_signed)
         spread = rng.uniform(low - 0.1 * high - 1, 1.1 * high + 1, shape) - points
         spread[1] = high - points
         halves = np.where(rng.random(shape) < 0.3, np.rint(spread) + 0.5, spread)

@@ -1,4 +1,4 @@
-"""Compare a backend with the reference: outputs, every layer's integers, saturation counts."""
+"""Comparison of a backend with the reference: outputs, integers of layers, saturation counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(program, images, backend, **options):
 
 
 def assert_same(program, images, backend, *, expected=None, **options):
-    """Compare a backend with the reference, or with what `run` of the reference returned."""
+    """Compare a backend with the reference, or with the result of `run` for the reference."""
     expected, traces, counts = expected or run(program, images, "reference")
     found, found_traces, found_counts = run(program, images, backend, **options)
     for name, values in traces.items():

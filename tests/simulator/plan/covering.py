@@ -1,9 +1,8 @@
 """Draw layers until every pair of their registers' states has been drawn.
 
-A layer's *traits* are its registers and its surroundings; each has a few *states*, such as
-"absent", "zero" and "nonzero" for an optional array, or "4" for a width. The states that must be
-drawn follow from the class itself: a new register enlarges them, or is refused until it is said
-which values it takes.
+A layer's *traits* are its registers and its neighbouring layers; each has a few *states*, such as
+"absent", "zero" and "nonzero" for an optional array, or "4" for a width. The states to draw are
+derived from the class: a new register adds states, or is refused until its values are declared.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ TRIES = 40
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A program around one layer, and images for it."""
+    """Program with the layer under test, and images for it."""
 
     program: Program
     subject: Layer
@@ -43,7 +42,7 @@ def states(kind: type[Layer], values: dict[str, tuple]) -> dict[str, tuple[str, 
     ----------
     kind : subclass of Layer
     values : mapping of str to tuple
-        What registers take that are neither arrays nor flags, by name.
+        Values of registers other than arrays and flags, by name.
     """
     hints, found = typing.get_type_hints(kind), {}
     for field in dataclasses.fields(kind):
@@ -71,7 +70,7 @@ def state(value) -> str:
 
 
 def registers(layer: Layer, known: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Return the states of a layer's registers, those of `known` that it has."""
+    """Return the states of the registers in `known` that a layer has."""
     names = [field.name for field in dataclasses.fields(layer) if field.name in known]
     found = {name: state(getattr(layer, name)) for name in names}
     return {
@@ -81,12 +80,12 @@ def registers(layer: Layer, known: dict[str, tuple[str, ...]]) -> dict[str, str]
 
 
 class Cover:
-    """The pairs of states of one layer class that are still to be drawn.
+    """Pairs of states of one layer class that have not been drawn yet.
 
     Parameters
     ----------
     chip : module
-        What is drawn of one chip: `cases_akida_v1` or `cases_akida_v2`.
+        Generator of cases: `cases_akida_v1` or `cases_akida_v2`.
     kind : str
     seed : int
     """
@@ -107,17 +106,17 @@ class Cover:
         self.required = len(self.missing)
 
     def draw(self, fixed: dict[str, str] | None = None) -> Case:
-        """Return a valid case and take its pairs off the list.
+        """Return a valid case and remove its pairs from the missing ones.
 
         Parameters
         ----------
         fixed : dict of str to str, optional
-            States that it has; without them it has a pair that is missing, as far as any is.
+            Required states; by default those of a missing pair, if there is one.
         """
         for attempt in range(TRIES):
             base = fixed
             if base is None and self.missing:
-                # A pair that never fits does not bar the others.
+                # A pair that never fits does not block the others.
                 at = attempt * len(self.missing) // TRIES
                 base = dict(next(itertools.islice(self.missing, at, None)))
             drawn = [self._fill(base or {}) for _ in range(CANDIDATES)]
@@ -136,7 +135,7 @@ class Cover:
         return itertools.combinations([(name, drawn[name]) for name in self.states], 2)
 
     def _fill(self, base) -> dict[str, str] | None:
-        """Return a state for every trait, those of `base` among them."""
+        """Return a state for every trait, including those of `base`."""
         drawn, habit = dict(base), self.random.choice([0.2, 0.5, 0.9])
         rest = [name for name in self.states if name not in drawn]
         self.random.shuffle(rest)
@@ -152,11 +151,11 @@ class Cover:
 
 
 def extremes(weights: np.ndarray, bits: int) -> str:
-    """Return whether a filter is "dead", all weights 0, or "huge", all the largest.
+    """Return "dead" if a filter has only zero weights, "huge" if only the largest, else "none".
 
     Parameters
     ----------
-    weights : integers (..., filters)
+    weights : int array (..., filters)
     bits : int
     """
     weights = np.abs(weights.astype(np.int64)).reshape(-1, weights.shape[-1])
@@ -166,7 +165,7 @@ def extremes(weights: np.ndarray, bits: int) -> str:
 
 
 def literal(state: str):
-    """Return the value of a register with a state of `VALUES`, or of a flag."""
+    """Return the value of a flag, or of a register whose state is in `VALUES`."""
     return state if state.isalpha() and state[0].islower() else ast.literal_eval(state)
 
 

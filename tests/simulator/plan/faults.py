@@ -1,4 +1,4 @@
-"""Faults to plant in the plans and in the layers, one replaced text each."""
+"""Faults to plant in plans and layers, each a replacement in a source file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ BOTH = ("numpy", "fast")
 
 @dataclass(frozen=True)
 class Fault:
-    """One wrong text.
+    """Replacement of a source text that introduces a fault.
 
     Attributes
     ----------
     name : str
     file : str
-        Below `simulator`.
+        Relative to `simulator`.
     old, new : str
-        `old` occurs once.
+        `old` must occur once.
     backends : tuple of str
-        Those that have the fault.
+        Backends that contain the fault.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Plant faults in the plans, one at a time, and see which test finds each.
+"""Plant faults in the plans, one at a time, and report which test finds each.
 
     python -m tests.simulator.plan.mutations [PART OF A NAME ...]
 
-A fault is a replaced text in a copy of the code, so that compiled loops have it too. Prints a table
-and ends with status 1 if a fault is not found on a backend that has it.
+A fault is a replaced text in a copy of the code, so that compiled loops contain it too. Prints a
+table, and exits with code 1 if a fault is not found on a backend that contains it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LAYERS = ("tests/simulator/test_against_reference.py", "tests/simulator/akida_v1
 
 
 def suite(fault: Fault, backend: str) -> tuple[str, ...]:
-    """Return what looks for a fault; the reference itself is compared with plain Python."""
+    """Return the tests that must find a fault; the reference is compared with plain Python."""
     if backend == "reference":
         return LAYERS
     chip = f" and {Path(fault.file).stem}" if fault.file in (V1, V2) else ""
@@ -43,7 +43,7 @@ def found_by(fault: Fault, backend: str, tree: Path) -> str | None:
     path.write_text(fault.planted(original), encoding="utf-8")
     try:
         with tempfile.TemporaryDirectory() as fresh:
-            # Compiled loops are kept by the time of their own file, not of those they include.
+            # Caches of compiled loops depend on their own file only, not on imported ones.
             shared = tree / "compiled"
             compiled = fresh if fault.file.startswith("plan/fast") else shared
             environment["NUMBA_CACHE_DIR"] = str(compiled)
@@ -66,7 +66,7 @@ def found_by(fault: Fault, backend: str, tree: Path) -> str | None:
 
 
 def copied(tree: Path) -> Path:
-    """Copy what the tests of the simulator need into `tree`, and return it."""
+    """Copy the files that the simulator's tests need to `tree`, and return it."""
     without = shutil.ignore_patterns("__pycache__")
     for name in ("simulator", "tests/simulator"):
         shutil.copytree(ROOT / name, tree / name, ignore=without)
@@ -75,7 +75,7 @@ def copied(tree: Path) -> Path:
     return tree
 
 
-def look(faults, backends) -> Iterator[tuple[Fault, str, str | None]]:
+def results(faults, backends) -> Iterator[tuple[Fault, str, str | None]]:
     """Yield each fault on each of its backends, with the test that finds it."""
     with tempfile.TemporaryDirectory() as folder:
         tree = copied(Path(folder))
@@ -94,7 +94,7 @@ def main(parts: list[str]) -> int:
         return 1
     width = max(len(fault.name) for fault in FAULTS)
     missed = count = 0
-    for fault, backend, test in look(chosen, backends):
+    for fault, backend, test in results(chosen, backends):
         count, missed = count + 1, missed + (test is None)
         print(f"{fault.name:{width}}  {backend:9}  {test or 'NOT FOUND'}", flush=True)
     print(f"{count - missed} of {count} found: {len(chosen)} faults")

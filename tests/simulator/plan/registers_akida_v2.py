@@ -1,20 +1,20 @@
-"""Registers of Akida 2.0 layers, drawn so that most steps of an output are in reach of its sums."""
+"""Random registers of Akida 2.0 layers, such that sums reach most steps of an output."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from simulator import akida_v2
-from simulator.integer import whole_range
+from simulator.integer import integer_range
 from tests.builders import BUFFERED, NEURAL, integers
 from tests.simulator.plan.covering import literal, nonzero
 
 FAR_SHIFT = 24
-"""A shift that moves most values out of their register."""
+"""A shift by which most values overflow their register."""
 
 
 class Draft:
-    """A layer in the making.
+    """Builder of a layer.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Draft:
         return layer(name=self.name, inputs=inputs, input_shapes=shapes, **self.fields)
 
     def get(self, name: str, default=0):
-        """Return a register that was drawn, or `default`."""
+        """Return a drawn register, or `default`."""
         value = self.fields.get(name)
         return default if value is None else value
 
@@ -65,12 +65,12 @@ class Draft:
 
     @property
     def channels(self) -> int:
-        """Channels that input registers have."""
+        """Number of channels of input registers."""
         return int(np.prod(self.shape)) if self.kind == "Dense1D" else self.shape[2]
 
     @property
     def filters(self) -> int:
-        """Channels of the sums."""
+        """Number of channels of the sums."""
         return len(self.typical)
 
     def _weights(self) -> None:
@@ -87,7 +87,7 @@ class Draft:
             shape = (*map(int, self.drawn["kernel"].split("x")), *last)
         weights = integers(self.rng, bits, shape, signed=bits > 1, dtype=np.int8)
         weights[(0,) * len(shape)] = 1
-        low, high = whole_range(bits, bits > 1)
+        low, high = integer_range(bits, bits > 1)
         first = (..., 0, 0) if depthwise and self.kind not in BUFFERED else (..., 0)
         if self.drawn.get("extremes") == "dead" and filters > 1:
             weights[first] = 0
@@ -97,7 +97,7 @@ class Draft:
         self.typical = np.ones(filters)
 
     def sums(self) -> None:
-        """Note how large sums are: those of inputs with weights, or of two inputs."""
+        """Record the magnitude of sums: of weighted inputs, or of two inputs."""
         low, high = self.range
         spread, middle = (high - low) / 3.5, abs(high + low) / 2
         shift = np.broadcast_to(2.0 ** np.minimum(self.get("input_shift", 0), 30), self.channels)
@@ -118,7 +118,7 @@ class Draft:
         self.typical = noise + np.abs(weights.sum(axis=0)) * middle + np.abs(bias) / 2 + 1
 
     def activated(self) -> None:
-        """Note what the activation leaves."""
+        """Record the range after the activation."""
         if self.drawn.get("activation") == "lut":
             self.typical = np.full(self.filters, 2.0**13)
         elif self.drawn.get("activation") == "relu" and "max_value" in self.fields:
@@ -130,11 +130,11 @@ class Draft:
             self.typical = self.typical * shift * 8
 
     def shift_to(self, bits: int, scales) -> np.ndarray:
-        """Return shifts, int8 (filters,), that bring the sums to about `bits` value bits."""
+        """Return shifts, int8 (filters,), that scale the sums to about `bits` value bits."""
         size = np.log2(self.typical * np.maximum(np.asarray(scales, np.float64), 1))
         shift = np.rint(bits - size) + self.rng.integers(-2, 2, self.filters)
         if self.rng.random() < 0.2:
-            # Channels of their own kind among the others.
+            # Some channels with extreme values.
             apart = self.rng.random(self.filters) < 0.1
             shift[apart] = self.rng.choice([-128, -40, -24, 3, 30, 127])
         return np.clip(shift, -128, 127).astype(np.int8)
@@ -148,7 +148,7 @@ def _input_shift(draft: Draft) -> np.ndarray:
 
 
 def _padding_value(draft: Draft) -> np.ndarray:
-    """A zero point in units of the shifted input; rarely one that no shift makes."""
+    """Return a zero point in units of the shifted input; rarely not a multiple of the shift."""
     low, high = draft.range
     value = draft.rng.integers(low, high, draft.channels, dtype=np.int32, endpoint=True)
     shift = np.minimum(draft.get("input_shift", np.zeros(draft.channels, int)), 16)
@@ -206,6 +206,6 @@ ARRAYS = {
         0, 1 << min(draft.get("output_bits", 8), 8), draft.channels, dtype=np.uint8
     ),
 }
-"""How each array is drawn, in the order in which they depend on each other."""
+"""Functions that draw each array, in the order of their dependencies."""
 STAGES = {"bias_shift": Draft.sums, "global_pool_shift": Draft.activated}
-"""What is noted of the sums once a register has been drawn."""
+"""Functions that record the range of sums after a register has been drawn."""

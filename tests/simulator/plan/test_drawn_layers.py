@@ -1,6 +1,6 @@
-"""Compiled plans of drawn layers against the layers' own arithmetic, and what has been drawn.
+"""Compiled plans of random layers compared with the layers' own arithmetic, and coverage.
 
-``CROSSGRADE_CASES=5000`` draws so many more of each layer class.
+``CROSSGRADE_CASES=5000`` draws 5000 more layers of each class.
 """
 
 import os
@@ -26,15 +26,15 @@ MORE = int(os.environ.get("CROSSGRADE_CASES", "0"))
 FOCUSED = 20
 SECOND = {"akida_v1": plain_akida_v1, "akida_v2": plain_akida_v2}
 SMALL = 8000
-"""Products of one image up to which a layer is computed in plain Python too."""
+"""Most products per image for which a layer is also computed in plain Python."""
 PATIENCE = 400
-"""Cases after which pairs that are still missing are given up."""
+"""Number of cases after which missing pairs are given up."""
 
 
 class Drawn:
-    """The cases of a layer class, drawn as they are needed, with what the reference makes of them.
+    """Cases of a layer class, drawn on demand, with the reference's results.
 
-    Each is as (number, case, what `comparison.run` returned).
+    Each is (number, case, result of `comparison.run`).
     """
 
     def __init__(self, chip, kind):
@@ -92,11 +92,11 @@ def test_drawn_layers(backend, chip, kind):
 
 @pytest.mark.parametrize(("chip", "kind"), KINDS)
 def test_small_drawn_layers_in_plain_python(chip, kind):
-    """The reference itself, on cases of few products, against a second implementation."""
+    """The reference compared with a second implementation, on cases of few products."""
     second, count = SECOND[chip], 0
     for _, case, (_, traces, _) in drawn(chip, kind):
         layer = case.subject
-        # Fractions of a threshold are the host's: plain Python has the chip's registers only.
+        # The host subtracts threshold fractions; plain Python has the chip's registers only.
         on_host = getattr(layer, "threshold_fraction", None) is not None
         if on_host or layer.macs > SMALL or np.prod(layer.output_shape) > SMALL // 10:
             continue

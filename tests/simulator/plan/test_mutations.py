@@ -1,4 +1,4 @@
-"""The faults that are planted still have their places; a few are found here, all by the script."""
+"""Every planted fault matches the source; a few are run here, all of them by the script."""
 
 import ast
 
@@ -10,7 +10,7 @@ from tests.simulator.plan.mutations import ROOT, copied, found_by, main
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_every_fault_has_its_place(fault):
+def test_every_fault_matches_the_source(fault):
     text = (ROOT / "simulator" / fault.file).read_text(encoding="utf-8")
     planted = fault.planted(text)
     assert planted != text
@@ -31,6 +31,6 @@ def test_a_planted_fault_is_found(backend, name, tmp_path):
     assert "test_drawn_layers" in found_by(fault, backend, copied(tmp_path))
 
 
-def test_a_name_that_no_fault_has_is_refused(capsys):
+def test_an_unknown_fault_is_refused(capsys):
     assert main(["no such fault"]) == 1
     assert "no fault has 'no such fault' in its name" in capsys.readouterr().err

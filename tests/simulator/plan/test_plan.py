@@ -1,4 +1,4 @@
-"""Compiled plans against the layers' own arithmetic: equal integers, equal saturation counts."""
+"""Compiled plans give the integers and saturation counts of the layers' own arithmetic."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_most_layers_of_a_plain_network_are_fast():
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("pool", [None, (2, 2)])
 def test_winograd_gives_the_same_integers(padding, pool):
-    """Weights and images at their extremes, so that transformed ones are as large as can be."""
+    """Extreme weights and images give the largest transformed values."""
     rng = np.random.default_rng(0)
     data = builders.input_data(input_shape=(8, 10, 32), bits=8, signed=False)
     stage = {} if pool is None else {"pool": pool, "pool_stride": (2, 2), "pool_padding": "same"}
@@ -95,18 +95,18 @@ def shifted_border(shift, value, **registers):
 
 @pytest.mark.parametrize("backend", [*BACKENDS, "auto"])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_a_border_in_units_of_the_shifted_input(backend, padding):
+def test_a_padding_value_in_units_of_the_shifted_input(backend, padding):
     program, images = shifted_border((0, 1, 3), (3, 100 << 1, 255 << 3), padding=padding)
     assert "reference" not in [proof.path for proof in compile_program(program).proofs[1:]]
     assert_same(program, images, backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_border_that_no_shift_makes_is_left_to_the_layer(backend):
+def test_a_padding_value_that_no_shift_gives_is_left_to_the_layer(backend):
     program, images = shifted_border((0, 1, 3), (3, 201, 255 << 3))
     (_, proof) = compile_program(program, backend).proofs
     assert (proof.path, proof.reason) == (
-        "reference", "the border is no multiple of the input's shift",
+        "reference", "the padding value is not a multiple of 2**input_shift",
     )  # fmt: skip
     assert_same(program, images, backend)
 
@@ -121,7 +121,7 @@ def test_shifts_that_saturate_are_left_to_the_layer(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("bits", [12, 16, 31])
-def test_outputs_with_more_steps_than_a_table_holds(backend, bits):
+def test_outputs_with_too_many_steps_to_tabulate(backend, bits):
     program, images = shifted_border((0, 1, 3), (3, 200, 8), output_bits=bits)
     (_, proof) = compile_program(program, backend).proofs
     assert proof.path.startswith("sums") == (bits > 12)
@@ -138,7 +138,7 @@ def test_shifts_at_the_ends_of_their_register(backend, shift):
     assert_same(replace(program, layers=(program.layers[0], far)), images, backend)
 
 
-def test_a_plan_serves_its_own_program_only():
+def test_a_plan_runs_its_own_program_only():
     rng = np.random.default_rng(0)
     one, other = builders.integer_program(rng), builders.integer_program(rng)
     with pytest.raises(ProgramError, match="the plan belongs to"):
@@ -160,7 +160,7 @@ def unsaturated(low, high, first, slope):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_proven_floats_equal_the_staircase_everywhere(data):
-    """What the proof accepts is compared at every accumulator in reach."""
+    """A staircase that the proof accepts is compared at every reachable accumulator."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     bound = data.draw(st.integers(1, 4000))
     levels = data.draw(st.sampled_from([1, 3, 15, 127, 255]))
@@ -183,7 +183,7 @@ def test_proven_floats_equal_the_staircase_everywhere(data):
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_whole_numbers_and_rechecked_floats_equal_the_staircase_everywhere(data):
+def test_integers_and_rechecked_floats_equal_the_staircase_everywhere(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     bound = data.draw(st.integers(1, 3000))
     centre = data.draw(st.sampled_from([0, 1 << 16, -(1 << 23)]))
@@ -211,8 +211,8 @@ def test_whole_numbers_and_rechecked_floats_equal_the_staircase_everywhere(data)
         np.testing.assert_array_equal(out, expected)
 
 
-def test_float32_is_refused_where_it_cannot_tell_neighbours_apart():
-    """Steps every 2**20 accumulators plus one: float32 sees no difference at the step."""
+def test_float32_is_refused_if_neighbours_round_to_the_same_value():
+    """Steps every 2**20 + 1 accumulators: float32 rounds both sides of a step equally."""
     slope = np.array([2.0**-22])
     first = (np.arange(1, 256)[:, None] << 15) + 1
     stairs = unsaturated(0, np.array([255]), first, slope)

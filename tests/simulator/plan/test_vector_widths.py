@@ -1,4 +1,4 @@
-"""The fast backend with vectors of other widths than this processor has: the same integers."""
+"""The fast backend computes the same integers with vectors of other widths."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ print(selftest.works())
 @pytest.mark.skipif(not fast_is_available(), reason="the extra 'fast' is not installed")
 @pytest.mark.parametrize("bits", ["128", "256", "512"])
 def test_every_width_is_exact(bits, tmp_path):
-    # A cache of its own: compiled loops are kept by processor, not by width.
+    # A separate cache: compiled loops are cached by processor, not by width.
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", SCRIPT, bits]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

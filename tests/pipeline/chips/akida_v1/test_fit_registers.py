@@ -1,4 +1,4 @@
-"""fit_registers: steps and thresholds beyond their registers, by hand-written examples."""
+"""fit_registers on hand-written examples of steps and thresholds beyond their registers."""
 
 from dataclasses import replace
 
@@ -79,7 +79,7 @@ def fitted(*layers):
     return fit_registers(program(*layers))
 
 
-def test_what_fits_stays():
+def test_registers_that_fit_are_unchanged():
     made = program(first([INPUT], [-(2**23) + 1]), last((2, 2, 1), [1, 2, 3, 4], "first"))
     found = fit_registers(made)
     assert found.notes == ()
@@ -87,7 +87,7 @@ def test_what_fits_stays():
         assert before is after
 
 
-def test_a_large_step_shrinks_the_weights_that_read_it():
+def test_a_large_step_shrinks_the_weights_of_its_consumer():
     weights = np.asarray([[7, -7], [6, 5]]).reshape(1, 1, 2, 2)
     inner = second(weights, step=(1, 1), threshold=(0, 0))
     found = fitted(first([4 * INPUT, 10], [100, 7]), inner, last((2, 2, 2), [1] * 8))
@@ -124,7 +124,7 @@ def test_inner_layers_have_narrower_registers():
     np.testing.assert_array_equal(found.layers[2].weights.ravel(), [3, 3, 3, 3, 6, 6, 6, 6])
 
 
-def test_the_last_layer_is_left_alone():
+def test_the_last_layer_is_unchanged():
     found = fitted(first([1], [0]), last((2, 2, 1), [1, 2, 3, 4], "first"))
     assert found.layers[1].threshold == 2**30
 

@@ -1,4 +1,4 @@
-"""Scheme cnn2snn to Akida 1.0: registers by the published formulas, outputs by the float model."""
+"""Scheme cnn2snn on Akida 1.0: registers equal the published formulas, outputs the float model."""
 
 import numpy as np
 import pytest
@@ -126,7 +126,7 @@ def test_thresholds_and_steps_follow_the_formulas(name, bits):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_levels_are_the_float_models_but_for_whole_thresholds(name, bits):
+def test_levels_equal_the_float_models_except_for_rounded_thresholds(name, bits):
     model, _ = made(name, bits)
     rows, outputs = compare(model, images(24))
     assert [row.exact for row in rows] == [0] * len(rows)
@@ -138,7 +138,7 @@ def test_levels_are_the_float_models_but_for_whole_thresholds(name, bits):
     assert (np.abs(outputs.alone - outputs.exact) * last.act_step < 1 + 1e-4).all()
 
 
-def test_weights_are_laid_out_as_the_chip_holds_them():
+def test_weights_have_the_chips_layout():
     _, quantized = made("unit")
     program = convert(quantized, "akida_v1")
     first, fused, last = (program.layers[n] for n in (0, 1, 2))
@@ -168,13 +168,13 @@ def test_widths_are_those_of_the_options():
     ("rescaling", "value"),
     [(SCALED, 127), (UNIT, 0), (("Rescaling", {"scale": 2.0, "offset": -40.0}), 20)],
 )
-def test_padding_is_the_pixel_that_means_zero(rescaling, value):
+def test_padding_value_is_the_pixel_of_zero(rescaling, value):
     graph = chain(rescaling, conv(4), RELU, FLATTEN, dense())
     program = convert(integerize_legacy(legacy(graph, options("cnn2snn"))), "akida_v1")
     assert program.layers[0].padding_value == value
 
 
-def test_an_image_that_is_none_enters_as_data():
+def test_other_channel_counts_use_input_data():
     graph = chain(conv(4), RELU, FLATTEN, dense(), shape=(6, 6, 2))
     program = convert(integerize_legacy(legacy(graph, options("cnn2snn"))), "akida_v1")
     data, first, _ = program.layers
@@ -197,7 +197,7 @@ def test_rescaling_must_be_one_positive_scale(scale):
         integerize_legacy(legacy(graph, options("cnn2snn")))
 
 
-def test_rescaling_stands_behind_the_input():
+def test_rescaling_follows_the_input():
     graph = chain(conv(4), RELU, ("Rescaling", {"scale": 2.0}), FLATTEN, dense())
     with pytest.raises(IncompatibleModelError, match="rescaling_3: Rescaling follows relu_2"):
         integerize_legacy(legacy(graph, options("cnn2snn")))
@@ -216,7 +216,7 @@ RESHAPED = ("Reshape", {"target_shape": (1, 1, 8)})
         ([conv(4), RELU, conv(2), FLATTEN], (6, 6, 3)),
     ],
 )
-def test_other_beginnings_and_ends(layers, shape):
+def test_other_first_and_last_layers(layers, shape):
     model = legacy(chain(*layers, shape=shape), options("cnn2snn"))
     rows, outputs = compare(model, images(12, shape))
     assert [row.exact for row in rows] == [0] * len(rows)
@@ -232,7 +232,7 @@ def test_a_kernel_of_zeros_has_the_largest_factor():
         assert not quantizer.integers(kernel).any()
 
 
-def test_an_offset_needs_a_convolution_to_take_it():
+def test_an_offset_needs_a_convolution_that_absorbs_it():
     graph = chain(SCALED, separable(4), RELU, FLATTEN, dense())
     with pytest.raises(
         IncompatibleModelError, match="an offset of the image before SeparableConv2D"

@@ -1,4 +1,4 @@
-"""Final outputs of Akida 1.0 programs beside the fake-quantized model's floats."""
+"""Final outputs of Akida 1.0 programs compared with the fake-quantized float model."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def test_the_host_restores_the_fraction_of_the_last_threshold():
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-4)
 
 
-def test_fitted_registers_hold_whole_thresholds_only():
+def test_fitted_registers_have_integer_thresholds_only():
     rng = np.random.default_rng(0)
     quantized = integers(models(rng))
     program = convert(quantized, "akida_v1", fit_registers=True)

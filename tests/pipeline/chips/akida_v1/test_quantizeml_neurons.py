@@ -1,4 +1,4 @@
-"""Scheme quantizeml to Akida 1.0: registers by the converter's formulas, outputs by Akida 2.0's."""
+"""Scheme quantizeml on Akida 1.0: registers equal the converter's formulas, outputs Akida 2.0's."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from tests.pipeline.chips.quantized_models import (
 )
 
 TOP = ("ReLU", {"max_value": 7.5})
-"""With one fractional bit, level 15 of 15: nothing has to be drawn closer."""
+"""With one fractional bit the maximum is level 15 of 15: the grid is not refined."""
 
 MODELS = {
     "plain": [conv(5, strides=2), BATCHNORM, TOP, FLATTEN, dense()],
@@ -88,7 +88,7 @@ def test_thresholds_and_steps_follow_the_formulas(name, bits):
 
 @pytest.mark.parametrize("name", ["plain", "scaled", "dense"])
 def test_both_chips_compute_the_same(name):
-    """One model, two targets: levels differ by ties and by the rounding of half a step only."""
+    """Levels on both targets differ only by ties and by the rounding of half a step."""
     model = quantized(MODELS[name], "quantizeml")
     inputs, levels = images(32), {"akida_v1": {}, "akida_v2": {}}
     outputs = {}
@@ -105,7 +105,7 @@ def test_both_chips_compute_the_same(name):
 
 
 def test_the_last_layer_gives_the_floats_of_the_other_chip():
-    """Without activations between there is nothing to round: one Dense behind equal levels."""
+    """A single Dense after equal levels: without activations in between nothing is rounded."""
     model = quantized(MODELS["plain"], "quantizeml")
     one, two = convert(model, "akida_v1"), convert(model, "akida_v2")
     rng = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def test_the_last_layer_gives_the_floats_of_the_other_chip():
 
 
 def clipped(max_value, bits=4, seed=3):
-    """Return a trained-like model whose first ReLU often reaches its maximum, and its integers."""
+    """Return a model whose first ReLU often reaches its maximum, and its integers."""
     graph = chain(
         ("Rescaling", {"scale": 1 / 16}),
         conv(8, padding="same"),
@@ -142,14 +142,14 @@ def test_levels_never_exceed_the_max_value(max_value, bits):
     for layer, relu in zip(program.layers, relus, strict=False):
         highest = 2**bits - 1
         unit = 2.0 ** -float(relu.format.frac_bits)
-        # Levels stand for this much, whether the grid was drawn closer or not.
+        # Float value of a level, with or without a refined grid.
         unit *= min(1.0, max_value / unit / highest)
         assert levels[layer.name].max() * unit <= max_value * (1 + 1e-6)
         assert levels[layer.name].max() == highest
 
 
 @pytest.mark.parametrize("max_value", [6.0, 5.0, 3.0])
-def test_a_closer_grid_is_no_less_accurate(max_value):
+def test_a_finer_grid_is_not_less_accurate(max_value):
     graph, model = clipped(max_value)
     inputs = images(64)
     expected = forward(prepare(graph)[0], inputs)
@@ -160,7 +160,7 @@ def test_a_closer_grid_is_no_less_accurate(max_value):
     assert error["akida_v1"] < error["akida_v2"] * 1.1
 
 
-def test_a_grid_that_ends_at_the_maximum_is_left_alone():
+def test_a_grid_that_ends_at_the_maximum_is_unchanged():
     _, model = clipped(7.5)
     program = convert(model, "akida_v1")
     relu = next(node for node in model.nodes if node.op == "ReLU")

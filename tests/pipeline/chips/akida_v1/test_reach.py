@@ -1,4 +1,4 @@
-"""Registers that no potential comes near: smaller ones give the same levels."""
+"""Registers beyond all potentials: smaller values give the same levels."""
 
 from dataclasses import replace
 
@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.chips.akida_v1.reach import FAR, LARGEST_STEP, reach, within_reach
+from pipeline.chips.akida_v1.reach import (
+    LARGEST_STEP,
+    LARGEST_THRESHOLD,
+    reach,
+    reachable_registers,
+)
 from pipeline.chips.blocks import View
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.forward import forward
@@ -29,7 +34,7 @@ from tests.simulator.akida_v1 import reference
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_levels_are_the_same_for_every_potential(bits):
-    """Both of small bounds, with every potential tried, and of the largest that a layer has."""
+    """Small bounds with every potential, and the largest bounds that a layer has."""
     rng = np.random.default_rng(bits)
     replaced, kept, levels = 0, 0, set()
     for number in range(600):
@@ -37,10 +42,10 @@ def test_levels_are_the_same_for_every_potential(bits):
         step = float(np.float32(np.exp2(rng.uniform(0, 30))))
         near = rng.uniform(-1.2, 1.2) * bound - step * rng.integers(-1, 2**bits + 1)
         threshold = float(np.rint(rng.choice([near, rng.uniform(-(2**33), 2**33)])))
-        (new,), (new_step,) = within_reach(
+        (new,), (new_step,) = reachable_registers(
             np.float64([threshold]), np.float32([step]), bits, np.float64([bound])
         )
-        large = step > LARGEST_STEP or abs(threshold) >= FAR
+        large = step > LARGEST_STEP or abs(threshold) >= LARGEST_THRESHOLD
         if (new, new_step) == (threshold, step):
             kept += large
             continue
@@ -66,8 +71,8 @@ def test_levels_are_the_same_for_every_potential(bits):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_no_potential_is_beyond_reach(name):
-    """With weights of one sign and the highest inputs, the bound is met where nothing is padded."""
+def test_no_potential_exceeds_the_bound(name):
+    """Weights of one sign and the largest inputs reach the bound in windows without padding."""
     model = quantized(MODELS[name], "quantizeml", shape=(9, 9, 3))
     highest = 255
     blocks = View(model, model).blocks
@@ -82,7 +87,7 @@ def test_no_potential_is_beyond_reach(name):
 
 
 def changed(scale, bias):
-    """Return a model whose second filter has weights and a bias of other sizes."""
+    """Return a model with scaled weights and bias in its second filter."""
     graph = chain(UNIT, conv(5), RELU, conv(4), RELU, FLATTEN, dense(), seed=1)
 
     def change(node):
@@ -101,7 +106,7 @@ def changed(scale, bias):
     ("scale", "bias"), [(0, 0), (1e-5, 0), (1, 1e4), (1, -1e4), (1e-4, 1e3), (1e-4, 2.3)]
 )
 def test_dead_filters_and_huge_biases_are_converted(scale, bias, per_tensor):
-    """What the second filter means is the float model's, to half a level and its weights' own."""
+    """The second filter's output is the float model's, up to half a level and weight rounding."""
     graph, x = changed(scale, bias), images()
     settings = options("quantizeml", per_tensor_activations=per_tensor, equalize=False)
     model = quantize(graph, x, settings)

@@ -1,4 +1,4 @@
-"""Models that Akida 1.0 cannot hold are refused by name, all reasons at once."""
+"""Models that do not fit Akida 1.0 are refused with all reasons at once."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ UNBOUNDED = ("ReLU", {"max_value": None})
 
 
 def refusal(layers, scheme="quantizeml", **settings):
-    """Return the reasons that a model is refused for."""
+    """Return the reasons for which a model is refused."""
     model = quantized(layers, scheme, **settings)
     with pytest.raises(IncompatibleModelError) as caught:
         convert(model, "akida_v1")
@@ -35,7 +35,7 @@ def refusal(layers, scheme="quantizeml", **settings):
     return caught.value.reasons
 
 
-def test_the_base_of_these_models_is_taken():
+def test_the_base_model_of_the_refusals_converts():
     for scheme in ("cnn2snn", "quantizeml"):
         assert len(convert(quantized(BASE, scheme), "akida_v1").layers) == 2
 
@@ -176,7 +176,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_refused_by_name(name):
+def test_refusals_name_the_layer(name):
     layers, settings, sentence = CASES[name]
     reasons = refusal(layers, **settings)
     assert any(sentence in reason for reason in reasons), reasons
@@ -194,7 +194,7 @@ LEGACY = {
 
 
 @pytest.mark.parametrize("name", LEGACY)
-def test_refused_by_name_with_the_other_scheme(name):
+def test_refusals_of_the_other_scheme_name_the_layer(name):
     layers, settings, _ = CASES[name]
     reasons = refusal(layers, "cnn2snn", **settings)
     assert any(LEGACY[name] in reason for reason in reasons), reasons
@@ -210,13 +210,13 @@ def test_refused_by_name_with_the_other_scheme(name):
         ("transposed", "conv2dtranspose_3: Conv2DTranspose"),
     ],
 )
-def test_what_the_scheme_itself_does_not_know(name, layer):
+def test_layers_that_the_scheme_does_not_support(name, layer):
     with pytest.raises(IncompatibleModelError) as caught:
         quantized(CASES[name][0], "cnn2snn")
     assert f"{layer} has no Akida 1.0 form" in str(caught.value)
 
 
-def test_an_offset_that_reaches_no_border():
+def test_an_offset_without_padding_is_accepted():
     for first in (conv(4, padding="valid"), separable(4, padding="valid")):
         layers = [("Rescaling", {"scale": 1 / 255, "offset": 0.0}), *WIDE_IMAGE[2:]]
         layers.insert(1, first)

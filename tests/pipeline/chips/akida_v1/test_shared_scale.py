@@ -1,7 +1,7 @@
-"""Models quantized with a scale per channel, on a chip that has one per tensor.
+"""Models quantized with one scale per channel, on a chip with one scale per tensor.
 
-The second opinion is in exact fractions, read off the quantized model: what each accumulator is
-worth, in levels of the shared scale, halves rounded down as the chip does.
+Expected levels are computed from the quantized model in exact fractions: the value of each
+accumulator in levels of the shared scale, rounding half down as the chip does.
 """
 
 from fractions import Fraction
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.chips.akida_v1.shared_scale_cost import compared, quantized_outputs
+from pipeline.chips.akida_v1.shared_scale_cost import difference_text, quantized_outputs
 from pipeline.graph.forward import forward
 from pipeline.preparation import prepare
 from pipeline.quantization.quantize import quantize
@@ -36,7 +36,7 @@ from tests.simulator.akida_v1 import reference
 BRIGHT = ("Rescaling", {"scale": 1 / 40})
 """The largest filters reach the maximum of their ReLU."""
 LOW = ("ReLU", {"max_value": 3.0})
-"""At two fractional bits level 12 of 15: levels are drawn closer."""
+"""With two fractional bits the maximum is level 12 of 15: the grid is refined."""
 MODELS = {
     "flat": [UNIT, conv(5, strides=2), BATCHNORM, RELU, FLATTEN, dense()],
     "deep": [UNIT, conv(5), RELU, conv(6), LOW, conv(4, 1), RELU, FLATTEN, dense()],
@@ -50,7 +50,7 @@ NEURAL = ("Conv2D", "SeparableConv2D", "Dense")
 
 
 def uneven(layers, *, seed=0, shape=(6, 6, 3)):
-    """Return a graph whose filters differ in size by powers of two, so that scales do."""
+    """Return a graph whose filters, and therefore scales, differ by powers of two."""
     rng = np.random.default_rng(seed)
 
     def change(node):
@@ -83,7 +83,7 @@ def saturated(tail):
 
 
 def units(model):
-    """Yield for each layer (worth of a potential's unit in accumulators, worth of its levels)."""
+    """Yield for each layer (accumulators per unit of potential, float values of its levels)."""
     potential = Fraction(1)
     for _, tail in parts(model):
         relu = tail.get("ReLU")
@@ -137,8 +137,8 @@ def bounds(node, relu, tail, potential, level, filter_, p):
 @pytest.mark.parametrize("flatten", ["align", "saturate"])
 @pytest.mark.parametrize("bits", [1, 2, 4])
 @pytest.mark.parametrize("name", MODELS)
-def test_levels_are_what_the_accumulators_are_worth(name, bits, flatten):
-    """A whole threshold moves a level only where the potential is one unit from its edge."""
+def test_levels_equal_the_scaled_accumulators(name, bits, flatten):
+    """Rounding a threshold changes a level only if the potential is within one unit of its edge."""
     # Equalized channels use all levels; without, a maximum may lie below the highest one.
     settings = {"activation_bits": bits, "flatten": flatten, "equalize": name != "clipped"}
     model = integers(uneven(MODELS[name]), **settings)
@@ -173,7 +173,7 @@ def test_levels_are_what_the_accumulators_are_worth(name, bits, flatten):
 @pytest.mark.parametrize("name", ["flat", "deep", "pooled", "dense"])
 @pytest.mark.parametrize("flatten", ["align", "saturate"])
 def test_the_quantized_model_is_the_other_chips(name, flatten):
-    """What the cost is measured against: the integers of Akida 2.0, computed apart."""
+    """The loss is measured against the integers of Akida 2.0, computed separately."""
     model = integers(uneven(MODELS[name]), flatten=flatten)
     x = images(24, seed=2)
     expected = simulate(convert(model, "akida_v2"), x)
@@ -184,7 +184,7 @@ def test_the_quantized_model_is_the_other_chips(name, flatten):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_little_less_accurate_than_one_scale_from_the_start(name):
-    """One scale from the start has channels equalized for it, which integers cannot be."""
+    """Quantization with one scale equalizes channels, which is impossible for integers."""
     errors = {}
     for per_tensor in (False, True):
         errors[per_tensor] = 0.0
@@ -197,8 +197,8 @@ def test_little_less_accurate_than_one_scale_from_the_start(name):
     assert errors[False] < 1.5 * errors[True]
 
 
-def test_a_saturating_flatten_takes_the_finest():
-    """Beyond the finest channel's range nothing passes the Flatten, so the finest is enough."""
+def test_a_saturating_flatten_uses_the_finest_scale():
+    """The Flatten saturates at the finest channel's range, so that the finest scale suffices."""
     model = integers(uneven(MODELS["flat"]), flatten="saturate")
     program = convert(model, "akida_v1")
     (relu,) = (node for node in model.nodes if node.op == "ReLU")
@@ -241,7 +241,7 @@ def test_the_note_measures_on_samples_and_names_the_option():
     (note,) = convert(model, "akida_v1", samples=samples).notes[len(model.notes) :]
     expected = quantized_outputs(model, convert(model, "akida_v1"), images(5)).reshape(5, -1)
     found = simulate(convert(model, "akida_v1"), images(5))
-    assert f"on 5 samples {compared(found, expected)}." in note
+    assert f"on 5 samples {difference_text(found, expected)}." in note
     assert "relu_3, relu_5, relu_7 took the coarsest" in note
     assert note.endswith("Avoid it with quantization.per_tensor_activations=true")
     (random,) = convert(model, "akida_v1").notes[len(model.notes) :]
@@ -249,7 +249,7 @@ def test_the_note_measures_on_samples_and_names_the_option():
     assert len(asked) == 1
 
 
-def test_samples_are_loaded_only_where_something_is_measured():
+def test_samples_are_loaded_only_if_they_are_needed():
     def never():
         raise AssertionError
 
@@ -257,6 +257,6 @@ def test_samples_are_loaded_only_where_something_is_measured():
         convert(quantized(MODELS["flat"], "quantizeml"), target, samples=never)
 
 
-def test_one_output_has_no_highest():
-    found = compared(np.float32([[1.0], [2.0]]), np.float32([[1.5], [2.5]]))
+def test_one_output_is_compared_by_its_spread():
+    found = difference_text(np.float32([[1.0], [2.0]]), np.float32([[1.5], [2.5]]))
     assert found == "outputs change by 100.0% of their spread"

@@ -1,4 +1,4 @@
-"""``target.strict``: what exceeds the limits of Akida 1.0 is an error, not a warning."""
+"""``target.strict`` turns violations of Akida 1.0's limits into errors."""
 
 import pytest
 
@@ -30,5 +30,5 @@ def test_strict_makes_limits_errors(scheme):
     assert caught.value.reasons == limits
 
 
-def test_strict_takes_what_fits():
+def test_strict_accepts_a_model_within_limits():
     assert convert(quantized([SCALED, *BASE], "cnn2snn"), "akida_v1", strict=True)

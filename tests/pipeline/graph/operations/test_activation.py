@@ -25,7 +25,7 @@ def test_prelu_shares_its_slopes_along_axes():
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_quantized_relu_rounds_to_equal_steps(bits):
-    """Ties go down: each step begins just above the middle between two levels."""
+    """Ties round down: each step begins just above the midpoint between two levels."""
     step = 8 / (2**bits - 1)
     graph = chain((1,), ("QuantizedReLU", {"bits": bits, "max_value": 8.0}))
     x = np.linspace(-2, 10, 2401, dtype=np.float32)

@@ -21,7 +21,7 @@ from tests.pipeline.graph.chains import chain, normal
         ("Dropout", {"rate": 0.9}, [[1, 2], [3, 4]]),
     ],
 )
-def test_values_move_as_told(op, attrs, expected):
+def test_shaping_operations_move_values(op, attrs, expected):
     graph = chain((2, 2, 1), (op, attrs))
     y = forward(graph, np.float32([1, 2, 3, 4]).reshape(1, 2, 2, 1))[0]
     assert y.shape == graph.shapes["n0"]
@@ -34,7 +34,7 @@ def test_a_reshape_keeps_the_number_of_values():
             _ = chain((2, 2, 1), ("Reshape", {"target_shape": target})).shapes
 
 
-def test_axes_are_permuted_all_or_not():
+def test_a_permutation_lists_all_axes():
     with pytest.raises(ModelError, match=r"n0: dims are \(2, 1\); its input has 3 axes"):
         _ = chain((2, 2, 1), ("Permute", {"dims": (2, 1)})).shapes
 

@@ -29,7 +29,7 @@ def with_biases(graph):
 
 
 def check(graph):
-    """Unfuse, and assert all that must hold of any model."""
+    """Unfuse a model, and assert all that must hold for any model."""
     before = [node.name for node in graph.nodes]
     result = unfuse_separable(graph)
     new = result.graph
@@ -98,11 +98,11 @@ SEPARABLE = {"filters": 4, "kernel_size": 3, "padding": "same"}
     ],
     ids=["consecutive", "three readers", "branch and head"],
 )
-def test_wherever_it_stands(layers):
+def test_any_position_in_the_graph(layers):
     check(with_biases(build_graph(model(*layers))))
 
 
-def test_layers_behind_keep_their_names():
+def test_following_layers_keep_their_names():
     block = {"name": "s", **SEPARABLE, "add_batchnorm": True, "pooling": "max"}
     new = check(build_graph(model({"separable_conv_block": block})))
     assert [n.name for n in new.nodes[1:]] == ["dw_s", "pw_s", "s/maxpool", "s/BN", "s/relu"]
@@ -115,14 +115,14 @@ def test_taken_names_are_avoided():
     assert [n.name for n in check(graph).nodes[1:]] == ["dw_s", "dw_s_1", "pw_s"]
 
 
-def test_a_model_without_any_stays_as_it_is():
+def test_a_model_without_any_is_unchanged():
     graph = build_graph(model("Flatten", {"Dense": {"units": 2}}))
     result = unfuse_separable(graph)
     assert result.changed == ()
     assert [n.name for n in result.graph.nodes] == [n.name for n in graph.nodes]
 
 
-def test_halves_know_the_layer_that_they_were_split_from():
+def test_both_parts_record_the_layer_they_were_split_from():
     layer = {"SeparableConv2D": {"name": "s", "filters": 2, "kernel_size": 3}}
     taken = {"Conv2D": {"name": "dw_s", "filters": 2, "kernel_size": 1}}
     new = unfuse_separable(build_graph(model(taken, layer))).graph

@@ -1,4 +1,4 @@
-"""A moved activation sees what makes its averages go with the activation of averages."""
+"""A moved activation is refitted to correlate with the activation of the averages."""
 
 import numpy as np
 import pytest

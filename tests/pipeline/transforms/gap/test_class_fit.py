@@ -13,7 +13,7 @@ def divergence(wanted, found):
     return float((p * np.log(p / q)).sum(1).mean())
 
 
-def test_probabilities_come_nearer_and_equal_ones_stay():
+def test_probabilities_get_closer_and_equal_ones_stay():
     rng = np.random.default_rng(0)
     x, truth = rng.normal(size=(300, 5)), rng.normal(size=(5, 4)) * 3
     logits = x @ truth + rng.normal(size=(300, 4))
@@ -44,9 +44,9 @@ def test_few_images_change_less_than_many():
     assert moved[0] < moved[1] < moved[2]
 
 
-def test_noise_to_come_is_fitted_for():
+def test_expected_noise_is_part_of_the_fit():
     rng = np.random.default_rng(0)
-    # Two inputs whose small difference decides, beside one that says the same less exactly.
+    # Two inputs with an informative small difference, and one with a noisy copy of it.
     common, detail = rng.normal(size=(2, 2000, 1))
     x = np.concatenate(
         [common, common + 0.05 * detail, detail + 0.3 * rng.normal(size=(2000, 1))], 1

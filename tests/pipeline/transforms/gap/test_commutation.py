@@ -31,7 +31,7 @@ def test_the_definition():
     np.testing.assert_allclose(commutation_errors(pooled(), x)["gap"], expected, rtol=1e-5)
 
 
-def test_nothing_is_lost_where_no_value_is_clipped():
+def test_no_error_if_no_value_is_clipped():
     errors = commutation_errors(pooled(), np.abs(images()))["gap"]
     assert errors.max() < 1e-6
 

@@ -21,7 +21,7 @@ def model(*layers, shape=(6, 6, 2)):
 
 
 def randomised(graph):
-    """Give every weight a value that a mistake would show."""
+    """Give every weight a value with which mistakes change the output."""
     rng = np.random.default_rng(0)
 
     def draw(key, array):
@@ -85,12 +85,12 @@ def test_exact_without_batchnorm():
     assert chain(new) == ["c", "c/global_avg", "c/global_avg/identity", "c/relu", "dense"]
 
 
-def test_exact_where_the_activation_is_the_output():
+def test_exact_if_the_activation_is_the_output():
     new = check_exact(model({"conv_block": BLOCK}))
     assert new.output == "c/relu"
 
 
-def test_exact_is_a_convolution_where_the_pooling_keeps_its_dimensions():
+def test_exact_is_a_convolution_if_the_pooling_keeps_its_dimensions():
     new = check_exact(
         model(
             {"Conv2D": CONV},
@@ -114,7 +114,7 @@ def test_exact_for_every_activation(activation):
     check_exact(model({"Conv2D": CONV}, gap, "BatchNormalization", activation, HEAD))
 
 
-def test_batchnorm_stays_behind_the_identity_where_no_layer_could_take_it():
+def test_batchnorm_stays_after_the_identity_if_no_layer_can_absorb_it():
     gap = {"GlobalAveragePooling2D": {"name": "gap"}}
     new = check_exact(
         model({"Conv2D": CONV}, "MaxPooling2D", gap, {"BatchNormalization": {"name": "BN"}}, "ReLU")
@@ -137,7 +137,7 @@ def test_dropout_and_reshape_between_are_passed():
     assert chain(new)[1:4] == ["gap", "gap_identity", "dropout"]
 
 
-def test_every_reader_of_the_pooling_reads_the_identity():
+def test_every_consumer_of_the_pooling_reads_the_identity():
     gap = {"GlobalAveragePooling2D": {"name": "gap"}}
     new = check_exact(
         model(
@@ -165,7 +165,7 @@ def test_every_reader_of_the_pooling_reads_the_identity():
     ],
     ids=["already behind", "no activation", "softmax", "sigmoid output", "no pooling"],
 )
-def test_what_is_in_order_is_left(layers):
+def test_layers_in_the_right_order_are_unchanged(layers):
     graph = model(*layers)
     for strategy in ("exact", "relocate"):
         result = gap_after_relu(graph, options(strategy))

@@ -20,7 +20,7 @@ def test_a_linear_relation_is_found(seed, inputs, outputs):
     np.testing.assert_allclose(bias, offset, atol=1e-4)
 
 
-def test_the_prior_is_kept_where_inputs_say_nothing():
+def test_the_prior_is_kept_for_uninformative_inputs():
     x = np.concatenate([draw(0, 50, 2), np.full((50, 1), 4.0)], 1)
     prior = np.array([[1.0], [2.0], [7.0]])
     weights, _, _ = fit_ridge(x, x[:, :1] - x[:, 1:2], prior)
@@ -47,10 +47,10 @@ def test_fewer_samples_than_inputs_do_not_memorise_noise():
     assert fitted < 0.3 * np.square(test @ least - test @ prior).mean()
 
 
-def test_noise_to_come_is_fitted_for():
+def test_expected_noise_is_part_of_the_fit():
     rng = np.random.default_rng(0)
     common, detail = rng.normal(size=(2, 500, 1))
-    # A small difference tells the detail exactly, a third input tells it about.
+    # A small difference gives the detail exactly, a third input approximately.
     x = np.concatenate([common, common + 0.05 * detail, detail + 0.3 * draw(5, 500, 1)], 1)
     noise = np.array([0.01, 0.01, 0])
     noisy = x + rng.normal(size=x.shape) * np.sqrt(noise)

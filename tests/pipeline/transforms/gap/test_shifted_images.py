@@ -19,12 +19,12 @@ def test_each_image_is_followed_by_its_copies():
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 5), (3, 4), (3, 17), (10, 99), (6, 6)])
-def test_slices_are_those_of_the_whole(start, stop):
+def test_slices_equal_those_of_the_array(start, stop):
     more = ShiftedImages(np.arange(2 * 3 * 3 * 1).reshape(2, 3, 3, 1))
     np.testing.assert_array_equal(more[start:stop], more[:][start:stop])
     np.testing.assert_array_equal(more[[7, 0, 3, 7]], more[:][[7, 0, 3, 7]])
 
 
-def test_axes_of_one_pixel_stay():
+def test_axes_of_one_pixel_are_not_shifted():
     assert ShiftedImages(np.zeros((4, 9, 1, 3))).shape == (12, 9, 1, 3)
     assert ShiftedImages(np.zeros((4, 6))).shape == (4, 6)

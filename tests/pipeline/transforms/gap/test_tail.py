@@ -1,4 +1,4 @@
-"""The end of a model by itself."""
+"""Tail of a model as a separate model."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def model(layers):
     return build_graph({"name": "net", "input": {"shape": [4, 4, 2]}, "layers": layers}, seed=1)
 
 
-def test_a_tail_computes_what_the_model_does():
+def test_a_tail_computes_the_same_as_the_model():
     graph = model(ADDED)
     with tails((graph, graph), "b", IMAGES) as ((part, _), images):
         assert [node.name for node in part.nodes] == ["b", "c", "sum", "d", "e"]
@@ -41,7 +41,7 @@ def test_a_changed_tail_takes_its_place():
     assert new.node("e") is node and new.node("a") is graph.node("a")
 
 
-def test_where_something_passes_by_the_whole_model_is_given():
+def test_with_a_bypass_the_tail_is_the_whole_model():
     graph = model(ADDED)
     assert tail(graph, "c") is None
     assert tail(graph.with_nodes(graph.nodes, "d"), "e") is None

@@ -60,7 +60,7 @@ def options(strategy="relocate", recalibrate="bn_ridge", **more):
 
 
 def model(*head, block=BLOCK):
-    """A model whose batch norms hold the statistics of what they see."""
+    """Return a model whose batch norms have the statistics of their inputs."""
     layers = [{"Rescaling": {"scale": "1/64", "offset": -2}}, {"conv_block": block}, *head]
     graph = build_graph({"name": "net", "input": {"shape": [6, 6, 2]}, "layers": layers})
     rng = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def test_without_a_refit_later_statistics_are_measured_as_well():
     assert tuned(graph).details["measured"] == ["c/BN"]
 
 
-def test_a_batchnorm_behind_takes_the_bias_and_otherwise_the_layer_gets_one():
+def test_a_following_batchnorm_absorbs_the_bias_and_otherwise_the_layer_gets_one():
     graph = model(*HEADS["dense and batch norm"])
     new = tuned(graph).graph
     assert "bias" not in new.node("head").weights
@@ -132,10 +132,10 @@ def test_a_batchnorm_behind_takes_the_bias_and_otherwise_the_layer_gets_one():
     assert new.parameters == graph.parameters + 4
 
 
-def test_a_refit_to_the_layer_itself_changes_next_to_nothing():
+def test_a_refit_to_the_layer_itself_changes_almost_nothing():
     graph = model(*HEADS["convolution"])
     new, report = refit(graph, graph, "head", images())
-    # For the rounding to come, weights are a little smaller than the least squares.
+    # Expected rounding noise makes weights slightly smaller than the least-squares ones.
     assert report["residual"] < 1e-5
     assert distance(new, graph) < 1e-2 * forward(graph, images()).std()
 
@@ -168,7 +168,7 @@ def test_finetuning_needs_labels():
 
 
 @pytest.mark.slow
-def test_distillation_and_finetuning_come_nearer():
+def test_distillation_and_finetuning_reduce_the_error():
     graph = model(*HEADS["dense"], "Softmax")
     labels = forward(graph, images()).argmax(1)
     start = tuned(graph, options(recalibrate="bn"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.limit import Limits, numbers, too_many, window
+from simulator.limit import Limits, excess_inputs, numbers, window
 
 SOURCE = "nobody's documentation"
 SIDES, FILTERS, INPUTS = (1, 3), 40, 9000
@@ -28,4 +28,4 @@ def filters(facts):
 @limit("MiniDense")
 def dense_inputs(facts):
     """A Dense layer has at most {INPUTS} inputs."""
-    yield from too_many(facts, INPUTS)
+    yield from excess_inputs(facts, INPUTS)

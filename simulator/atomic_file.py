@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: beside its place first, then renamed."""
+"""Atomic writing of files: to a temporary file in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def write_whole(path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it.
+def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file atomically.
 
     Parameters
     ----------
     path : path-like
-        Its folder must exist. Left as it was when `write` fails or is interrupted.
-    write : function of an open binary file
+        Its folder must exist. Unchanged if `write` fails or is interrupted.
+    write : function (file)
+        Writes the content to an open binary file; may raise.
     """
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,4 +1,4 @@
-"""What float32 can account for when QuantizeML's integers differ from exact ones."""
+"""Differences between exact integers and QuantizeML's that float32 rounding explains."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ BARE = {
     "output_scales": None,
     "output_shift": None,
 }
-"""Fields that strip a layer to its bare accumulator."""
+"""Registers of a layer whose output is the accumulator."""
 
 
-class Doubt:
-    """Decides whether float32 can account for a differing value."""
+class Float32Rounding:
+    """Decides which differing values float32 rounding explains."""
 
     def __init__(self, before, step, magnitude):
         self.before, self.step, self.magnitude = before, step, magnitude
 
     def explains(self, ours, theirs):
-        """Return where the difference is one that float32 makes."""
+        """Return a bool mask of the values whose difference float32 rounding explains."""
         shape = ours.shape
-        # A value that float32 rounds, such as the largest integer of a wide container.
+        # The value itself is rounded, such as the largest integer of a wide container.
         rounded = ours.astype(np.float32).astype(np.float64) == theirs
         explained = rounded & (np.abs(ours) >= FLOAT32_EXACT)
         magnitude = np.broadcast_to(self.magnitude(), self.before.shape).reshape(shape)
         if self.step.output_shift is None:
-            # A sum whose terms exceed 2**24 together may be off by a few of its last places.
+            # A sum of magnitudes above 2**24 may differ by a few units in the last place.
             slack = np.maximum(magnitude // FLOAT32_EXACT * 64, 0)
             return explained | ((magnitude >= FLOAT32_EXACT) & (np.abs(ours - theirs) <= slack))
         replay = _float32_requantize(self.before, self.step).reshape(shape)
@@ -49,7 +49,7 @@ class Doubt:
 
 
 def _float32_requantize(values, step):
-    """Requantize as the reference does: in float32, product and shift rounded."""
+    """Requantize in float32, where product and shift round, as the reference does."""
     product = values.astype(np.float32)
     if step.output_scales is not None:
         product = product * step.output_scales.astype(np.float32)
@@ -62,7 +62,7 @@ def _float32_requantize(values, step):
 
 
 def magnitude(layer, node, block, inputs, values):
-    """Return a function that bounds the sum of magnitudes behind each value of a node."""
+    """Return a function that bounds the sum of magnitudes of each value of a node."""
 
     def bound():
         if node.op == "GlobalAveragePooling2D":
@@ -79,7 +79,7 @@ def magnitude(layer, node, block, inputs, values):
 
 
 def ulps(a: np.ndarray, b: np.ndarray) -> int:
-    """Return the largest distance of two float32 arrays in units in the last place."""
+    """Return the largest difference of two float32 arrays in units in the last place."""
     integers = []
     for array in (a, b):
         bits = np.ascontiguousarray(array, np.float32).view(np.int32).astype(np.int64)
