@@ -209,20 +209,44 @@ def _other_layer(rng) -> Layer:
         ("AveragePooling2D", {"pool_size": _pick(rng, 2, 3)}),
         ("Flatten", {}),
         ("Dense", {"units": 4}),
-        ("UpSampling2D", {}),
+        ("UpSampling2D", {"size": _pick(rng, 2, 4, 3)}),
+        ("GlobalMaxPooling2D", {"keepdims": _pick(rng, False, True)}),
         ("ZeroPadding2D", {"padding": ((1, 1), (1, 1))}),
         ("BufferTempConv", {"filters": 3, "fifo_size": _pick(rng, 1, 2, 10, 11)}),
         ("Dropout", {}),
         ("LeakyReLU", {}),
         ("Reshape", {"target_shape": (-1, 1, 4)}),
         ("add", {}),
+        ("shortcut", {}),
+        ("shortcut", {}),
         ("concatenate", {"axis": _pick(rng, -1, 1)}),
     )
 
 
+def _shortcut(graph: Graph, rng) -> Graph | None:
+    """Return a graph with two branches that halve the map and are added, as Xception has them."""
+    if len(graph.shapes[graph.output]) != 3:
+        return None
+    start, pool = graph.output, {"pool_size": _pick(rng, 2, 3), "strides": 2, "padding": "same"}
+    first: list[Layer] = [_relu(rng)] * int(rng.integers(2))
+    first += [("Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same"})]
+    first += [_relu(rng)] * int(rng.integers(2)) + [("MaxPooling2D", pool)]
+    second: Layer = ("Conv2D", {"filters": 4, "kernel_size": 1, "strides": 2})
+    for layer in first:
+        graph = _extended(graph, layer, rng) or graph
+    branch = graph.output
+    side = _extended(graph.with_nodes(graph.nodes, start), second, rng)
+    if side is None or side.shapes[side.output] != side.shapes[branch]:
+        return None
+    join = make_node(f"n{len(side.nodes)}", "Add", [branch, side.output])
+    return side.with_nodes([*side.nodes, join], join.name)
+
+
 def _extended(graph: Graph, layer: Layer, rng) -> Graph | None:
-    """Return the graph with one more layer; None if it does not fit or the model gets too large."""
+    """Return a graph with one more layer; None where it does not fit or makes the model large."""
     op, attrs = layer
+    if op == "shortcut":
+        return _shortcut(graph, rng)
     name, inputs = f"n{len(graph.nodes)}", [graph.output]
     if op in ("add", "concatenate"):
         shape = graph.shapes[graph.output]

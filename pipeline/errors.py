@@ -55,6 +55,22 @@ class LayerError(ModelError):
         super().__init__(f"{layer}: {found}")
 
 
+class UnknownLayerError(LayerError):
+    """A layer's type is not known.
+
+    Parameters
+    ----------
+    layer, kind : str
+        Its name and type.
+    known : iterable of str
+        The types that are.
+    """
+
+    def __init__(self, layer: str, kind: str, known: Iterable[str]):
+        self.kind, self.known = kind, ", ".join(sorted(known))
+        super().__init__(layer, f"layer type '{kind}' is not known; known: {self.known}")
+
+
 class IncompatibleModelError(ModelError):
     """A valid model cannot be migrated, quantized or converted; every reason is listed.
 

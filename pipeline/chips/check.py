@@ -20,8 +20,8 @@ from simulator.refusal import Refusal
 def check(graph: Graph, target: str) -> Report:
     """Return every violation of the rules and limits of `target`, and whether `migrate` repairs it.
 
-    No images are needed: rules look at the structure, and at weights where they depend on them
-    (negative scales of batch norms).
+    Only the structure is read, and weights where a rule depends on them (negative scales of batch
+    norms). A repair that measures ranges does so on a few random images.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def command(
     """List every place in MODEL, a float model, that the target chip cannot run.
 
     MODEL is a file (.h5, .keras, .onnx, .npz), or an architecture with its PARAMETERS as in
-    'crossgrade describe'. Nothing is trained, quantized or run. Conversion rules and hardware
+    'crossgrade describe'. Nothing is trained or quantized. Conversion rules and hardware
     limits are listed separately: a model beyond the limits still runs on the emulator. The exit
     status is 0 if the model is compatible, else 1.
     """

@@ -10,6 +10,7 @@ from pipeline.cli.parameters import PATH, print_notes, reading_options, target_o
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 RANDOM, SEED = 16, 0
+UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
 RECOVERED = {
     "cnn2snn": "its rounded kernels are used, activations become ReLUs",
     "QuantizeML": "its float kernels and range maxima are used, bit widths are dropped",
@@ -49,6 +50,12 @@ RECOVERED = {
     help="Compensation, except with --gap exact.",
 )
 @reading_options
+@click.option(
+    "--input-scale",
+    type=click.FloatRange(0, min_open=True),
+    help="The model was trained on pixels divided by this: read uint8 pixels.",
+)
+@click.option("--input-offset", type=float, help="... and with this added to the quotient.")
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -65,6 +72,8 @@ def command(
     recalibrate,
     input_shape,
     until,
+    input_scale,
+    input_offset,
     clip,
     max_accuracy_drop,
 ) -> None:
@@ -81,6 +90,7 @@ def command(
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
+    from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import check_recovery, compare_recovery, recovery_sentence
     from pipeline.models.file import check_suffix, origin, read_float, write_float
@@ -97,10 +107,19 @@ def command(
         raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
+    if input_offset is not None and input_scale is None:
+        raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
     wanted = Wanted(input_shape=input_shape, until=until)
     graph = read_float(source, wanted)
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
+        if input_scale is not None:
+            raise ConfigError("--input-scale: is for float models; a quantized file has its scale")
+    pixels = None
+    if input_scale is not None:
+        pixels = {"scale": input_scale, "offset": input_offset or 0.0}
+        graph = with_pixel_input(graph, **pixels)
+        click.echo(f"{out}: {pixels_sentence(**pixels)}")
     print_notes(graph.notes)
     chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
@@ -137,13 +156,14 @@ def command(
             samples=known,
             recovery=recovery,
             wanted=wanted,
+            pixels=pixels,
         )
         # The model is renamed last, so that it never exists without a certificate.
         write_json(folder / NAME, certificate)
         write_bytes(folder / PAGE, page(certificate).encode())
 
     write_float(out, migration.after, accept)
-    _print(migration, len(images), out, folder / PAGE)
+    _print(migration, len(images), out, folder / PAGE, calibration is None)
     if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")
 
@@ -171,7 +191,9 @@ def _samples(graph, calibration, labels):
     )
 
 
-def _print(migration, count, output, page) -> None:
+def _print(migration, count, output, page, random: bool) -> None:
+    from pipeline.migration.compare import CALIBRATED
+
     for step in migration.steps:
         click.echo(
             f"{step['transform']}: {len(step['changed'])} layers, {step['equivalence']}"
@@ -187,6 +209,8 @@ def _print(migration, count, output, page) -> None:
         click.echo(
             f"accuracy {found['accuracy_before']:.4f} before, {found['accuracy_after']:.4f} after"
         )
+    if random and migration.equivalence == CALIBRATED:
+        click.echo(f"warning: {UNMEASURED}", err=True)
     limits = len(migration.check_after.hardware)
     if limits:
         click.echo(f"warning: {limits} hardware limits exceeded, see the certificate", err=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from pipeline.exporters.keras_order import in_keras_order
 from pipeline.exporters.layers import keras_layers
 from pipeline.exporters.names import renamed_for_keras
 from pipeline.files import write_bytes
@@ -56,7 +57,8 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
             attributes["keras_version"] = KERAS_VERSION
         model = {"class_name": "Functional", "config": config}
         file.attrs["model_config"] = json.dumps(model, allow_nan=False)
-        _write_names(root.attrs, "layer_names", [layer.name for layer in layers])
+        ordered = in_keras_order(layers, graph.output)
+        _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
         for layer in layers:
             group = root.require_group(layer.name)
             names = [f"{layer.name}/{key}:0" for key in layer.variables]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from pipeline.exporters.keras_order import in_keras_order
 from pipeline.exporters.layers import Layer, keras_layers
 from pipeline.exporters.names import renamed_for_keras
 from pipeline.files import write_bytes
@@ -32,7 +33,7 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
         If Keras 3 lacks a layer; names all of them.
     """
     graph = renamed_for_keras(graph, 3)
-    layers = keras_layers(graph, 3)
+    layers = in_keras_order(keras_layers(graph, 3), graph.output)
     by_name = {layer.name: layer for layer in layers}
     described = [_described(layer, by_name) for layer in layers]
     config = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.errors import IncompatibleModelError, LayerError, ModelError
+from pipeline.errors import IncompatibleModelError, LayerError, ModelError, UnknownLayerError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
@@ -100,11 +100,7 @@ class _Reader:
         if kind == "Lambda":
             raise LayerError(layer.name, f"Lambda layers are refused; {NEVER_RUN}")
         if kind not in READ_AS and kind not in IDENTITIES and kind not in SPECIAL:
-            raise LayerError(
-                layer.name,
-                f"layer type '{kind}' is not known; known:"
-                f" {', '.join(sorted({*READ_AS, *IDENTITIES, *SPECIAL}))}",
-            )
+            raise UnknownLayerError(layer.name, kind, {*READ_AS, *IDENTITIES, *SPECIAL})
         check_options(kind, layer.config)
         check_inference(layer.call)
         self.integers.check(kind, layer)

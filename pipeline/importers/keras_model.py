@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import LayerError, ModelError
+from pipeline.errors import LayerError, ModelError, UnknownLayerError
 from pipeline.importers.keras_calls import Call
 from simulator.refusal import Refusal
 
@@ -102,7 +102,14 @@ def check_name(name: Any, label: str) -> str:
 
 
 def refusal(layer: KerasLayer, error: Exception) -> Refusal:
-    """Return the refusal of a layer."""
+    """Return why a layer was refused; unknown types share one list of the known ones."""
+    if isinstance(error, UnknownLayerError):
+        return Refusal(
+            layers=(layer.name,),
+            found=f"layer type '{error.kind}' is not known",
+            allowed=error.known,
+            rule="layer_type",
+        )
     if isinstance(error, LayerError) and error.layer == layer.name:
         found = error.found
     elif isinstance(error, ModelError):

@@ -25,6 +25,8 @@ NAME, PAGE = "certificate.json", "certificate.html"
 SENTENCES = {
     "exact": "The migrated model computes the same, bit for bit, on every sample.",
     "float noise": "The migrated model computes the same; only float32 rounding differs.",
+    "exact on the calibrated range": "The migrated model computes the same, up to float32"
+    " rounding, while values stay in the range of the samples; beyond it they are clipped.",
     "approximate": "The migrated model computes something else; see the measured effect.",
 }
 
@@ -38,6 +40,7 @@ def make_certificate(
     samples: dict,
     wanted: Wanted = AS_IT_IS,
     recovery: dict | None = None,
+    pixels: dict | None = None,
     written=None,
 ) -> dict:
     """Return the certificate as JSON values.
@@ -54,7 +57,9 @@ def make_certificate(
     wanted : Wanted
         What the user said about `model`.
     recovery : dict, optional
-        Result of `pipeline.migration.recovery.compare_recovery`, if `model` is quantized.
+        What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
+    pixels : dict, optional
+        ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, where `model` takes floats.
     written : path-like, optional
         Temporary file with the content of `output`, before it is renamed.
     """
@@ -72,7 +77,8 @@ def make_certificate(
             **_file(model, model, folder, migration.before),
             "quantized_by": origin(model),
             "recovery": recovery,
-            "read_with": wanted.as_dict(),
+            **({"read_with": wanted.as_dict()} if wanted != AS_IT_IS else {}),
+            **({"pixels": pixels} if pixels else {}),
         },
         "output": _file(output, written or output, folder, migration.after),
         "samples": samples,

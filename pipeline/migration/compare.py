@@ -13,25 +13,33 @@ from pipeline.transforms.sequence import TOLERANCE
 from simulator.classes import classify
 
 EXACT, NOISE, APPROXIMATE = "exact", "float noise", "approximate"
-"""Equivalence classes: equal bits; equal up to the order of float32 sums; another function."""
-CLASSES = (EXACT, NOISE, APPROXIMATE)
+CALIBRATED = "exact on the calibrated range"
+"""Equivalence classes: no bit differs; only the order of float32 sums; another function; the same
+function up to float noise while values stay in the range that was measured on the samples."""
+CLASSES = (EXACT, NOISE, CALIBRATED, APPROXIMATE)
 LAYER_IMAGES = 8
 MOST_VALUES = 1 << 25
 """Number of images on which layers are compared, and largest number of values for it."""
 
 
-def equivalence(difference: float, largest: float, equivalent: bool) -> str:
-    """Return the equivalence class of a change.
+def equivalence(
+    difference: float, largest: float, equivalent: bool, calibrated: bool = False
+) -> str:
+    """Return the class of a change.
 
     Parameters
     ----------
     difference, largest : float
         Largest change of an output, and largest output.
     equivalent : bool
-        True if the change is intended to keep the function.
+        True if the change is meant to keep the function.
+    calibrated : bool
+        True if it keeps it on the calibrated range only.
     """
     if not equivalent or not difference <= TOLERANCE * max(largest, 1.0):
         return APPROXIMATE
+    if calibrated:
+        return CALIBRATED
     return EXACT if difference == 0 else NOISE
 
 

@@ -108,15 +108,19 @@ def migrate(
             new, report = apply(new, one, samples, images)
             report = report[name]
             largest = float(np.max(np.abs(forward(new, samples)), initial=0))
-            kind = equivalence(report["max_abs_difference"], largest, report["equivalent"])
+            meant = report["equivalent"], report["calibrated"]
+            kind = equivalence(report["max_abs_difference"], largest, *meant)
             steps.append({"transform": name, "equivalence": kind, **report})
     last = check(new, target)
     if last.verdict != COMPATIBLE:
         raise IncompatibleModelError(graph.name, last.conversion, f"migrate to {target}")
     found = compare_outputs(outputs_of(graph, samples), outputs_of(new, samples), labels)
     meant = all(step["equivalence"] != CLASSES[-1] for step in steps)
-    total = equivalence(found["max_abs_difference"], found["largest_output"], meant)
-    if meant and total == CLASSES[-1]:
+    calibrated = any(step["calibrated"] for step in steps)
+    total = equivalence(
+        found["max_abs_difference"], found["largest_output"], meant, meant and calibrated
+    )
+    if meant and not calibrated and total == CLASSES[-1]:
         raise ModelError(
             f"{graph.name}: the transforms changed the output by {found['max_abs_difference']:.3g}"
             f" (largest {found['largest_output']:.3g}) though each is equivalent; weights may be"

@@ -6,9 +6,15 @@ from html import escape
 
 from pipeline.chips import chip
 from pipeline.migration.page_style import STYLE
+from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
 
-CLASS_NAMES = {"exact": "good", "float noise": "good", "approximate": "warn"}
+CLASS_NAMES = {
+    "exact": "good",
+    "float noise": "good",
+    "exact on the calibrated range": "good",
+    "approximate": "warn",
+}
 VERDICTS = {"compatible": "good", "compatible after migrate": "warn", "incompatible": "bad"}
 
 
@@ -210,6 +216,8 @@ def _files(content) -> str:
 
 
 def _origin(file: dict) -> str:
+    if pixels := file.get("pixels"):
+        return f" <small>{escape(f'the migrated model {pixels_sentence(**pixels)}')}</small>"
     if not file.get("quantized_by"):
         return ""
     recovered = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""

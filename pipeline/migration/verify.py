@@ -12,7 +12,8 @@ from pipeline.data.array_file import load_array
 from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
-from pipeline.migration.compare import CLASSES, compare_outputs, equivalence, outputs_of
+from pipeline.migration.compare import CALIBRATED, CLASSES, compare_outputs, equivalence, outputs_of
+from pipeline.migration.pixel_input import with_pixel_input
 from pipeline.models.file import read_float
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
@@ -85,6 +86,8 @@ def _findings(content, folder, model, output, calibration):
         findings.append(finding)
     if None in graphs.values():
         return findings
+    if pixels := content["input"].get("pixels"):
+        graphs["input"] = with_pixel_input(graphs["input"], **pixels)
     findings.append(_compatibility(graphs["output"], content))
     findings.append(_outputs(graphs, content, folder, calibration))
     return findings
@@ -125,6 +128,7 @@ def _outputs(graphs, content, folder, calibration):
     found = compare_outputs(before, after)
     difference, largest = found["max_abs_difference"], found["largest_output"]
     certified = content["verdict"]["equivalence"]
+    elsewhere = certified == CALIBRATED and not same
     detail = (
         f"largest difference {difference:.3g}, certified"
         f" {content['outputs']['max_abs_difference']:.3g} ({certified})"
@@ -134,7 +138,8 @@ def _outputs(graphs, content, folder, calibration):
         near = abs(difference - content["outputs"]["max_abs_difference"])
         good = not same or near <= TOLERANCE * max(largest, 1.0)
     else:
-        good = equivalence(difference, largest, True) != CLASSES[-1]
+        # Outside the calibrated range nothing is certified.
+        good = elsewhere or equivalence(difference, largest, True) != CLASSES[-1]
     return Finding(what=what, good=good, detail=detail)
 
 

@@ -32,12 +32,19 @@ def is_nonnegative(graph: Graph, name: str) -> bool:
         if node.op in _ALWAYS:
             if not _ALWAYS[node.op](node):
                 return False
-        elif node.op in _PASSING or (node.op == "Rescaling" and _keeps_sign(node)):
+        elif node.op in _PASSING or (node.op == "Rescaling" and _grows(node)) or _only_adds(node):
             pending += node.inputs
         else:
             return False
     return True
 
 
-def _keeps_sign(rescaling):
+def _only_adds(node):
+    """Return whether a layer has no negative weight, as an identity has none."""
+    padding = node.attrs.get("padding_value")
+    signs = [np.min(weight, initial=0) >= 0 for weight in node.weights.values()]
+    return node.operation.neural and all(signs) and (padding is None or np.min(padding) >= 0)
+
+
+def _grows(rescaling):
     return all(np.min(rescaling.attrs[key]) >= 0 for key in ("scale", "offset"))

@@ -15,6 +15,8 @@ from simulator.refusal import Refusal
 Obstacles = Iterator[tuple[str, str, str]]
 """Phrases: what was found, what is allowed, what to do."""
 FindObstacles = Callable[[Graph, Node], Obstacles]
+ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
+"""Operations whose bias can absorb the zero point of unsigned float inputs."""
 TABLES = ("gelu", "swish", "hard_silu", "leaky_relu")
 
 

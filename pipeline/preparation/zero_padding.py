@@ -40,7 +40,7 @@ def padding_obstacle(graph: Graph, padding: Node) -> Obstacle:
     """Return why `padding`, which `fold_zero_padding` has kept, cannot be folded."""
     if padding.name == graph.output:
         return Obstacle("it ends the model", "a convolution or max pooling after it", "remove it")
-    results = (_folded_window(graph, padding, first) for first in graph.consumers(padding))
+    results = (folded_window(graph, padding, first) for first in graph.consumers(padding))
     unread = Obstacle("nothing reads it", "a convolution or max pooling after it", "remove it")
     return next((result for result in results if isinstance(result, Obstacle)), unread)
 
@@ -59,7 +59,7 @@ def _fold(graph, padding):
         return graph.rewrite(lambda node: [] if node.name == padding.name else None)
     new: dict[str, Node] = {}
     for first in graph.consumers(padding):
-        window = _folded_window(graph, padding, first)
+        window = folded_window(graph, padding, first)
         if isinstance(window, Node):
             new[window.name] = window
             unpadded = new.get(first.name, first)
@@ -81,8 +81,8 @@ def _without_unused(graph):
     )
 
 
-def _folded_window(graph, padding, first) -> Node | Obstacle:
-    """Return the window after `first` without `padding`, or the obstacle to folding."""
+def folded_window(graph, padding, first) -> Node | Obstacle:
+    """Return the window that a consumer of `padding` leads to as it is without it, or why not."""
     window = first
     while window is not None and _keeps_zero(window):
         window = graph.sole_consumer(window)

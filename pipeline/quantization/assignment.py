@@ -14,6 +14,7 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, TEMPORAL
 from pipeline.messages.settings import setting
+from pipeline.preparation.support import ZERO_POINT_OPS
 from pipeline.quantization.calibrated_graph import (
     InputQuantizer,
     NodeQuantization,
@@ -26,9 +27,6 @@ ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
 
 PASS_THROUGH = (*MOVES_ONLY, "Rescaling")
 """Operations that cannot rescale: the quantizer belongs to an earlier node."""
-
-ZERO_POINT_OPS = ("Conv2D", "Dense", "BufferTempConv")
-"""Operations whose bias can absorb the zero point of unsigned float inputs."""
 
 NEURAL_BUFFER_BITS = 28
 LUT_INPUT_BITS = 11

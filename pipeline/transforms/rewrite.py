@@ -20,7 +20,9 @@ class Rewrite:
         The layers that the transform addressed, by their previous names. They cannot be derived by
         comparing graphs: folding a batch norm also changes its neighbour.
     equivalent : bool
-        True if both graphs have the same outputs, up to float rounding.
+        True if the new graph computes the same as the old one, up to float rounding.
+    calibrated : bool
+        True if it does so only where values stay in the range of the images that it measured.
     details : mapping
         Further figures of the transform; JSON values.
     """
@@ -28,4 +30,5 @@ class Rewrite:
     graph: Graph
     changed: tuple[str, ...]
     equivalent: bool = True
+    calibrated: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)

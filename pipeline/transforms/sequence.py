@@ -38,7 +38,8 @@ def apply(
     -------
     Graph
     dict of str to dict
-        For each transform: ``changed`` (layers), ``equivalent``, ``max_abs_difference`` and
+        For each transform: ``changed`` (layers), ``equivalent``, ``calibrated``,
+        ``max_abs_difference`` and
         ``agreement`` (share of samples with the same class; not for a regression) on `samples`,
         ``added_parameters``, ``added_macs``, the transform's own details and, if there are test
         labels and something changed, ``accuracy_before`` and ``accuracy_after``.
@@ -92,8 +93,9 @@ def _agreement(graph, before, after) -> float:
 def _measure(name, graph, rewrite, before, after, are_numbers) -> dict:
     difference = float(np.max(np.abs(after - before), initial=0))
     largest = float(np.max(np.abs(before), initial=1))
-    # This form of the comparison also refuses a difference of NaN.
-    if rewrite.equivalent and not difference <= TOLERANCE * largest:
+    # Written so that a difference which is not a number is refused as well.
+    meant = rewrite.equivalent and not rewrite.calibrated
+    if meant and not difference <= TOLERANCE * largest:
         raise ModelError(
             f"{graph.name}: the transform {name} changed the output by {difference:.3g} (largest"
             f" output {largest:.3g}) though it must not; weights may be out of float32's range"
@@ -101,6 +103,7 @@ def _measure(name, graph, rewrite, before, after, are_numbers) -> dict:
     return {
         "changed": list(rewrite.changed),
         "equivalent": rewrite.equivalent,
+        "calibrated": rewrite.calibrated,
         "max_abs_difference": difference,
         **({} if are_numbers else {"agreement": _agreement(graph, before, after)}),
         "added_parameters": rewrite.graph.parameters - graph.parameters,

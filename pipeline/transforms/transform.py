@@ -13,8 +13,10 @@ from pipeline.transforms.rewrite import Rewrite
 
 EQUIVALENT = "equivalent"
 APPROXIMATE = "approximate"
-BY_STRATEGY = "depends on `transforms.gap.strategy`"
-"""Whether outputs are unchanged: always, never, or depending on the strategy."""
+CALIBRATED = "equivalent on the calibrated range"
+BY_STRATEGY = "as `transforms.gap.strategy` says"
+"""Outputs stay the same: always, never, while values stay in a measured range, or by the user's
+choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Transform:
         It has the transform's name. With `needs` its arguments are (graph, options, images): the
         section ``transforms`` of the configuration and `Images`, both None for defaults.
     equivalence : str
-        `EQUIVALENT`, `APPROXIMATE` or `BY_STRATEGY`.
+        `EQUIVALENT`, `APPROXIMATE`, `CALIBRATED` or `BY_STRATEGY`.
     needs : tuple of {"images", "labels", "training"}
         Inputs that it may use besides the graph.
     repairs : tuple of str

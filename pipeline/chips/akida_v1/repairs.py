@@ -9,9 +9,9 @@ REPAIRS = (
     "fuse_separable",
     "expand_groups",
     "enlarge_even_kernels",
-    "match_pool_padding",
     "fold_constant_channels",
     "fold_batchnorm_forward",
+    "match_pool_padding",
     "gap_before_activation",
 )
 LIMIT_REPAIRS = dict.fromkeys(("input_kernel", "kernel_and_stride"), "enlarge_even_kernels")

@@ -32,7 +32,9 @@ def lower(graph: QuantizedGraph) -> Program:
     view, layers = View(graph, graph), []
     for node in graph.nodes:
         if node.op in HEADS:
-            layers.extend(_layers(view, view.by_head[node.name]))
+            known = {layer.name for layer in layers}
+            made = _layers(view, view.by_head[node.name])
+            layers.extend(layer for layer in made if layer.name not in known)
         elif node.op == "Quantizer":
             layers.append(quantizer(node, _common(view, node)))
         elif node.op == "Dequantizer":

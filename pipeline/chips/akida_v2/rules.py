@@ -13,8 +13,8 @@ from pipeline.graph.graph import Graph
 from pipeline.messages.notes import texts
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
-from pipeline.preparation.support import TABLES, unsupported
-from pipeline.quantization.assignment import ZERO_POINT_OPS, first_layer
+from pipeline.preparation.support import TABLES, ZERO_POINT_OPS, unsupported
+from pipeline.quantization.assignment import first_layer
 from simulator.limit import numbers
 from simulator.program import INPUT_TYPES
 
@@ -28,7 +28,12 @@ OTHER_RULES = (
     "ZeroPadding2D",
     "QuantizedReLU",
 )
-"""Operations that become no layer of their own, or that another rule refuses."""
+"""Operations that become no layer by themselves, or whose refusal has a rule of its own."""
+REPLACED = {
+    "UpSampling2D": "replace_upsampling",
+    "GlobalMaxPooling2D": "replace_global_max_pooling",
+}
+"""Operations without a counterpart to the transforms that write them otherwise."""
 POOL, RELU, TABLE, MEAN = TAIL
 _ZERO_POINT_TEXT = numbers(ZERO_POINT_OPS)
 ORDER = {POOL: 0, RELU: 1, TABLE: 1, MEAN: 2}
@@ -80,7 +85,8 @@ def layer_order(view: View) -> Iterator[Finding]:
                 layers=tuple(late),
                 found=" > ".join((block.head.op, *ops)),
                 allowed=f"{POOL} > {RELU} or {TABLE} > {MEAN}, of each one or none",
-                fix="reorder and retrain",
+                fix="put a 1x1 Conv2D before them",
+                transform="identity_before_tail",
             )
 
 
@@ -94,7 +100,7 @@ def orphan_tail(view: View) -> Iterator[Finding]:
                 found=view.outside(node),
                 allowed="right after a convolution or Dense",
                 fix="put a 1x1 Conv2D before it",
-                transform="identity_before_pooling" if node.op == MEAN else None,
+                transform=f"identity_before_{'pooling' if node.op == MEAN else 'tail'}",
             )
 
 
@@ -121,6 +127,7 @@ def unknown_layer(view: View) -> Iterator[Finding]:
             found=node.op,
             allowed="a layer with a counterpart",
             fix=f"use {layer} and retrain",
+            transform=REPLACED.get(node.op),
         )
 
 
@@ -225,6 +232,7 @@ def first_depthwise(view: View) -> Iterator[Finding]:
                 found=f"after {source.name}",
                 allowed="a Conv2D or Dense",
                 fix="start the model with a Conv2D",
+                transform="identity_after_input",
             )
 
 

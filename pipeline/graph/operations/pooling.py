@@ -63,4 +63,19 @@ class GlobalAveragePooling2D(Operation):
         return x.mean((1, 2), keepdims=node.attrs["keepdims"])
 
 
-OPERATIONS = (MaxPooling2D(), AveragePooling2D(), GlobalAveragePooling2D())
+class GlobalMaxPooling2D(GlobalAveragePooling2D):
+    """The largest value of the whole map."""
+
+    moves_only = True
+    keras = {"GlobalMaxPooling2D": KerasRule(aliases=("GlobalMaxPool2D",))}
+
+    def forward(self, node, x):
+        return x.max((1, 2), keepdims=node.attrs["keepdims"])
+
+
+OPERATIONS = (
+    MaxPooling2D(),
+    AveragePooling2D(),
+    GlobalAveragePooling2D(),
+    GlobalMaxPooling2D(),
+)

@@ -92,7 +92,7 @@ MATRIX = {
     "pool padding differs": (
         image(conv(), ("MaxPooling2D", {}), RELU, FLAT, dense(), shape=(9, 9, 3)),
         NO,
-        NO,
+        FIX,
     ),
     "max pool 2x1": (
         image(
@@ -138,7 +138,7 @@ MATRIX = {
     "rectangular valid kernel": (
         image(conv(kernel=(1, 3), padding="valid"), RELU, FLAT, dense()),
         YES,
-        NO,
+        FIX,
     ),
     "rectangular stride": (image(conv(strides=(2, 1)), RELU, FLAT, dense()), YES, NO),
     "dilation": (image(conv(dilation_rate=2), RELU, FLAT, dense()), FIX, FIX),
@@ -183,7 +183,7 @@ MATRIX = {
         YES,
         NO,
     ),
-    "upsampling": (image(("UpSampling2D", {}), conv(), RELU, FLAT, dense()), NO, NO),
+    "upsampling": (image(("UpSampling2D", {}), conv(), RELU, FLAT, dense()), NO, FIX),
     "zero padding before 3x3": (
         image(
             ("ZeroPadding2D", {"padding": ((1, 1), (1, 1))}),

@@ -15,7 +15,7 @@ from simulator.akida_v1.neuron import NeuralLayer
 from simulator.program import Program
 from tests.pipeline.chips.models import FIX, NO, YES
 
-SLICE, DRAWN = 40, 300
+SLICE, DRAWN = 40, 450
 
 
 @pytest.mark.parametrize("target", known_targets())

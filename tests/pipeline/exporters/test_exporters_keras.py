@@ -5,7 +5,9 @@ import pytest
 
 from pipeline.exporters import save_keras2_h5, save_keras3
 from pipeline.graph.forward import forward
+from pipeline.models.file import read_float
 from tests.pipeline.exporters.networks import NETWORKS, build, images
+from tests.pipeline.transforms.small_networks import Builder, conv
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -49,3 +51,19 @@ def check(model, graph):
     found = np.asarray(model(images(graph), training=False))
     # Keras sums in another order.
     np.testing.assert_allclose(found, forward(graph, images(graph)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("generation", "file"), [("tf_keras", "m.h5"), ("keras", "m.keras")])
+def test_parallel_branches_keep_their_weights(tmp_path, generation, file):
+    keras = pytest.importorskip(generation)
+    made = Builder((6, 6, 3), "float32", 0)
+    start = made.add(conv())
+    # Both are as far from the output; the walk back from it meets the second first.
+    plain = made.add(conv(kernel=1, use_bias=False), source=start)
+    made.join("Add", made.add(conv(kernel=1), source=start), plain)
+    made.add(conv())
+    graph = made.graph
+    {".h5": save_keras2_h5, ".keras": save_keras3}[(tmp_path / file).suffix](tmp_path / file, graph)
+    again = read_float(tmp_path / file)
+    np.testing.assert_array_equal(forward(again, images(graph)), forward(graph, images(graph)))
+    check(keras.models.load_model(tmp_path / file), graph)

@@ -33,8 +33,10 @@ def test_operations_of_each_trait():
     assert set(traits.RESHAPES) == {"Flatten", "Reshape"}
     assert set(traits.KEEPS_VALUES) == {"Flatten", "Reshape", "Dropout"}
     moves = {"MaxPooling2D", "Permute", "Concatenate", "ZeroPadding2D", "UpSampling2D"}
+    moves.add("GlobalMaxPooling2D")
     assert set(traits.MOVES_ONLY) == {*traits.KEEPS_VALUES, *moves}
-    assert set(traits.POOLINGS) == {"MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"}
+    averages = {"AveragePooling2D", "GlobalAveragePooling2D"}
+    assert set(traits.POOLINGS) == {"MaxPooling2D", "GlobalMaxPooling2D", *averages}
     assert set(traits.JOINS) == {"Add", "Concatenate"}
     depthwise = {"DepthwiseConv2D", "DepthwiseConv2DTranspose", "DepthwiseBufferTempConv"}
     assert set(traits.DEPTHWISE) == depthwise

@@ -11,7 +11,7 @@ from tests.pipeline.graph.chains import chain
 
 RELU, BN, GAP = ("ReLU", {"max_value": 6.0}), ("BatchNormalization", {}), "GlobalAveragePooling2D"
 FLAT, DENSE = ("Flatten", {}), ("Dense", {"units": 4})
-SAME = {"padding": "same"}
+SAME, PRELU = {"padding": "same"}, ("PReLU", {})
 PAD = ("ZeroPadding2D", {"padding": ((1, 1), (1, 1))})
 
 
@@ -149,6 +149,23 @@ def test_exact_transforms(name, shape, layers, expected):
         ("fuse_separable", (5, 6, 3), [depthwise(), RELU, conv(1)]),
         ("fuse_separable", (5, 6, 3), [depthwise(), conv(3)]),
         ("gap_before_activation", (5, 6, 3), [conv(), (GAP, {}), RELU]),
+        ("cut_borders_in_dense", (8, 8, 3), [RELU, conv(padding="valid"), PRELU, FLAT, DENSE]),
+        (
+            "cut_borders_in_dense",
+            (6, 6, 3),
+            [RELU, conv(padding="valid"), ("Reshape", {"target_shape": (2, 8, 6)}), FLAT, DENSE],
+        ),
+        ("cut_borders_in_dense", (8, 8, 3), [conv(padding="valid"), conv(), FLAT, DENSE]),
+        ("enlarge_small_kernels", (7, 8, 3), [conv(2, padding="valid", strides=2)]),
+        ("enlarge_small_kernels", (8, 8, 3), [conv(1)]),
+        ("replace_upsampling", (4, 4, 3), [("UpSampling2D", {"size": 3})]),
+        ("replace_upsampling", (4, 4, 3), [("UpSampling2D", {"size": (2, 4)})]),
+        ("stride_by_selection", (7, 7, 3), [PAD, conv(padding="valid", strides=2)]),
+        ("stride_by_selection", (8, 8, 3), [conv(), PAD, pool(3, strides=2)]),
+        ("select_after_pooling", (8, 8, 3), [conv(), RELU, pool(2)]),
+        ("relu_after_max_pooling", (8, 8, 3), [conv(), pool(2, **SAME), RELU, FLAT, DENSE]),
+        ("identity_before_tail", (8, 8, 3), [conv(), RELU, pool(2, **SAME), FLAT, DENSE, RELU]),
+        ("identity_after_input", (8, 8, 3), [conv(), RELU]),
         ("fold_zero_padding", (8, 8, 3), [RELU, PAD, pool(3, strides=2)]),
         ("fold_zero_padding", (7, 7, 3), [conv(), PAD, pool(3, strides=2)]),
         ("power_of_two_clip", (5, 6, 3), [("ReLU", {"max_value": 8.0}), ("ReLU", {})]),

@@ -1,0 +1,222 @@
+"""Random small models of each kind that a transform repairs, as trained networks have them."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from pipeline.graph.build import make_node
+from pipeline.graph.graph import Graph
+from pipeline.graph.operations import OPERATIONS
+
+RELU, SWISH = ("ReLU", {}), ("Activation", {"activation": "swish"})
+BN, FLAT, DENSE = ("BatchNormalization", {}), ("Flatten", {}), ("Dense", {"units": 3})
+GAP = ("GlobalAveragePooling2D", {})
+SIDES = st.integers(4, 13)
+
+
+def conv(filters=4, kernel=3, **attrs):
+    return "Conv2D", {"filters": filters, "kernel_size": kernel, "padding": "same", **attrs}
+
+
+def depthwise(kernel=3, **attrs):
+    return "DepthwiseConv2D", {"kernel_size": kernel, "padding": "same", **attrs}
+
+
+def pool(size, padding="same", **attrs):
+    return "MaxPooling2D", {"pool_size": size, "padding": padding, **attrs}
+
+
+class Builder:
+    """Adds layers of random weights to a graph."""
+
+    def __init__(self, shape, dtype, seed):
+        node = make_node("input", "Input", attrs={"shape": shape, "dtype": dtype})
+        self.graph, self.rng = Graph("m", [node], "input"), np.random.default_rng(seed)
+
+    def add(self, *layers, source=None):
+        """Add a chain after `source`, or the last layer; return its last name."""
+        name = source or self.graph.output
+        for op, attrs in layers:
+            name = self._one(op, [name], attrs)
+        return name
+
+    def join(self, op, *sources):
+        return self._one(op, sources, {})
+
+    def _one(self, op, inputs, attrs):
+        name = f"n{len(self.graph.nodes)}"
+        node = make_node(name, op, inputs, attrs)
+        shapes = OPERATIONS[op].weights(node.attrs, self.graph.shapes[inputs[0]])
+        weights = {key: self._weights(key, shape) for key, shape in shapes.items()}
+        self.graph = Graph("m", [*self.graph.nodes, node.with_weights(**weights)], name)
+        return name
+
+    def _weights(self, key, shape):
+        if key in ("gamma", "moving_variance"):
+            return self.rng.uniform(0.5, 1.5, shape).astype(np.float32)
+        return (self.rng.normal(size=shape) / np.sqrt(max(np.prod(shape[:-1]), 1))).astype("f4")
+
+
+@st.composite
+def builders(draw, channels=(1, 2, 3, 4), dtypes=("uint8", "float32"), sides=SIDES, start=True):
+    """Draw an image, with a first convolution unless told otherwise."""
+    shape = (draw(sides), draw(sides), draw(st.sampled_from(channels)))
+    made = Builder(shape, draw(st.sampled_from(dtypes)), draw(st.integers(0, 99)))
+    if start:
+        made.add(conv(), RELU)
+    return made
+
+
+@st.composite
+def small_kernels(draw):
+    made = draw(builders())
+    kernel, padding = draw(st.sampled_from([(1, "same"), (1, "valid"), (2, "same"), (2, "valid")]))
+    stride = draw(st.sampled_from([1, 2])) if kernel == 1 else 2
+    shape = made.graph.shapes[made.graph.output]
+    if (kernel, padding) == (2, "valid") and any(n % 2 for n in shape[:2]):
+        padding = "same"
+    kind = depthwise if stride == 1 or draw(st.booleans()) else conv
+    made.add(kind(kernel=kernel, strides=stride, padding=padding), RELU, conv())
+    return made.graph
+
+
+@st.composite
+def shared_tails(draw):
+    """Draw a tensor with several consumers, of which one is an activation, norm or pooling."""
+    made = draw(builders())
+    start = made.add(*draw(st.sampled_from([[conv()], [conv(), RELU], [depthwise()]])))
+    if draw(st.booleans()):
+        start = made.join("Add", made.add(conv(), source=start), start)
+    tails = [[RELU], [SWISH], [pool(2, strides=1)], [BN, RELU], [pool(3, strides=1), RELU]]
+    one = made.add(*draw(st.sampled_from(tails)), source=start)
+    two = made.add(*draw(st.sampled_from([[conv()], [conv(kernel=1)], [RELU]])), source=start)
+    made.join(draw(st.sampled_from(["Add", "Concatenate"])), one, two)
+    if draw(st.booleans()):
+        end = made.graph.output
+        pooled = made.add(pool(draw(st.sampled_from([2, 3])), padding="valid", strides=2))
+        other = made.add(conv(), RELU, GAP, DENSE, source=end)
+        made.join("Add", made.add(conv(), RELU, GAP, DENSE, source=pooled), other)
+    else:
+        made.add(conv(), RELU, GAP, DENSE)
+    return made.graph
+
+
+@st.composite
+def bare_poolings(draw):
+    """Draw a max pooling without an activation, before an Add or the layers of a chain."""
+    made = draw(builders())
+    start = made.graph.output
+    norm = draw(st.sampled_from([[], [BN]]))
+    size = draw(st.sampled_from([2, 3]))
+    one = made.add(conv(), *norm, pool(size, strides=2), source=start)
+    kind = draw(st.sampled_from(["shortcut", "shared", "same", "point", "dense", "gap"]))
+    if kind == "shortcut":
+        two = made.add(conv(kernel=1, strides=2), *norm, source=start)
+        made.join("Add", one, two)
+        made.add(conv(), RELU, GAP, DENSE)
+    elif kind == "shared":
+        made.join("Concatenate", made.add(conv(), source=one), one)
+        made.add(conv(), RELU)
+    else:
+        ends = {"same": [conv()], "point": [conv(kernel=1)], "dense": [FLAT, DENSE], "gap": [GAP]}
+        made.add(*ends[kind])
+    return made.graph
+
+
+@st.composite
+def upsamplings(draw):
+    made = draw(builders(sides=st.integers(3, 6)))
+    made.add(*draw(st.sampled_from([[], [conv()], [conv(), RELU, pool(2)]])))
+    made.add(("UpSampling2D", {"size": draw(st.sampled_from([2, 4]))}), conv(), RELU)
+    return made.graph
+
+
+@st.composite
+def global_maxima(draw):
+    made = draw(builders())
+    made.add(*draw(st.sampled_from([[], [conv()], [conv(padding="valid"), RELU]])))
+    if draw(st.booleans()):
+        made.add(("GlobalMaxPooling2D", {"keepdims": False}), DENSE)
+    else:
+        made.add(("GlobalMaxPooling2D", {"keepdims": True}), conv(kernel=1))
+    return made.graph
+
+
+@st.composite
+def borders(draw):
+    """Draw convolutions and poolings without padding before a flattened map."""
+    start = draw(st.booleans())
+    made = draw(builders(sides=st.integers(9, 14), start=start))
+    if not start and draw(st.booleans()):
+        made.add(("Rescaling", {"scale": 1 / 128, "offset": draw(st.sampled_from([0.0, -1.0]))}))
+    for _ in range(draw(st.integers(1, 3))):
+        kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+        shape = made.graph.shapes[made.graph.output]
+        if any(n < k for n, k in zip(shape, kernel, strict=False)):
+            break
+        kind = draw(st.sampled_from([conv, depthwise]))
+        made.add(kind(kernel=kernel, padding="valid"), RELU)
+        smallest = min(made.graph.shapes[made.graph.output][:2])
+        if smallest >= 2 and draw(st.booleans()):
+            made.add(pool(2, padding="valid"))
+    made.add(FLAT, DENSE)
+    return made.graph
+
+
+@st.composite
+def odd_poolings(draw):
+    """Draw a max pooling that leaves rows or columns over, before other layers."""
+    made = draw(builders())
+    made.add(conv(kernel=draw(st.sampled_from([1, 3]))))
+    made.add(*draw(st.sampled_from([[RELU], []])))
+    size, stride = draw(st.sampled_from([(2, 2), (3, 1), (2, 1), (3, 2)]))
+    made.add(pool(size, padding="valid", strides=stride))
+    made.add(*draw(st.sampled_from([[conv()], [RELU, conv()], [GAP, DENSE]])))
+    return made.graph
+
+
+@st.composite
+def bare_inputs(draw):
+    """Draw inputs that go to layers which cannot take them."""
+    made = draw(builders(channels=(2, 4, 8), start=False))
+    floats = made.graph.input.attrs["dtype"] == "float32"
+    if not floats or draw(st.booleans()):
+        made.add(("Rescaling", {"scale": 1 / 128, "offset": draw(st.sampled_from([0.0, -1.0]))}))
+    start = made.graph.output
+    if draw(st.booleans()):
+        made.add(depthwise(draw(st.sampled_from([3, 5]))), RELU, conv(kernel=1))
+    else:
+        made.join("Add", made.add(conv(), source=start), made.add(conv(), source=start))
+    made.add(conv(), RELU)
+    return made.graph
+
+
+@st.composite
+def symmetric_paddings(draw):
+    """Draw a window of stride 2 on a map that is padded alike on all sides, as PyTorch does."""
+    first = draw(st.booleans())
+    made = draw(builders(sides=st.integers(6, 14), start=not first))
+    side = draw(st.sampled_from([1, 2, 3]))
+    made.add(("ZeroPadding2D", {"padding": ((side, side), (side, side))}))
+    window = {"strides": 2, "padding": "valid"}
+    kinds = [conv(kernel=2 * side + 1, **window)]
+    if not first:
+        kinds += [depthwise(kernel=2 * side + 1, **window), pool(2 * side + 1, **window)]
+    made.add(draw(st.sampled_from(kinds)), *draw(st.sampled_from([[], [BN, RELU], [RELU]])))
+    made.add(conv(), RELU, GAP, DENSE)
+    return made.graph
+
+
+KINDS = {
+    "stride_by_selection": symmetric_paddings(),
+    "enlarge_small_kernels": small_kernels(),
+    "identity_before_tail": shared_tails(),
+    "relu_after_max_pooling": bare_poolings(),
+    "replace_upsampling": upsamplings(),
+    "replace_global_max_pooling": global_maxima(),
+    "cut_borders_in_dense": borders(),
+    "select_after_pooling": odd_poolings(),
+    "identity_after_input": bare_inputs(),
+}
+"""Transform to the models that it repairs."""
