@@ -37,9 +37,25 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
+@click.option(
+    "--refine",
+    type=click.Choice(["none", "layers"]),
+    help="Fit and round layer by layer on the samples; keep what helps on the last fifth of them."
+    "  [default: layers where there are samples]",
+)
 @verbose_option
 def command(
-    model, output, samples, num_samples, batch_size, scheme, per_tensor, parity, verbose, **bits
+    model,
+    output,
+    samples,
+    num_samples,
+    batch_size,
+    scheme,
+    per_tensor,
+    parity,
+    refine,
+    verbose,
+    **bits,
 ) -> None:
     """Quantize MODEL, a float Keras file (.h5, .keras) or a graph of the pipeline (.npz).
 

@@ -124,7 +124,8 @@ def _with_bias(node, sums):
 def _relu(node, x):
     if "max_value" not in node.registers:
         return np.maximum(x, 0)
-    bound = shift_left(node.registers["max_value"].astype(np.int64), node.registers["max_value_shift"])
+    mantissa = node.registers["max_value"].astype(np.int64)
+    bound = shift_left(mantissa, node.registers["max_value_shift"])
     return np.clip(x, 0, saturate(bound, WIDE))
 
 

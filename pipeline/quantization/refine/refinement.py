@@ -22,7 +22,7 @@ FEWEST, FEW = 10, 100
 """Images without which nothing is refined, and below which a user should add some."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quality:
     """How close integer outputs are to the float model's, on held-out images.
 
@@ -32,22 +32,18 @@ class Quality:
         Mean squared error of the outputs.
     signal : float
         Mean square of the float outputs around each output's mean over the images.
-    agreement : float or None
-        How often the largest output is the same; None for a single output.
+    same : bool array of shape (images,), or None
+        Where the largest output is the same; None where outputs are not one per class.
     """
 
     noise: float
     signal: float
-    agreement: float | None
-
-    @property
-    def decibels(self) -> float:
-        """Signal over noise."""
-        return 10 * float(np.log10(max(self.signal, 1e-30) / max(self.noise, 1e-30)))
+    same: np.ndarray | None
 
     def __str__(self):
-        same = "" if self.agreement is None else f", same class {self.agreement:.1%}"
-        return f"{self.decibels:.1f} dB{same}"
+        level = 10 * np.log10(max(self.signal, 1e-30) / max(self.noise, 1e-30))
+        same = "" if self.same is None else f" and same class {self.same.mean():.1%}"
+        return f"{level:.1f} dB{same}"
 
 
 def refine(
@@ -83,21 +79,33 @@ def refine(
     sequence = Sequence(graph, calibrated, fit, held, options.calibration.seed)
     refined = sequence.run(progress)
     before, after = (_quality(graph, integerize(model), held) for model in (calibrated, refined))
-    figures = f"{len(held)} held-out images: {before} -> {after}"
+    figures = f"output to noise on {len(held)} held-out images: {before} -> {after}"
     if not _better(before, after):
-        return _noted(calibrated, f"not refined, since it would not help {figures}")
+        return _noted(calibrated, f"not refined, which would not help; {figures}")
     layers = tuple(dict.fromkeys(sequence.changed))
-    refined = _noted(refined, f"refined on {count} images; outputs on {figures}", layers)
+    refined = _noted(refined, f"refined on {count} images; {figures}", layers)
     if len(samples) < FEW:
-        text = f"refined on few images: {len(samples)}; {FEW} or more of different sources help"
+        text = (
+            f"refined and judged on only {len(samples)} calibration images; give {FEW} or more, of"
+            " different sources, the last ones of sources of their own"
+        )
         return _noted(refined, text, level=WARNING)
     return refined
 
 
 def _better(before: Quality, after: Quality) -> bool:
-    """Return whether outputs are closer, and no more classes change."""
-    same = before.agreement is None or after.agreement >= before.agreement
-    return after.noise < before.noise and same
+    """Return whether outputs are closer, and not clearly more classes change.
+
+    Of few images, or of images between two classes, one or two change either way: two standard
+    deviations of their number are no evidence.
+    """
+    if not after.noise < before.noise:
+        return False
+    if before.same is None:
+        return True
+    lost = np.count_nonzero(before.same & ~after.same)
+    gained = np.count_nonzero(after.same & ~before.same)
+    return bool(lost - gained <= 2 * np.sqrt(lost + gained))
 
 
 def _obstacle(graph: Graph, samples) -> str | None:
@@ -127,11 +135,11 @@ def _quality(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> Qua
         _outputs(quantized, images[start : start + size]) for start in range(0, len(images), size)
     ]
     found = np.concatenate(parts).reshape(len(images), -1)
-    agreement = None
+    same = None
     if wanted.shape[1] > 1 and len(graph.shapes[graph.output]) == 1:
-        agreement = float(np.mean(found.argmax(axis=1) == wanted.argmax(axis=1)))
+        same = found.argmax(axis=1) == wanted.argmax(axis=1)
     noise = float(np.square(found - wanted, dtype=np.float64).mean())
-    return Quality(noise, float(wanted.var(axis=0, dtype=np.float64).mean()), agreement)
+    return Quality(noise, float(wanted.var(axis=0, dtype=np.float64).mean()), same)
 
 
 def _outputs(quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
