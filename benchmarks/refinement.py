@@ -12,6 +12,7 @@ different sources.
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.preparation import prepare
 from pipeline.quantization.quantize import quantize
+from pipeline.stage import run
 from pipeline.training.train import train
 from pipeline.transforms import apply
 from simulator import simulate
@@ -139,7 +141,9 @@ def fashion_rows(name, train_samples, epochs, seed) -> Iterator[list[str]]:
             cells.append(f"{correct.mean():.2%}")
         error = lost[1].std() / np.sqrt(len(right))
         figures = (*(f"{100 * d.mean():+.2f}" for d in lost), f"{100 * error:.2f}")
-        yield [name, bits, scales, f"{right.mean():.2%}", *cells, *figures, f"{seconds:.1f}"]
+        row = [name, bits, scales, f"{right.mean():.2%}", *cells, *figures, f"{seconds:.1f}"]
+        logging.info("%s", " ".join(row))
+        yield row
 
 
 def field_rows(graph: Graph, samples, images) -> Iterator[list[str]]:
@@ -165,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--train", type=int, default=10000, help="training images")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="models whose name contains this")
     parser.add_argument("--model", help="float model (.h5, .keras, .npz) instead")
     parser.add_argument("--calibration", help="its calibration inputs (.npy)")
     parser.add_argument("--test", help="its test inputs (.npy)")
@@ -176,10 +181,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [
         row
         for name in architectures()
+        if options.only in name
         for row in fashion_rows(name, options.train, options.epochs, options.seed)
     ]
     print(table(HEADER, rows))
 
 
 if __name__ == "__main__":
-    main()
+    run("refinement", main)

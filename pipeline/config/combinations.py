@@ -40,7 +40,7 @@ def impossible(config: Config) -> Iterator[str]:
             if getattr(quantization, name) == value:
                 yield (
                     f"quantization.refine: found {quantization.refine};"
-                    f" quantization.{name}={value} allows none"
+                    f" quantization.{name}={value} takes quantization.refine=none"
                 )
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:

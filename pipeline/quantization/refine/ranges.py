@@ -13,8 +13,8 @@ from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.equalization import divide_kernel, ideal_range, next_layer
 from pipeline.quantization.fixed_point import floor_log2, max_frac_bits
 
-FACTORS = np.linspace(0.25, 1.05, 30)
-"""Range over largest value, tried for each output."""
+FACTORS, WIDE_FACTORS = np.linspace(0.25, 1.05, 30), np.linspace(0.5, 1.05, 12)
+"""Range over largest value, tried for each output; at 8 bits and more."""
 LIFT = 4
 """Powers of two that a range may be lifted by, or a channel be smaller than the largest."""
 BY_CHANNEL = (*DEPTHWISE, "SeparableConv2D")
@@ -63,7 +63,7 @@ def refine_range(
     best, errors = quantizer, _pooled(fit.errors(quantizer), by_channel)
     largest = np.abs(fit.sums).max(axis=0 if by_channel else None)
     top = np.float32(np.max(largest))
-    for factor in FACTORS:
+    for factor in WIDE_FACTORS if quantizer.bits >= 8 else FACTORS:
         reach = np.asarray(largest * factor, np.float32)
         candidate = _ranged(quantizer, reach, found is not None, top)
         new = _pooled(fit.errors(candidate), by_channel)

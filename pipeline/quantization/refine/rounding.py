@@ -14,8 +14,8 @@ FACTORS = np.linspace(1.0, 0.4, 13)
 BLOCK = 64
 """Weights rounded before the others are brought up to date by one product."""
 SWEEPS, ROUNDS = 20, 4
-DESCENT = 5e8
-"""Multiplications that one sweep of the descent may take."""
+DESCENT_BITS, DESCENT = 2, 5e8
+"""Width up to which descent gains anything, and multiplications that one sweep may take."""
 
 
 def largest_integer(bits: int) -> int:
@@ -63,7 +63,7 @@ def rounded(kernel: np.ndarray, inputs: np.ndarray, bits: int) -> tuple[np.ndarr
     for scales in (plain * factor, plain * np.minimum(factor * 1.15, 1)):
         best.offer(second_order(kernel, scales, bits), scales)
     best.fit_scales()
-    if bits <= 4 and kernel.size * kernel.shape[1] <= DESCENT:
+    if bits <= DESCENT_BITS and kernel.size * kernel.shape[1] <= DESCENT:
         for _ in range(ROUNDS):
             before = best.losses.sum()
             best.offer(descend(kernel, inputs, best.integers, best.scales, bits), best.scales)
