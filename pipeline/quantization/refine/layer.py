@@ -77,9 +77,15 @@ def refine_layer(node: Node, bits: int, fit: Rows, held: Rows) -> Choice:
     bias = node.weights.get("bias", np.zeros(plain.shape[0] * plain.shape[2], np.float32))
     best = Choice(node, None, held.error(plain, bias.reshape(plain.shape[0], -1)))
     mean_x, mean_y = (array.mean(axis=1, dtype=np.float64) for array in (fit.x, fit.y))
-    for matrix, scales in ((plain, None), *_candidates(node, bits, fit)):
-        shift = mean_y - np.einsum("gk,gkf->gf", mean_x, matrix)
-        error = held.error(matrix, shift)
+
+    def shifted(matrix):
+        return mean_y - np.einsum("gk,gkf->gf", mean_x, matrix)
+
+    def judge(matrix):
+        return held.error(matrix, shifted(matrix))
+
+    for matrix, scales in ((plain, None), *_candidates(node, bits, fit, judge)):
+        error, shift = judge(matrix), shifted(matrix)
         if error < best.error:
             best = Choice(_changed(node, matrix, scales, shift), _vector(node, scales), error)
     return best
@@ -94,16 +100,16 @@ def _plain(node, bits) -> np.ndarray:
     return kernel_matrix(node, quantize_weights(kernel, bits, scales) * scales)
 
 
-def _candidates(node, bits, fit: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(node, bits, fit: Rows, judge) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield kernels on their grids, and the scales of the grids."""
     kernel = kernel_matrix(node).astype(np.float64)
     make = _wide if kernel.shape[1] > wide.INPUTS else _narrow
-    for integers, scales in make(kernel, bits, fit):
+    for integers, scales in make(kernel, bits, fit, judge):
         scales = np.maximum(scales, SMALLEST_SCALE).astype(np.float32)
         yield integers.astype(np.float32) * scales[:, None], scales
 
 
-def _narrow(kernel, bits, fit):
+def _narrow(kernel, bits, fit, judge):
     found = moments(fit.x, fit.y)
     for strength in KEPT:
         yield rounding.rounded(kernel, found.ridged(strength), bits)
@@ -112,12 +118,19 @@ def _narrow(kernel, bits, fit):
         yield rounding.rounded(wanted, found.ridged(strength), bits)
 
 
-def _wide(kernel, bits, fit):
+def _wide(kernel, bits, fit, judge):
+    """Yield the roughly rounded kernel that does best, and the same one rounded with care."""
     x, y = (array[0] - array[0].mean(axis=0, dtype=np.float64) for array in (fit.x, fit.y))
     kept = [(kernel[0], strength) for strength in KEPT[:1]]
     refits = [(wide.refit(x, y, kernel[0], strength), strength) for strength in REFITS[1:]]
-    for wanted, strength in (*kept, *refits):
-        integers, scales = wide.rounded(x, wanted, bits, strength)
+
+    def rough(candidate):
+        integers, scales = wide.rounded(x, candidate[0], bits, candidate[1], sweeps=0)
+        return judge((integers * scales)[None])
+
+    wanted, strength = min((*kept, *refits), key=rough)
+    for sweeps in (0, wide.SWEEPS):
+        integers, scales = wide.rounded(x, wanted, bits, strength, sweeps)
         yield integers[None], scales[None]
 
 

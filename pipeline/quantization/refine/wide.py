@@ -45,7 +45,7 @@ def refit(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, strength: float) -> 
 
 
 def rounded(
-    x: np.ndarray, wanted: np.ndarray, bits: int, strength: float
+    x: np.ndarray, wanted: np.ndarray, bits: int, strength: float, sweeps: int = SWEEPS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return integers (inputs, filters) and scales (filters,) of little output error.
 
@@ -57,6 +57,8 @@ def rounded(
     bits : int
     strength : float
         Of the ridge, which counts an error of a weight as one of the output.
+    sweeps : int
+        Of coordinate descent, at most; 0 takes the nearest integers at the best scale.
     """
     power = ridge(x, strength)
     plain = plain_scales(wanted[None], bits)[0]
@@ -64,7 +66,7 @@ def rounded(
     for factor in FACTORS[1::2]:
         best.offer(nearest(wanted[None], factor * plain[None], bits)[0], factor * plain)
     work = 4 * x.size * wanted.shape[1]
-    for _ in range(int(np.clip(WORK // work, 0, SWEEPS))):
+    for _ in range(int(np.clip(WORK // work, 0, sweeps))):
         before = best.losses.sum()
         best.offer(_sweep(x, wanted, power, best.integers, best.scales, bits), best.scales)
         best.fit_scales()
