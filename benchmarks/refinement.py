@@ -151,16 +151,16 @@ def field_rows(graph: Graph, samples, images) -> Iterator[list[str]]:
     wanted = forward(prepare(graph)[0], images).reshape(len(images), -1)
     for bits, scales, options in choices():
         for refine in ("none", "layers"):
-            found, seconds, noted = outputs(
-                graph, samples, images, replace(options, refine=refine)
-            )
+            found, seconds, noted = outputs(graph, samples, images, replace(options, refine=refine))
             noise = np.square(found - wanted).mean()
             level = 10 * np.log10(wanted.var(axis=0).mean() / noise)
             same = np.mean(found.argmax(axis=1) == wanted.argmax(axis=1))
             error = np.sqrt(same * (1 - same) / len(images))
             kept = "" if refine == "none" else "no" if noted.startswith("not") else "yes"
             figures = (f"{level:.1f}", f"{same:.1%}", f"{error:.1%}", f"{seconds:.1f}")
-            yield [bits, scales, refine, *figures, kept]
+            row = [bits, scales, refine, *figures, kept]
+            logging.info("%s", " ".join(row))
+            yield row
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -74,9 +74,7 @@ def note(quantized):
 
 @pytest.mark.parametrize("per_tensor", [False, True])
 @pytest.mark.parametrize(("weights", "activations"), [(2, 4), (4, 4), (4, 8), (8, 8)])
-def test_refined_models_are_closer_on_images_that_were_never_seen(
-    weights, activations, per_tensor
-):
+def test_refined_models_are_closer_on_images_that_were_never_seen(weights, activations, per_tensor):
     graph, samples, tests = chain(*NET, shape=(8, 8, 3)), pictures(200), pictures(200, seed=1)
     options = replace(
         OPTIONS,
@@ -250,7 +248,7 @@ def test_memory_is_bounded_and_late_layers_see_every_image(monkeypatch):
     monkeypatch.setattr(frontier, "MEMORY", 100_000)
     bounded = quantize(graph, samples, OPTIONS)
     assert max(held for *_, held in seen) <= 100_000
-    counts = {op: count for op, count, _ in seen[:: 2]}
+    counts = {op: count for op, count, _ in seen[::2]}
     assert counts["DepthwiseConv2D"] < 96 and counts["Dense"] == 96
     tests = pictures(100, seed=1)
     assert noise(graph, bounded, tests) < 2 * noise(graph, whole, tests)
