@@ -105,16 +105,14 @@ def command(
             done = now
 
         quantized = quantize(graph, images, options, progress)
+    if refine == "layers":
+        click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)
     tell(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
-    seconds = time.monotonic() - start
-    click.echo(
-        f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes,"
-        f" in {seconds:.0f} s"
-    )
+    click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")
 
 
 def _check_refine(refine, scheme: str, parity: bool, samples) -> None:
