@@ -11,7 +11,7 @@ from pipeline.graph.node import Node
 from pipeline.quantization.fixed_point import SMALLEST_SCALE, quantize_weights, weight_scales
 from pipeline.quantization.refine import rounding, wide
 from pipeline.quantization.refine.moments import moments
-from pipeline.quantization.refine.rows import by_filter, kernel_matrix, node_kernel
+from pipeline.quantization.refine.rows import kernel_matrix, node_kernel
 
 REFITS = (0.01, 0.1, 1.0, 10.0)
 """Ridges of the refits that are tried, as shares of the inputs' mean variance."""
@@ -87,7 +87,8 @@ def refine_layer(node: Node, bits: int, fit: Rows, held: Rows) -> Choice:
     for matrix, scales in ((plain, None), *_candidates(node, bits, fit, judge)):
         error, shift = judge(matrix), shifted(matrix)
         if error < best.error:
-            best = Choice(_changed(node, matrix, scales, shift), _vector(node, scales), error)
+            vector = None if scales is None else scales.reshape(-1)
+            best = Choice(_changed(node, matrix, scales, shift), vector, error)
     return best
 
 
@@ -136,13 +137,9 @@ def _wide(kernel, bits, fit, judge):
 
 def _changed(node, matrix, scales, shift) -> Node:
     """Return the node with another bias and, where it has scales of its own, another kernel."""
-    bias = by_filter(node, shift).astype(np.float32)
+    bias = shift.reshape(-1).astype(np.float32)
     changed = node.with_weights(bias=bias).with_attrs(use_bias=True)
     if scales is None:
         return changed
     kernel = np.ascontiguousarray(node_kernel(node, matrix), np.float32)
     return changed.with_weights(**{node.operation.output_kernel: kernel})
-
-
-def _vector(node, scales):
-    return None if scales is None else by_filter(node, scales)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.messages.notes import REFINED, WARNING, Note
 from pipeline.quantization.calibrated_graph import CalibratedGraph
@@ -127,8 +128,6 @@ def _noted(calibrated, text, layers=(), **level) -> CalibratedGraph:
 
 def _quality(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> Quality:
     """Return how close an integer model is to its float model on images."""
-    from pipeline.graph.forward import forward
-
     size = Frontier(graph, images[:0]).batch
     wanted = forward(graph, images, batch_size=size).reshape(len(images), -1)
     parts = [

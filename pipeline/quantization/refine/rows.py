@@ -36,11 +36,6 @@ def node_kernel(node: Node, matrix: np.ndarray) -> np.ndarray:
     return matrix.reshape(shape)
 
 
-def by_filter(node: Node, values: np.ndarray) -> np.ndarray:
-    """Return one value per filter (groups, filters) as a vector."""
-    return values.reshape(-1)
-
-
 def draw(
     node: Node,
     batches: Iterator[tuple[np.ndarray, np.ndarray]],
