@@ -11,6 +11,7 @@ from pipeline.chips.blocks import View, layer_facts, shape3d
 from pipeline.chips.chip import Chip
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import SHARED
+from pipeline.messages.notes import program_lines
 from pipeline.preparation import PASSES
 from pipeline.preparation.head import cut_head
 from simulator import Program
@@ -80,7 +81,7 @@ def lower(graph):
         input_dtype="uint8",
         output_shape=graph.nodes[-1].shape,
         layers=tuple(made),
-        notes=graph.notes,
+        notes=program_lines(graph.notes),
     )
 
 
