@@ -15,6 +15,7 @@ OPTIONS = {
     "quantization.activation_bits": ("quantize", "--activation-bits"),
     "quantization.output_bits": ("quantize", "--output-bits"),
     "quantization.per_tensor_activations": ("quantize", "--per-tensor"),
+    "quantization.refine": ("quantize", "--refine"),
     "quantization.calibration.source": ("quantize", "--samples"),
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import click
 
@@ -38,6 +39,12 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
+@click.option(
+    "--refine",
+    type=click.Choice(["none", "layers"]),
+    help="Fit and round layer by layer on the samples; keep what helps on the last fifth of them."
+    "  [default: layers where there are samples]",
+)
 @verbose_option
 def command(
     model,
@@ -50,6 +57,7 @@ def command(
     parity,
     input_shape,
     until,
+    refine,
     verbose,
     **bits,
 ) -> None:
@@ -65,14 +73,18 @@ def command(
     from pipeline.quantization.archive import save_quantized
     from pipeline.quantization.quantize import quantize
 
+    _check_refine(refine, scheme, parity, samples)
     graph = load_any(model, input_shape, until)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
+    if refine is None:
+        refine = "layers" if samples and scheme == "quantizeml" and not parity else "none"
     options = Quantization(
         scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",
+        refine=refine,
         calibration=Calibration(
             source="data" if samples else "random",
             samples=num_samples,
@@ -85,7 +97,8 @@ def command(
         from pipeline.data.array_file import load_array
 
         images = load_array(samples)[:num_samples]
-    with click.progressbar(length=1000, label="calibrating", file=sys.stderr) as bar:
+    label, start = "calibrating" if refine == "none" else "refining", time.monotonic()
+    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         done = 0
 
         def progress(batches: int, total: int) -> None:
@@ -95,12 +108,33 @@ def command(
             done = now
 
         quantized = quantize(graph, images, options, progress)
+    if refine == "layers":
+        click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)
     print_notes(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
     click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")
+
+
+def _check_refine(refine, scheme: str, parity: bool, samples) -> None:
+    """Refuse what cannot be refined where the user asks for it."""
+    from pipeline.errors import ConfigError
+
+    if refine != "layers":
+        return
+    found = [
+        text
+        for text, wrong in (
+            ("with --parity, whose integers are QuantizeML's", parity),
+            ("with --scheme cnn2snn, which takes none", scheme == "cnn2snn"),
+            ("without --samples, on which it fits", not samples),
+        )
+        if wrong
+    ]
+    if found:
+        raise ConfigError(f"--refine layers: not {'; not '.join(found)}; allowed: none")
 
 
 def _batch_size(graph) -> int:

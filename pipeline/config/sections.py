@@ -197,6 +197,9 @@ class Quantization:
     flatten : {"align", "saturate"}
         Where channels with different scales are aligned before a dense layer: in its wide input
         shift, or already in the narrow output, as QuantizeML does.
+    refine : {"none", "layers"}
+        ``layers`` fits and rounds kernels, biases and ranges layer by layer, without labels, and
+        keeps what helps on calibration images held out for that (scheme ``quantizeml``).
     calibration : Calibration
     """
 
@@ -212,6 +215,7 @@ class Quantization:
     momentum: float = number(0.9, 0, 1)
     equalize: bool = True
     flatten: str = one_of("align", "align", "saturate")
+    refine: str = one_of("none", "none", "layers")
     calibration: Calibration = field(default_factory=Calibration)
 
 

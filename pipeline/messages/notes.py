@@ -15,6 +15,7 @@ REGISTERS = "registers"
 LIMITS = "limits"
 INPUT = "input"
 SATURATION = "saturation"
+REFINED = "refined"
 KINDS = {
     READ: "content of a model file that inference does not need, or computes in another way",
     LEFT_TO_HOST: "a final activation that the host computes",
@@ -25,6 +26,7 @@ KINDS = {
     LIMITS: "where the vendor's pages differ about a limit",
     INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
+    REFINED: "whether refining helped, on images held out for it",
 }
 NOTE, WARNING = "note", "warning"
 
@@ -73,7 +75,7 @@ class Note:
         return cls(**texts, layers=layers, details=details)
 
 
-MEASURED = (INPUT, SATURATION)
+MEASURED = (INPUT, SATURATION, REFINED)
 """Kinds of notes that concern the samples rather than the model."""
 
 

@@ -81,6 +81,10 @@ class NodeQuantization:
         Bit width of a look-up table's values, sign included.
     padding_value : float32 array of shape (1,) or (channels,) or None
         Value of "same" padding, in units of the layer's float input; None is zero.
+    weight_scales : float32 array of shape (filters,), depthwise (channels,), or None
+        Value of one step of the kernel's integers (of a SeparableConv2D, the pointwise kernel's);
+        None takes the largest weight of each filter for the largest integer. A kernel whose
+        filters do not reach that integer keeps its own integers only with the scales given.
     """
 
     weight_bits: int | None = None
@@ -88,6 +92,7 @@ class NodeQuantization:
     output: OutputQuantizer | None = None
     lut_bits: int | None = None
     padding_value: np.ndarray | None = None
+    weight_scales: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -29,6 +29,12 @@ def _accumulator(walk: Walk, node, settings, given: Format, scales: np.ndarray, 
     return accumulator
 
 
+def _weight_scales(kernel, settings: NodeQuantization, axis: int | None) -> np.ndarray:
+    if settings.weight_scales is not None:
+        return settings.weight_scales
+    return weight_scales(kernel, settings.weight_bits, axis)
+
+
 def neural_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     """Quantize layers that sum over input channels: convolutions and dense layers."""
     shift, given = align(walk.source(node))
@@ -52,7 +58,7 @@ def neural_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     if node.op == "Conv2DTranspose":
         kernel = kernel.transpose(0, 1, 3, 2)
     per_tensor = node.op == "DepthwiseConv2DTranspose"
-    scales = weight_scales(kernel, settings.weight_bits, None if per_tensor else -1)
+    scales = _weight_scales(kernel, settings, None if per_tensor else -1)
     registers["kernel"] = quantize_weights(kernel, settings.weight_bits, scales)
     accumulator = _accumulator(walk, node, settings, given, scales, registers)
     bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
@@ -71,7 +77,7 @@ def depthwise_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
             node, f"{node.op} on rescaled inputs", "quantized ones", "start the model with a Conv2D"
         )
     kernel, registers = node.weights["kernel"], {}
-    scales = weight_scales(kernel, settings.weight_bits, -2)
+    scales = _weight_scales(kernel, settings, -2)
     registers["kernel"] = quantize_weights(kernel, settings.weight_bits, scales[:, None])
     accumulator = _accumulator(walk, node, settings, given, scales, registers)
     bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
@@ -83,7 +89,7 @@ def separable_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
     shift, given = align(walk.source(node))
     depthwise, pointwise = node.weights["depthwise_kernel"], node.weights["pointwise_kernel"]
     dw_scale = weight_scales(depthwise, settings.weight_bits, None)
-    pw_scales = weight_scales(pointwise, settings.weight_bits, -1)
+    pw_scales = _weight_scales(pointwise, settings, -1)
     registers = {
         "depthwise_kernel": quantize_weights(depthwise, settings.weight_bits, dw_scale),
         "pointwise_kernel": quantize_weights(pointwise, settings.weight_bits, pw_scales),
@@ -99,7 +105,7 @@ def depthwise_buffer_rule(walk: Walk, node: Node, settings: NodeQuantization) ->
     """Quantize depthwise convolutions over time: one weight per frame and channel."""
     shift, given = align(walk.source(node))
     kernel = node.weights["kernel"]
-    scales = weight_scales(kernel, settings.weight_bits, -1)
+    scales = _weight_scales(kernel, settings, -1)
     registers = {
         "kernel": quantize_weights(kernel, settings.weight_bits, scales),
         "input_shift": shift,

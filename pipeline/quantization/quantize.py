@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.errors import ConfigError
 from pipeline.graph.graph import Graph
 from pipeline.graph.image_scale import expected_range, input_notes
-from pipeline.messages.notes import CALIBRATION, WARNING, Note
+from pipeline.messages.notes import CALIBRATION, REFINED, WARNING, Note
 from pipeline.messages.settings import setting
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.quantized_graph import QuantizedGraph
@@ -55,7 +55,12 @@ def quantize(
     if samples is None:
         rng = np.random.default_rng(options.calibration.seed)
         samples = random_samples(graph, options.calibration.samples, rng)
-    given = () if random else input_notes(samples, expected_range(graph), "calibration samples")
+    if random and options.refine != "none":
+        options = replace(options, refine="none")
+        notes = (Note(kind=REFINED, text="not refined: that takes images, not random samples"),)
+    else:
+        notes = ()
+    given = notes if random else input_notes(samples, expected_range(graph), "calibration samples")
     quantized = SCHEMES[options.scheme](graph, samples, options, progress)
     quantized = replace(quantized, notes=(*given, *quantized.notes))
     if options.scheme == "quantizeml" and random and not options.per_tensor_activations:

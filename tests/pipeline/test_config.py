@@ -99,6 +99,15 @@ def test_every_target_has_a_choice(name):
         ({"data": {"name": "digits", "path": "x.npz"}}, "takes no path"),
         ({"data": {"name": "cifar"}}, "data.name: found 'cifar'; allowed: arrays, digits"),
         ({"model": {}}, "model.layers: found nothing"),
+        ({"quantization": {"refine": "all"}}, "found 'all'; allowed: none, layers"),
+        (
+            {"quantization": {"refine": "layers", "flatten": "saturate"}},
+            "quantization.flatten=saturate takes quantization.refine=none",
+        ),
+        (
+            {"quantization": {"refine": "layers", "scheme": "cnn2snn", "activation_bits": 4}},
+            "quantization.scheme=cnn2snn takes quantization.refine=none",
+        ),
         ({"model": None}, "model: found None"),
         ({"seed": None}, "seed: found None"),
     ],

@@ -18,7 +18,11 @@ from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.calibration import Progress, calibrate, streams
 from pipeline.quantization.integerize import integerize_with_sums
 from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.refine import refine
 from pipeline.quantization.samples import check_samples
+
+CALIBRATING = 0.1
+"""Share of the time that calibration takes when the model is then refined."""
 
 
 def calibrated(
@@ -31,8 +35,19 @@ def calibrated(
 def _calibrated(graph, samples, options, progress) -> tuple[Graph, CalibratedGraph]:
     """Return the prepared graph before and after calibration."""
     graph, notes = prepare(graph)
-    result = calibrate(graph, assign(graph, options), samples, options, progress)
+    assignment = assign(graph, options)
+    if options.refine == "none":
+        result = calibrate(graph, assignment, samples, options, progress)
+    else:
+        progress = progress or (lambda done, total: None)
+        result = calibrate(graph, assignment, samples, options, _part(progress, 0, CALIBRATING))
+        result = refine(graph, result, samples, options, _part(progress, CALIBRATING, 1))
     return graph, replace(result, notes=(*notes, *result.notes))
+
+
+def _part(progress: Progress, low: float, high: float) -> Progress:
+    """Return a progress that fills a part of another one."""
+    return lambda done, total: progress(round(1000 * (low + (high - low) * done / total)), 1000)
 
 
 def quantize(

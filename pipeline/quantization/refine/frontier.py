@@ -1,0 +1,155 @@
+"""Some images as far as a model has been refined: their float values and their integers.
+
+Only tensors that a later layer takes are kept. Where maps are large, fewer images are held; where
+they become small, the others are brought up again through the part that is done, so that memory
+is bounded and late layers see every image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pipeline.graph.forward import run_node as run_float
+from pipeline.graph.graph import Graph
+from pipeline.quantization.quantized_graph import QuantizedNode
+from pipeline.quantization.refine.integer_forward import run_nodes
+from pipeline.quantization.refine.steps import Step
+
+MEMORY = 400 << 20
+"""Bytes of the tensors that one frontier holds."""
+BATCH = 48 << 20
+"""Bytes of the largest intermediate array of one batch."""
+
+
+class Frontier:
+    """Float values and integers of images, at the outputs of the last steps done.
+
+    Parameters
+    ----------
+    graph : Graph
+        Prepared float graph, not equalized: the targets.
+    images : array of shape (n, *input shape)
+    """
+
+    def __init__(self, graph: Graph, images: np.ndarray):
+        self.graph, self.images, self.count = graph, images, len(images)
+        self.floats: dict[str, np.ndarray] = {}
+        self.integers: dict[str, np.ndarray] = {}
+        self._done: list[tuple[Step, tuple[QuantizedNode, ...], dict]] = []
+        self._finished: set[str] = set()
+        self.batch = _batch(graph)
+
+    def batches(self, names: Sequence[str], limit: int | None = None) -> Iterator[tuple]:
+        """Yield the (floats, integers) of tensors, a batch of images at a time."""
+        count = min(self.count, limit or self.count)
+        for start in range(0, count, self.batch):
+            end = min(start + self.batch, count)
+            yield (
+                {name: self._slice(self.floats, name, start, end) for name in names},
+                {name: self._slice(self.integers, name, start, end) for name in names},
+            )
+
+    def prepare(self, step: Step) -> None:
+        """Hold as many images as memory takes for a step, and no more."""
+        held = {*self._live(), step[-1].name}
+        per_image = sum(math.prod(self.graph.shapes[name]) for name in held) * 6
+        count = min(len(self.images), max(MEMORY // per_image, 8))
+        if count < self.count:
+            for table in (self.floats, self.integers):
+                table.update({name: array[:count].copy() for name, array in table.items()})
+            self.count = count
+        elif count > self.count and (count >= 2 * self.count or count == len(self.images)):
+            self._regrow(count)
+
+    def advance(self, step: Step, nodes: Sequence[QuantizedNode], feeds: dict[str, str]) -> None:
+        """Compute a step that is settled, and drop what no later step takes."""
+        names = step[0].inputs
+        parts = [
+            self._computed(step, nodes, feeds, floats, integers)
+            for floats, integers in self.batches(names or (step[0].name,))
+        ]
+        self._done.append((step, tuple(nodes), feeds))
+        self._finished.update(node.name for node in step)
+        if step[0].inputs or len(nodes) > 1:
+            self._store(step[-1].name, parts)
+        live = self._live()
+        for table in (self.floats, self.integers):
+            for name in set(table) - live:
+                del table[name]
+
+    def _regrow(self, count: int) -> None:
+        live, kept = self._live(), {}
+        for start in range(0, count, self.batch):
+            images = self.images[start : min(start + self.batch, count)]
+            floats = {self.graph.input.name: np.asarray(images, np.float32)}
+            integers = {self.graph.input.name: images}
+            for step, nodes, feeds in self._done:
+                y, q = self._computed(step, nodes, feeds, floats, integers)
+                floats[step[-1].name], integers[step[-1].name] = y, q
+            for name in live - {self.graph.input.name}:
+                kept.setdefault(name, []).append((floats[name], integers[name]))
+        for name, parts in kept.items():
+            self._store(name, parts)
+        self.count = count
+
+    def _computed(self, step, nodes, feeds, floats, integers):
+        """Return the float and the integer output of one step."""
+        if step[0].op == "Input":
+            name = step[0].name
+            if len(nodes) == 1:
+                return floats[name], integers[name]
+            made = run_nodes(nodes[1:], {name: integers[name]})
+            return floats[name], _narrow(made[nodes[-1].name], nodes[-1])
+        value = run_step(step, floats)
+        given = {feeds.get(name, name): integers[name] for name in step[0].inputs}
+        made = run_nodes(nodes, given)[nodes[-1].name]
+        return value, _narrow(made, nodes[-1])
+
+    def _store(self, name, parts):
+        floats, integers = zip(*parts, strict=True)
+        self.floats[name] = np.concatenate(floats)
+        self.integers[name] = np.concatenate(integers)
+
+    def _slice(self, table, name, start, end):
+        if name in table:
+            return table[name][start:end]
+        images = self.images[start:end]
+        return images if table is self.integers else np.asarray(images, np.float32)
+
+    def _live(self) -> set[str]:
+        return {
+            name
+            for name in self._finished
+            if name == self.graph.output
+            or any(user.name not in self._finished for user in self.graph.consumers(name))
+        }
+
+
+def run_step(step: Step, values: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the float output of a step, given its inputs."""
+    value = run_float(step[0], *(values[name] for name in step[0].inputs))
+    for node in step[1:]:
+        value = run_float(node, value)
+    return np.asarray(value, np.float32)
+
+
+def _narrow(values, node):
+    if values.dtype.kind == "f":
+        return values
+    bits = node.format.value_bits
+    return values.astype(np.int8 if bits < 8 else np.int16 if bits < 16 else np.int64, copy=False)
+
+
+def _batch(graph: Graph) -> int:
+    """Return how many images at a time keep intermediate arrays small."""
+    largest = 1
+    for node in graph.nodes:
+        size = math.prod(graph.shapes[node.name])
+        if node.operation.neural and "kernel_size" in node.attrs and node.op != "SeparableConv2D":
+            kernel = node.weights["kernel"]
+            size = max(size, math.prod(graph.shapes[node.name][:-1]) * kernel[..., 0].size)
+        largest = max(largest, size)
+    return int(np.clip(BATCH // (8 * largest), 1, 256))

@@ -1,0 +1,201 @@
+"""Refine a calibrated model layer by layer, each on what the layers before really put out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.graph.forward import run_node as run_float
+from pipeline.graph.graph import Graph
+from pipeline.graph.traits import NEURAL
+from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
+from pipeline.quantization.integerize import RULES
+from pipeline.quantization.refine import rows, wide
+from pipeline.quantization.refine.frontier import Frontier, run_step
+from pipeline.quantization.refine.integer_forward import run_nodes, without_output_stage
+from pipeline.quantization.refine.layer import Rows, refine_layer
+from pipeline.quantization.refine.ranges import Values, refine_range
+from pipeline.quantization.refine.steps import Step, steps
+from pipeline.quantization.walk import Walk
+
+ROWS, FEW_ROWS = 8000, 2000
+"""Rows drawn for a layer, and for one that is depthwise or wide."""
+IMAGES, PLACES = 256, 64
+"""Images, and places of each, on which ranges are searched."""
+
+
+class Sequence:
+    """A model that is being refined.
+
+    Parameters
+    ----------
+    graph : Graph
+        Prepared float graph, before equalization: the targets.
+    calibrated : CalibratedGraph
+        Of the same graph, by today's rule.
+    fit, held : arrays of shape (n, *input shape)
+        Images to fit on, and others to choose by.
+    seed : int
+        Draws rows and places.
+    """
+
+    def __init__(self, graph: Graph, calibrated: CalibratedGraph, fit, held, seed: int):
+        self.float_graph, self.calibrated = graph, calibrated
+        self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
+        self.rng = np.random.default_rng(seed)
+        self.formats: dict = {}
+        self.feeds: dict[str, str] = {}
+        self.factors: dict[str, np.ndarray] = {}
+        self.changed: list[str] = []
+
+    def run(self, progress: Callable[[int, int], None]) -> CalibratedGraph:
+        """Refine every step, and return the refined model."""
+        todo = steps(self.calibrated.graph, self.calibrated.nodes)
+        for done, step in enumerate(todo, 1):
+            step = tuple(self.float_graph.node(node.name) for node in step)
+            for frontier in (self.fit, self.held):
+                frontier.prepare(step)
+            self._refine(step)
+            self._settle(step)
+            progress(done, len(todo))
+        return self.calibrated
+
+    def _refine(self, step: Step) -> None:
+        """Change one step where held-out images say that it becomes better."""
+        if step[0].op in NEURAL:
+            self._refine_sums(step)
+        output = self._settings(step[-1].name).output
+        if output is not None and not self._feeds_table(step[-1].name):
+            self._refine_range(step)
+
+    def _refine_sums(self, step: Step) -> None:
+        head = self.calibrated.graph.node(step[0].name)
+        if not rows.covered(head):
+            self._refine_bias(step)
+            return
+        settings = self._settings(head.name)
+        fit, held = (self._rows(frontier, step) for frontier in (self.fit, self.held))
+        choice = refine_layer(head, settings.weight_bits, fit, held)
+        if choice.node is not head:
+            self.changed.append(head.name)
+            self._replace(choice.node)
+            self._set(head.name, weight_scales=choice.scales)
+
+    def _refine_bias(self, step: Step) -> None:
+        """Correct the mean of each output channel, with the kernel as it is."""
+        head = self.calibrated.graph.node(step[0].name)
+        fit, held = (self._values(frontier, step[:1]) for frontier in (self.fit, self.held))
+        shift = (fit.targets - fit.sums).mean(axis=0)
+        before = np.square(held.targets - held.sums).sum()
+        if np.square(held.targets - held.sums - shift).sum() < before:
+            bias = head.weights.get("bias", 0) + shift
+            self.changed.append(head.name)
+            changed = head.with_weights(bias=np.asarray(bias, np.float32))
+            self._replace(changed.with_attrs(use_bias=True))
+
+    def _refine_range(self, step: Step) -> None:
+        name = step[-1].name
+        fit, held = (self._values(frontier, step) for frontier in (self.fit, self.held))
+        quantizer = self._settings(name).output
+        graph, found = refine_range(self.calibrated.graph, name, quantizer, fit, held)
+        if found is not quantizer:
+            self.changed.append(name)
+            self.calibrated = replace(self.calibrated, graph=graph)
+            self._set(name, output=found)
+
+    def _settle(self, step: Step) -> None:
+        """Fix a step's integers, and bring the images up to its output."""
+        walk = self._walk(step)
+        self.formats, self.feeds = walk.formats, walk.feeds
+        for frontier in (self.fit, self.held):
+            frontier.advance(step, walk.nodes, walk.feeds)
+        factor = self._input_factor(step)
+        output = self._settings(step[-1].name).output
+        rate = np.float32(1) if output is None else output.rescaling_rate
+        shape = self.float_graph.shapes[step[-1].name]
+        factor = np.resize(factor, shape[-1]) if np.ndim(factor) else factor
+        self.factors[step[-1].name] = factor * rate
+
+    def _input_factor(self, step: Step) -> np.ndarray:
+        """Return what the step's sums are multiplied by, compared with the float model.
+
+        Equalization scales an output up to the next kernel, which takes the factor back.
+        """
+        if step[0].op in NEURAL or not step[0].inputs:
+            return np.float32(1)
+        return self.factors[step[0].inputs[0]]
+
+    def _rows(self, frontier: Frontier, step: Step) -> Rows:
+        head = self.calibrated.graph.node(step[0].name)
+        inputs = rows.kernel_matrix(head).shape[1]
+        few = head.op == "DepthwiseConv2D" or inputs > wide.INPUTS
+        wanted = FEW_ROWS if few else ROWS
+        if frontier is self.held:
+            wanted //= 4
+        source = head.inputs[0]
+        given = self.formats[source]
+        unit = np.exp2(-np.asarray(given.frac_bits, np.float64))
+        unit = np.asarray(unit * (1 if given.scales is None else given.scales), np.float32)
+
+        def batches():
+            for floats, integers in frontier.batches((source,)):
+                yield integers[source] * unit, run_float(step[0], floats[source])
+
+        per_image = max(wanted // frontier.count, 1)
+        x, y = rows.draw(head, batches(), per_image, self.rng)
+        return Rows(x, y, *_bounds(step))
+
+    def _values(self, frontier: Frontier, step: Step) -> Values:
+        """Return sums of the step's last node, before it is quantized, and their targets."""
+        walk = self._walk(step)
+        nodes = (*walk.nodes[:-1], without_output_stage(walk.nodes[-1]))
+        unit = walk.held.sums[step[-1].name].unit
+        sums, targets = [], []
+        for floats, integers in frontier.batches(step[0].inputs, IMAGES):
+            given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}
+            found = run_nodes(nodes, given)[nodes[-1].name] * unit
+            wanted = run_step(step, floats) * self._input_factor(step)
+            size = found.shape[-1]
+            found, wanted = (a.reshape(len(found), -1, size) for a in (found, wanted))
+            places = min(found.shape[1], PLACES)
+            chosen = self.rng.choice(found.shape[1], places, replace=False)
+            sums.append(found[:, chosen].reshape(-1, size))
+            targets.append(wanted[:, chosen].reshape(-1, size).astype(np.float64))
+        return Values(np.concatenate(sums), np.concatenate(targets))
+
+    def _walk(self, step: Step) -> Walk:
+        walk = Walk(self.calibrated, RULES)
+        walk.formats, walk.feeds = dict(self.formats), dict(self.feeds)
+        for node in step:
+            walk.add(self.calibrated.graph.node(node.name))
+        return walk
+
+    def _feeds_table(self, name: str) -> bool:
+        """Return whether a look-up table reads the output: its index has a fixed width."""
+        return any(node.op == "Activation" for node in self.float_graph.consumers(name))
+
+    def _settings(self, name: str):
+        return self.calibrated.nodes.get(name) or NodeQuantization()
+
+    def _set(self, name: str, **changes) -> None:
+        nodes = dict(self.calibrated.nodes)
+        nodes[name] = replace(nodes[name], **changes)
+        self.calibrated = replace(self.calibrated, nodes=nodes)
+
+    def _replace(self, node) -> None:
+        graph = self.calibrated.graph
+        nodes = (node if old.name == node.name else old for old in graph.nodes)
+        self.calibrated = replace(self.calibrated, graph=graph.with_nodes(nodes))
+
+
+def _bounds(step: Step) -> tuple[float, float]:
+    """Return the bounds of the ReLU that sees a step's sums themselves."""
+    for node in step[1:]:
+        if node.op == "ReLU":
+            highest = node.attrs["max_value"]
+            return 0.0, np.inf if highest is None else float(highest)
+        if node.op != "MaxPooling2D":
+            break
+    return -np.inf, np.inf
