@@ -14,9 +14,9 @@ from pipeline.transforms.rewrite import Rewrite
 EQUIVALENT = "equivalent"
 APPROXIMATE = "approximate"
 CALIBRATED = "equivalent on the calibrated range"
-BY_STRATEGY = "as `transforms.gap.strategy` says"
-"""Outputs stay the same: always, never, while values stay in a measured range, or by the user's
-choice."""
+BY_STRATEGY = "depends on `transforms.gap.strategy`"
+"""Whether outputs are unchanged: always, never, while values stay in a measured range, or
+depending on the strategy."""
 
 
 @dataclass(frozen=True, eq=False)
