@@ -19,6 +19,8 @@ OPTIONS = {
     "quantization.calibration.source": ("quantize", "--samples"),
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
+    "model.input_shape": ("check", "--input-shape"),
+    "model.until": ("check", "--until"),
     "target.name": ("convert", "--target"),
     "target.strict": ("convert", "--strict"),
     "target.fit_registers": ("convert", "--fit-registers"),
@@ -27,7 +29,11 @@ OPTIONS = {
     "transforms.max_accuracy_drop": ("migrate", "--max-accuracy-drop"),
 }
 """By setting: the command that has an option for it, and the option."""
-SHARED = {"target.name": ("check", "migrate")}
+SHARED = {
+    "target.name": ("check", "migrate"),
+    "model.input_shape": ("migrate", "quantize", "describe"),
+    "model.until": ("migrate", "quantize", "describe"),
+}
 """Further commands that have the same option."""
 PHRASES = {
     ("quantization.flatten", "saturate"): "--parity",

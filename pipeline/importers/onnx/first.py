@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.model import OnnxInput, OnnxModel
 from pipeline.importers.onnx.operators.activation import RULES as ACTIVATIONS
+from pipeline.messages.settings import setting
 
 DTYPES = ("float32", "uint8")
 ON_MAPS = (
@@ -55,8 +56,8 @@ def only_input(model: OnnxModel, given: tuple[int, ...] | None) -> OnnxInput:
     if None in sizes:
         example = ",".join(str(224 if size is None else size) for size in sizes)
         raise ModelError(
-            f"{where}; say what '?' is with --input-shape {example} (model.input_shape in a"
-            " configuration), in the order of the file"
+            f"{where}; say what '?' is with {setting('model.input_shape')}, for example"
+            f" {example}, in the order of the file"
         )
     return OnnxInput(name=entry.name, dtype=entry.dtype, shape=(entry.shape[0], *sizes))
 

@@ -21,6 +21,7 @@ from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode, plain_
 from pipeline.importers.onnx.operators import RULES
 from pipeline.importers.onnx.tensor import Tensor
 from pipeline.messages.notes import INPUT, READ, Note
+from pipeline.messages.settings import setting
 from pipeline.models.wanted import Wanted
 from simulator.refusal import Refusal
 
@@ -187,7 +188,7 @@ class _Reader:
                 Refusal(
                     found=found,
                     allowed="one",
-                    fix="choose one with --until; the others are for the host",
+                    fix=f"choose one with {setting('model.until')}; the others are for the host",
                 )
             )
         for node in self.builder.nodes.values():

@@ -151,7 +151,7 @@ class Sequence:
         """Return sums of the step's last node, before it is quantized, and their targets."""
         walk = self._walk(step)
         nodes = (*walk.nodes[:-1], without_output_stage(walk.nodes[-1]))
-        unit = walk.held.sums[step[-1].name].unit
+        unit = walk.accumulators.sums[step[-1].name].unit
         sums, targets = [], []
         for floats, integers in frontier.batches(step[0].inputs, IMAGES):
             given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}

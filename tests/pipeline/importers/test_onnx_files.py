@@ -57,7 +57,9 @@ def test_the_content_decides_not_the_suffix(tmp_path):
 
 def test_open_sizes_are_asked_for_and_checked(tmp_path):
     open_sizes = small(shape=(3, "height", "width"))
-    with pytest.raises(ModelError, match=r"\(batch, 3, \?, \?\); say what .* --input-shape 3,224"):
+    with pytest.raises(
+        ModelError, match=r"\(batch, 3, \?, \?\); say .* model.input_shape, for example 3,224"
+    ):
         read(tmp_path, open_sizes)
     graph = read(tmp_path, open_sizes, Wanted(input_shape=(3, 10, 12)))
     assert graph.shapes["x"] == (10, 12, 3)
@@ -87,7 +89,7 @@ def test_all_refusals_come_at_once(tmp_path):
     )
     with pytest.raises(ModelError) as refused:
         read(tmp_path, made)
-    for text in ("Elu_e (Elu)", "Mish_h (Mish)", "LRN_n (LRN)", "2 outputs (p, e)", "--until"):
+    for text in ("Elu_e (Elu)", "Mish_h (Mish)", "LRN_n (LRN)", "2 outputs (p, e)", "model.until"):
         assert text in str(refused.value)
 
 

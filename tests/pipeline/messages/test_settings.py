@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pipeline.cli.main import COMMANDS, LazyGroup, cli
@@ -38,7 +39,9 @@ def leaves(section=Config, prefix=""):
             yield name
 
 
-NAMES = set(leaves())
+IMPORT = yaml.safe_load((ROOT / "conf/model/import.yaml").read_text())
+# The section of the model is free in its keys; those of a model from a file are settings as well.
+NAMES = {*leaves(), *(f"model.{key}" for key in ("input_shape", "until") if key in IMPORT)}
 
 
 def modules():
