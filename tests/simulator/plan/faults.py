@@ -146,7 +146,7 @@ FAULTS = (
     Fault("join shifts swapped", "akida_v2/add.py",
           "((a, self.a_shift), (b, self.b_shift))",
           "((a, self.b_shift), (b, self.a_shift))", ("reference",)),
-    Fault("padding before the input shift", "akida_v2/input_conv2d.py",
+    Fault("padding_value of the layer left out", "akida_v2/input_conv2d.py",
           "0 if self.padding_value is None else",
           "0 if True else", ("reference",)),
     Fault("1.0: levels from the threshold on", "akida_v1/neuron.py",
