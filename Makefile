@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance mutations keras-options results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options results bench
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -67,6 +67,9 @@ SEED ?= 0
 JOBS ?= 1
 conformance: $(READY) ## compare N random networks with QuantizeML, integer by integer
 	@python -m conformance --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+agreement: $(READY) ## compare what check reports of N random models with what converting them reports
+	@python -m conformance.agreement --models $(N) --seed $(SEED)
 
 mutations: $(READY) ## plant faults in the compiled plans; print which test finds each (minutes)
 	@python -m tests.simulator.plan.mutations
