@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY) ## install the locked packages into .venv (once)
 
