@@ -1,7 +1,7 @@
 """Refine a quantized model without labels: kernels, biases and ranges, layer by layer.
 
 Each layer is fitted to the float model's sums on the integers that the refined layers before it
-really put out, and rounded so that its outputs move least. How strongly it is fitted, and whether
+actually output, and rounded so that its outputs move least. How strongly it is fitted, and whether
 its change is kept at all, is decided on images that were not fitted; so is the model as a whole.
 The methods are published ones (ridge regression, OBQ and GPTQ rounding, bias correction).
 """

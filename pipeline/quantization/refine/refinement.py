@@ -16,6 +16,7 @@ from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.refine.frontier import Frontier
 from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.sequence import Sequence
+from simulator.classes import classify
 
 HELD_OUT = 5
 """One image in so many, the last ones, is held out."""
@@ -136,7 +137,7 @@ def _quality(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> Qua
     found = np.concatenate(parts).reshape(len(images), -1)
     same = None
     if wanted.shape[1] > 1 and len(graph.shapes[graph.output]) == 1:
-        same = found.argmax(axis=1) == wanted.argmax(axis=1)
+        same = classify(found) == classify(wanted)
     noise = float(np.square(found - wanted, dtype=np.float64).mean())
     return Quality(noise, float(wanted.var(axis=0, dtype=np.float64).mean()), same)
 

@@ -1,4 +1,4 @@
-"""Refine a calibrated model layer by layer, each on what the layers before really put out."""
+"""Refine a calibrated model layer by layer, each on the actual outputs of the layers before."""
 
 from __future__ import annotations
 
