@@ -53,6 +53,8 @@ def option_name(name: str, value: Any = NO_VALUE) -> str:
     """Return the name of a setting for users of a command; see `pipeline.messages.settings`."""
     if value is not NO_VALUE and (name, value) in PHRASES:
         return PHRASES[name, value]
+    if name == "transforms.names" and value is not NO_VALUE:
+        return "'crossgrade migrate' does it on the float model"
     if name in WITHOUT_OPTION:
         return WITHOUT_OPTION[name]
     if name not in OPTIONS:
