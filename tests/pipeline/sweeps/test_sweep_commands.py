@@ -106,6 +106,23 @@ def test_an_unknown_name_is_refused_before_anything_runs(repository):
     assert len(list((repository.root / "multirun").iterdir())) == before
 
 
+def test_widths_of_single_layers_are_swept(repository):
+    builds = repository.builds.read_text()
+    names = ["quantization.layers.sep*.weight_bits", "quantization.layers.nowhere.weight_bits"]
+    output = repository.run(*SWEEP, "target=akida_v1", f"{names[0]}=2,4", f"{names[1]}=null,8")
+    assert repository.builds.read_text() == builds
+    rows = table(repository)[1]
+    assert [row["state"] for row in rows] == ["finished", "refused"] * 2
+    assert "no layer is called 'nowhere'" in rows[1]["reason"]
+    assert "sep*.weight_bits=2 nowhere.weight_bits=null: accuracy" in output
+    client, parents, points = repository.sweep_runs()
+    finished = [run for run in points[parents[-1].info.run_id] if OUTCOME not in run.data.tags]
+    name = "quantization.layers.sep:2A.weight_bits"
+    assert {run.data.params[name] for run in finished} == {"2", "4"}
+    sizes = {run.data.params[name]: run.data.metrics["weight_bytes"] for run in finished}
+    assert sizes["2"] < sizes["4"]
+
+
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_a_killed_sweep_resumes(repository, launcher):
     seed = {"basic": 11, "joblib": 12}[launcher]
