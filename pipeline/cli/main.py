@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": "Run a program on images, bit-exact.",
     "summary": "Print a program's layers and the chip's limits that it exceeds.",
     "diff": "Compare two programs layer by layer, and on images.",
+    "compare": "Find where two models, programs, traces or golden vectors first differ.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
     "track": "Record the runs that MLflow is still missing.",
     "vectors": "Write golden vectors for firmware and RTL tests.",

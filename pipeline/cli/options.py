@@ -14,6 +14,7 @@ OPTIONS = {
     "quantization.weight_bits": ("quantize", "--weight-bits"),
     "quantization.activation_bits": ("quantize", "--activation-bits"),
     "quantization.output_bits": ("quantize", "--output-bits"),
+    "quantization.layers": ("quantize", "--layer"),
     "quantization.per_tensor_activations": ("quantize", "--per-tensor"),
     "quantization.refine": ("quantize", "--refine"),
     "quantization.calibration.source": ("quantize", "--samples"),

@@ -7,6 +7,7 @@ import time
 
 import click
 
+from pipeline.cli.layers import layer_options, read_layers
 from pipeline.cli.parameters import (
     PATH,
     load_any,
@@ -45,6 +46,7 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("-w", "--weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
 @click.option("-a", "--activation-bits", type=ACTIVATION_BITS, default="8", show_default=True)
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
+@layer_options
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
@@ -62,6 +64,8 @@ def command(
     num_samples,
     batch_size,
     scheme,
+    layer,
+    layers,
     per_tensor,
     parity,
     input_shape,
@@ -83,6 +87,7 @@ def command(
     from pipeline.quantization.quantize import quantize
 
     _check_refine(refine, scheme, parity, samples)
+    chosen = read_layers(layer, layers)
     graph = load_any(model, input_shape, until)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
@@ -91,6 +96,7 @@ def command(
     options = Quantization(
         scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
+        layers=chosen,
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",
         refine=refine,
@@ -124,7 +130,8 @@ def command(
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
-    click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")
+    single = f", {len(chosen)} choices for single layers" if chosen else ""
+    click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
 
 
 def _check_refine(refine, scheme: str, parity: bool, samples) -> None:
