@@ -67,6 +67,7 @@ def command(
     recalibrate,
     input_shape,
     until,
+    architecture,
     input_scale,
     input_offset,
     clip,
@@ -110,9 +111,9 @@ def command(
         raise ConfigError("--labels: belong to images; give --calibration as well")
     if input_offset is not None and input_scale is None:
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     graph = read_float(source, wanted)
-    if (tool := origin(source)) is not None:
+    if (tool := origin(source, wanted)) is not None:
         click.echo(f"{source}: {recovered_sentence(tool)}")
         if input_scale is not None:
             raise ConfigError("--input-scale: is for float models; a quantized file has its scale")

@@ -57,6 +57,7 @@ def command(
     parity,
     input_shape,
     until,
+    architecture,
     refine,
     verbose,
     **bits,
@@ -74,7 +75,7 @@ def command(
     from pipeline.quantization.quantize import quantize
 
     _check_refine(refine, scheme, parity, samples)
-    graph = load_any(model, input_shape, until)
+    graph = load_any(model, input_shape, until, architecture)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
     if refine is None:

@@ -75,7 +75,7 @@ def make_certificate(
         },
         "input": {
             **_file(model, model, folder, migration.before),
-            "quantized_by": origin(model),
+            "quantized_by": origin(model, wanted),
             "recovery": recovery,
             **({"read_with": wanted.as_dict()} if wanted != AS_IT_IS else {}),
             **({"pixels": pixels} if pixels else {}),

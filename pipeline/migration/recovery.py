@@ -54,7 +54,7 @@ def read_compared(path, wanted: Wanted = AS_IT_IS) -> tuple[Graph, list[Note]]:
         As `read_float` and `check_recovery`.
     """
     graph = read_float(path, wanted)
-    tool = origin(path)
+    tool = origin(path, wanted)
     if tool is None:
         return graph, []
     # The file is quantized as a whole, and so is the model it is compared with.
