@@ -99,6 +99,7 @@ def command(
     from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
     from pipeline.transforms import Images
+    from pipeline.transforms.feeding import feeding_sentence
 
     source, out = Path(model), Path(output)
     folder = Path(report) if report else out.with_name(f"{out.stem}_certificate")
@@ -147,7 +148,7 @@ def command(
     migration = migrate(graph, target, images, options, labels=classes, calibration=known)
 
     def accept(path) -> None:
-        read_back(path, migration.after, images)
+        read_back(path, migration.after, migration.samples)
         known = describe_samples(
             images, source=calibration, seed=SEED, labels=classes, folder=folder
         )
@@ -167,6 +168,8 @@ def command(
         write_bytes(folder / PAGE, page(certificate).encode())
 
     write_float(out, migration.after, accept)
+    if migration.feeding:
+        click.echo(f"{out}: {feeding_sentence(migration.feeding)}")
     _print(migration, len(images), out, folder / PAGE, calibration is None)
     if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")

@@ -81,6 +81,7 @@ def make_certificate(
             **({"pixels": pixels} if pixels else {}),
         },
         "output": _file(output, written or output, folder, migration.after),
+        **({"feeding": migration.feeding.as_list()} if migration.feeding else {}),
         "samples": samples,
         "outputs": migration.outputs,
         "transforms": list(migration.steps),

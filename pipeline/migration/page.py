@@ -8,6 +8,7 @@ from pipeline.chips import chip
 from pipeline.migration.page_style import STYLE
 from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
+from pipeline.transforms.feeding import Feeding, feeding_sentence
 
 CLASS_NAMES = {
     "exact": "good",
@@ -117,6 +118,8 @@ def _transforms(content) -> str:
 def _details(step) -> str:
     """Return the further figures of a transform, one line each."""
     lines = []
+    if "feeding" in step:
+        lines.append(feeding_sentence(Feeding.of(step["feeding"])))
     if "strategy" in step:
         lines.append(f"strategy {step['strategy']}")
     for name, error in step.get("commutation_error", {}).items():

@@ -31,6 +31,9 @@ from pipeline.transforms.exact.replace_average_pooling import replace_average_po
 from pipeline.transforms.exact.replace_global_max_pooling import replace_global_max_pooling
 from pipeline.transforms.exact.replace_upsampling import replace_upsampling
 from pipeline.transforms.exact.select_after_pooling import select_after_pooling
+from pipeline.transforms.exact.shape_input import shape_input
+from pipeline.transforms.exact.sink_permutes import sink_permutes
+from pipeline.transforms.exact.sink_reshapes import sink_reshapes
 from pipeline.transforms.exact.square_windows import square_windows
 from pipeline.transforms.exact.stride_by_selection import stride_by_selection
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
@@ -40,6 +43,10 @@ from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, CALIBRATED, 
 _ROWS = (
     # Discrete activations first, because the other transforms only know ReLUs.
     Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
+    # What moves values goes first, so that all other transforms see maps.
+    Transform(sink_reshapes, repairs=("reshape", "flat_dense")),
+    Transform(sink_permutes, repairs=("unknown_layer",)),
+    Transform(shape_input, repairs=("reshape", "unknown_layer", "float_input")),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
     Transform(replace_average_pooling, repairs=("average_pooling",)),
     Transform(replace_global_max_pooling, repairs=("unknown_layer",)),

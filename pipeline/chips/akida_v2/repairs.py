@@ -8,6 +8,9 @@ from simulator.facts import LayerFacts
 
 REPAIRS = (
     "continuous_activations",
+    "sink_reshapes",
+    "sink_permutes",
+    "shape_input",
     "replace_average_pooling",
     "replace_global_max_pooling",
     "replace_upsampling",

@@ -30,6 +30,7 @@ OTHER_RULES = (
 )
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
 REPLACED = {
+    "Permute": "sink_permutes",
     "UpSampling2D": "replace_upsampling",
     "GlobalMaxPooling2D": "replace_global_max_pooling",
 }
@@ -219,6 +220,7 @@ def reshape(view: View) -> Iterator[Finding]:
                 f" {others[0] if others else 'the output'}",
                 allowed="before Dense",
                 fix="feed a Dense, or keep the shape",
+                transform="shape_input" if view.source(node).op == "Input" else "sink_reshapes",
             )
 
 
