@@ -14,6 +14,7 @@ from pipeline.graph.graph import Graph
 from pipeline.messages.notes import texts
 from pipeline.transforms import TRANSFORMS, in_order
 from pipeline.transforms.approximate.continuous_activations import continuous_activations
+from pipeline.transforms.feeding import AS_THEY_ARE, Feeding, feeding_sentence
 from simulator.refusal import Refusal
 
 
@@ -40,8 +41,10 @@ def check(graph: Graph, target: str) -> Report:
     notes = [*texts(graph.notes), *notes]
     verdict = COMPATIBLE
     if violations:
-        fixed, refusals = repaired(graph, target)
+        fixed, refusals, feeding = repaired(graph, target)
         notes += map(str, refusals)
+        if feeding:
+            notes.append(f"{graph.input.name}: after migrate the model {feeding_sentence(feeding)}")
         left, _ = find(fixed, found)
         broken = [v for v in left if v.kind == CONVERSION]
         violations = _with_fixable(violations, left, fixed)
@@ -87,7 +90,7 @@ def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
     return places | {(split[layer], rule) for layer, rule in places if layer in split}
 
 
-def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
+def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal], Feeding]:
     """Apply every automatic transform of a chip to a model, without verification.
 
     Returns
@@ -95,14 +98,18 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
     Graph
     list of Refusal
         Of transforms that cannot repair the model.
+    Feeding
+        How to change images for the result, where it takes another shape.
     """
     refusals: list[Refusal] = []
+    feeding = AS_THEY_ARE
     for name in in_order(chip(target).repairs):
         try:
-            graph = TRANSFORMS[name](graph).graph
+            rewrite = TRANSFORMS[name](graph)
+            graph, feeding = rewrite.graph, feeding + rewrite.feeding
         except IncompatibleModelError as error:
             refusals += error.refusals
-    return graph, refusals
+    return graph, refusals, feeding
 
 
 def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:

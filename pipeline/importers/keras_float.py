@@ -7,6 +7,7 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.graph.node import Node
+from pipeline.importers import steps
 from pipeline.importers.activation_table import activation
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
@@ -140,15 +141,15 @@ class _Reader:
         kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
         operation = READ_AS[kind]
         weights = operation.read_weights(self.model.weights(layer))
+        if kind in steps.KINDS:
+            weights = steps.with_column(weights)
         attrs = operation.read_keras(kind, config)
         node = make_node(layer.name, operation.name, inputs, attrs, weights)
-        fused = config.get("activation")
-        if fused is None or fused == "linear" or "activation" in operation.attributes:
-            return [node]
-        op, attrs = activation(fused)
-        if attrs.get("activation") == "linear":
-            return [node]
-        return [node, make_node(f"{layer.name}_activ", op, (layer.name,), attrs)]
+        nodes = [node, *_fused(operation, layer)]
+        if kind not in steps.KINDS:
+            return nodes
+        made = steps.on_column(nodes, self._shape(inputs[0]), config)
+        return made + steps.after_column(nodes[-1], self._shape(nodes[-1].name, made))
 
     def _function(self, layer, inputs):
         """Return the nodes of a function of tensors."""
@@ -177,15 +178,26 @@ class _Reader:
         producer = next(node for node in self.nodes if node.name == source)
         return affine_node(name, producer, shape, scale, offset)
 
-    def _shape(self, name):
-        """Return the output shape of a node that exists already."""
+    def _shape(self, name, more=()):
+        """Return the output shape of a node that exists already, or is one of `more`."""
         known: dict[str, Node] = {}
-        for node in self.nodes:
+        for node in (*self.nodes, *more):
             if all(source in known for source in node.inputs):
                 known[node.name] = node
         if name not in known:
             raise _InputRefusedError
         return Graph(self.model.name, tuple(known.values()), name).shapes[name]
+
+
+def _fused(operation, layer: KerasLayer) -> list[Node]:
+    """Return the node of an activation that a layer has, if any."""
+    fused = layer.config.get("activation")
+    if fused is None or fused == "linear" or "activation" in operation.attributes:
+        return []
+    op, attrs = activation(fused)
+    if attrs.get("activation") == "linear":
+        return []
+    return [make_node(f"{layer.name}_activ", op, (layer.name,), attrs)]
 
 
 _MAKERS = {

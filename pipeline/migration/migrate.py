@@ -158,7 +158,7 @@ def migrate(
 
 def _refusals(graph, report) -> list[Refusal]:
     """Return the refusals of a model; those of transforms are preferred, being more precise."""
-    _, refusals = repaired(graph, report.target)
+    _, refusals, _ = repaired(graph, report.target)
     refused = {layer for refusal in refusals for layer in refusal.layers}
     rest = [found for found in report.refusals() if not refused.intersection(found.layers)]
     return list(dict.fromkeys([*refusals, *rest])) or [Refusal(found=n) for n in report.notes]

@@ -50,7 +50,10 @@ class Feeding:
         return images
 
     def __add__(self, other: Feeding) -> Feeding:
-        return Feeding((*self.steps, *other.steps))
+        first = self.steps
+        if first and other.steps and first[-1][0] == other.steps[0][0] == RESHAPE:
+            first = first[:-1]
+        return Feeding((*first, *other.steps))
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -72,4 +75,4 @@ AS_THEY_ARE = Feeding()
 
 def feeding_sentence(feeding: Feeding) -> str:
     """Return what a user has to do to images."""
-    return f"takes images of another shape: of the images x of the given model it takes {feeding}"
+    return f"takes images of another shape: {feeding}, where x are images of the given model"

@@ -42,7 +42,8 @@ def apply(
         ``max_abs_difference`` and
         ``agreement`` (share of samples with the same class; not for a regression) on `samples`,
         ``added_parameters``, ``added_macs``, ``feeding`` where images change, the transform's own
-        details and, if there are test labels and something changed, ``accuracy_before`` and ``accuracy_after``.
+        details and, if there are test labels and something changed, ``accuracy_before`` and
+        ``accuracy_after``.
 
     Raises
     ------

@@ -36,13 +36,9 @@ REPAIRS = (
 )
 REFUSED_LIMITS = (
     "layer_pattern",
-    "square_kernel",
-    "square_stride",
-    "square_pool",
-    "transposed_convolution",
     "pool_padding",
 )
-"""Limits that the vendor's layer patterns refuse already, while the emulator runs them."""
+"""Limits on how the layers of a model follow each other, which no lowering gets around."""
 _REPAIRS = {
     **dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows"),
     "pool_padding": "match_pool_padding",

@@ -7,7 +7,7 @@ import math
 from pipeline.errors import LayerError
 from pipeline.graph.attributes import DIMS, NUMBER, PAIR, SIDES, TARGET_SHAPE, TEXT, Attribute
 from pipeline.graph.float_kernels import pad
-from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule
+from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule, along_steps
 from pipeline.graph.operation import Operation
 
 
@@ -21,12 +21,22 @@ def read_zero_padding(config):
     }
 
 
+def read_step_padding(config):
+    """Return the four sides of a padding of steps, given as one or two numbers."""
+    padding = config["padding"]
+    padding = [padding, padding] if isinstance(padding, int) else padding
+    return {"padding": (tuple(padding), (0, 0))}
+
+
 class ZeroPadding2D(Operation):
     """Zeros around a map: ((top, bottom), (left, right))."""
 
     attributes = {"padding": Attribute(SIDES, ((1, 1), (1, 1)))}
     on_maps = data_format = moves_only = True
-    keras = {"ZeroPadding2D": KerasRule(attrs=(), convert=read_zero_padding, reads=("padding",))}
+    keras = {
+        "ZeroPadding2D": KerasRule(attrs=(), convert=read_zero_padding, reads=("padding",)),
+        "ZeroPadding1D": KerasRule(attrs=(), convert=read_step_padding, reads=("padding",)),
+    }
 
     def output_shape(self, node, shape):
         (top, bottom), (left, right) = node.attrs["padding"]
@@ -41,7 +51,10 @@ class UpSampling2D(Operation):
 
     attributes = {"size": Attribute(PAIR, (2, 2)), "interpolation": Attribute(TEXT, "nearest")}
     on_maps = data_format = moves_only = True
-    keras = {"UpSampling2D": KerasRule()}
+    keras = {
+        "UpSampling2D": KerasRule(),
+        "UpSampling1D": KerasRule(attrs=("size",), convert=along_steps("size")),
+    }
 
     def output_shape(self, node, shape):
         rows, columns = node.attrs["size"]

@@ -18,8 +18,8 @@ def identity_before_pooling(graph: Graph) -> Rewrite:
     """Insert a 1x1 identity Conv2D before averages that no convolution can absorb.
 
     These are averages after depthwise and transposed convolutions, after a max pooling, of the
-    input, and of a tensor with several consumers. After a join, quantization inserts an identity
-    itself.
+    input, of a tensor with several consumers, and after the first convolution if it pads images
+    with other values than 0. After a join, quantization inserts an identity itself.
     """
     changed = []
     for node in graph.nodes:
@@ -45,6 +45,13 @@ def _is_absorbed(graph, average):
         if graph.sole_consumer(before) is None:
             return False
         before = graph.node(before.inputs[0])
-    return before.op in JOINS or (
-        before.op in AVERAGING and graph.sole_consumer(before) is not None
-    )
+    if before.op in AVERAGING:
+        return graph.sole_consumer(before) is not None and not _pads_images(graph, before)
+    return before.op in JOINS
+
+
+def _pads_images(graph, node):
+    """Return whether the zeros around rescaled images are other pixels, which InputConv2D pads."""
+    source = graph.node(node.inputs[0])
+    shifted = source.op == "Rescaling" and np.any(source.attrs["offset"])
+    return shifted and node.op == "Conv2D" and node.attrs["padding"] == "same"

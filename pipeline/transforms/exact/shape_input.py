@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.preparation.editing import removed, replaced
-from pipeline.transforms.feeding import PERMUTE, RESHAPE, Feeding
+from pipeline.transforms.feeding import AS_THEY_ARE, PERMUTE, RESHAPE, Feeding
 from pipeline.transforms.rewrite import Rewrite
 
 MOVES = ("Reshape", "Flatten", "Permute")
@@ -22,13 +22,13 @@ def shape_input(graph: Graph) -> Rewrite:
     if not moves or not _needed(graph, moves[-1]):
         return Rewrite(graph=graph, changed=())
     shape = graph.shapes[moves[-1].name]
-    steps = tuple(_step(graph, node) for node in moves)
+    steps = [Feeding((_step(graph, node),)) for node in moves]
     new = removed(graph, {node.name for node in moves})
     image = new.input.with_attrs(shape=tuple(shape))
     return Rewrite(
         graph=replaced(new, {image.name: image}),
         changed=tuple(node.name for node in moves),
-        feeding=Feeding(steps),
+        feeding=sum(steps, AS_THEY_ARE),
     )
 
 

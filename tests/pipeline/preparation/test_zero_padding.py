@@ -159,7 +159,7 @@ def test_unfolded_layers_have_a_reason():
     stem = pad((3, 3), (3, 3)), ("Conv2D", {"filters": 2, "kernel_size": 7, "strides": 2})
     assert reason(*stem) == (
         "padding ((3,3),(3,3)) before n1, 7x7 of stride 2x2; ((2,3),(2,3)), as padding 'same' does"
-        " on 16x16, or what a kernel grown to 7x7 can take in; give n1 padding 'same' and retrain"
+        " on 16x16, or what a kernel grown to 17x17 can take in; give n1 padding 'same' and retrain"
     )
     pool = ("MaxPooling2D", {"pool_size": 3, "strides": 2})
     assert reason(RELU, pad((1, 1), (1, 1)), pool) == (
