@@ -19,7 +19,13 @@ from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
 from pipeline.importers.reading_notes import computed_in_half, reading_notes
-from pipeline.importers.rescalings import affine_node, merged_rescalings
+from pipeline.importers.rescalings import (
+    IMAGES,
+    IN_PLACE,
+    affine_node,
+    extreme,
+    merged_rescalings,
+)
 from pipeline.importers.tensor_functions import (
     NEVER_RUN,
     Affine,
@@ -130,6 +136,26 @@ class _Reader:
         attrs = rescaling_attrs(config, weights, len(self._shape(inputs[0])) + 1)
         return [make_node(layer.name, "Rescaling", inputs, attrs)]
 
+    def _rescaling(self, layer, inputs):
+        attrs = READ_AS["Rescaling"].read_keras("Rescaling", layer.config)
+        by_name = {node.name: node for node in self.nodes}
+        producer = by_name.get(inputs[0])
+        while producer is not None and producer.op in IN_PLACE:
+            producer = by_name.get(producer.inputs[0])
+        if producer is None or producer.op in IMAGES:
+            return [make_node(layer.name, "Rescaling", inputs, attrs)]
+        return [self._affine(layer.name, inputs[0], attrs["scale"], attrs.get("offset", 0.0))]
+
+    def _largest(self, layer, inputs):
+        """Return the nodes of Maximum and Minimum: a + relu(b - a), and a - relu(a - b)."""
+        kind, nodes, total = layer.class_name, [], inputs[0]
+        for number, other in enumerate(inputs[1:], 1):
+            name = layer.name if number == len(inputs) - 1 else f"{layer.name}_{number}"
+            made = extreme(name, total, other, self._shape(inputs[0]), least=kind == "Minimum")
+            nodes += made
+            total = name
+        return nodes
+
     def _subtract(self, layer, inputs):
         if len(inputs) != 2:
             raise ModelError(f"Subtract takes 2 inputs, found {len(inputs)}")
@@ -204,7 +230,10 @@ _MAKERS = {
     "InputLayer": _Reader._input,
     "Activation": _Reader._activation,
     "Normalization": _Reader._normalization,
+    "Rescaling": _Reader._rescaling,
     "Subtract": _Reader._subtract,
+    "Maximum": _Reader._largest,
+    "Minimum": _Reader._largest,
 }
 
 

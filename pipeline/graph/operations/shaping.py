@@ -6,7 +6,7 @@ import math
 
 from pipeline.errors import LayerError
 from pipeline.graph.attributes import DIMS, NUMBER, PAIR, SIDES, TARGET_SHAPE, TEXT, Attribute
-from pipeline.graph.float_kernels import pad
+from pipeline.graph.float_kernels import interpolated, pad
 from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule, along_steps
 from pipeline.graph.operation import Operation
 
@@ -46,8 +46,42 @@ class ZeroPadding2D(Operation):
         return pad(x, *node.attrs["padding"])
 
 
+def read_step_cropping(config):
+    """Return the four sides of a cropping of steps, given as one or two numbers."""
+    return {"cropping": read_step_padding({"padding": config["cropping"]})["padding"]}
+
+
+class Cropping2D(Operation):
+    """A map without rows and columns at its edges: ((top, bottom), (left, right))."""
+
+    attributes = {"cropping": Attribute(SIDES, ((0, 0), (0, 0)))}
+    on_maps = data_format = moves_only = True
+    keras = {
+        "Cropping2D": KerasRule(
+            attrs=(),
+            convert=lambda config: {
+                "cropping": read_zero_padding({"padding": config["cropping"]})["padding"]
+            },
+            reads=("cropping",),
+        ),
+        "Cropping1D": KerasRule(attrs=(), convert=read_step_cropping, reads=("cropping",)),
+    }
+
+    def output_shape(self, node, shape):
+        rows, columns = (
+            n - sum(sides) for n, sides in zip(shape, node.attrs["cropping"], strict=False)
+        )
+        if min(rows, columns) < 1:
+            raise LayerError(node.name, f"it cuts {node.attrs['cropping']} off a map of {shape}")
+        return rows, columns, shape[2]
+
+    def forward(self, node, x):
+        (top, bottom), (left, right) = node.attrs["cropping"]
+        return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
 class UpSampling2D(Operation):
-    """Nearest-neighbour upsampling: each pixel is repeated."""
+    """Upsampling: each pixel is repeated (nearest), or the map is interpolated (bilinear)."""
 
     attributes = {"size": Attribute(PAIR, (2, 2)), "interpolation": Attribute(TEXT, "nearest")}
     on_maps = data_format = moves_only = True
@@ -61,12 +95,15 @@ class UpSampling2D(Operation):
         return (shape[0] * rows, shape[1] * columns, shape[2])
 
     def forward(self, node, x):
+        rows, columns = node.attrs["size"]
+        if node.attrs["interpolation"] == "bilinear":
+            return interpolated(interpolated(x, rows, 1), columns, 2)
         if node.attrs["interpolation"] != "nearest":
             raise LayerError(
                 node.name,
-                f"interpolation '{node.attrs['interpolation']}' is not known; use 'nearest'",
+                f"interpolation '{node.attrs['interpolation']}' is not known; use 'nearest'"
+                " or 'bilinear'",
             )
-        rows, columns = node.attrs["size"]
         return x.repeat(rows, 1).repeat(columns, 2)
 
 
@@ -136,4 +173,12 @@ class Dropout(Operation):
     }
 
 
-OPERATIONS = (ZeroPadding2D(), UpSampling2D(), Flatten(), Reshape(), Permute(), Dropout())
+OPERATIONS = (
+    ZeroPadding2D(),
+    Cropping2D(),
+    UpSampling2D(),
+    Flatten(),
+    Reshape(),
+    Permute(),
+    Dropout(),
+)
