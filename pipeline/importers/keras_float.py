@@ -9,6 +9,13 @@ from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.graph.node import Node
 from pipeline.importers import steps
 from pipeline.importers.activation_table import activation
+from pipeline.importers.channels_first import (
+    TO_FIRST,
+    TO_LAST,
+    is_channels_first,
+    permute,
+    with_channels_last,
+)
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
@@ -163,7 +170,21 @@ class _Reader:
         return [minus, make_node(layer.name, "Add", (inputs[0], minus.name))]
 
     def _layer(self, layer, inputs):
-        """Return the one or two nodes of a layer that corresponds to an operation."""
+        """Return the nodes of a layer that corresponds to an operation."""
+        if not is_channels_first(layer):
+            return self._channels_last(layer, inputs)
+        shape = self._shape(inputs[0])
+        if len(shape) != 3 and "axis" in layer.config:
+            return self._channels_last(layer, inputs)  # a batch norm of vectors
+        if len(shape) != 3:
+            raise ModelError(f"its channels come first in the shape {shape}; allowed: a map")
+        first = permute(f"{layer.name}_last", inputs[0], TO_LAST)
+        made = [first, *self._channels_last(with_channels_last(layer), [first.name])]
+        if len(self._shape(made[-1].name, made)) == len(shape):
+            made.append(permute(f"{layer.name}_first", made[-1].name, TO_FIRST))
+        return made
+
+    def _channels_last(self, layer, inputs):
         kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
         operation = READ_AS[kind]
         weights = operation.read_weights(self.model.weights(layer))
@@ -244,7 +265,8 @@ def check_last_axis(layers, graph: Graph, renamed) -> None:
         if layer.class_name.startswith("BatchNormalization"):
             axis = layer.config.get("axis", -1)
             axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-            if axis not in (-1, len(graph.shapes[renamed[layer.name]])):
+            last = axis in (-1, len(graph.shapes[renamed[layer.name]]))
+            if not last and not is_channels_first(layer):
                 found = f"axis is {axis}"
                 allowed = "the last one (channels)"
                 refusals.append(

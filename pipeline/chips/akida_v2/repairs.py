@@ -13,6 +13,8 @@ REPAIRS = (
     "shape_input",
     "replace_average_pooling",
     "replace_global_max_pooling",
+    "replace_cropping",
+    "replace_bilinear",
     "replace_upsampling",
     "dense_on_map",
     "expand_dilation",

@@ -31,6 +31,7 @@ OTHER_RULES = (
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
 REPLACED = {
     "Permute": "sink_permutes",
+    "Cropping2D": "replace_cropping",
     "UpSampling2D": "replace_upsampling",
     "GlobalMaxPooling2D": "replace_global_max_pooling",
 }
@@ -128,8 +129,14 @@ def unknown_layer(view: View) -> Iterator[Finding]:
             found=node.op,
             allowed="a layer with a counterpart",
             fix=f"use {layer} and retrain",
-            transform=REPLACED.get(node.op),
+            transform=_replacement(node),
         )
+
+
+def _replacement(node) -> str | None:
+    if node.attrs.get("interpolation") == "bilinear":
+        return "replace_bilinear"
+    return REPLACED.get(node.op)
 
 
 def join(view: View) -> Iterator[Finding]:
