@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, print_notes, reading_options, target_option
+from pipeline.cli.parameters import (
+    PATH,
+    numbers,
+    print_notes,
+    reading_options,
+    target_option,
+)
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
@@ -47,10 +53,17 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
 @reading_options
 @click.option(
     "--input-scale",
-    type=click.FloatRange(0, min_open=True),
-    help="The model was trained on pixels divided by this: read uint8 pixels.",
+    metavar="NUMBERS",
+    callback=numbers,
+    help="The model was trained on pixels divided by this: read uint8 pixels. One number, or one"
+    " for each channel: 58.4,57.1,57.4.",
 )
-@click.option("--input-offset", type=float, help="... and with this added to the quotient.")
+@click.option(
+    "--input-offset",
+    metavar="NUMBERS",
+    callback=numbers,
+    help="... and with this added to the quotient, one number or one for each channel.",
+)
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."

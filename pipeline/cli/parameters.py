@@ -57,6 +57,19 @@ def _sizes(context, parameter, value):
     return tuple(sizes)
 
 
+def numbers(context, parameter, value):
+    """Return a number, or a tuple of them where a text has several; None for None."""
+    if value is None:
+        return None
+    try:
+        found = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(abs(number) < 1e30 for number in found):
+        raise click.BadParameter(f"{value!r} is no number, and no list such as 58.4,57.1,57.4")
+    return found if len(found) > 1 else found[0]
+
+
 def named_model(model, parameters, input_shape, until, architecture=None):
     """Return the graph of an architecture with its parameters, or of a file.
 
