@@ -28,7 +28,7 @@ def main() -> None:
         test_labels=None if data.is_regression else data.y_test,
         progress=log_epoch,
     )
-    transformed, report = apply(graph, config.transforms, samples, images)
+    transformed, report = apply(graph, config.transforms, samples, images, images_stay=True)
     if found := [name for name, change in report.items() if "feeding" in change]:
         steps = Feeding.of(report[found[0]]["feeding"])
         raise ModelError(

@@ -46,8 +46,11 @@ def check(graph: Graph, target: str) -> Report:
         if feeding:
             notes.append(f"{graph.input.name}: after migrate the model {feeding_sentence(feeding)}")
         left, _ = find(fixed, found)
+        left = [_as_limit(v, found) for v in left]
         broken = [v for v in left if v.kind == CONVERSION]
         violations = _with_fixable(violations, left, fixed)
+        violations = [v if v.fixable else _as_limit(v, found) for v in violations]
+        violations.sort(key=lambda v: v.kind)
         if broken:
             verdict = INCOMPATIBLE
             if all(v.fixable for v in violations if v.kind == CONVERSION):
@@ -81,6 +84,12 @@ def _with_fixable(violations, left, fixed: Graph) -> list[Violation]:
         )
         for v in violations
     ]
+
+
+def _as_limit(violation: Violation, found: Chip) -> Violation:
+    """Return a violation that no transform repairs, but that the emulator runs, as a limit."""
+    emulated = violation.rule in found.emulated_limits
+    return replace(violation, kind=HARDWARE) if emulated else violation
 
 
 def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
@@ -147,7 +156,7 @@ def _broken_rules(view: View, found: Chip) -> Iterator[Violation]:
 
 
 def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
-    limits = found.limits
+    limits, refused = found.limits, (*found.refused_limits, *found.emulated_limits)
     sentences = {limit.name: limit.sentence for limit in limits.LIMITS}
     for facts in found.facts(view):
         for refusal in limits.exceeded(facts):
@@ -156,7 +165,7 @@ def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
                 transform=found.limit_repairs(refusal.rule, facts),
                 sentence=sentences[refusal.rule],
                 source=limits.SOURCE,
-                kind=CONVERSION if refusal.rule in found.refused_limits else HARDWARE,
+                kind=CONVERSION if refusal.rule in refused else HARDWARE,
             )
 
 

@@ -64,6 +64,11 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
     callback=numbers,
     help="... and with this added to the quotient, one number or one for each channel.",
 )
+@click.option(
+    "--float-input",
+    is_flag=True,
+    help="Keep float images, where the model's Rescaling expects pixels.  [default: read uint8]",
+)
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -83,6 +88,7 @@ def command(
     architecture,
     input_scale,
     input_offset,
+    float_input,
     clip,
     max_accuracy_drop,
 ) -> None:
@@ -92,6 +98,8 @@ def command(
     only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
     of them are listed at once and nothing is written.
     """
+    import numpy as np
+
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError
     from pipeline.exporters.names import renaming_note
@@ -99,7 +107,12 @@ def command(
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
-    from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
+    from pipeline.migration.pixel_input import (
+        as_pixels,
+        pixels_sentence,
+        reads_pixels,
+        with_pixel_input,
+    )
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import (
         SEED,
@@ -135,10 +148,16 @@ def command(
     if input_scale is not None:
         pixels = {"scale": input_scale, "offset": input_offset or 0.0}
         graph = with_pixel_input(graph, **pixels)
+    chosen = _samples(graph, calibration, labels)
+    given = chosen[0] if calibration is not None else None
+    if tool is None and not float_input and reads_pixels(graph, given):
+        pixels, graph = {}, as_pixels(graph)
+        chosen = _samples(graph, None, None) if given is None else (np.uint8(given), chosen[1])
+    if pixels is not None:
         click.echo(f"{out}: {pixels_sentence(**pixels)}")
     print_notes(graph.notes)
-    chosen = _samples(graph, calibration, labels)
     images, classes = (part if part is None else part[:samples] for part in chosen)
+    measured = images if given is None else given[:samples]
     options = Transforms(
         gap=Gap(strategy=gap, recalibrate=recalibrate),
         names=("power_of_two_clip",) if clip else (),
@@ -163,7 +182,7 @@ def command(
     def accept(path) -> None:
         read_back(path, migration.after, migration.samples)
         known = describe_samples(
-            images, source=calibration, seed=SEED, labels=classes, folder=folder
+            measured, source=calibration, seed=SEED, labels=classes, folder=folder
         )
         certificate = make_certificate(
             migration,

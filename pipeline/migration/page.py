@@ -219,7 +219,7 @@ def _files(content) -> str:
 
 
 def _origin(file: dict) -> str:
-    if pixels := file.get("pixels"):
+    if (pixels := file.get("pixels")) is not None:
         return f" <small>{escape(f'the migrated model {pixels_sentence(**pixels)}')}</small>"
     if not file.get("quantized_by"):
         return ""

@@ -13,7 +13,7 @@ from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CALIBRATED, CLASSES, compare_outputs, equivalence, outputs_of
-from pipeline.migration.pixel_input import with_pixel_input
+from pipeline.migration.pixel_input import with_pixels
 from pipeline.models.file import read_float
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
@@ -87,8 +87,8 @@ def _findings(content, folder, model, output, calibration):
         findings.append(finding)
     if None in graphs.values():
         return findings
-    if pixels := content["input"].get("pixels"):
-        graphs["input"] = with_pixel_input(graphs["input"], **pixels)
+    if (pixels := content["input"].get("pixels")) is not None:
+        graphs["input"] = with_pixels(graphs["input"], pixels)
     findings.append(_compatibility(graphs["output"], content))
     findings.append(_outputs(graphs, content, folder, calibration))
     return findings

@@ -1,4 +1,4 @@
-"""How to change images of a model for a transformed one that takes another shape."""
+"""How to change images of a model for a transformed one that takes others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESHAPE, PERMUTE = "reshape", "permute"
+RESHAPE, PERMUTE, SHIFT = "reshape", "permute", "shift"
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Feeding:
     Attributes
     ----------
     steps : tuple of (str, tuple of int)
-        ``reshape`` and the shape of one image, or ``permute`` and its axes, counted from 1.
+        ``reshape`` and the shape of one image, ``permute`` and its axes, counted from 1, or
+        ``shift`` and what is added to uint8 values, which makes them int8.
     """
 
     steps: tuple[tuple[str, tuple[int, ...]], ...] = ()
@@ -32,7 +33,7 @@ class Feeding:
             If a step is not known.
         """
         steps = tuple((str(kind), tuple(map(int, numbers))) for kind, numbers in values)
-        if unknown := [kind for kind, _ in steps if kind not in (RESHAPE, PERMUTE)]:
+        if unknown := [kind for kind, _ in steps if kind not in (RESHAPE, PERMUTE, SHIFT)]:
             raise ValueError(f"unknown step '{unknown[0]}' of a feeding")
         return cls(steps)
 
@@ -45,9 +46,16 @@ class Feeding:
         for kind, numbers in self.steps:
             if kind == RESHAPE:
                 images = images.reshape(len(images), *numbers)
-            else:
+            elif kind == PERMUTE:
                 images = images.transpose(0, *numbers)
+            else:
+                images = (images.astype(np.int16) + np.int16(numbers[0])).astype(np.int8)
         return images
+
+    @property
+    def reshapes(self) -> bool:
+        """True if images get another shape."""
+        return any(kind != SHIFT for kind, _ in self.steps)
 
     def __add__(self, other: Feeding) -> Feeding:
         first = self.steps
@@ -60,13 +68,16 @@ class Feeding:
 
     def __str__(self) -> str:
         """Return the steps as NumPy code on an array ``x`` of images."""
-        calls = (
-            f".reshape(-1, {', '.join(map(str, numbers))})"
-            if kind == RESHAPE
-            else f".transpose(0, {', '.join(map(str, numbers))})"
-            for kind, numbers in self.steps
-        )
-        return "x" + "".join(calls)
+        text = "x"
+        for kind, numbers in self.steps:
+            listed = ", ".join(map(str, numbers))
+            if kind == RESHAPE:
+                text += f".reshape(-1, {listed})"
+            elif kind == PERMUTE:
+                text += f".transpose(0, {listed})"
+            else:
+                text = f"({text}.astype('int16') + {listed}).astype('int8')"
+        return text
 
 
 AS_THEY_ARE = Feeding()
@@ -75,4 +86,5 @@ AS_THEY_ARE = Feeding()
 
 def feeding_sentence(feeding: Feeding) -> str:
     """Return what a user has to do to images."""
-    return f"takes images of another shape: {feeding}, where x are images of the given model"
+    what = "shape" if feeding.reshapes else "type"
+    return f"takes images of another {what}: {feeding}, where x are images of the given model"

@@ -13,6 +13,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.messages.settings import setting
 from pipeline.transforms.images import Images
+from pipeline.transforms.rewrite import Rewrite
 from pipeline.transforms.table import TRANSFORMS
 
 TOLERANCE = 1e-3
@@ -20,7 +21,12 @@ TOLERANCE = 1e-3
 
 
 def apply(
-    graph: Graph, options: Any, samples: np.ndarray, images: Images | None = None
+    graph: Graph,
+    options: Any,
+    samples: np.ndarray,
+    images: Images | None = None,
+    *,
+    images_stay: bool = False,
 ) -> tuple[Graph, dict[str, dict]]:
     """Return the transformed graph and a report.
 
@@ -33,6 +39,9 @@ def apply(
         Images on which the model before and after each transform is compared.
     images : Images, optional
         For recalibration, tuning and accuracy; by default `samples` without labels.
+    images_stay : bool
+        True to leave out transforms that need other images and without which the emulator runs the
+        model.
 
     Returns
     -------
@@ -72,6 +81,8 @@ def apply(
     score = start = None
     for name in options.names:
         rewrite = TRANSFORMS[name](graph, options, images)
+        if images_stay and rewrite.feeding and not rewrite.feeding.reshapes:
+            rewrite = Rewrite(graph=graph, changed=())
         test = images.test_images, images.test_labels
         samples, images = rewrite.feeding(samples), images.fed(rewrite.feeding)
         after = forward(rewrite.graph, samples) if rewrite.changed else before

@@ -34,6 +34,7 @@ from pipeline.transforms.exact.replace_global_max_pooling import replace_global_
 from pipeline.transforms.exact.replace_upsampling import replace_upsampling
 from pipeline.transforms.exact.select_after_pooling import select_after_pooling
 from pipeline.transforms.exact.shape_input import shape_input
+from pipeline.transforms.exact.shift_input import shift_input
 from pipeline.transforms.exact.sink_permutes import sink_permutes
 from pipeline.transforms.exact.sink_reshapes import sink_reshapes
 from pipeline.transforms.exact.square_windows import square_windows
@@ -49,6 +50,7 @@ _ROWS = (
     Transform(sink_reshapes, repairs=("reshape", "flat_dense")),
     Transform(sink_permutes, repairs=("unknown_layer",)),
     Transform(shape_input, repairs=("reshape", "unknown_layer", "float_input")),
+    Transform(shift_input, repairs=("signed_input",)),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
     Transform(replace_average_pooling, repairs=("average_pooling",)),
     Transform(replace_global_max_pooling, repairs=("unknown_layer",)),

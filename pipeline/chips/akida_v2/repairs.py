@@ -11,6 +11,7 @@ REPAIRS = (
     "sink_reshapes",
     "sink_permutes",
     "shape_input",
+    "shift_input",
     "replace_average_pooling",
     "replace_global_max_pooling",
     "replace_cropping",
@@ -36,16 +37,16 @@ REPAIRS = (
     "gap_after_relu",
     "identity_before_pooling",
 )
-REFUSED_LIMITS = (
-    "layer_pattern",
-    "pool_padding",
-)
-"""Limits on how the layers of a model follow each other, which no lowering gets around."""
+REFUSED_LIMITS = ("layer_pattern", "pool_padding")
+"""Limits that the vendor's layer patterns refuse already, while the emulator runs them."""
+WINDOW_LIMITS = ("square_kernel", "square_stride", "square_pool", "transposed_convolution")
+"""... and those of windows, which count as limits of the chip where no transform repairs them."""
 _REPAIRS = {
     **dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows"),
     "pool_padding": "match_pool_padding",
     "kernel_and_stride": "enlarge_small_kernels",
     "padding": "cut_borders_in_dense",
+    "signed_input": "shift_input",
 }
 _TAIL_REPAIRS = {("MaxPooling2D",): "relu_after_max_pooling"}
 
