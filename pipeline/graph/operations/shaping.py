@@ -54,7 +54,7 @@ def read_step_cropping(config):
 class Cropping2D(Operation):
     """A map without rows and columns at its edges: ((top, bottom), (left, right))."""
 
-    attributes = {"cropping": Attribute(SIDES, ((0, 0), (0, 0)))}
+    attributes = {"cropping": Attribute(SIDES)}
     on_maps = data_format = moves_only = True
     keras = {
         "Cropping2D": KerasRule(

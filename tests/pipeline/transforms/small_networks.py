@@ -128,7 +128,9 @@ def bare_poolings(draw):
 def upsamplings(draw):
     made = draw(builders(sides=st.integers(3, 6)))
     made.add(*draw(st.sampled_from([[], [conv()], [conv(), RELU, pool(2)]])))
-    made.add(("UpSampling2D", {"size": draw(st.sampled_from([2, 4]))}), conv(), RELU)
+    made.add(
+        ("UpSampling2D", {"size": draw(st.sampled_from([2, 4, 3, (2, 1), (1, 3)]))}), conv(), RELU
+    )
     return made.graph
 
 
@@ -170,7 +172,8 @@ def odd_poolings(draw):
     made = draw(builders())
     made.add(conv(kernel=draw(st.sampled_from([1, 3]))))
     made.add(*draw(st.sampled_from([[RELU], []])))
-    size, stride = draw(st.sampled_from([(2, 2), (3, 1), (2, 1), (3, 2)]))
+    sizes = [(2, 2), (3, 1), (2, 1), (3, 2), ((2, 1), (2, 1)), ((1, 3), (1, 2)), ((3, 1), (3, 1))]
+    size, stride = draw(st.sampled_from(sizes))
     made.add(pool(size, padding="valid", strides=stride))
     made.add(*draw(st.sampled_from([[conv()], [RELU, conv()], [GAP, DENSE]])))
     return made.graph
@@ -281,7 +284,51 @@ def moved_inputs(draw):
     return made.graph
 
 
+@st.composite
+def croppings(draw):
+    made = draw(builders(sides=st.integers(7, 10)))
+    sides = st.integers(0, 2)
+    cropping = tuple((draw(sides), draw(sides)) for _ in range(2))
+    made.add(*draw(st.sampled_from([[], [conv()], [conv(), BN, RELU]])))
+    made.add(("Cropping2D", {"cropping": cropping}), conv(), RELU, FLAT, DENSE)
+    return made.graph
+
+
+@st.composite
+def unsigned_vectors(draw):
+    """Draw uint8 images that go to a Dense layer."""
+    shape = draw(st.sampled_from([(20,), (4, 5), (4, 5, 1), (3, 4, 3)]))
+    made = Builder(shape, "uint8", draw(st.integers(0, 99)))
+    scales = (
+        [1 / 128] if len(shape) < 3 else [1 / 128, tuple(1 / (n + 90) for n in range(shape[-1]))]
+    )
+    if draw(st.booleans()):
+        offset = draw(st.sampled_from([0.0, -1.0]))
+        made.add(("Rescaling", {"scale": draw(st.sampled_from(scales)), "offset": offset}))
+    made.add(*([FLAT] if len(shape) > 1 else []), ("Dense", {"units": 6}), RELU, DENSE)
+    return made.graph
+
+
+@st.composite
+def rectangles(draw):
+    """Draw convolutions of all sizes up to 7x7, strides and paddings."""
+    made = draw(builders(sides=st.integers(9, 12)))
+    for _ in range(draw(st.integers(1, 2))):
+        attrs = {"kernel": draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))}
+        attrs["padding"] = draw(st.sampled_from(["same", "same", "valid"]))
+        attrs["strides"] = draw(st.sampled_from([1, 1, 1, (2, 1), 2]))
+        shape = made.graph.shapes[made.graph.output]
+        if any(n < k for n, k in zip(shape, attrs["kernel"], strict=False)):
+            attrs["padding"] = "same"
+        made.add(draw(st.sampled_from([conv, depthwise]))(**attrs), RELU)
+    made.add(*draw(st.sampled_from([[GAP], [conv(), RELU, FLAT]])), DENSE)
+    return made.graph
+
+
 KINDS = {
+    "replace_cropping": croppings(),
+    "shift_input": unsigned_vectors(),
+    "square_windows": rectangles(),
     "sink_reshapes": steps(),
     "sink_permutes": swapped_axes(),
     "shape_input": moved_inputs(),

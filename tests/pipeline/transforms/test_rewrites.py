@@ -57,7 +57,7 @@ EXACT = [
     ("replace_upsampling", (4, 5, 3), [("UpSampling2D", {"size": 3})], {"strides": (3, 3)}),
     ("replace_upsampling", (4, 5, 3), [("UpSampling2D", {"size": (2, 1)})], {"strides": (2, 1)}),
     ("replace_cropping", (6, 7, 3), [CROP], ["DepthwiseConv2D"]),
-    ("replace_cropping", (6, 7, 3), [("Cropping2D", {}), conv()], []),
+    ("replace_cropping", (6, 7, 3), [("Cropping2D", {"cropping": ((0, 0), (0, 0))}), conv()], []),
     ("sink_permutes", (6, 7, 3), [SWAP, conv((3, 5)), FLAT, DENSE], []),
     ("sink_reshapes", (6, 7, 3), [conv(), ("Reshape", {"target_shape": (42, 6)}), DENSE], {}),
     ("expand_groups", (6, 7, 4), [conv(groups=2)], {"groups": 1}),
