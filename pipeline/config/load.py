@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
 from pipeline.config.sections import Config
-from pipeline.errors import ConfigError, UnknownKeyError, one_line
+from pipeline.errors import ConfigError, UnknownKeyError
+from simulator.malformed import brief
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -41,7 +42,7 @@ def load(path="params.yaml") -> Config:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        reason = one_line(error)
+        reason = brief(error)
         raise ConfigError(f"{path}: not readable as a configuration: {reason}") from error
     return check(values)
 

@@ -11,6 +11,7 @@ from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import DAMAGE, ArrayReader, read_hdf5, text_attribute, text_list
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.variable_owners import owners
+from pipeline.importers.weights import MISSING
 
 MODEL = "model_weights"
 BOOKKEEPING = ("count", "mask", "threshold", "pruning_step")
@@ -86,6 +87,4 @@ class _Variables:
                 return group, text_list(group, "weight_names")
             except DAMAGE as error:
                 cause = error
-        raise ModelError(
-            f"{self.reader.label}: the weights of layer '{outermost}' are missing"
-        ) from cause
+        raise ModelError(MISSING) from cause

@@ -12,6 +12,7 @@ from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION, ArrayReader, Group, re
 from pipeline.importers.keras_h5 import parse_json
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.layer_table import ALIASES, READ_AS
+from pipeline.importers.weights import MISSING
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 OTHERS = {"Normalization": ("mean", "variance")}
@@ -87,5 +88,5 @@ def _variables(groups, layer, reader):
                 )
             return {name: reader.read(group, str(i)) for i, name in enumerate(names)}
     if names:
-        raise ModelError(f"{reader.label}: the weights of layer '{layer.name}' are missing")
+        raise ModelError(MISSING)
     return {}

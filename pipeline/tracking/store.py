@@ -15,8 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.errors import ConfigError, CrossgradeError, one_line
+from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.tracking.record import Record
+from simulator.malformed import brief
 
 EXPERIMENT = "crossgrade"
 SQLITE = "sqlite:///"
@@ -154,7 +155,7 @@ def _open(store: str, root) -> Iterator[tuple]:
         client = MlflowClient(tracking_uri=store)
         yield client, _experiment(client, store, root)
     except MlflowException as error:
-        reason = one_line(error)
+        reason = brief(error)
         kind = StoreUnavailable if remote else ConfigError
         raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
     except ImportError as error:
