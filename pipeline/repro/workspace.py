@@ -14,13 +14,13 @@ from pathlib import Path
 import yaml
 
 from pipeline.config.compose import write_params
+from pipeline.config.load import OWN_FILES
 from pipeline.errors import CrossgradeError
 from pipeline.files import PARAMS
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
 STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")
-OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
 ENDS = ("compose", "track")
 ERRORS = Path("errors.log")
 SERVER = DvcServer()

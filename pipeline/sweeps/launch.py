@@ -21,7 +21,8 @@ from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
 from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
-from pipeline.tracking.store import StoreUnavailable, local_store
+from pipeline.tracking.address import chosen_store
+from pipeline.tracking.store import StoreUnavailable
 
 OBJECTIVES = "--objectives"
 GOES_ON = "the same command goes on with the sweep"
@@ -65,7 +66,7 @@ def launch(arguments: Sequence[str]) -> None:
     read_overrides(overrides, root / "conf")
     check_front(overrides, root / "conf")
     _check_names(overrides)
-    store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
+    store = chosen_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
         make_folders(sweep)
         if begun:
