@@ -21,6 +21,7 @@ HEADLINES = (
     "mean_absolute_error",
     "weight_bytes",
 )
+WIDTHS = ("input_weight_bits", "weight_bits", "activation_bits")
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
 """Parameters that change how a result is computed, but not the result."""
 
@@ -59,6 +60,11 @@ class Record:
     refusal: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def bits(self) -> str:
+        """Bit widths of the first layer's weights, of other weights, and of activations."""
+        return _bits(self.params)
+
 
 def gather(root) -> Record:
     """Return the record of the run whose files are in `root`."""
@@ -80,12 +86,8 @@ def gather(root) -> Record:
     decisive = {key: value for key, value in params.items() if key not in WITHOUT_EFFECT}
     digest = hashlib.sha256(json.dumps([decisive, metrics], sort_keys=True).encode())
     digest.update((root / files.PROGRAM).read_bytes())
-    bits = "/".join(
-        params[f"quantization.{key}"]
-        for key in ("input_weight_bits", "weight_bits", "activation_bits")
-    )
     return Record(
-        name=f"{params.get('model.name', 'model')} {params['target.name']} {bits}",
+        name=f"{params.get('model.name', 'model')} {params['target.name']} {_bits(params)}",
         params=params,
         metrics=metrics,
         artifacts=tuple(artifacts),
@@ -93,6 +95,10 @@ def gather(root) -> Record:
         program=root / files.PROGRAM,
         warnings=tuple(_warnings(figures)),
     )
+
+
+def _bits(params: Mapping[str, str]) -> str:
+    return "/".join(params[f"quantization.{key}"] for key in WIDTHS)
 
 
 def _warnings(figures) -> Iterator[str]:
