@@ -15,13 +15,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
-from pipeline.config.sections import Config
+from pipeline.config.sections import OWN_FILES, Config
 from pipeline.errors import ConfigError, UnknownKeyError
 from pipeline.files import home
 from simulator.malformed import brief
 
-OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
-"""Values that name files of the user."""
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from pipeline.transforms.table import TRANSFORMS
 
+OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
+"""Values that name files of the user."""
+
 
 def one_of(default, *allowed, prefixes=()):
     """Return a field that takes one of `allowed`, or what follows one of `prefixes`."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.config.compose import write_params
-from pipeline.config.load import OWN_FILES
+from pipeline.config.sections import OWN_FILES
 from pipeline.errors import CrossgradeError
 from pipeline.files import PARAMS
 from pipeline.repro.dvc_server import DvcServer

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
-from pipeline.config.overrides import read_overrides
+from pipeline.config.overrides import read_overrides, with_quoted_paths
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.messages.notes import Note
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
@@ -63,6 +63,7 @@ def launch(arguments: Sequence[str]) -> None:
     """
     objectives, overrides = _objectives(arguments)
     root = Path.cwd()
+    overrides = with_quoted_paths(overrides)
     read_overrides(overrides, root / "conf")
     check_front(overrides, root / "conf")
     _check_names(overrides)

@@ -10,6 +10,7 @@ from pipeline.chips import chip, known_targets
 from pipeline.config import Config, check, load
 from pipeline.config.choices import other_choices
 from pipeline.config.compose import compose, write_params
+from pipeline.config.overrides import with_quoted_paths
 from pipeline.data import known_sources
 from pipeline.errors import ConfigError
 from pipeline.graph.architecture import build_graph
@@ -52,6 +53,34 @@ def test_committed_params_are_the_composed_default():
     if shown.returncode:
         pytest.skip("needs git and its history")
     assert yaml.safe_load(shown.stdout) == compose(folder=CONF)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a=b.npz",
+        "with space.npz",
+        "dätä=1/画.npz",
+        "a(1)/[2]/{3}.npz",
+        "it's.npz",
+        "C:\\x.npz",
+        "~/x",
+    ],
+)
+def test_paths_need_no_quotes(path):
+    for name in ("data.path", "training.weights", "+model.path"):
+        values = compose([f"{name}={path}"], folder=CONF)
+        section, key = name.lstrip("+").split(".")
+        assert values[section][key] == path
+    quoted = path.replace("'", "\\'")
+    assert compose([f"data.path='{quoted}'"], folder=CONF)["data"]["path"] == path
+
+
+def test_values_of_a_sweep_over_paths_are_quoted_one_by_one():
+    sweep = ["data.path=a=1.npz,b.npz,c d.npz", "seed=1,2", "data=arrays"]
+    wanted = ["data.path='a=1.npz',b.npz,'c d.npz'", "seed=1,2", "data=arrays"]
+    assert with_quoted_paths(sweep) == wanted == with_quoted_paths(wanted)
+    assert with_quoted_paths(["data.path=null", "seed=1"]) == ["data.path=null", "seed=1"]
 
 
 def test_choices_other_than_the_defaults_are_named():
