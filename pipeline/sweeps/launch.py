@@ -17,6 +17,7 @@ from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.overrides import read_overrides, with_quoted_paths
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.messages.notes import Note
+from pipeline.repro.workspace import check_cache
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
@@ -67,6 +68,7 @@ def launch(arguments: Sequence[str]) -> None:
     read_overrides(overrides, root / "conf")
     check_front(overrides, root / "conf")
     _check_names(overrides)
+    check_cache(root)
     store = chosen_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
         make_folders(sweep)
