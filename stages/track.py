@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import yaml
-
-from pipeline.config.choices import other_choices
-from pipeline.config.compose import compose
+from pipeline.config.choices import chosen_in
 from pipeline.files import PARAMS, TABLE, home, write_text
 from pipeline.stage import run
 from pipeline.tracking.address import chosen_store
@@ -17,11 +14,6 @@ from pipeline.tracking.record import gather
 from pipeline.tracking.recorded import find_recorded
 from pipeline.tracking.results import results_table
 from pipeline.tracking.store import StoreUnavailable, track
-
-
-def _changed() -> list[str]:
-    """Return the choices in params.yaml other than the defaults: an experiment leaves its own."""
-    return other_choices(yaml.safe_load(PARAMS.read_text(encoding="utf-8")), compose())
 
 
 def main() -> None:
@@ -37,7 +29,7 @@ def main() -> None:
         folder = keep(record, made, root, store)
         where = f"not yet; kept in {folder}"
         message = f"results are kept in {folder}; 'crossgrade track --resume' records them"
-    write_text(TABLE, results_table(record, where, _changed()))
+    write_text(TABLE, results_table(record, where, chosen_in(PARAMS)))
     print(f"track: {message}")
 
 

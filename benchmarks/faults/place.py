@@ -40,8 +40,8 @@ class Place:
         shutil.copytree(self.root, root, symlinks=True)
         return Place(root)
 
-    def attempt(self, *command: str, within: tuple[str, ...] = (), **environment) -> tuple[int, str]:
-        """Run a command, if need be `within` another one; return its status and what it said."""
+    def attempt(self, *command, within=(), **environment) -> tuple[int, str]:
+        """Run a command, if need be `within` another one; return its status and its output."""
         result = subprocess.run(
             [*within, *command],
             cwd=self.root,

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from pipeline.config.compose import compose
 
 MOST_VALUES = 3
 """A section with more other values is named as a whole."""
+
+
+def chosen_in(path) -> list[str]:
+    """Return the choices in a composed file other than the defaults, such as an experiment's."""
+    return other_choices(yaml.safe_load(Path(path).read_text(encoding="utf-8")), compose())
 
 
 def other_choices(values: Mapping, defaults: Mapping) -> list[str]:
