@@ -18,6 +18,9 @@ from pipeline.config.layer_widths import (
 )
 from pipeline.transforms.table import TRANSFORMS
 
+OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
+"""Values that name files of the user."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Data:

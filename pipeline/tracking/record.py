@@ -17,6 +17,7 @@ from pipeline.tracking.data_set import DataSet, data_set
 from pipeline.tracking.figures import figures as figures_of
 from pipeline.tracking.provenance import provenance
 
+WIDTHS = ("input_weight_bits", "weight_bits", "activation_bits")
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
 """Parameters that change how a result is computed, but not the result."""
 
@@ -73,6 +74,11 @@ class Record:
         lines = [self.refusal] if self.refusal else [_sentence(self.metrics), *self.warnings]
         return "\n\n".join(filter(None, lines))
 
+    @property
+    def bits(self) -> str:
+        """Bit widths of the first layer's weights, of other weights, and of activations."""
+        return _bits(self.params)
+
 
 def gather(root) -> Record:
     """Return the record of the run whose files are in `root`."""
@@ -109,12 +115,8 @@ def gather(root) -> Record:
 
 def run_name(params: Mapping[str, str]) -> str:
     """Return the name of a run: its model, data, target and bit widths."""
-    bits = "/".join(
-        params[f"quantization.{key}"]
-        for key in ("input_weight_bits", "weight_bits", "activation_bits")
-    )
-    parts = (model_name(params), params.get("data.name", ""), params["target.name"], bits)
-    return " ".join(filter(None, parts))
+    parts = (model_name(params), params.get("data.name", ""), params["target.name"])
+    return " ".join(filter(None, (*parts, _bits(params))))
 
 
 def model_name(params: Mapping[str, str]) -> str:
@@ -122,6 +124,10 @@ def model_name(params: Mapping[str, str]) -> str:
     name = params.get("model.name", "null")
     path = params.get("model.path", "null")
     return name if name != "null" or path == "null" else Path(path).stem
+
+
+def _bits(params: Mapping[str, str]) -> str:
+    return "/".join(params[f"quantization.{key}"] for key in WIDTHS)
 
 
 def _hashes(path) -> dict:

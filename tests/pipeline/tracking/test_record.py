@@ -123,6 +123,12 @@ def test_the_results_table(root):
     assert "weight memory               1,234 bytes" in table
     assert "saturated values            0.1% of a layer at most; harmless below" in table
     assert "MLflow run                  here" in table
+    assert "bits                        8/4/4 (first layer's weights, other weights" in table
+    assert "conf/" not in table
+    changed = results_table(record, "here", ["quantization.weight_bits=4"])
+    assert changed.splitlines()[-1].startswith(
+        "other than conf/            quantization.weight_bits=4; "
+    )
 
 
 def test_the_record_contains_warnings_and_saturation(root):
