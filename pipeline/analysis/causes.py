@@ -110,6 +110,11 @@ def _shift(layer, block, refine):
         )
 
 
+def _narrow_weights(layer, block, refine):
+    if layer.weight_bits is not None and layer.weight_bits < 8:
+        yield from _weights(layer, block, refine)
+
+
 def _weights(layer, block, refine):
     if layer.weights_share >= MOST:
         yield Finding(
@@ -145,6 +150,7 @@ RULES: tuple[Rule, ...] = (
     _saturation,
     _dead,
     _outlier,
+    _narrow_weights,
     _shift,
     _weights,
     _range,

@@ -58,6 +58,8 @@ def option_name(name: str, value: Any = NO_VALUE) -> str:
     if name.startswith(LAYER):
         layer, _, key = name.removeprefix(LAYER).rpartition(".")
         return _in_command("quantize", f"--layer '{layer}:{key}={yaml_value(value)}'")
+    if name == "transforms.names" and value is not NO_VALUE:
+        return "'crossgrade migrate' does it on the float model"
     if name in WITHOUT_OPTION:
         return WITHOUT_OPTION[name]
     if name not in OPTIONS:

@@ -8,7 +8,15 @@ import time
 import click
 
 from pipeline.cli.layers import layer_options, read_layers
-from pipeline.cli.parameters import PATH, load_any, print_notes, reading_options, verbose_option
+from pipeline.cli.parameters import (
+    PATH,
+    load_any,
+    output_option,
+    parents_option,
+    print_notes,
+    reading_options,
+    verbose_option,
+)
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -18,7 +26,8 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Quantized model to write (.npz).")
+@output_option("-o", "--output", required=True, help="Quantized model to write (.npz).")
+@parents_option
 @click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
 @click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, verbose_option, warn
+from pipeline.cli.parameters import PATH, backend_option, load_program, verbose_option, warn
 
 
 @click.command()
@@ -19,12 +19,11 @@ def command(program: str, plan: bool, backend: str, verbose: bool) -> None:
     the arithmetic that is proven to give the chip's integers. --verbose adds the notes of
     quantization and conversion, which the program stores.
     """
-    from simulator import Program
     from simulator.plan import compile_program, fast_is_available
     from simulator.summary import summary
     from simulator.widths import widths_table
 
-    loaded = Program.load(program)
+    loaded = load_program(program)
     click.echo(f"{summary(loaded)}\n{widths_table(loaded)}", nl=False)
     if plan:
         if backend == "auto":
