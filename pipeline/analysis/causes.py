@@ -13,8 +13,8 @@ MOST = 0.5
 """Share of an error's power from which one cause explains it."""
 UNUSED = 0.25
 """Largest integer used, of the largest that the width holds, below which a range is too wide."""
-GOOD = 40.0
-"""Decibels from which a layer's own error is no cause for concern: a percent of the signal."""
+GOOD = 30.0
+"""Decibels from which a layer's own error is no cause for concern: 3 % of the amplitude."""
 DEAD = 0.1
 
 

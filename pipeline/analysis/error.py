@@ -9,6 +9,8 @@ import numpy as np
 
 NO_ERROR = 200.0
 """Decibels of a layer without any error: beyond float32."""
+CONSTANT = 1e-9
+"""Share of the mean square below which the variance is rounding of the two sums."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +20,9 @@ class Error:
     Attributes
     ----------
     decibels : float
-        Signal to quantization noise: 10 log10 of the float output's mean square over that of the
-        error, at most `NO_ERROR`.
+        Signal to quantization noise, at most `NO_ERROR`: 10 log10 of the float output's variance
+        around each channel's mean over the error's mean square. (The mean square itself counts
+        where nothing varies, as of a single image.)
     cosine : float
         Of the angle between both outputs.
     bias : float
@@ -48,8 +51,9 @@ class ErrorSums:
 
     def __init__(self):
         self.count = self.kept = self.saturated = 0
-        self.signal = self.output = self.product = self.relative = self.largest = 0.0
-        self.power = self.shift = np.float64(0)  # one value per channel after the first batch
+        self.square = self.output = self.product = self.relative = self.largest = 0.0
+        # One value per channel after the first batch.
+        self.power = self.shift = self.total = np.float64(0)
 
     def add(self, floats: np.ndarray, found: np.ndarray, saturated: np.ndarray) -> None:
         """Add a batch.
@@ -64,8 +68,9 @@ class ErrorSums:
         wrong = (found - floats).reshape(-1, floats.shape[-1])
         self.power = self.power + np.square(wrong).sum(axis=0)
         self.shift = self.shift + wrong.sum(axis=0)
+        self.total = self.total + floats.reshape(wrong.shape).sum(axis=0)
         self.count += floats.size
-        self.signal += float(np.square(floats).sum())
+        self.square += float(np.square(floats).sum())
         self.output += float(np.square(found).sum())
         self.product += float((floats * found).sum())
         self.largest = max(self.largest, float(np.abs(wrong).max()))
@@ -80,6 +85,13 @@ class ErrorSums:
         """Sum of squared errors."""
         return float(np.sum(self.power))
 
+    @property
+    def signal(self) -> float:
+        """Sum of squared differences from each channel's mean, or of squares if there is none."""
+        rows = self.count / np.size(self.power)
+        varying = self.square - float(np.square(self.total).sum()) / rows
+        return varying if varying > CONSTANT * self.square else self.square
+
     def result(self) -> Error:
         """Return the figures."""
         rows = self.count / np.size(self.power)
@@ -87,9 +99,9 @@ class ErrorSums:
         noise = self.noise
         return Error(
             decibels=_decibels(self.signal, noise),
-            cosine=self.product / math.sqrt(self.signal * self.output)
-            if self.signal and self.output
-            else float(self.signal == self.output),
+            cosine=self.product / math.sqrt(self.square * self.output)
+            if self.square and self.output
+            else float(self.square == self.output),
             bias=float(np.square(self.shift).sum() / rows / noise) if noise else 0.0,
             largest=self.largest,
             smape=self.relative / self.kept if self.kept else 0.0,

@@ -12,8 +12,8 @@ from pipeline.analysis.drawing import histogram, layer_graph, line_chart
 from pipeline.analysis.layer_analysis import LayerAnalysis
 from pipeline.analysis.page_style import STYLE
 from pipeline.analysis.table import decibels
+from pipeline.messages.page_style import STYLE as COMMON
 from pipeline.messages.saturation import HARMLESS
-from pipeline.migration.page_style import STYLE as COMMON
 
 FAIR = 20.0
 """Decibels below which a layer is marked as bad: a tenth of the signal is noise."""
@@ -30,7 +30,6 @@ def page(analysis: Analysis, costs: Mapping[str, LayerCost] | None = None, limit
     limits : iterable of str
         Exceeded limits of the chip.
     """
-    title = escape(f"{analysis.model}: what quantization costs")
     body = "".join(
         (
             _head(analysis, costs),
@@ -42,12 +41,27 @@ def page(analysis: Analysis, costs: Mapping[str, LayerCost] | None = None, limit
             _histograms(analysis),
         )
     )
+    return _document(analysis.model, body)
+
+
+def empty_page(model: str, reason: str) -> str:
+    """Return the page of a model that was not analysed."""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in reason.splitlines())
+    return _document(model, f"{_title(model)}<section><h2>Not analysed</h2>{lines}</section>\n")
+
+
+def _document(model: str, body: str) -> str:
+    title = escape(f"{model}: what quantization costs")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>\n{COMMON}{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
+
+
+def _title(model: str) -> str:
+    return f'<header><p class="kicker">crossgrade analyze</p><h1>{escape(model)}</h1></header>\n'
 
 
 def _head(analysis: Analysis, costs) -> str:
@@ -64,8 +78,7 @@ def _head(analysis: Analysis, costs) -> str:
         macs = sum(cost.macs for cost in costs.values())
         cards.append(("weights", f"{size / 1024:,.1f} KiB", f"{macs:,} MACs per image"))
     return (
-        '<header><p class="kicker">crossgrade analyze</p>'
-        f"<h1>{escape(analysis.model)}</h1></header>\n"
+        _title(analysis.model)
         + '<section class="cards">'
         + "".join(
             f'<div class="card"><p>{escape(name)}</p><strong>{escape(value)}</strong>'

@@ -1,4 +1,4 @@
-"""The style sheet of an analysis' page, beyond that of certificates."""
+"""The style sheet of an analysis' page, beyond the common one."""
 
 STYLE = """\
 svg { display: block; width: 100%; height: auto; }

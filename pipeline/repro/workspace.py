@@ -19,7 +19,17 @@ from pipeline.files import PARAMS
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
-STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")
+STAGES = (
+    "compose",
+    "inputs",
+    "build",
+    "transform",
+    "quantize",
+    "convert",
+    "analyze",
+    "evaluate",
+    "track",
+)
 OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
 ENDS = ("compose", "track")
 ERRORS = Path("errors.log")

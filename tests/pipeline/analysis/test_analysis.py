@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ CHROMIUM = shutil.which("chromium")
 def test_a_sound_model_has_no_unexpected_register():
     analysis = analyse(network(), quantized(), images())
     assert not any(layer.faults for layer in analysis.layers)
-    assert all(layer.isolated.decibels > 35 for layer in analysis.layers)
+    assert all(layer.isolated.decibels > 30 for layer in analysis.layers)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -71,13 +73,19 @@ def test_figures_of_an_error():
     wrong = (found - floats).astype(np.float64)
     assert error.decibels == pytest.approx(whole.result().decibels)
     noise = np.square(wrong).sum()
-    expected = 10 * np.log10(np.square(floats, dtype=np.float64).sum() / noise)
+    varying = np.square(floats - floats.mean((0, 1, 2), dtype=np.float64)).sum()
+    expected = 10 * np.log10(varying / noise)
     assert error.decibels == pytest.approx(expected)
     assert error.saturated == pytest.approx(1 / 48)
     assert error.channels[0][0] == 2
     assert error.largest == pytest.approx(np.abs(wrong).max())
     shift = np.square(wrong.mean(axis=(0, 1, 2))).sum() * 800
     assert error.bias == pytest.approx(shift / noise)
+    single = ErrorSums()
+    single.add(floats[:1, 0, 0], found[:1, 0, 0], found[:1, 0, 0] == 9)
+    square = np.square(floats[0, 0, 0], dtype=np.float64).sum()
+    noise = np.square(wrong[0, 0, 0]).sum()
+    assert single.result().decibels == pytest.approx(10 * np.log10(square / noise))
     same = ErrorSums()
     same.add(floats, floats, floats > 9)
     assert same.result().decibels == NO_ERROR and same.result().bias == 0
@@ -89,7 +97,8 @@ def test_cumulative_errors_are_those_of_the_emulator():
     outputs = simulate(convert(quantized(), "akida_v2"), images())
     floats = forward(graph, images())
     noise = np.square(outputs - floats, dtype=np.float64).sum()
-    expected = 10 * np.log10(np.square(floats, dtype=np.float64).sum() / noise)
+    varying = np.square(floats - floats.mean(0, dtype=np.float64)).sum()
+    expected = 10 * np.log10(varying / noise)
     assert analysis.decibels == pytest.approx(expected, abs=1e-3)
     assert analysis.layers[-1].cumulative.decibels == pytest.approx(expected, abs=1e-3)
     assert analysis.agreement == np.mean(outputs.argmax(-1) == floats.argmax(-1))
@@ -246,8 +255,12 @@ def test_a_page_fits_the_window(tmp_path, width):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", ["tutorial", "residual"])
-def test_errors_are_those_of_quantizeml(model):
+def test_errors_are_those_of_quantizeml(model, monkeypatch):
     pytest.importorskip("quantizeml")
+    # Its analysis imports a package that only its logs need.
+    logger = ModuleType("tensorboardX")
+    logger.SummaryWriter = None
+    monkeypatch.setitem(sys.modules, "tensorboardX", logger)
     from quantizeml.analysis import (
         measure_cumulative_quantization_error,
         measure_layer_quantization_error,
