@@ -10,12 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config.fields import number, one_of
-from pipeline.config.layer_widths import (
-    ACTIVATION_BITS,
-    OUTPUT_BITS,
-    WEIGHT_BITS,
-    LayerWidths,
-)
+from pipeline.config.layer_widths import ACTIVATION_BITS, OUTPUT_BITS, WEIGHT_BITS, LayerWidths
+from pipeline.config.measuring import Analyze, Evaluate
 from pipeline.transforms.table import TRANSFORMS
 
 OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
@@ -240,30 +236,6 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """How the program is evaluated.
-
-    Attributes
-    ----------
-    samples : int or None
-        Test images; None runs all.
-    batch_size : int
-    workers : int
-        Processes that share the images. The result does not depend on it.
-    engine : {"processes", "ray"}
-        Where they run: on this machine, or on the Ray cluster that ``RAY_ADDRESS`` names.
-    backend : {"auto", "fast", "numpy", "reference"}
-        How the emulator computes, see `simulator.simulate`. The result does not depend on it.
-    """
-
-    samples: int | None = number(None, 1)
-    batch_size: int = number(256, 1)
-    workers: int = number(1, 1, 1024)
-    engine: str = one_of("processes", "processes", "ray")
-    backend: str = one_of("auto", "auto", "fast", "numpy", "reference")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that determines the result of one run.
 
@@ -273,7 +245,7 @@ class Config:
         Initial weights and the order of training images.
     model : mapping
         An architecture, see `pipeline.graph.architecture`.
-    data, training, transforms, quantization, target, evaluate
+    data, training, transforms, quantization, target, evaluate, analyze
         The sections above.
     """
 
@@ -285,3 +257,4 @@ class Config:
     quantization: Quantization = field(default_factory=Quantization)
     target: Target = field(default_factory=Target)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    analyze: Analyze = field(default_factory=Analyze)

@@ -91,7 +91,13 @@ def gather(root) -> Record:
     metrics = {
         key: float(value) for key, value in flatten(figures) if isinstance(value, int | float)
     }
-    single = (files.PROGRAM, files.SUMMARY, files.ARCHITECTURE, files.PARAMS)
+    single = (
+        files.PROGRAM,
+        files.SUMMARY,
+        files.ANALYSIS,
+        files.ARCHITECTURE,
+        files.PARAMS,
+    )
     folders = (files.METRICS, files.PLOTS, files.INPUT_DATA.parent)
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
