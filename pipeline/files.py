@@ -26,6 +26,7 @@ TABLE = ARTIFACTS / "table.txt"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 TRAINING_CURVE = PLOTS / "training.csv"
+REGISTER_CURVE = PLOTS / "register_training.csv"
 TRAINING_PICTURE = PLOTS / "training.png"
 PREDICTIONS = PLOTS / "predictions.csv"
 LAYERS = PLOTS / "layers.csv"
@@ -72,6 +73,12 @@ def read_json(path) -> dict:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable ({error}); run 'dvc repro' to make it") from error
+
+
+def read_csv(path) -> list[list[str]]:
+    """Return the lines of a table, the header first."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
 
 
 def write_csv(path, columns: Iterable[str], rows: Iterable[Iterable]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -42,6 +42,8 @@ class Record:
         The program, its summary, metrics and plots.
     fingerprint : str
         Equal for runs with equal parameters, metrics and program.
+    curves : dict of str to list of float
+        Figures of the trainings by ``training.name``, one per epoch.
     program : path or None
         The program among the artifacts.
     refusal : str
@@ -55,6 +57,7 @@ class Record:
     metrics: dict[str, float]
     artifacts: tuple[Path, ...]
     fingerprint: str
+    curves: dict[str, list[float]] = field(default_factory=dict)
     program: Path | None = None
     refusal: str = ""
     warnings: tuple[str, ...] = ()
@@ -90,9 +93,21 @@ def gather(root) -> Record:
         metrics=metrics,
         artifacts=tuple(artifacts),
         fingerprint=digest.hexdigest(),
+        curves=_curves(root),
         program=root / files.PROGRAM,
         warnings=tuple(_warnings(figures)),
     )
+
+
+def _curves(root: Path) -> dict[str, list[float]]:
+    """Return the columns of each training curve but the first, which counts epochs."""
+    curves: dict[str, list[float]] = {}
+    for path in (root / files.TRAINING_CURVE, root / files.REGISTER_CURVE):
+        header, *rows = files.read_csv(path) if path.is_file() else [()]
+        for column, name in enumerate(header[1:], 1):
+            if rows:
+                curves[f"{path.stem}.{name}"] = [float(row[column]) for row in rows]
+    return curves
 
 
 def _warnings(figures) -> Iterator[str]:

@@ -198,6 +198,10 @@ def _log(client, run_id: str, record: Record) -> None:
         client.log_batch(run_id, params=[Param(key, value) for key, value in batch])
     for batch in _batches(record.metrics.items()):
         client.log_batch(run_id, metrics=[Metric(key, value, 0, 0) for key, value in batch])
+    steps = ((key, *point) for key, curve in record.curves.items() for point in enumerate(curve, 1))
+    for batch in _batches(steps):
+        metrics = [Metric(key, value, 0, step) for key, step, value in batch]
+        client.log_batch(run_id, metrics=metrics)
     for path in record.artifacts:
         folder = path.parent.name if path.parent.name in FOLDERS else None
         client.log_artifact(run_id, str(path), folder)
