@@ -46,6 +46,20 @@ def check_training(train: str, labels, epochs, samples, parity: bool) -> None:
         raise ConfigError(f"--train {train}: not {'; not '.join(found)}; allowed: none")
 
 
+def read_labels(path, graph, images):
+    """Return the labels of a file, or None; refuse those that do not fit the model and images."""
+    from pipeline.data.array_file import load_array
+    from pipeline.preparation.head import cut_head
+    from pipeline.quantization.samples import check_samples
+    from pipeline.training.losses import fit_targets
+
+    if path is None:
+        return None
+    labels, teacher = load_array(path), cut_head(graph)[0]
+    fit_targets(teacher, check_samples(graph, images), labels, str(path))
+    return labels
+
+
 def trained(graph, quantized, images, labels, options):
     """Return the integer model with trained registers; arguments as `train_registers` takes."""
     from pipeline.training.registers.train import train_registers

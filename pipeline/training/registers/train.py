@@ -23,6 +23,7 @@ from pipeline.progress import Progress
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.refine.integer_forward import run_node, run_nodes
 from pipeline.quantization.refine.refinement import FEWEST, HELD_OUT
+from pipeline.quantization.samples import check_samples
 from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.training.losses import fit_targets
 from simulator import simulate
@@ -81,6 +82,7 @@ def train_registers(
         raise ConfigError(f"{setting('quantization.train')}: found labels, but there are none")
     if obstacle := _obstacle(quantized, len(images)):
         return _noted(quantized, f"not trained: {obstacle}"), NOT_TRAINED
+    images = check_samples(graph, images, f"training images of {graph.name}")
     with quiet_tensorflow():
         import tensorflow as tf
     from pipeline.training.registers.course import Course, Lessons
