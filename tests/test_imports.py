@@ -68,6 +68,7 @@ OPTIONAL = {
     "pipeline/training/registers/latents.py": {"tensorflow"},
     "pipeline/training/registers/quantizeml.py": {"tensorflow"},
     "pipeline/training/registers/tables.py": {"tensorflow"},
+    "pipeline/training/registers/teacher.py": {"tensorflow"},
     "simulator/plan/fast/border.py": {"numba"},
     "simulator/plan/fast/depthwise.py": {"numba"},
     "simulator/plan/fast/measuring.py": {"llvmlite", "numba"},

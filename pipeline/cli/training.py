@@ -56,7 +56,7 @@ def read_labels(path, graph, images):
     if path is None:
         return None
     labels, teacher = load_array(path), cut_head(graph)[0]
-    fit_targets(teacher, check_samples(graph, images), labels, str(path))
+    fit_targets(teacher, check_samples(graph, images), labels, "training")
     return labels
 
 

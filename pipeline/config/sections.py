@@ -187,7 +187,7 @@ class RegisterTraining:
     samples: int = number(15000, 1)
     epochs: int | None = number(None, 1)
     batch_size: int = number(64, 1)
-    learning_rate: float = number(0.003, above=0)
+    learning_rate: float = number(0.01, above=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,6 @@ from pipeline.training.registers.latents import Latent
 
 DECAYS = (0.9, 0.999)
 EPSILON = 1e-7
-SCALES = 0.1
-"""Rate of scales, relative to that of weights and biases."""
 
 
 class Adam:
@@ -50,7 +48,7 @@ class Adam:
                 v=square.handle,
                 beta1_power=powers[0],
                 beta2_power=powers[1],
-                lr=rate * (SCALES if latent.is_scale else 1.0),
+                lr=rate * latent.pace,
                 beta1=DECAYS[0],
                 beta2=DECAYS[1],
                 epsilon=EPSILON,

@@ -5,6 +5,7 @@ Arithmetic as in `simulator.akida_v1`; a test compares the outputs with the emul
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -65,7 +66,7 @@ class Cnn2snnModel:
         """Return the latents of one layer."""
         node, unit = self.graph.node(layer.name), self.units[layer.name]
         made: dict[tuple[str, str], Latent] = {
-            (node.name, name): Kernel(node.registers[name], layer.weights_bits)
+            (node.name, name): Kernel(node.registers[name], layer.weights_bits, _terms(node, name))
             for name in _kernels(node)
         }
         factor = node.registers[unit.factor_name]
@@ -104,10 +105,8 @@ class Cnn2snnModel:
         if node.op == "Dense":
             x = x._replace(values=tf.reshape(x.values, (-1, node.registers["kernel"].shape[0])))
         for name in _kernels(node):
-            latent, largest = self.latents[node.name, name], x.largest
-            *window, channels, _ = node.registers[name].shape
-            terms = np.prod(window) * (1 if name == "depthwise_kernel" else channels)
-            largest = x.largest * latent.largest * terms
+            latent = self.latents[node.name, name]
+            largest = x.largest * latent.largest * _terms(node, name)
             dtype = exact.product_dtype(largest)
             values, kernel = tf.cast(x.values, dtype), latent.value(dtype)
             x = Integers(_product(node, name, layer, values, kernel), largest)
@@ -130,6 +129,12 @@ class Cnn2snnModel:
 def _kernels(node: QuantizedNode) -> list[str]:
     """Return the names of a node's kernels, in the order in which they are applied."""
     return [name for name in node.registers if name.endswith("kernel")]
+
+
+def _terms(node: QuantizedNode, name: str) -> int:
+    """Return how many weights of a kernel one output sums."""
+    *window, channels, _ = node.registers[name].shape
+    return math.prod(window) * (1 if name == "depthwise_kernel" else channels)
 
 
 def _product(node, name: str, layer, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

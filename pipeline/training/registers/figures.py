@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.errors import ModelError
 from pipeline.training.registers.goal import CHANCES, CLASSES
 from simulator.classes import classify
 
@@ -34,27 +33,15 @@ class Figures:
         return f"{self.loss:.4f}{''.join(named)}"
 
 
-def figures(course, held, emulated: np.ndarray | None = None) -> Figures:
+def figures(course, held) -> Figures:
     """Return the figures of a model in training.
 
     Parameters
     ----------
     course : Course
     held : Lessons
-    emulated : array, optional
-        The emulator's outputs, with which those of the training graph must agree.
-
-    Raises
-    ------
-    ModelError
-        If they do not.
     """
     found, goal = course.outputs(held.images), course.goal
-    if emulated is not None and not np.array_equal(found, emulated.reshape(found.shape)):
-        raise ModelError(
-            f"{course.model.graph.name}: TensorFlow and the emulator disagree after training;"
-            " TensorFlow must compute float32 products exactly: unset TF_ENABLE_ONEDNN_OPTS"
-        )
     loss = float(np.mean(goal.losses(found, held.wanted, held.labels), dtype=np.float64))
     if goal.kind not in (CLASSES, CHANCES) or max(found.shape[1:]) != found[0].size:
         return Figures(loss)

@@ -13,6 +13,10 @@ from pipeline.training.registers.exact import straight
 
 FARTHEST = np.log(4)
 """Largest change of a scale's logarithm: its registers stay in their range."""
+MANY_TERMS = 64
+"""Weights of a sum from which on a kernel learns at the full pace."""
+SCALES = 0.1
+"""Pace of logarithms of scales."""
 LEVELS = 1024
 """Largest change of a bias, in output levels, of which there are at most 256."""
 
@@ -23,11 +27,11 @@ class Latent:
     Attributes
     ----------
     variable : tf.Variable
-    is_scale : bool
-        True for a logarithm, which learns at a tenth of the rate.
+    pace : float
+        Its rate of learning, relative to that of large kernels and biases.
     """
 
-    is_scale = False
+    pace = 1.0
 
     def __init__(self, start: np.ndarray):
         self.variable = tf.Variable(start, dtype=tf.float32)
@@ -37,11 +41,20 @@ class Latent:
 
 
 class Kernel(Latent):
-    """Weights: ``q = clip(rint(v), +-(2**(bits - 1) - 1))``."""
+    """Weights: ``q = clip(rint(v), +-(2**(bits - 1) - 1))``.
 
-    def __init__(self, kernel: np.ndarray, bits: int):
+    Parameters
+    ----------
+    kernel : int8 array
+    bits : int
+    terms : int
+        How many weights a sum has: the fewer, the more of it one of them changes.
+    """
+
+    def __init__(self, kernel: np.ndarray, bits: int, terms: int):
         super().__init__(kernel)
         self.largest = 2 ** (bits - 1) - 1
+        self.pace = min(np.sqrt(terms / MANY_TERMS), 1.0)
 
     def value(self, dtype=tf.float32) -> tf.Tensor:
         """Return the integers."""
@@ -116,7 +129,7 @@ class OutputScale(Latent):
     shift : int8 array of shape (channels,)
     """
 
-    is_scale = True
+    pace = SCALES
 
     def __init__(self, mantissa: np.ndarray, shift: np.ndarray):
         super().__init__(np.zeros(len(mantissa)))
@@ -156,7 +169,7 @@ class OutputScale(Latent):
 class Factor(Latent):
     """A positive float32 register, moved by its logarithm."""
 
-    is_scale = True
+    pace = SCALES
 
     def __init__(self, start: np.ndarray):
         super().__init__(np.zeros(np.shape(start)))

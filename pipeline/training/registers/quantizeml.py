@@ -73,7 +73,9 @@ class QuantizemlModel:
             registers = node.registers
             for name in KERNELS:
                 if node.op in NEURAL and name in registers:
-                    yield (node.name, name), Kernel(registers[name], node.bits["weights"])
+                    terms = int(_terms(node, name, np.ones(1)))
+                    kernel = Kernel(registers[name], node.bits["weights"], terms)
+                    yield (node.name, name), kernel
             if "bias" in registers:
                 bias = Bias(registers["bias"], registers["bias_shift"], self._output_unit(node))
                 yield (node.name, "bias"), bias

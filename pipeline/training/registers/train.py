@@ -11,8 +11,7 @@ import numpy as np
 
 from pipeline.chips import convert
 from pipeline.data import Images, choose
-from pipeline.errors import ConfigError
-from pipeline.graph.forward import forward
+from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.logits import final_activation
 from pipeline.graph.traits import TEMPORAL
@@ -32,7 +31,8 @@ FEW = 1000
 """Images below which a user should add some: hundreds are memorised."""
 STEPS, EPOCHS = 1200, (5, 40)
 """Steps that a training takes where its epochs are not given, and their range then."""
-BATCH = 256
+CHECKED = 256
+"""Held-out images on which the training graph is compared with the emulator."""
 
 History = dict[str, list[float]]
 NOT_TRAINED: History = {"loss": [], "held_out_loss": []}
@@ -102,7 +102,8 @@ def train_registers(
     epochs = options.training.epochs or _epochs(count, options.training.batch_size)
     course.run(lessons, held, epochs, options, progress, epoch_done)
     found = course.model.exported()
-    after = figures(course, held, _emulated(found, held.images))
+    _check_agreement(course, found, held.images[:CHECKED])
+    after = figures(course, held)
     on = f"{goal.name} on {len(held.images):,} held-out images: {before} -> {after}"
     if after.loss >= before.loss or _exceeds(found, quantized):
         return _noted(quantized, f"not trained, which would not help; {on}"), course.history
@@ -111,6 +112,14 @@ def train_registers(
         text = f"trained and judged on only {len(images)} images; give {FEW:,} or more"
         found = _noted(found, text, level=WARNING)
     return found, course.history
+
+
+def graph_outputs(quantized: QuantizedGraph, images: Images) -> np.ndarray:
+    """Return the outputs of the training graph of an integer model, as TensorFlow computes them."""
+    with quiet_tensorflow():
+        from pipeline.training.registers.course import Course
+    course = Course(_model(quantized), None, partial(_entered, quantized))
+    return course.outputs(images)
 
 
 def _obstacle(quantized: QuantizedGraph, images: int) -> str | None:
@@ -124,8 +133,9 @@ def _obstacle(quantized: QuantizedGraph, images: int) -> str | None:
 def _goal(graph, teacher, images, labels, options):
     """Return what to aim at, and the float model's outputs for all images."""
     from pipeline.training.registers.goal import Goal, kind_of_outputs
+    from pipeline.training.registers.teacher import teacher_outputs
 
-    wanted = forward(teacher, images, batch_size=BATCH)
+    wanted = teacher_outputs(teacher, images)
     given = labels if labels.size else None
     kind = kind_of_outputs(final_activation(graph), images.shape[1:], wanted.shape[1:], given)
     variance = float(wanted.var(axis=0, dtype=np.float64).mean())
@@ -159,14 +169,22 @@ def _entered(quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
     return images if quantizer is None else run_node(quantizer, images)
 
 
-def _emulated(quantized: QuantizedGraph, images: Images) -> np.ndarray:
+def _emulated(quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
     """Return the emulator's float outputs."""
     if quantized.scheme == "cnn2snn":
-        return simulate(convert(quantized, "akida_v1"), images[:])
+        return simulate(convert(quantized, "akida_v1"), images)
     image, *nodes = quantized.nodes
-    starts = range(0, len(images), BATCH)
-    parts = (run_nodes(nodes, {image.name: images[n : n + BATCH]}) for n in starts)
-    return np.concatenate([made[quantized.output] for made in parts])
+    return run_nodes(nodes, {image.name: images})[quantized.output]
+
+
+def _check_agreement(course, found: QuantizedGraph, images: np.ndarray) -> None:
+    """Raise if TensorFlow computed other outputs than the emulator does."""
+    outputs = course.outputs(images)
+    if not np.array_equal(outputs, _emulated(found, images).reshape(outputs.shape)):
+        raise ModelError(
+            f"{found.name}: TensorFlow and the emulator disagree after training; float32 products"
+            " of whole numbers must be exact: unset TF_ENABLE_ONEDNN_OPTS"
+        )
 
 
 def _exceeds(found: QuantizedGraph, start: QuantizedGraph) -> bool:

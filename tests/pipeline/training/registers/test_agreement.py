@@ -56,7 +56,7 @@ def moved(trained, seed):
     """Move every latent as a long training would."""
     rng = np.random.default_rng(seed)
     for latent in trained.latents.values():
-        size = 0.3 if latent.is_scale else 0.7
+        size = 0.3 if latent.pace < 0.2 else 0.7
         latent.variable.assign_add(size * rng.normal(size=latent.variable.shape))
         latent.settle()
 

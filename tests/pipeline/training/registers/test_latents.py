@@ -60,7 +60,7 @@ def test_biases_are_mantissas_of_eight_bits(latents):
 def test_weights_stay_in_their_symmetric_range(latents, bits):
     rng, limit = np.random.default_rng(0), 2 ** (bits - 1) - 1
     kernel = rng.integers(-limit, limit + 1, (3, 3, 4, 5)).astype(np.int8)
-    latent = latents.Kernel(kernel, bits)
+    latent = latents.Kernel(kernel, bits, 36)
     np.testing.assert_array_equal(latent.register(), kernel)
     latent.variable.assign_add(3 * rng.normal(size=kernel.shape))
     latent.settle()
