@@ -75,12 +75,6 @@ def read_json(path) -> dict:
         raise DataError(f"{path}: not readable ({error}); run 'dvc repro' to make it") from error
 
 
-def read_csv(path) -> list[list[str]]:
-    """Return the lines of a table, the header first."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
-
-
 def write_csv(path, columns: Iterable[str], rows: Iterable[Iterable]) -> None:
     """Write a table with a header line."""
     buffer = io.StringIO()
