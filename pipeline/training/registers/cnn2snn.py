@@ -16,7 +16,7 @@ from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.training.registers import exact
 from pipeline.training.registers.exact import Integers
 from pipeline.training.registers.latents import Factor, Kernel, Latent, Shift, Threshold
-from pipeline.training.registers.legacy_neuron import units
+from pipeline.training.registers.legacy_neuron import LARGEST, units
 from simulator.akida_v1.limits import REGISTERS
 
 TARGET = "akida_v1"
@@ -74,7 +74,7 @@ class Cnn2snnModel:
         if layer.activation:
             _, bits = REGISTERS[type(layer).__name__ == "InputConvolutional"]
             step = layer.act_step * np.float32(2.0 ** (4 - layer.act_bits))
-            latent = Threshold(layer.threshold, step, 2**bits - 1)
+            latent = Threshold(layer.threshold, step, min(2**bits - 1, LARGEST))
             made[node.name, "threshold"] = latent
         else:
             bias = node.registers.get("bias", np.zeros(layer.filters, np.float32))

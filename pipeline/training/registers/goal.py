@@ -43,11 +43,12 @@ class Goal:
         Parameters
         ----------
         found, wanted : float32 tensors of shape (n, *output)
-            Outputs of the integer model and of the float model.
+            Outputs of the integer model, which may have axes of 1 more, and of the float model.
         labels : tensor of shape (n, ...)
             Classes or numbers, as `pipeline.training.losses.fit_targets` returns them; not read
             without `with_labels`.
         """
+        found = tf.reshape(found, tf.shape(wanted))
         distance = self._to_teacher(found, wanted)
         if self.with_labels:
             distance = (distance + self._to_labels(found, labels)) / 2

@@ -10,6 +10,9 @@ from pipeline.chips.akida_v1.legacy_neurons import _input_scaling, _pooled_posit
 from pipeline.chips.blocks import View
 from pipeline.quantization.quantized_graph import QuantizedGraph
 
+LARGEST = 1 << 22
+"""Largest threshold that a float32 bias stands for exactly, see `Unit.bias`."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -54,7 +57,7 @@ class Unit:
         """Return the float32 bias from which conversion computes an integer threshold.
 
         The bias is for a threshold half a unit higher, since conversion rounds down: its float32
-        rounding has no effect on thresholds below 2**22.
+        rounding has no effect on thresholds up to `LARGEST`.
         """
         kernel = registers[self.kernel]
         sums = kernel.astype(np.int64).sum(axis=tuple(range(kernel.ndim - 1)))

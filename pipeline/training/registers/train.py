@@ -89,6 +89,7 @@ def train_registers(
     from pipeline.training.registers.figures import figures
 
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     teacher = cut_head(graph)[0]
     labels = _targets(teacher, images, labels)
     goal, wanted = _goal(graph, teacher, images, labels, options)
@@ -104,10 +105,17 @@ def train_registers(
     found = course.model.exported()
     _check_agreement(course, found, held.images[:CHECKED])
     after = figures(course, held)
-    on = f"{goal.name} on {len(held.images):,} held-out images: {before} -> {after}"
-    if after.loss >= before.loss or _exceeds(found, quantized):
-        return _noted(quantized, f"not trained, which would not help; {on}"), course.history
-    found = _noted(found, f"trained on {count:,} images for {epochs} epochs; {on}")
+    on = f"{goal.name} on {len(held.images):,} held-out images"
+    if after.loss >= before.loss:
+        best = min(course.history["held_out_loss"])
+        text = f"not trained, which would not help; {on}: {before.loss:.4f} -> {best:.4f}"
+        return _noted(quantized, text), course.history
+    if _exceeds(found, quantized):
+        text = "not trained: registers would outgrow Akida 1.0; lower"
+        text += f" {setting('quantization.training.learning_rate')}"
+        return _noted(quantized, text), course.history
+    text = f"trained on {count:,} images for {epochs} epochs; {on}: {before} -> {after}"
+    found = _noted(found, text)
     if len(images) < FEW:
         text = f"trained and judged on only {len(images)} images; give {FEW:,} or more"
         found = _noted(found, text, level=WARNING)
@@ -117,9 +125,10 @@ def train_registers(
 def graph_outputs(quantized: QuantizedGraph, images: Images) -> np.ndarray:
     """Return the outputs of the training graph of an integer model, as TensorFlow computes them."""
     with quiet_tensorflow():
-        from pipeline.training.registers.course import Course
-    course = Course(_model(quantized), None, partial(_entered, quantized))
-    return course.outputs(images)
+        import tensorflow as tf
+    model, starts = _model(quantized), range(0, len(images), CHECKED)
+    parts = (_entered(quantized, images[n : n + CHECKED]) for n in starts)
+    return np.concatenate([model.outputs(tf.constant(x, tf.float32)).numpy() for x in parts])
 
 
 def _obstacle(quantized: QuantizedGraph, images: int) -> str | None:
