@@ -18,6 +18,8 @@ from pipeline.tracking.figures import figures as figures_of
 from pipeline.tracking.provenance import provenance
 
 WIDTHS = ("input_weight_bits", "weight_bits", "activation_bits")
+CURVES = {"training": files.TRAINING_CURVE, "registers": files.REGISTER_CURVE}
+"""By name of a training: the table of its epochs."""
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
 """Parameters that change how a result is computed, but not the result."""
 
@@ -46,7 +48,8 @@ class Record:
     warnings : tuple of str
         What a user should act on, of every stage; and what saturated, with its verdict.
     curves : dict of str to list of (step, value)
-        Training metrics by epoch.
+        Metrics of the float training and of that of registers by epoch, as ``training/name`` and
+        ``registers/name``.
     data : DataSet or None
         The images.
     tables : tuple of path
@@ -112,7 +115,11 @@ def gather(root) -> Record:
         fingerprint=digest.hexdigest(),
         program=root / files.PROGRAM,
         warnings=tuple(_warnings(figures)),
-        curves=read_curve(root / files.TRAINING_CURVE),
+        curves={
+            f"{folder}/{name}": curve
+            for folder, path in CURVES.items()
+            for name, curve in read_curve(root / path).items()
+        },
         data=data_set(params, _hashes(root / files.INPUT_DATA), metrics),
         tables=tuple(path for path in (root / files.LAYERS,) if path.is_file()),
         tags=provenance(root),

@@ -206,7 +206,7 @@ def _log(client, run_id: str, record: Record) -> None:
         client.log_batch(run_id, params=params)
     metrics = [Metric(key, value, 0, 0) for key, value in figures(record.metrics).items()]
     for name, curve in record.curves.items():
-        metrics += [Metric(f"training/{name}", value, 0, step) for step, value in curve]
+        metrics += [Metric(name, value, 0, step) for step, value in curve]
     for batch in _batches(metrics):
         client.log_batch(run_id, metrics=batch)
     if record.data is not None:

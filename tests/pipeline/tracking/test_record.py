@@ -85,7 +85,9 @@ def test_what_a_run_was_made_of(root):
     assert gather(root).data.digest != record.data.digest
     assert record.description.startswith("accuracy 0.2500, 0.2500 below float, 1.2 KiB of weights")
     files.write_csv(root / files.TRAINING_CURVE, ("epoch", "loss"), [(1, 0.5), (2, 0.25)])
-    assert gather(root).curves == {"loss": [(1, 0.5), (2, 0.25)]}
+    files.write_csv(root / files.REGISTER_CURVE, ("epoch", "held_out_loss"), [(1, 0.25)])
+    curves = {"training/loss": [(1, 0.5), (2, 0.25)], "registers/held_out_loss": [(1, 0.25)]}
+    assert gather(root).curves == curves
 
 
 def test_the_commit_and_its_state_are_recorded(tmp_path):
