@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.chips import convert, newest_for
@@ -58,7 +60,7 @@ def read_compared(path, wanted: Wanted = AS_IT_IS) -> tuple[Graph, list[Note]]:
     if tool is None:
         return graph, []
     # The file is quantized as a whole, and so is the model it is compared with.
-    whole = graph if wanted.until is None else read_float(path)
+    whole = graph if wanted.until is None else read_float(path, replace(wanted, until=None))
     found = compare_recovery(path, whole, random_images(whole, RANDOM, SEED), noise=True)
     check_recovery(path, found)
     text = f"{path}: {recovered_sentence(tool)}; recovered model: {recovery_sentence(found)}"
