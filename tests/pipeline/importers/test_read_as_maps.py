@@ -73,7 +73,7 @@ def models(keras):
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.UpSampling1D(2),
-            layers.ZeroPadding1D((1, 2)),
+            layers.ZeroPadding1D(1),
             layers.DepthwiseConv1D(3),
             layers.AveragePooling1D(2),
             layers.Cropping1D((1, 0)),
