@@ -20,6 +20,11 @@ MODEL_KEYS = frozenset(
 )
 WRAPPERS = ("PruneLowMagnitude",)
 """Wrappers, which call the layer that they hold."""
+SAME_AT_EACH_STEP = (
+    *("Dense", "Activation", "ReLU", "LeakyReLU", "Softmax", "BatchNormalization", "Rescaling"),
+    *("Dropout", "GaussianNoise", "GaussianDropout", "Identity"),
+)
+"""Layers that compute each position alike, so that TimeDistributed changes nothing."""
 
 
 def flatten_config(config: Mapping, label: str) -> Flattened:
@@ -181,7 +186,7 @@ class _Flattener:
                 raise ModelError(f"{self.label}: the nested model '{name}': {error}") from error
             return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)
         config = layer["config"]
-        if kind in WRAPPERS:
+        if kind in WRAPPERS or _is_pointwise_in_time(kind, config):
             kind, config, key = (
                 class_name(config["layer"]),
                 config["layer"]["config"],
@@ -208,6 +213,10 @@ class _Flattener:
             )
         )
         return unique
+
+
+def _is_pointwise_in_time(kind, config) -> bool:
+    return kind == "TimeDistributed" and class_name(config["layer"]) in SAME_AT_EACH_STEP
 
 
 def layer_name(layer: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import LayerError, ModelError, UnknownLayerError
 from pipeline.importers.keras_calls import Call
+from pipeline.importers.unread_layers import ADVICE
 from simulator.malformed import brief
 from simulator.refusal import Refusal
 
@@ -101,6 +102,9 @@ def check_name(name: Any, label: str) -> str:
 
 def refusal(layer: KerasLayer, error: Exception) -> Refusal:
     """Return why a layer was refused; unknown types share one list of the known ones."""
+    if isinstance(error, UnknownLayerError) and error.kind in ADVICE:
+        found = f"{error.kind} has no counterpart: {ADVICE[error.kind]}"
+        return Refusal(layers=(layer.name,), found=found, rule="layer_type")
     if isinstance(error, UnknownLayerError):
         return Refusal(
             layers=(layer.name,),

@@ -54,11 +54,11 @@ def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
         return _importer(path).load_float(path, wanted)
 
 
-def quantized_by(path: str | Path) -> str | None:
+def quantized_by(path: str | Path, wanted: Wanted = AS_IT_IS) -> str | None:
     """Return which tool quantized the model in a file: ``cnn2snn``, ``QuantizeML`` or None."""
     path = Path(path)
     with _refusing(path):
-        return _importer(path).quantized_by(path)
+        return _importer(path).quantized_by(path, wanted)
 
 
 @contextmanager

@@ -20,7 +20,17 @@ from pipeline.files import PARAMS
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
-STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")
+STAGES = (
+    "compose",
+    "inputs",
+    "build",
+    "transform",
+    "quantize",
+    "convert",
+    "analyze",
+    "evaluate",
+    "track",
+)
 ENDS = ("compose", "track")
 ERRORS = Path("errors.log")
 SERVER = DvcServer()
