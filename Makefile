@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options results bench experiments fuzz faults audit
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -52,6 +52,21 @@ lint: $(READY) ## check style
 PORT ?= 5000
 ui: $(READY) ## show the runs in MLflow on http://127.0.0.1:5000 (PORT=..., OPEN=1)
 	@crossgrade ui --port $(PORT) $(if $(OPEN),--open)
+
+experiments: $(READY) ## compare DVC's experiments: what differs, and what came out
+	@dvc exp show --only-changed --no-pager --drop '^(artifacts/|conf$$|pipeline|simulator|stages/|params\.yaml|Created|State|Executor)'
+
+FILES ?= 10000
+fuzz: $(READY) ## damage FILES model files, and read them; each must be read or refused
+	@python -m conformance.fuzz --count $(FILES) --seed $(SEED)
+
+faults: $(READY) ## break stores, disks, places and processes; nothing may be lost (an hour)
+	@python -m benchmarks.faults
+	@python -m benchmarks.sweeps kill 40
+	@python -m benchmarks.serving
+
+audit: ## look for known vulnerabilities of the locked packages (needs pip-audit)
+	pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 lock: ## update requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --generate-hashes --output-file requirements.lock
