@@ -19,6 +19,7 @@ def bit_width(config: Mapping, key: str = "bitwidth", default: int | None = None
         If it is not a whole number from 1 to `MOST`.
     """
     found = config[key] if default is None else config.get(key, default)
-    if not isinstance(found, int | float) or found != int(found) or not 1 <= found <= MOST:
+    number = isinstance(found, int | float) and 1 <= found <= MOST
+    if not number or found != int(found):
         raise ModelError(f"{key} is {found!r}; allowed: a whole number from 1 to {MOST}")
     return int(found)

@@ -47,6 +47,7 @@ def test_the_samples_are_of_every_kind_and_valid(samples):
 
 def ending(pipe):
     """Crash like a C library, on the second file."""
+    pipe.send("ready")
     pipe.recv()
     pipe.send(("read", "", 0.0, 1))
     pipe.recv()
@@ -55,6 +56,7 @@ def ending(pipe):
 
 def endless(pipe):
     """Compute for ever, on the second file."""
+    pipe.send("ready")
     pipe.recv()
     pipe.send(("read", "", 0.0, 1))
     pipe.recv()
