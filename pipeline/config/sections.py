@@ -174,7 +174,7 @@ class RegisterTraining:
     Attributes
     ----------
     samples : int
-        Training images at most, a fifth of which is held out.
+        Training images at most, a fifth of which is held out (1,000 at most).
     epochs : int or None
         None takes 5 to 40, the more the fewer images.
     batch_size : int
