@@ -139,7 +139,7 @@ def test_the_smallest_within_a_loss(search):
 def test_what_is_impossible_is_refused(search):
     with pytest.raises(ConfigError, match=r"smallest have weight_kib=0.77"):
         search.within({"weight_kib": 0.1})
-    with pytest.raises(ConfigError, match="largest loss -0.5"):
+    with pytest.raises(ConfigError, match=r"largest loss -0\.5"):
         search.least(-0.5)
 
 
