@@ -17,6 +17,8 @@ OPTIONS = {
     "quantization.layers": ("quantize", "--layer"),
     "quantization.per_tensor_activations": ("quantize", "--per-tensor"),
     "quantization.refine": ("quantize", "--refine"),
+    "quantization.train": ("quantize", "--train"),
+    "quantization.training.epochs": ("quantize", "--epochs"),
     "quantization.calibration.source": ("quantize", "--samples"),
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),

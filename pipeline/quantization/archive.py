@@ -8,6 +8,7 @@ from pipeline.errors import ModelError
 from pipeline.messages.notes import Note
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from simulator.archive import ArchiveError, read_archive, write_archive
+from simulator.malformed import MALFORMED, brief
 
 KIND = "quantized model"
 
@@ -66,8 +67,9 @@ def load_quantized(path) -> QuantizedGraph:
         )
     except ArchiveError as error:
         raise ModelError(str(error)) from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ModelError(f"{path}: damaged {KIND} ({error!r}); quantize again") from error
+    except MALFORMED as error:
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise ModelError(f"{path}: damaged {KIND} ({reason}); quantize again") from error
 
 
 def _node(entry, arrays) -> QuantizedNode:
