@@ -178,8 +178,8 @@ class Quantization:
     Attributes
     ----------
     scheme : {"quantizeml", "cnn2snn"}
-        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which calibrates nothing
-        and reads ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` only.
+        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which reads
+        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` only.
     input_weight_bits, weight_bits, activation_bits, output_bits : int
         Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
     last_output_bits : int or None
@@ -199,7 +199,7 @@ class Quantization:
         shift, or already in the narrow output, as QuantizeML does.
     refine : {"none", "layers"}
         ``layers`` fits and rounds kernels, biases and ranges layer by layer, without labels, and
-        keeps what helps on calibration images held out for that (scheme ``quantizeml``).
+        keeps what helps on calibration images held out for that.
     calibration : Calibration
     """
 

@@ -9,16 +9,27 @@ import numpy as np
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import DEPTHWISE
-from pipeline.quantization.calibrated_graph import OutputQuantizer
+from pipeline.quantization.calibrated_graph import CalibratedGraph, OutputQuantizer
 from pipeline.quantization.equalization import divide_kernel, ideal_range, next_layer
 from pipeline.quantization.fixed_point import floor_log2, max_frac_bits
 
 FACTORS, WIDE_FACTORS = np.linspace(0.25, 1.05, 30), np.linspace(0.5, 1.05, 12)
 """Range over largest value, tried for each output; at 8 bits and more."""
+IMAGES, PLACES = 256, 64
+"""Images, and places of each, on which ranges are searched."""
 LIFT = 4
 """Powers of two that a range may be lifted by, or a channel be smaller than the largest."""
 BY_CHANNEL = (*DEPTHWISE, "SeparableConv2D")
 """Layers whose kernel takes a factor per input channel without losing resolution."""
+
+
+def takes_factors(consumer: Node, weight_bits: int, bits: int) -> bool:
+    """Return whether factors per channel gain more in an output than they cost in the next kernel.
+
+    A kernel that sums over channels loses resolution where they differ; it is worth that where its
+    weights are not the narrower ones.
+    """
+    return consumer.op in BY_CHANNEL or weight_bits >= bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +53,18 @@ class Values:
         return np.square(levels * step - self.targets).mean(axis=0)
 
 
+def some_places(
+    sums: np.ndarray, targets: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return arrays (n, ..., channels) at some places of each image: (places, channels)."""
+    size = sums.shape[-1]
+    sums, targets = (array.reshape(len(sums), -1, size) for array in (sums, targets))
+    chosen = rng.choice(sums.shape[1], min(sums.shape[1], PLACES), replace=False)
+    return sums[:, chosen].reshape(-1, size), targets[:, chosen].reshape(-1, size).astype(float)
+
+
 def refine_range(
-    graph: Graph, name: str, quantizer: OutputQuantizer, fit: Values, held: Values
+    calibrated: CalibratedGraph, name: str, fit: Values, held: Values
 ) -> tuple[Graph, OutputQuantizer]:
     """Return the quantizer of least error, and the graph whose next layer takes its factor back.
 
@@ -51,15 +72,15 @@ def refine_range(
 
     Parameters
     ----------
-    graph : Graph
-        As equalized so far.
+    calibrated : CalibratedGraph
+        As refined so far.
     name : str
         Node of the quantizer.
-    quantizer : OutputQuantizer
     fit, held : Values
         Of images to fit on, and of others to choose by.
     """
-    found, by_channel = _consumer(graph, name, quantizer)
+    graph, quantizer = calibrated.graph, calibrated.nodes[name].output
+    found, by_channel = _consumer(calibrated, name)
     best, errors = quantizer, _pooled(fit.errors(quantizer), by_channel)
     largest = np.abs(fit.sums).max(axis=0 if by_channel else None)
     top = np.float32(np.max(largest))
@@ -77,16 +98,19 @@ def refine_range(
     return graph.with_nodes(changed if n.name == changed.name else n for n in graph.nodes), best
 
 
-def _consumer(graph, name, quantizer) -> tuple[tuple[Node, tuple | None] | None, bool]:
+def _consumer(calibrated, name) -> tuple[tuple[Node, tuple | None] | None, bool]:
     """Return the layer that takes a factor back, and whether each channel has its own range."""
+    graph, quantizer = calibrated.graph, calibrated.nodes[name].output
     if graph.node(name).op == "Add":
         return None, not quantizer.per_tensor
     found = next_layer(graph, name, per_tensor=quantizer.per_tensor)
-    if quantizer.per_tensor and found is not None and found[0].op in BY_CHANNEL:
-        wide = next_layer(graph, name, per_tensor=False)
-        if wide is not None:
-            return wide, True
-    return found, not quantizer.per_tensor
+    if not quantizer.per_tensor or found is None:
+        return found, not quantizer.per_tensor
+    wide = next_layer(graph, name, per_tensor=False)
+    weight_bits = calibrated.nodes[found[0].name].weight_bits
+    if wide is not None and takes_factors(wide[0], weight_bits, quantizer.bits):
+        return wide, True
+    return found, False
 
 
 def _ranged(quantizer, reach, movable, top) -> OutputQuantizer:

@@ -2,7 +2,8 @@
 
 Symmetric weights with one factor per filter (depthwise: per tensor); a ReLU of b bits has ``2**b -
 1`` equal steps up to its maximum, ties rounded down. No calibration is needed: the ReLUs' maxima
-are the ranges of activations (cnn2snn's legacy ``quantize``, Apache-2.0).
+are the ranges of activations (cnn2snn's legacy ``quantize``, Apache-2.0). Refining, which needs
+images, finds better ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import Note
 from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
@@ -21,6 +23,8 @@ from pipeline.quantization.calibration import Progress
 from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT, integerize_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.refine import refine_legacy
+from pipeline.quantization.samples import check_samples
 from simulator.limit import size
 from simulator.refusal import Refusal
 
@@ -34,23 +38,30 @@ def quantize(
     ----------
     graph : Graph
         Float model as trained; separable convolutions fused.
-    samples : ignored
-        This scheme needs no calibration.
+    samples : array of shape (n, *input shape), or None
+        Images in the dtype of the model's input; only refining takes any.
     options : Quantization
-        ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` are used.
+        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` are used.
 
     Raises
     ------
     IncompatibleModelError
         If the scheme does not support a layer; lists all of them.
     """
-    if progress is not None:
+    graph, notes = prepared(graph)
+    model = discrete(graph, options, notes)
+    quantized = integerize_legacy(model)
+    progress = progress or (lambda done, total: None)
+    if options.refine == "none":
         progress(1, 1)
-    return integerize_legacy(legacy(graph, options))
+        return quantized
+    return integerize_legacy(
+        refine_legacy(graph, model, check_samples(graph, samples), options, progress)
+    )
 
 
-def legacy(graph: Graph, options) -> LegacyGraph:
-    """Return the prepared graph with its weight quantizers and discrete activations."""
+def prepared(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Return an equivalent graph that is ready to be quantized, and what was changed."""
     graph, notes = cut_head(graph)
     images = random_images(graph)
     for change in PASSES_V1:
@@ -58,6 +69,17 @@ def legacy(graph: Graph, options) -> LegacyGraph:
     refusals = list(_unsupported(graph))
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
+    return graph, tuple(notes)
+
+
+def legacy(graph: Graph, options) -> LegacyGraph:
+    """Return the prepared graph with its weight quantizers and discrete activations."""
+    graph, notes = prepared(graph)
+    return discrete(graph, options, notes)
+
+
+def discrete(graph: Graph, options, notes=()) -> LegacyGraph:
+    """Return a prepared graph with its weight quantizers and discrete activations."""
     quantizers = {}
     bits = options.input_weight_bits
     for node in graph.nodes:
@@ -68,7 +90,7 @@ def legacy(graph: Graph, options) -> LegacyGraph:
             quantizers[node.name, name] = WeightQuantizer(bits=bits, range=kind)
         bits = options.weight_bits
 
-    def discrete(node):
+    def levels(node):
         if node.op != "ReLU":
             return None
         largest = node.attrs["max_value"]
@@ -76,7 +98,7 @@ def legacy(graph: Graph, options) -> LegacyGraph:
         attrs = {"bits": options.activation_bits, "max_value": top}
         return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
 
-    return LegacyGraph(graph=graph.rewrite(discrete), quantizers=quantizers, notes=tuple(notes))
+    return LegacyGraph(graph=graph.rewrite(levels), quantizers=quantizers, notes=tuple(notes))
 
 
 def _unsupported(graph: Graph) -> Iterator[Refusal]:
