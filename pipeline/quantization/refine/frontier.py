@@ -56,6 +56,10 @@ class Frontier:
                 {name: self._slice(self.integers, name, start, end) for name in names},
             )
 
+    def blocks(self, number: int, limit: int) -> np.ndarray:
+        """Return which of `number` parts each image is in: images of one source are neighbours."""
+        return self._order[: min(self.count, limit)] * number // max(len(self.images), 1)
+
     def prepare(self, step: Step) -> None:
         """Hold as many images as memory takes for a step, and no more."""
         held = {*self._live(), step[-1].name}

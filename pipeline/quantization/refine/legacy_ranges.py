@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.quantization.refine.ranges import FACTORS, LIFT, Values
+from pipeline.quantization.refine.ranges import FACTORS, LIFT, Values, best_factor, pooled
+
+SMALLEST = 1e-12
+"""Step of an output that is always 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,24 +39,25 @@ def refine_step(
     Parameters
     ----------
     now : Steps
-        Of today's rule; kept where held-out images find no better step.
+        Of today's rule; kept where images that did not set the step find it no better.
     fit, held : Values
         Sums after pooling and targets after the activation.
     by_channel : bool
         The next layer takes a factor per channel without losing resolution.
     """
-    top = np.maximum(fit.sums, 0).max(axis=0)
-    if not top.any():
-        return now, np.ones_like(top)
-    reach = np.maximum(top, top.max() / 2.0**LIFT) if by_channel else np.full_like(top, top.max())
-    best, errors = now.step * np.ones_like(top), now.errors(fit)
-    for factor in FACTORS:
-        step = factor * reach / (2**now.bits - 1)
-        new = Steps(now.bits, step).errors(fit)
-        better = new < errors if by_channel else new.sum() < errors.sum()
-        best, errors = np.where(better, step, best), np.where(better, new, errors)
-    found = Steps(now.bits, best)
-    if not found.errors(held).sum() < now.errors(held).sum():
-        return now, np.ones_like(top)
-    largest = best.max()
-    return Steps(now.bits, largest), best / largest
+    channels = fit.sums.shape[1]
+
+    def steps(largest, factor):
+        top = largest.max()
+        reach = np.maximum(largest, top / 2.0**LIFT) if by_channel else np.full(channels, top)
+        return Steps(now.bits, np.maximum(factor * reach / (2**now.bits - 1), SMALLEST))
+
+    factor, error = best_factor(
+        fit, FACTORS, lambda part, top, factor: steps(top, factor).errors(part), by_channel
+    )
+    found = steps(np.abs(fit.sums).max(axis=0), factor)
+    before = now.errors(fit).sum(), now.errors(held).sum()
+    if not pooled(fit, held, error, found.errors(held).sum()) < pooled(fit, held, *before):
+        return now, np.ones(channels)
+    largest = found.step.max()
+    return Steps(now.bits, largest), found.step / largest

@@ -22,7 +22,7 @@ from pipeline.quantization.refine.kernels import refine_kernels
 from pipeline.quantization.refine.layer import Rows, rows_wanted
 from pipeline.quantization.refine.legacy_forward import AVERAGE, run_block, scaling_after, values
 from pipeline.quantization.refine.legacy_ranges import Steps, refine_step
-from pipeline.quantization.refine.ranges import IMAGES, Values, some_places, takes_factors
+from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, takes_factors
 from pipeline.quantization.refine.steps import Step, relu_bounds, steps
 from simulator.akida_v1.limits import INPUT_CHANNELS, REGISTERS
 
@@ -140,13 +140,12 @@ class LegacySequence:
     def _values(self, frontier: Frontier, step: Step) -> Values:
         """Return sums before the activation, and their targets after it."""
         nodes, given = self._integer_nodes(step), self.scalings[step[0].inputs[0]]
-        sums, targets = [], []
-        for floats, integers in frontier.batches(step[0].inputs, IMAGES):
-            found = values(nodes, integers[step[0].inputs[0]], given)
-            found, wanted = some_places(found, run_step(step, floats), self.rng)
-            sums.append(found)
-            targets.append(wanted)
-        return Values(np.concatenate(sums), np.concatenate(targets))
+        source = step[0].inputs[0]
+        batches = (
+            (values(nodes, integers[source], given), run_step(step, floats))
+            for floats, integers in frontier.batches(step[0].inputs, IMAGES)
+        )
+        return drawn(batches, self.rng, frontier.blocks(BLOCKS, IMAGES))
 
     def _fit_registers(self, step: Step) -> None:
         """Coarsen the weights of filters whose thresholds or steps the registers do not hold.

@@ -15,10 +15,12 @@ from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantiza
 from pipeline.quantization.integerize import RULES
 from pipeline.quantization.refine import rows
 from pipeline.quantization.refine.frontier import Forward, Frontier, run_step
+from pipeline.quantization.refine.inputs import refine_input
 from pipeline.quantization.refine.integer_forward import run_nodes, without_output_stage
+from pipeline.quantization.refine.joins import scale_joins
 from pipeline.quantization.refine.kernels import refine_kernels
 from pipeline.quantization.refine.layer import Rows, rows_wanted
-from pipeline.quantization.refine.ranges import IMAGES, Values, refine_range, some_places
+from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, refine_range
 from pipeline.quantization.refine.steps import Step, relu_bounds, steps
 from pipeline.quantization.walk import Walk
 
@@ -39,13 +41,13 @@ class Sequence:
     """
 
     def __init__(self, graph: Graph, calibrated: CalibratedGraph, fit, held, seed: int):
-        self.float_graph, self.calibrated = graph, calibrated
+        self.float_graph = graph
+        self.calibrated, self.changed = scale_joins(refine_input(calibrated, fit, held))
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
         self.rng = np.random.default_rng(seed)
         self.formats: dict = {}
         self.feeds: dict[str, str] = {}
         self.factors: dict[str, np.ndarray] = {}
-        self.changed: list[str] = []
 
     def run(self, progress: Callable[[int, int], None]) -> CalibratedGraph:
         """Refine every step, and return the refined model."""
@@ -153,15 +155,14 @@ class Sequence:
         walk = self._walk(step)
         nodes = (*walk.nodes[:-1], without_output_stage(walk.nodes[-1]))
         unit = walk.accumulators.sums[step[-1].name].unit
-        sums, targets = [], []
-        for floats, integers in frontier.batches(step[0].inputs, IMAGES):
-            given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}
-            found = run_nodes(nodes, given)[nodes[-1].name] * unit
-            wanted = run_step(step, floats) * self._input_factor(step)
-            found, wanted = some_places(found, wanted, self.rng)
-            sums.append(found)
-            targets.append(wanted)
-        return Values(np.concatenate(sums), np.concatenate(targets))
+
+        def batches():
+            for floats, integers in frontier.batches(step[0].inputs, IMAGES):
+                given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}
+                found = run_nodes(nodes, given)[nodes[-1].name] * unit
+                yield found, run_step(step, floats) * self._input_factor(step)
+
+        return drawn(batches(), self.rng, frontier.blocks(BLOCKS, IMAGES))
 
     def _walk(self, step: Step) -> Walk:
         walk = Walk(self.calibrated, RULES)
