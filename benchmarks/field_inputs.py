@@ -1,123 +1,141 @@
-"""Inputs for other people's models: crops of photographs, and frames of machine sounds.
+"""Inputs of the kinds on which models of other authors were trained, from installed packages.
 
-    python -m benchmarks.field_inputs photographs --size 32 --images 300 -o build/photographs
-    python -m benchmarks.field_inputs machines --images 1000 -o build/machines
-
-Each writes calibration.npy and test.npy, of different pictures or machines, for
-``python -m benchmarks.refinement --model``. The photographs ship with scikit-learn and with
-scikit-image, which is not among this project's packages: ``pip install scikit-image``.
+Calibration and test take different pictures, faces, digits, voices and machines.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
-from pipeline.stage import run
+from pipeline.errors import DataError
 
-CALIBRATION = ("astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "ihc.png")
-TEST = ("chelsea.png", "retina.jpg")
-"""Files of scikit-image; scikit-learn adds a picture to each."""
-RATE, WINDOW, HOP, BANDS, FRAMES = 16000, 1024, 512, 128, 5
-"""Hertz, samples, samples, mel bands, and spectra in one frame of the anomaly autoencoder."""
-MACHINES, OTHERS = range(10), range(100, 106)
+RATE, WINDOW, STEP = 16000, 512, 320
+"""Samples per second, in a spectrum, and from one spectrum to the next."""
+COUNT = 128
+"""Inputs to calibrate on, and to test on."""
+FLOOR = 1e-6
 
 
-def photographs(images: int, size: int, tests: int = 300) -> tuple[np.ndarray, np.ndarray]:
-    """Return crops to calibrate on and crops of other pictures: float32, values 0 to 255."""
-    import skimage
-    from PIL import Image
+@dataclass(frozen=True)
+class Inputs:
+    """Inputs of one kind.
+
+    Attributes
+    ----------
+    kind : str
+        What they are, for the table.
+    draw : function of (shape, test) to float32 array
+        Returns `COUNT` inputs of a shape, from the sources for calibration or for the test.
+    """
+
+    kind: str
+    draw: Callable[[tuple[int, ...], bool], np.ndarray]
+
+
+def pictures(shape, test) -> np.ndarray:
+    """Return crops of photographs, 0 to 255."""
+    rng = np.random.default_rng(test)
+    photos = _photographs(test)
+    crops = []
+    for number in range(COUNT):
+        photo = photos[number % len(photos)]
+        side = int(rng.integers(min(photo.shape[:2]) // 4, min(photo.shape[:2])))
+        top, left = (int(rng.integers(0, n - side + 1)) for n in photo.shape[:2])
+        crops.append(_resized(photo[top : top + side, left : left + side], shape))
+    return np.stack(crops)
+
+
+def _photographs(test):
+    """Return photographs, (height, width, 3): for calibration, or others for the test."""
     from sklearn.datasets import load_sample_images
 
-    folder = Path(skimage.__file__).parent / "data"
-
-    def picture(name):
-        return np.asarray(Image.open(folder / name).convert("RGB"))
-
     china, flower = load_sample_images().images
-    known = [*map(picture, CALIBRATION), china]
-    other = [picture(TEST[0]), flower, picture(TEST[1])[::2, ::2]]
-    return crops(known, images, size, seed=1), crops(other, tests, size, seed=2)
+    try:
+        from skimage import data
+    except ImportError:
+        return [flower] if test else [china]
+    if test:
+        return [flower, data.astronaut(), data.coffee()]
+    return [china, data.chelsea(), data.stereo_motorcycle()[0]]
 
 
-def crops(pictures: Sequence[np.ndarray], count: int, size: int, seed: int) -> np.ndarray:
-    """Return square crops of random places and sizes, scaled to `size`, picture by picture."""
-    from PIL import Image
+def faces(shape, test) -> np.ndarray:
+    """Return grey faces of Labeled Faces in the Wild, 0 to 255.
 
-    rng, made = np.random.default_rng(seed), []
-    for picture in pictures:
-        height, width = picture.shape[:2]
-        for _ in range(count // len(pictures)):
-            side = int(rng.integers(min(size, height, width), min(height, width) + 1))
-            top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
-            crop = Image.fromarray(picture[top : top + side, left : left + side])
-            crop = np.asarray(crop.resize((size, size), Image.BILINEAR), np.float32)
-            made.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
-    return np.stack(made)
-
-
-def machines(images: int, tests: int = 600) -> tuple[np.ndarray, np.ndarray]:
-    """Return log-mel frames of synthetic machines, and of others: float32 (n, 640)."""
-    parts = [
-        np.concatenate([machine(seed, count // len(seeds)) for seed in seeds])
-        for seeds, count in ((MACHINES, images), (OTHERS, tests))
-    ]
-    return parts[0], parts[1]
+    Raises
+    ------
+    DataError
+        Without scikit-image, whose package contains 100 of them.
+    """
+    try:
+        from skimage.data import lfw_subset
+    except ImportError as error:
+        raise DataError("faces: found no scikit-image; install the package scikit-image") from error
+    found = lfw_subset()[:100] * 255
+    chosen = found[50:] if test else found[:50]
+    return np.stack([_resized(face, shape) for face in chosen])
 
 
-def machine(seed: int, frames: int) -> np.ndarray:
-    """Return frames of one machine: harmonics that waver, amid coloured noise."""
-    rng, count = np.random.default_rng(seed), HOP * (frames + 8) + WINDOW
-    time, tone = np.arange(count) / RATE, rng.uniform(60, 400)
-    sound = np.zeros(count)
-    for harmonic in range(1, 12):
-        loud = rng.uniform(0, 1) / harmonic
-        waver = 1 + 0.002 * np.sin(2 * np.pi * rng.uniform(0.3, 3) * time)
-        sound += loud * np.sin(2 * np.pi * tone * harmonic * time * waver + rng.uniform(0, 6))
-    noise, colour = rng.normal(size=count), rng.uniform(0.3, 0.98)
-    noise = np.convolve(noise, colour ** np.arange(60), "same")
-    sound *= 1 + 0.5 * np.sin(2 * np.pi * rng.uniform(0.5, 4) * time)
-    sound = 0.05 * sound + 0.02 * noise
-    starts = range(0, (frames + FRAMES) * HOP, HOP)
-    power = [
-        np.abs(np.fft.rfft(sound[start : start + WINDOW] * np.hanning(WINDOW))) ** 2
-        for start in starts
-    ]
-    levels = 10 * np.log10(np.stack(power) @ _mel().T + 1e-12)
-    return np.stack([levels[n : n + FRAMES].reshape(-1) for n in range(frames)]).astype(np.float32)
+def digits(shape, test) -> np.ndarray:
+    """Return handwritten digits, 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits().images * (255 / 16)
+    chosen = found[-COUNT:] if test else found[:COUNT]
+    return np.stack([_resized(digit, shape) for digit in chosen])
 
 
-def _mel() -> np.ndarray:
-    """Return the filters of the mel bands, of shape (bands, bins)."""
-    top = 2595 * np.log10(1 + RATE / 2 / 700)
-    points = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)
-    bins = np.linspace(0, RATE / 2, WINDOW // 2 + 1)
-    rising = (bins - points[:-2, None]) / (points[1:-1] - points[:-2])[:, None]
-    falling = (points[2:, None] - bins) / (points[2:] - points[1:-1])[:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return triangles * (2 / (points[2:] - points[:-2]))[:, None]
+def speech(shape, test) -> np.ndarray:
+    """Return log spectra of synthetic vowels: (steps, ..., bands), about 0 to 1."""
+    return _spectra(shape[0], shape[-1], test, _voice)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write both files."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("kind", choices=("photographs", "machines"))
-    parser.add_argument("--images", type=int, default=300, help="calibration images")
-    parser.add_argument("--size", type=int, default=96, help="height and width of a crop")
-    parser.add_argument("--scale", type=float, default=1.0, help="factor of the pixels")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
-    options = parser.parse_args(arguments)
-    if options.kind == "photographs":
-        made = [images * options.scale for images in photographs(options.images, options.size)]
-    else:
-        made = machines(options.images)
-    options.output.mkdir(parents=True, exist_ok=True)
-    for name, images in zip(("calibration", "test"), made, strict=True):
-        np.save(options.output / f"{name}.npy", np.asarray(images, np.float32))
+def machines(shape, test) -> np.ndarray:
+    """Return log spectra of synthetic machines in decibels, five steps of 128 bands in a row."""
+    return (_spectra(5, shape[0] // 5, test, _machine) - 1) * 60
 
 
-if __name__ == "__main__":
-    run("field inputs", main)
+def _spectra(steps, bands, test, sound):
+    rng, found = np.random.default_rng(10 + test), []
+    length = WINDOW + (steps - 1) * STEP
+    for _ in range(COUNT):
+        wave = sound(rng, np.arange(length) / RATE)
+        wave = wave / np.abs(wave).max() + rng.normal(0, 0.01, length)
+        frames = np.lib.stride_tricks.sliding_window_view(wave, WINDOW)[::STEP]
+        power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW))) ** 2 / WINDOW
+        parts = np.array_split(power, bands, axis=1)
+        level = np.log10(np.stack([part.mean(1) for part in parts], 1) + FLOOR)
+        found.append(1 + level / -np.log10(FLOOR))
+    return np.stack(found)
+
+
+def _voice(rng, time):
+    """Return a vowel that glides into another: pulses through three moving resonances."""
+    pitch = rng.uniform(90, 250) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(1, 4) * time))
+    phase, share = np.cumsum(pitch) / RATE, time / time[-1]
+    wave = np.zeros_like(time)
+    for low, high in ((300, 900), (900, 2400), (2200, 3200)):
+        start, stop = rng.uniform(low, high, 2)
+        formant = start + (stop - start) * share
+        for harmonic in range(1, 40):
+            distance = (harmonic * pitch - formant) / 120
+            wave += np.sin(2 * np.pi * harmonic * phase) / (1 + distance**2)
+    return wave * np.sin(np.pi * share) ** 0.5
+
+
+def _machine(rng, time):
+    """Return harmonics of a rotation, and noise."""
+    turns = rng.uniform(25, 60)
+    tones = (rng.uniform(0.1, 1) / n * np.sin(2 * np.pi * n * turns * time) for n in range(1, 60))
+    return sum(tones) + rng.normal(0, 0.3, time.size)
+
+
+def _resized(picture, shape):
+    """Return a picture of another size, grey where `shape` has one channel."""
+    image = Image.fromarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+    image = image.convert("L" if shape[-1] == 1 else "RGB")
+    return np.asarray(image.resize((shape[1], shape[0])), np.float32).reshape(shape)

@@ -56,6 +56,7 @@ def _neuron(block: Block, given: Scaling, *, is_input: bool) -> tuple[Neuron, Sc
             activation=relu is not None,
             act_bits=bits,
             padding_value=given.b if is_input else 0.0,
+            level=np.float64(step) if relu else None,
         ),
         Scaling(1 / (step or 1.0)),
     )

@@ -21,6 +21,7 @@ from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT, integerize_legacy
+from pipeline.quantization.layer_choices import ACTIVATION, WEIGHTS, LayerChoices
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.refine import refine_legacy
@@ -48,8 +49,9 @@ def quantize(
     IncompatibleModelError
         If the scheme does not support a layer; lists all of them.
     """
-    graph, notes = prepared(graph)
-    model = discrete(graph, options, notes)
+    source = graph
+    graph, notes = prepared(source)
+    model = discrete(graph, options, notes, source)
     quantized = integerize_legacy(model)
     progress = progress or (lambda done, total: None)
     if options.refine == "none":
@@ -74,31 +76,44 @@ def prepared(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
 
 def legacy(graph: Graph, options) -> LegacyGraph:
     """Return the prepared graph with its weight quantizers and discrete activations."""
-    graph, notes = prepared(graph)
-    return discrete(graph, options, notes)
+    made, notes = prepared(graph)
+    return discrete(made, options, notes, graph)
 
 
-def discrete(graph: Graph, options, notes=()) -> LegacyGraph:
-    """Return a prepared graph with its weight quantizers and discrete activations."""
+def discrete(graph: Graph, options, notes: tuple[Note, ...], source: Graph) -> LegacyGraph:
+    """Return a prepared graph with its weight quantizers and discrete activations.
+
+    `source` is the graph before it was prepared, whose names choices for single layers may use.
+    """
+    choices = LayerChoices(options.layers, graph, source)
+    quantizers = _weight_quantizers(graph, options, choices)
+
+    def levels(node):
+        if node.op != "ReLU":
+            return None
+        bits = choices.bits(node, ACTIVATION, options.activation_bits)
+        largest = node.attrs["max_value"]
+        attrs = {"bits": bits, "max_value": float(2**bits - 1 if largest is None else largest)}
+        return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
+
+    discretized = graph.rewrite(levels)
+    if refusals := choices.refusals():
+        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
+    return LegacyGraph(graph=discretized, quantizers=quantizers, notes=notes)
+
+
+def _weight_quantizers(graph, options, choices) -> dict[tuple[str, str], WeightQuantizer]:
     quantizers = {}
     bits = options.input_weight_bits
     for node in graph.nodes:
         if node.op not in LAYERS:
             continue
+        chosen = choices.bits(node, WEIGHTS, bits)
         for name in node.operation.kernels:
             kind = "max" if name == "depthwise_kernel" else "max_per_axis"
-            quantizers[node.name, name] = WeightQuantizer(bits=bits, range=kind)
+            quantizers[node.name, name] = WeightQuantizer(bits=chosen, range=kind)
         bits = options.weight_bits
-
-    def levels(node):
-        if node.op != "ReLU":
-            return None
-        largest = node.attrs["max_value"]
-        top = float(2**options.activation_bits - 1) if largest is None else float(largest)
-        attrs = {"bits": options.activation_bits, "max_value": top}
-        return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
-
-    return LegacyGraph(graph=graph.rewrite(levels), quantizers=quantizers, notes=tuple(notes))
+    return quantizers
 
 
 def _unsupported(graph: Graph) -> Iterator[Refusal]:

@@ -21,7 +21,7 @@ from tests.pipeline.chips.quantized_models import chain, images, options
 def test_equal_to_the_emulator(name, bits, refined):
     graph, notes = prepared(chain(*MODELS[name], seed=len(name)))
     choices = options("cnn2snn", activation_bits=bits)
-    model = discrete(graph, choices, notes)
+    model = discrete(graph, choices, notes, graph)
     samples = images(60)
     if refined:
         choices = replace(choices, refine="layers")

@@ -71,7 +71,7 @@ def test_the_rule_finds_refined_integers_again():
     graph, notes = prepared(chain(*NETS["separable"], shape=(8, 8, 3)))
     samples = pictures(120)
     refined = refine_legacy(
-        graph, discrete(graph, OPTIONS, notes), samples, OPTIONS, lambda done, total: None
+        graph, discrete(graph, OPTIONS, notes, graph), samples, OPTIONS, lambda done, total: None
     )
     assert note(refined).startswith("refined on 96 images")
     assert all(quantizer.given is None for quantizer in refined.quantizers.values())
