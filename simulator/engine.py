@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +11,8 @@ from simulator.errors import ProgramError
 from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.plan.workspace import Workspace
 from simulator.program import Program
-from simulator.statistics import Statistics, measure
-
-Probe = Callable[[object, np.ndarray], None]
-LayerTally = Callable[[object, str, int], None]
-Memory = dict[str, np.ndarray]
+from simulator.run import LayerTally, Memory, Observers, Probe, Run
+from simulator.statistics import Statistics
 
 BACKENDS = ("auto", "fast", "numpy", "reference")
 FAST_MACS = 2e10
@@ -83,7 +79,7 @@ def simulate(
     plan = make_plan(program, backend, len(images))
     outputs = []
     with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
-        run = _Run(program, plan, work, _Observers(probe, tally, statistics), memory)
+        run = _run(program, plan, work, Observers(probe, tally, statistics), memory)
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             outputs.append(run.batch(batch))
@@ -176,91 +172,10 @@ def _check_range(program: Program, images: np.ndarray) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Observers:
-    """Callbacks of a run."""
+def _run(program: Program, plan: Plan | None, work, observers: Observers, memory: Memory) -> Run:
+    """Return the run of a plan: layer by layer, or by native calls of several layers."""
+    if plan is None or plan.kernels is None:
+        return Run(program, plan, work, observers, memory)
+    from simulator.plan.fast.run import TapedRun
 
-    probe: Probe | None
-    tally: LayerTally | None
-    statistics: Statistics | None
-
-    def observe(self, layer, step, value: np.ndarray, work) -> None:
-        """Report the output of a layer; `step` is the plan's step that computed it, or None."""
-        levels = step is not None and step.gives_levels
-        if self.probe is not None:
-            self.probe(layer, _integers(value) if levels else value)
-        if self.statistics is not None:
-            figures = step.measure(value, work) if levels else measure(value)
-            self.statistics.add_output(layer, value.size, *figures)
-
-    def tally_of(self, layer):
-        """Return the tally to pass to a layer's arithmetic; None if nobody counts."""
-        tallies = [self.tally] if self.tally is not None else []
-        if self.statistics is not None:
-            tallies.append(self.statistics.tally)
-        if not tallies:
-            return None
-
-        def count(stage: str, number: int) -> None:
-            for tally in tallies:
-                tally(layer, stage, number)
-
-        return count
-
-
-class _Run:
-    """State of a run that persists from batch to batch."""
-
-    def __init__(self, program: Program, plan: Plan | None, work, observers, memory: Memory):
-        self.program, self.work, self.observers, self.memory = program, work, observers, memory
-        self.steps = plan.steps if plan is not None else {}
-        self.last_use = {
-            name: position for position, layer in enumerate(program.layers) for name in layer.inputs
-        }
-
-    def batch(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs of one batch."""
-        values: dict[str, np.ndarray] = {}
-        for position, layer in enumerate(self.program.layers):
-            sources = [values[name] for name in layer.inputs] or [images]
-            shaped = [
-                value if value.shape[1:] == shape else value.reshape(len(images), *shape)
-                for value, shape in zip(sources, layer.input_shapes, strict=True)
-            ]
-            value = values[layer.name] = self._layer(layer, shaped)
-            self.observers.observe(layer, self.steps.get(layer.name), value, self.work)
-            for name in set(layer.inputs):
-                if self.last_use[name] == position:
-                    self.work.release(values.pop(name))
-        result = values[self.program.layers[-1].name]
-        if self._gives_levels(self.program.layers[-1]):
-            self.work.release(result)
-            return _integers(result)
-        return result
-
-    def _gives_levels(self, layer) -> bool:
-        """Return True if a step computes the layer and outputs levels in its own dtype."""
-        return layer.name in self.steps and self.steps[layer.name].gives_levels
-
-    def _layer(self, layer, sources: list[np.ndarray]) -> np.ndarray:
-        """Return a layer's output: levels in a step's dtype, or the layer's own output."""
-        count = self.observers.tally_of(layer)
-        step = self.steps.get(layer.name)
-        if step is None and not layer.reads_floats:
-            sources = [_integers(source) for source in sources]
-        try:
-            if step is not None:
-                return step.run(sources[0], self.work, count)
-            if hasattr(layer, "step"):
-                value, self.memory[layer.name] = layer.step(
-                    *sources, self.memory.get(layer.name), tally=count
-                )
-                return value
-            return layer.run(*sources, tally=count)
-        except OverflowError as error:
-            raise ProgramError(f"{self.program.name}: {layer.name}: {error}") from error
-
-
-def _integers(values: np.ndarray) -> np.ndarray:
-    """Return integer-valued arrays as int32; int64 accumulators unchanged."""
-    return values if values.dtype == np.int64 else values.astype(np.int32)
+    return TapedRun(program, plan, work, observers, memory)
