@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from simulator.run import LayerTally, Memory, Observers, Probe, Run
 from simulator.statistics import Statistics
 
 BACKENDS = ("auto", "fast", "numpy", "reference")
-FAST_MACS = 2e10
-"""MACs below which importing the ``fast`` backend takes longer than it saves."""
+FAST_MACS = 2e9
+"""MACs below which loading the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Most values that the largest tensor of one batch may have; bounds memory."""
 
@@ -75,8 +76,9 @@ def simulate(
         raise ProgramError(f"{program.name}: batch_size is {batch_size}; it must be at least 1")
     images = check_images(program, images)
     memory = {} if memory is None else memory
-    batch_size = batch_size or default_batch_size(program)
     plan = make_plan(program, backend, len(images))
+    if batch_size is None:
+        batch_size = default_batch_size(program)
     outputs = []
     with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
         run = _run(program, plan, work, Observers(probe, tally, statistics), memory)
@@ -85,7 +87,8 @@ def simulate(
             outputs.append(run.batch(batch))
             if progress is not None:
                 progress(len(batch))
-    return np.concatenate(outputs).reshape(len(images), *program.output_shape)
+    output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+    return output.reshape(len(images), *program.output_shape)
 
 
 def make_plan(program: Program, backend: str | Plan, images: int | None = None) -> Plan | None:
@@ -119,6 +122,7 @@ def make_plan(program: Program, backend: str | Plan, images: int | None = None) 
     return compile_program(program, backend)
 
 
+@lru_cache(maxsize=1)
 def default_batch_size(program: Program) -> int:
     """Return the number of images per batch: 1 to 256, by `BATCH_VALUES`."""
     largest = max(
@@ -138,21 +142,25 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
         If the program does not accept them.
     """
     images = np.asarray(images)
-    shape = ", ".join(map(str, program.input_shape))
-    wanted = f"the program takes {program.input_dtype} of shape (n, {shape})"
-    if images.dtype != np.dtype(program.input_dtype):
+    if images.dtype != program.input_dtype:
         hint = ""
         if program.input_dtype == "uint8":
             hint = "; give raw pixels 0..255, scaling is part of the program"
-        raise ProgramError(f"{program.name}: images are {images.dtype}; {wanted}{hint}")
+        raise ProgramError(f"{program.name}: images are {images.dtype}; {_wanted(program)}{hint}")
     if images.shape[1:] != tuple(program.input_shape):
-        raise ProgramError(f"{program.name}: images have shape {images.shape}; {wanted}")
+        raise ProgramError(f"{program.name}: images have shape {images.shape}; {_wanted(program)}")
     if not len(images):
-        raise ProgramError(f"{program.name}: there are no images; {wanted}, n at least 1")
+        raise ProgramError(f"{program.name}: there are no images; {_wanted(program)}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
     _check_range(program, images)
     return images
+
+
+def _wanted(program: Program) -> str:
+    """Return which images a program takes, for messages."""
+    shape = ", ".join(map(str, program.input_shape))
+    return f"the program takes {program.input_dtype} of shape (n, {shape})"
 
 
 def _check_range(program: Program, images: np.ndarray) -> None:
@@ -163,7 +171,12 @@ def _check_range(program: Program, images: np.ndarray) -> None:
     first = program.layers[0]
     if first.input_range is None:
         return
-    (low, high), found = first.input_range, (int(images.min()), int(images.max()))
+    low, high = first.input_range
+    if images.dtype.kind in "iu":
+        limits = np.iinfo(images.dtype)
+        if low <= limits.min and limits.max <= high:
+            return
+    found = int(images.min()), int(images.max())
     if found[0] < low or found[1] > high:
         raise ProgramError(
             f"{program.name}: images hold {found[0]}..{found[1]}; {first.name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -78,9 +79,12 @@ class Run:
     def __init__(self, program: Program, plan: Plan | None, work, observers, memory: Memory):
         self.program, self.work, self.observers, self.memory = program, work, observers, memory
         self.steps = plan.steps if plan is not None else {}
-        self.last_use = {
-            name: position for position, layer in enumerate(program.layers) for name in layer.inputs
-        }
+
+    @cached_property
+    def last_use(self) -> dict[str, int]:
+        """Position of the last layer that reads the output of each layer."""
+        layers = enumerate(self.program.layers)
+        return {name: position for position, layer in layers for name in layer.inputs}
 
     def batch(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs of one batch."""

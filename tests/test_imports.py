@@ -59,14 +59,15 @@ LATE = {
 }
 # Optional backends: whole modules that only their own backend imports, inside functions.
 OPTIONAL = {
-    "simulator/plan/fast/border.py": {"numba"},
-    "simulator/plan/fast/depthwise.py": {"numba"},
-    "simulator/plan/fast/measuring.py": {"llvmlite", "numba"},
-    "simulator/plan/fast/pooling.py": {"numba"},
-    "simulator/plan/fast/products.py": {"numba"},
-    "simulator/plan/fast/tiles.py": {"numba"},
-    "simulator/plan/fast/winograd.py": {"llvmlite", "numba"},
-    "simulator/plan/fast/vectors.py": {"llvmlite", "numba"},
+    "simulator/plan/fast/code.py": {"llvmlite"},
+    "simulator/plan/fast/depthwise.py": {"llvmlite"},
+    "simulator/plan/fast/finishes.py": {"llvmlite"},
+    "simulator/plan/fast/kernels.py": {"llvmlite"},
+    "simulator/plan/fast/measuring.py": {"llvmlite"},
+    "simulator/plan/fast/moving.py": {"llvmlite"},
+    "simulator/plan/fast/pooling.py": {"llvmlite"},
+    "simulator/plan/fast/processor.py": {"llvmlite"},
+    "simulator/plan/fast/vectors.py": {"llvmlite"},
 }
 FORBIDDEN = {
     "pipeline/graph": {"transforms", "preparation", "quantization", "chips", "data", "config"},

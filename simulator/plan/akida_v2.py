@@ -95,17 +95,19 @@ def staircase(layer, bound: int) -> Staircase | str:
     return _requantized(layer, largest, bias, positive=layer.activation == "relu", top=top)
 
 
-def _requantized(layer, largest: int, bias, *, positive: bool, top=None) -> Staircase | str:
-    """Return the requantization of a sum plus `bias` as a staircase of the sum.
+def _requantized(layer, largest, bias, *, positive: bool, top=None, uncounted=False):
+    """Return the requantization of a sum plus `bias` as a staircase of the sum, or why not.
 
     Parameters
     ----------
-    largest : int
-        Largest magnitude of the sum plus bias.
+    largest : int or int64 (channels,)
+        Largest magnitude of the sum plus bias, of all channels or of each.
     positive : bool
         True clips it at zero.
     top : int64 (channels,) or None
         Its upper bound.
+    uncounted : bool
+        True if nobody counts the products of positive sums that saturate.
     """
     value_bits = layer.output_bits - layer.output_signed
     if value_bits > WIDEST_OUTPUT:
@@ -114,12 +116,17 @@ def _requantized(layer, largest: int, bias, *, positive: bool, top=None) -> Stai
     scales = np.ones(channels, np.int64)
     if layer.output_scales is not None:
         scales = layer.output_scales.astype(np.int64)
-    if largest * int(scales.max()) >= 1 << layer.post_op_buffer_bits:
-        return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
     if not scales.min() > 0:
         return "an output scale is zero"
     shift = np.clip(layer.output_shift.astype(np.int64), *SHIFTS)
     widest = (1 << value_bits) - 1
+    limit = (1 << layer.post_op_buffer_bits) - 1
+    saturating = largest * scales > limit
+    if np.any(saturating) and not uncounted:
+        return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
+    # A product saturates without effect if its output saturates anyway.
+    if np.any(saturating & (_rounded(np.int64(limit), shift) <= widest)):
+        return "a saturated product changes the output"
     low, high = -(1 << value_bits), np.full(channels, widest, np.int64)
     reach = np.full(channels, NEVER)
     if positive:
@@ -159,17 +166,17 @@ def global_sum(layer, bound: int) -> GlobalSum | None:
             top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
             high = np.minimum(top, largest)
     height, width, _ = layer.pooled_shape
-    total = height * width * (largest if high is None else int(high.max(initial=0)))
+    total = height * width * (np.full_like(bias, largest) if high is None else high)
     stairs = "the output is the total"
     if layer.output_shift is not None:
         # After a ReLU no total is negative, so that clipping at zero changes none.
-        stairs = _requantized(layer, total, np.zeros_like(bias), positive=relu)
+        stairs = _requantized(layer, total, np.zeros_like(bias), positive=relu, uncounted=relu)
     return GlobalSum(
         bias=bias,
         low=low,
         high=high,
         finish=layer.finish_pooled,
-        largest=total,
+        largest=int(total.max(initial=0)),
         stairs=None if isinstance(stairs, str) else stairs,
     )
 

@@ -29,7 +29,8 @@ class GlobalSum:
     largest : int
         Largest magnitude of a total.
     stairs : Staircase or None
-        The layer's output as a staircase of the totals; None if there is none.
+        The layer's output as a staircase of the totals, without its counts of saturated values;
+        None if there is none.
     """
 
     bias: np.ndarray

@@ -119,7 +119,10 @@ def _step(layer, sources, forms, backend):
     if forms is None:
         return None, _fallback(layer, "this chip has no fast forms"), output
     if (scales := forms.scales(layer)) is not None:
-        step, reason = backend.scaled(scales, layer.output_shape), "no fast form for this layer type"
+        step, reason = (
+            backend.scaled(scales, layer.output_shape),
+            "no fast form for this layer type",
+        )
         path = "reference" if step is None else step.path
         reason = reason if step is None else f"float32 products of {len(scales)} channels"
         return step, _proven(layer, path, None, reason), output
@@ -156,9 +159,7 @@ def _step(layer, sources, forms, backend):
     if isinstance(stairs, str):
         bias = forms.accumulators(layer, bound)
         step = (
-            backend.sums(case, finish)
-            if bias is None
-            else backend.accumulators(case, finish, bias)
+            backend.sums(case, finish) if bias is None else backend.accumulators(case, finish, bias)
         )
         return step, _proven(layer, step.path, bits, stairs), output
     if (step := backend.step(case, stairs)) is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from simulator.plan.fast.factors import Factors, fits, narrowest
 from simulator.plan.fast.kernels import Kernels, kernels
 from simulator.plan.fast.levels import Levels
-from simulator.plan.fast.processor import chosen
+from simulator.plan.fast.processor import Processor, chosen
 from simulator.plan.fast.step import FastPooledSums, FastScale, FastStep, FastSums
 from simulator.plan.fast.tensor import Layout
 from simulator.plan.global_pool import GlobalSum
@@ -18,21 +18,25 @@ from simulator.plan.proofs import Staircase
 class FastBackend(NumpyBackend):
     """Backend with 8-bit or 16-bit factors, 32-bit sums and compiled loops.
 
-    Attributes
+    Parameters
     ----------
-    kernels : Kernels
-        Compiled for the kind of processor that the plan is for.
+    processor : Processor, optional
+        Kind to compile for; the default is that of `simulator.plan.fast.processor.chosen`.
     """
 
-    def __init__(self):
-        self.kernels: Kernels = kernels(chosen())
+    def __init__(self, processor: Processor | None = None):
+        self.kernels: Kernels = kernels(processor or chosen())
+
+    def narrow(self, case: Case) -> bool:
+        """Return True if 32-bit integers or float32 hold all sums exactly."""
+        return self._fits(case) or super().narrow(case)
 
     def step(self, case: Case, stairs: Staircase) -> Step | None:
         """Return a step that applies a proven staircase; None if no form of it is exact."""
         pooled = case.linear.kind == "depthwise" and case.linear.pool_size is not None
         levels = None if pooled or not self._fits(case) else self._levels(stairs, case.bound)
         if levels is None:
-            return super().step(case, stairs)
+            return super().step(case, stairs) if super().narrow(case) else None
         return FastStep(self._factors(case), levels, self._output(case, stairs))
 
     def sums(self, case: Case, finish: Finish) -> Step:

@@ -41,7 +41,7 @@ def finish(module, vectors: Vectors, name: str, size: int, counted: bool) -> Cod
             if size < 4:
                 value = value.to(ir.VectorType(KINDS[size], vectors.lanes), "trunc")
             _store(code, vectors, value, out + code.entry(places, number) + skip, left, spare, size)
-    code.finish(_sum(code, vectors, count.get()))
+    code.finish(_sum(code, vectors, count.get()) if counted else 0)
     return code
 
 

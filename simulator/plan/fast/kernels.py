@@ -7,26 +7,25 @@ of the code; later processes load the machine code.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
 import sys
 from functools import cache
-from pathlib import Path
 
 import llvmlite
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 
-from simulator.atomic_file import write_atomically
 from simulator.plan.fast import depthwise, finishes, measuring, moving, pooling, products, winograd
 from simulator.plan.fast.code import WORD, Code
+from simulator.plan.fast.code_cache import cache_file, cached, keep
 from simulator.plan.fast.processor import Processor
 from simulator.plan.fast.row import FIELDS
 from simulator.plan.fast.vectors import Vectors
 
 DRIVER = "run"
+"""Name of the function that runs a table."""
 OPTIMIZATION = 2
+"""LLVM's level; higher ones take longer and are not faster here."""
 
 
 class Kernels:
@@ -108,11 +107,16 @@ def _engine(processor: Processor):
     """Return LLVM's engine with the kernels, from the cache if they are there."""
     llvmlite.binding.initialize_native_target()
     llvmlite.binding.initialize_native_asmprinter()
-    place = _cache_file(processor)
-    found = _cached(place)
+    place = cache_file(_traits(processor))
+    found = cached(place)
     if found is None:
+        print(
+            f"compiling the kernels of backend 'fast' for this processor ({processor.name}); this"
+            " takes some seconds, once",
+            file=sys.stderr,
+        )
         found = _compiled(processor)
-        _keep(place, found)
+        keep(place, found)
     empty = llvmlite.binding.parse_assembly("")
     engine = llvmlite.binding.create_mcjit_compiler(empty, _machine(processor))
     engine.add_object_file(llvmlite.binding.ObjectFileRef.from_data(found))
@@ -121,19 +125,16 @@ def _engine(processor: Processor):
 
 
 def _machine(processor: Processor):
+    """Return LLVM's description of the processor to compile for."""
     target = llvmlite.binding.Target.from_default_triple()
     return target.create_target_machine(
-        cpu=processor.level or llvmlite.binding.get_host_cpu_name(),
-        features=processor.features, opt=OPTIMIZATION, reloc="pic", codemodel="jitdefault", jit=True,
+        cpu=processor.cpu, features=processor.features, opt=OPTIMIZATION,
+        reloc="pic", codemodel="jitdefault", jit=True,
     )  # fmt: skip
 
 
 def _compiled(processor: Processor) -> bytes:
     """Return the kernels as machine code."""
-    print(
-        f"compiling the kernels of backend 'fast' for this processor ({processor.name}), once",
-        file=sys.stderr,
-    )
     machine = _machine(processor)
     parsed = llvmlite.binding.parse_assembly(str(module(processor)))
     parsed.verify()
@@ -143,27 +144,7 @@ def _compiled(processor: Processor) -> bytes:
     return machine.emit_object(parsed)
 
 
-def _cache_file(processor: Processor) -> Path:
-    """Return the file of the machine code: its name depends on all that the code depends on."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    parts = (llvmlite.__version__, *_machine_traits(processor))
-    digest.update("\n".join(parts).encode())
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "crossgrade" / f"kernels-{digest.hexdigest()[:32]}.o"
-
-
-def _machine_traits(processor: Processor) -> tuple[str, ...]:
+def _traits(processor: Processor) -> tuple[str, ...]:
+    """Return what the machine code depends on besides the code of this package."""
     triple = llvmlite.binding.get_default_triple()
-    cpu = processor.level or llvmlite.binding.get_host_cpu_name()
-    return processor.name, triple, cpu, processor.features
-
-
-def _cached(place: Path) -> bytes | None:
-    return place.read_bytes() if place.exists() else None
-
-
-def _keep(place: Path, code: bytes) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(place, lambda file: file.write(code))
+    return llvmlite.__version__, triple, processor.name, processor.cpu, processor.features

@@ -31,7 +31,7 @@ def measure(module, vectors: Vectors, source: str) -> Code:
             zeros.set(zeros.get() + value.equals(0).to(I64, "zext"))
             low.set(code.smaller(low.get(), value))
             high.set(code.larger(high.get(), value))
-    with code.when((row.width >= lanes)):
+    with code.when(row.width >= lanes):
         for value in state.lanes(0):
             low.set(code.smaller(low.get(), value))
         for value in state.lanes(1):
@@ -56,7 +56,9 @@ class _Extremes:
         """Update the extremes; return the number of zeros, int64."""
         for variable, sign in zip(self.variables, "<>", strict=True):
             found = variable.get()
-            compare = self.code.builder.icmp_unsigned if self.unsigned else self.code.builder.icmp_signed
+            compare = (
+                self.code.builder.icmp_unsigned if self.unsigned else self.code.builder.icmp_signed
+            )
             better = Value(self.code, compare(sign, values.ir, found.ir))
             variable.set(self.code.either(better, values, found))
         count = self.kind.count

@@ -8,7 +8,12 @@ from simulator.plan.fast.code import F32, I8, I16, I32, Code, Value
 from simulator.plan.fast.row import Row
 from simulator.plan.fast.vectors import Vectors
 
-SOURCES = {"uint8": (I8, "zext"), "int8": (I8, "sext"), "int16": (I16, "sext"), "int32": (I32, "sext")}
+SOURCES = {
+    "uint8": (I8, "zext"),
+    "int8": (I8, "sext"),
+    "int16": (I16, "sext"),
+    "int32": (I32, "sext"),
+}
 """Dtype to LLVM's type and its conversion to int32."""
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import llvmlite.binding
 
+from simulator.errors import ProgramError
+
 VARIABLE = "CROSSGRADE_PROCESSOR"
 """Environment variable that names the kind to compile for, instead of the best one."""
 
@@ -47,6 +49,11 @@ class Processor:
         return tuple(name for name in self.needs if not found.get(name))
 
     @property
+    def cpu(self) -> str:
+        """LLVM's name of the processor to compile for."""
+        return self.level or llvmlite.binding.get_host_cpu_name()
+
+    @property
     def features(self) -> str:
         """Features in LLVM's notation."""
         if not self.level:
@@ -71,7 +78,7 @@ def chosen() -> Processor:
 
     Raises
     ------
-    ValueError
+    ProgramError
         If the named kind is unknown, or this processor does not have it.
     """
     name = os.environ.get(VARIABLE, "")
@@ -80,9 +87,9 @@ def chosen() -> Processor:
     named = [processor for processor in PROCESSORS if processor.name == name]
     if not named:
         known = ", ".join(processor.name for processor in PROCESSORS)
-        raise ValueError(f"{VARIABLE} is '{name}'; allowed: {known}")
+        raise ProgramError(f"{VARIABLE} is '{name}'; allowed: {known}")
     if named[0].missing:
-        raise ValueError(
+        raise ProgramError(
             f"{VARIABLE} is '{name}'; this processor lacks {', '.join(named[0].missing)}"
         )
     return named[0]

@@ -21,7 +21,9 @@ def find_windows(code: Code, first: Value, count: Value, shape, steps, table: Va
         Bytes between windows.
     """
     height, width = shape
-    image, rest = (code.variable(part) for part in (first // (height * width), first % (height * width)))
+    image, rest = (
+        code.variable(part) for part in (first // (height * width), first % (height * width))
+    )
     row, column = code.variable(rest.get() // width), code.variable(rest.get() % width)
     place = code.variable(0)
     with code.loop(0, count) as entry:

@@ -26,6 +26,14 @@ class TapedRun(Run):
         tape = self._tape(len(images))
         tape.feed(np.ascontiguousarray(images))
         observed = self.observers.any
+        if observed or not tape.native:
+            self._by_layer(tape, observed)
+        else:
+            tape.run_all()
+        return self._result(tape)
+
+    def _by_layer(self, tape: Tape, observed: bool) -> None:
+        """Run a tape with Python's parts of it; call Python only where it is needed."""
         tape.counting(observed)
         done = 0
         for position, entry in enumerate(tape.entries):
@@ -40,7 +48,7 @@ class TapedRun(Run):
                 self._finish(tape, entry)
                 self.release(position, tape.values)
         tape.run(range(done, len(tape.table)))
-        return self._result(tape)
+        tape.counting(False)
 
     def _tape(self, images: int) -> Tape:
         """Return the tape for a number of images, recorded now if there is none."""
@@ -80,7 +88,10 @@ class TapedRun(Run):
             value = tape.values[layer.name] = finish(tensor.array.astype(np.int64), tally)
             self.observe(layer, value)
         else:
-            if (saturated := tape.count(entry.rows)) and tally is not None:
+            saturated = tape.count(entry.rows)
+            if tally is not None and entry.counts is not None:
+                entry.counts(tally)
+            elif tally is not None and saturated:
                 tally("output", saturated)
             self._report(layer, tensor)
 

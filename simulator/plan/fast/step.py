@@ -6,7 +6,6 @@ import numpy as np
 
 from simulator.plan.fast import layout
 from simulator.plan.fast.factors import Factors
-from simulator.plan.fast.kernels import Kernels
 from simulator.plan.fast.levels import LEAST, MOST, Levels
 from simulator.plan.fast.tape import Tape
 from simulator.plan.fast.tensor import Layout, Tensor
@@ -60,20 +59,19 @@ class FastStep:
             factors, x = self.mixing, between.start
         if not self.pool:
             out = tape.take(self.output)
-            tape.products(factors, x, out, *self._finish(self.output), **self.levels.arguments)
+            finish = f"finish_integers_{self.output.dtype.itemsize}"
+            counted = f"{finish}_counted"
+            tape.products(factors, x, out, finish, counted, **self.levels.arguments)
         else:
             wide = tape.take(Layout((*self.factors.shape, self.factors.linear.filters), INT16))
-            tape.products(factors, x, wide, *self._finish(wide.layout), **self.levels.wide)
+            # Saturated values are counted after pooling only.
+            tape.products(factors, x, wide, "finish_integers_2", **self.levels.wide)
             out = tape.take(self.output)
             self._record_pool(tape, wide, out)
             tape.release(wide)
         if self.mixing is not None:
             tape.release(between)
         return out
-
-    def _finish(self, output: Layout) -> tuple[str, str]:
-        name = f"finish_integers_{output.dtype.itemsize}"
-        return name, f"{name}_counted"
 
     def _record_pool(self, tape: Tape, wide: Tensor, out: Tensor) -> None:
         linear, (rows, columns) = self.factors.linear, self.factors.window.pool_pads
@@ -147,7 +145,8 @@ class FastPooledSums:
             name: layout.padded(_bounds(bound, otherwise, filters), vectors)
             for name, bound, otherwise in (("low", pool.low, LEAST), ("high", pool.high, MOST))
         }
-        self.gives_levels, self.finish = levels is not None, None if levels else pool.finish
+        self.gives_levels = levels is not None
+        self.finish = None if self.gives_levels else pool.finish
         self.output, self.filters = output, filters
         self.width = len(self.bounds["low"])
 
@@ -167,8 +166,9 @@ class FastPooledSums:
             "finish_rows", x=totals.start, image_step=totals.layout.steps[0], out=out.address,
             out_image_step=out.layout.steps[0], images=tape.images, filters=self.filters,
             scratch=tape.memory("tables", 8 * tape.images), finish=tape.kernels.address(name),
-            count_finish=tape.kernels.address(f"{name}_counted"), **self.levels.arguments,
+            count_finish=tape.kernels.address(name), **self.levels.arguments,
         )  # fmt: skip
+        tape.count_by(lambda tally: self.pool.finish(_integers(totals, self.filters), tally))
         tape.release(totals)
         return out
 
@@ -202,10 +202,13 @@ class FastScale:
         return out
 
 
+def _integers(totals: Tensor, filters: int) -> np.ndarray:
+    return totals.array[..., :filters].astype(np.int64)
+
+
 def _steps(tensor: Tensor, *names: str) -> dict:
     return dict(zip(names, tensor.layout.steps, strict=True))
 
 
 def _bounds(bound, otherwise, filters: int) -> np.ndarray:
     return np.broadcast_to(otherwise if bound is None else bound, filters).astype(np.int32)
-

@@ -34,6 +34,8 @@ class Entry:
         Output of the rows; None if Python computes the layer.
     python : bool
         True if Python computes the layer, or its output from that of the rows.
+    counts : function (tally) or None
+        Counts the saturated values of the layer; None if the rows do.
     """
 
     layer: object
@@ -41,6 +43,7 @@ class Entry:
     before: list[Callable[[], None]] = field(default_factory=list)
     tensor: Tensor | None = None
     python: bool = False
+    counts: Callable | None = None
 
 
 class Tape:
@@ -91,12 +94,17 @@ class Tape:
     def close(self) -> None:
         """End the recording."""
         self.table = np.stack(self._rows) if self._rows else np.zeros((0, len(FIELDS)), np.int64)
-        self._kept.append(self._rows)
+        self.native = not any(entry.before or entry.python for entry in self.entries)
+        self._where = self.table.ctypes.data
 
     def add(self, kernel: str, **arguments) -> None:
         """Record a row; arrays are kept."""
         self._kept.append(arguments)
         self._rows.append(new_row(kernel=self.kernels.address(kernel), **arguments))
+
+    def count_by(self, counts: Callable) -> None:
+        """Let a function of a tally count the saturated values of the layer."""
+        self.entries[-1].counts = counts
 
     def take(self, layout: Layout) -> Tensor:
         """Return a tensor whose padding is cleared in every run."""
@@ -121,7 +129,9 @@ class Tape:
     def products(self, factors: Factors, x: int, out: Tensor, finish: str, counted="", **others):
         """Record the products of windows at address `x`, whose sums a function consumes."""
         address, vectors = self.kernels.address, self.kernels.vectors
-        steps = zip(("out_image_step", "out_row_step", "out_column_step"), out.layout.steps, strict=True)
+        steps = zip(
+            ("out_image_step", "out_row_step", "out_column_step"), out.layout.steps, strict=True
+        )
         arguments = {
             **factors.arguments, **dict(steps), "x": x, "out": out.address, "images": self.images,
             "initial": factors.start(vectors), "scratch": self.memory("tables", factors.scratch),
@@ -148,7 +158,9 @@ class Tape:
         elif found is not None and found.layout.shape == wanted.shape:
             image, row, _ = found.layout.steps
             name = found.layout.dtype.name
-            self.add(f"copy_{name}_{size}", x=found.address, image_step=image, row_step=row, **copied)
+            self.add(
+                f"copy_{name}_{size}", x=found.address, image_step=image, row_step=row, **copied
+            )
         else:
             self.entries[-1].before.append(lambda: self._fill(factors, source, memory))
         return memory.ctypes.data
@@ -180,18 +192,26 @@ class Tape:
     def value(self, name: str | None) -> np.ndarray:
         """Return the output of a layer in this run, or the program's input."""
         found = self.tensors.get(name)
-        return self.values[name] if found is None else found.array
+        if found is None:
+            return self.values[name]
+        # Accumulators are int64 for layers.
+        return found.array.astype(np.int64) if found.layout.dtype == np.int32 else found.array
 
     def feed(self, images: np.ndarray) -> None:
         """Make an array (images, h, w, c) the program's input."""
         self.values = {None: images}
+        place = images.ctypes.data
         for row in self._input_rows:
-            self.table[row, INDEX["x"]] = images.ctypes.data
+            self.table[row, INDEX["x"]] = place
 
     def run(self, rows: range) -> None:
         """Run some rows."""
         if len(rows):
             self.kernels.run(self.table[rows.start : rows.stop])
+
+    def run_all(self) -> None:
+        """Run all rows in one call."""
+        self.kernels.run_at(self._where, len(self.table))
 
     def count(self, rows: range) -> int:
         """Return the values that saturated in rows since the last call."""

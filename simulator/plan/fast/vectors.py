@@ -62,7 +62,5 @@ class Vectors:
         wide = ir.VectorType(I32, 2 * self.lanes)
         left, right = (value.to(self.pairs).to(wide, "sext") for value in (left, right))
         products = left * right
-        even, odd = (
-            products.shuffled(products, range(side, 2 * self.lanes, 2)) for side in (0, 1)
-        )
+        even, odd = (products.shuffled(products, range(side, 2 * self.lanes, 2)) for side in (0, 1))
         return sums + (even + odd)

@@ -98,7 +98,9 @@ def convolve_tiles(module, vectors: Vectors) -> Code:
                     )  # fmt: skip
             with code.loop(0, found) as number:
                 size = vectors.filters * 4
-                code.call(outputs, sums + number * size, count * size, row.initial + filter_ * 4, four)
+                code.call(
+                    outputs, sums + number * size, count * size, row.initial + filter_ * 4, four
+                )
                 place = code.entry(places, number)
                 for position in range(4):
                     skip = out_rows * (position // 2) + out_columns * (position % 2)
