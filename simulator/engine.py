@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import lru_cache
 
 import numpy as np
 
 from simulator.errors import ProgramError
+from simulator.lossless import cast_without_loss
 from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.plan.workspace import Workspace
 from simulator.program import Program
@@ -31,6 +32,7 @@ def simulate(
     tally: LayerTally | None = None,
     statistics: Statistics | None = None,
     memory: Memory | None = None,
+    reset_every: int | None = None,
     progress: Callable[[int], None] | None = None,
     backend: str | Plan = "auto",
 ) -> np.ndarray:
@@ -40,7 +42,7 @@ def simulate(
     ----------
     program : Program
     images : array of shape (n, *program.input_shape)
-        In the program's input dtype. For a program with buffered layers, the n images are
+        Values of the program's input dtype. For a program with buffered layers, the n images are
         successive frames of one stream.
     batch_size : int, optional
         Images per batch; the default keeps memory small. The result does not depend on it.
@@ -54,6 +56,8 @@ def simulate(
         State of buffered layers, read and updated; an empty dict starts from a reset, and the
         same dict continues the stream in the next call. None starts from a reset and discards
         the state.
+    reset_every : int, optional
+        For a program with buffered layers: images per stream. The buffers are reset before each.
     progress : function (count), optional
         Called after each batch with its number of images.
     backend : {"auto", "fast", "numpy", "reference"} or Plan
@@ -65,7 +69,8 @@ def simulate(
     Returns
     -------
     array of shape (n, *program.output_shape)
-        float32; int32 or int64 (accumulators) if the last layer outputs integers.
+        float32; int32 or int64 (accumulators) if the last layer outputs integers whose unit the
+        program does not name, see `Program.output_scale`.
 
     Raises
     ------
@@ -74,6 +79,8 @@ def simulate(
     """
     if batch_size is not None and batch_size < 1:
         raise ProgramError(f"{program.name}: batch_size is {batch_size}; it must be at least 1")
+    if reset_every is not None and reset_every < 1:
+        raise ProgramError(f"{program.name}: reset_every is {reset_every}; it must be at least 1")
     images = check_images(program, images)
     memory = {} if memory is None else memory
     plan = make_plan(program, backend, len(images))
@@ -82,13 +89,24 @@ def simulate(
     outputs = []
     with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
         run = _run(program, plan, work, Observers(probe, tally, statistics), memory)
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size]
+        for start, stop in _batches(len(images), batch_size, reset_every):
+            batch = images[start:stop]
+            if reset_every is not None and start % reset_every == 0:
+                memory.clear()
             outputs.append(run.batch(batch))
             if progress is not None:
                 progress(len(batch))
-    output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-    return output.reshape(len(images), *program.output_shape)
+    values = program.valued(outputs[0] if len(outputs) == 1 else np.concatenate(outputs))
+    return values.reshape(len(images), *program.output_shape)
+
+
+def _batches(images: int, size: int, stream: int | None) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last image + 1 of each batch; none holds images of two streams."""
+    stream = stream or max(images, 1)
+    for first in range(0, images, stream):
+        last = min(first + stream, images)
+        for start in range(first, last, size):
+            yield start, min(start + size, last)
 
 
 def make_plan(program: Program, backend: str | Plan, images: int | None = None) -> Plan | None:
@@ -134,7 +152,9 @@ def default_batch_size(program: Program) -> int:
 
 
 def check_images(program: Program, images: np.ndarray) -> np.ndarray:
-    """Return images as an array after checking dtype, shape and range.
+    """Return images in the program's input dtype after checking values, shape and range.
+
+    Images of another dtype are cast if all values survive.
 
     Raises
     ------
@@ -142,19 +162,21 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
         If the program does not accept them.
     """
     images = np.asarray(images)
-    if images.dtype != program.input_dtype:
-        hint = ""
-        if program.input_dtype == "uint8":
-            hint = "; give raw pixels 0..255, scaling is part of the program"
-        raise ProgramError(f"{program.name}: images are {images.dtype}; {_wanted(program)}{hint}")
     if images.shape[1:] != tuple(program.input_shape):
         raise ProgramError(f"{program.name}: images have shape {images.shape}; {_wanted(program)}")
     if not len(images):
         raise ProgramError(f"{program.name}: there are no images; {_wanted(program)}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
-    _check_range(program, images)
-    return images
+    cast = cast_without_loss(images, program.input_dtype)
+    if cast is None:
+        hint = "; give raw pixels 0..255, scaling is part of the program"
+        raise ProgramError(
+            f"{program.name}: images are {images.dtype}, with values that {program.input_dtype}"
+            f" does not hold; {_wanted(program)}{hint if program.input_dtype == 'uint8' else ''}"
+        )
+    _check_range(program, cast)
+    return cast
 
 
 def _wanted(program: Program) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.messages.lines import INDENT, wrapped
 
 PATH = click.Path(dir_okay=False)
@@ -28,11 +30,44 @@ backend_option = click.option(
 )
 
 
+PARENTS = "crossgrade.parents"
+
+
+def _in_a_folder(context, parameter, value):
+    """Refuse a path whose folder does not exist, before any work, unless it may be created."""
+    if value is None or context.meta.get(PARENTS) or Path(value).parent.is_dir():
+        return value
+    raise ConfigError(
+        f"{parameter.opts[-1]} {value}: the folder {Path(value).parent} does not exist; create it,"
+        " or add --parents"
+    )
+
+
+def output_option(*names, **settings):
+    """Return an option for a path to write, whose folder must exist; see `parents_option`."""
+    settings.setdefault("type", PATH)
+    return click.option(*names, callback=_in_a_folder, **settings)
+
+
+def _parents(context, parameter, value) -> None:
+    context.meta[PARENTS] = value
+
+
+parents_option = click.option(
+    "--parents",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_parents,
+    help="Create missing folders of the files to write.",
+)
+
+
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Print notes with all details.")
 
 
 def reading_options(function):
-    """Add the options about what a model file leaves open, ``input_shape`` and ``until``."""
+    """Add the options about what a model file leaves open, named as in `Wanted`."""
     shape = click.option(
         "--input-shape",
         metavar="SIZES",
@@ -40,7 +75,12 @@ def reading_options(function):
         help="Sizes of one image where the file leaves them open, in its order: 3,224,224.",
     )
     until = click.option("--until", metavar="NODE", help="Read the model up to this node.")
-    return shape(until(function))
+    architecture = click.option(
+        "--architecture",
+        metavar="JSON|NAME",
+        help="For a file of weights only: the model's JSON (model.to_json()), or an architecture.",
+    )
+    return shape(until(architecture(function)))
 
 
 def _sizes(context, parameter, value):
@@ -52,7 +92,20 @@ def _sizes(context, parameter, value):
     return tuple(sizes)
 
 
-def named_model(model, parameters, input_shape, until):
+def numbers(context, parameter, value):
+    """Return a number, or a tuple of them where a text has several; None for None."""
+    if value is None:
+        return None
+    try:
+        found = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(abs(number) < 1e30 for number in found):
+        raise click.BadParameter(f"{value!r} is no number, and no list such as 58.4,57.1,57.4")
+    return found if len(found) > 1 else found[0]
+
+
+def named_model(model, parameters, input_shape, until, architecture=None):
     """Return the graph of an architecture with its parameters, or of a file.
 
     What was recovered from a quantized file, and how far it differs, is printed.
@@ -68,7 +121,7 @@ def named_model(model, parameters, input_shape, until):
     from pipeline.migration.recovery import read_compared
     from pipeline.models.wanted import Wanted
 
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     if is_architecture(model):
         if input_shape is not None:
             sizes = ",".join(map(str, input_shape))
@@ -111,7 +164,7 @@ def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
 
 
-def load_any(path, input_shape=None, until=None):
+def load_any(path, input_shape=None, until=None, architecture=None):
     """Return a model of any phase: Graph, CalibratedGraph, QuantizedGraph.
 
     Keras files (``.h5``, ``.keras``), ONNX and crossgrade's own ``.npz`` files are recognised.
@@ -121,8 +174,6 @@ def load_any(path, input_shape=None, until=None):
     ModelError
         If the file contains none of them.
     """
-    from pathlib import Path
-
     from pipeline.importers import load_model
     from pipeline.models.file import own_graph
     from pipeline.models.wanted import Wanted
@@ -136,5 +187,35 @@ def load_any(path, input_shape=None, until=None):
         raise ModelError(f"{path}: is a program already; see 'crossgrade summary {path}'")
     if kind == KIND:
         return load_quantized(path)
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     return load_model(path, wanted) if kind is None else own_graph(path, wanted)
+
+
+def load_program(path):
+    """Return the program in a file.
+
+    Raises
+    ------
+    ModelError
+        If the file holds a model; the message names the command that leads to a program.
+    """
+    from pipeline.importers import quantized_by
+    from pipeline.quantization.archive import KIND
+    from simulator import Program
+    from simulator.archive import archive_kind
+
+    kind = archive_kind(path)
+    if kind is None and Path(path).is_file():
+        try:
+            kind = "graph" if quantized_by(path) is None else KIND
+        except ModelError:
+            kind = None
+    if kind not in ("graph", KIND):
+        return Program.load(path)
+    convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"
+    if kind == KIND:
+        raise ModelError(f"{path}: is a quantized model, not a program; make one of it: {convert}")
+    raise ModelError(
+        f"{path}: is a float model, not a program; make one of it: crossgrade quantize {path}"
+        f" -o Q.npz --samples IMAGES.npy, then {convert}"
+    )

@@ -7,7 +7,17 @@ import time
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, print_notes, reading_options, verbose_option
+from pipeline.cli.layers import layer_options, read_layers
+from pipeline.cli.parameters import (
+    PATH,
+    load_any,
+    output_option,
+    parents_option,
+    print_notes,
+    reading_options,
+    verbose_option,
+)
+from pipeline.cli.training import check_training, read_labels, trained, training_options
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -17,7 +27,8 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Quantized model to write (.npz).")
+@output_option("-o", "--output", required=True, help="Quantized model to write (.npz).")
+@parents_option
 @click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
 @click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
 @click.option(
@@ -36,6 +47,7 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("-w", "--weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
 @click.option("-a", "--activation-bits", type=ACTIVATION_BITS, default="8", show_default=True)
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
+@layer_options
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
@@ -45,6 +57,7 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
     help="Fit and round layer by layer on the samples; keep what helps on the last fifth of them."
     "  [default: layers where there are samples]",
 )
+@training_options
 @verbose_option
 def command(
     model,
@@ -53,11 +66,17 @@ def command(
     num_samples,
     batch_size,
     scheme,
+    layer,
+    layers,
     per_tensor,
     parity,
     input_shape,
     until,
+    architecture,
     refine,
+    train,
+    labels,
+    epochs,
     verbose,
     **bits,
 ) -> None:
@@ -67,14 +86,16 @@ def command(
     needs no ranges. With temporal layers, images are successive frames of --batch-size videos, one
     frame of each per batch.
     """
-    from pipeline.config import Calibration, Quantization
+    from pipeline.config import Calibration, Quantization, RegisterTraining
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
     from pipeline.quantization.quantize import quantize
 
     _check_refine(refine, scheme, parity, samples)
-    graph = load_any(model, input_shape, until)
+    check_training(train, labels, epochs, samples, parity)
+    chosen = read_layers(layer, layers)
+    graph = load_any(model, input_shape, until, architecture)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
     if refine is None:
@@ -82,9 +103,12 @@ def command(
     options = Quantization(
         scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
+        layers=chosen,
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",
         refine=refine,
+        train=train,
+        training=RegisterTraining(epochs=epochs),
         calibration=Calibration(
             source="data" if samples else "random",
             samples=num_samples,
@@ -92,11 +116,12 @@ def command(
         ),
     )
     print_notes(graph.notes, verbose=verbose)
-    images = None
+    images, known = None, None
     if samples is not None:
         from pipeline.data.array_file import load_array
 
-        images = load_array(samples)[:num_samples]
+        images = load_array(samples)
+        known = read_labels(labels, graph, images)
     label, start = "calibrating" if refine == "none" else "refining", time.monotonic()
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         done = 0
@@ -107,15 +132,19 @@ def command(
             bar.update(now - done)
             done = now
 
-        quantized = quantize(graph, images, options, progress)
+        first = None if images is None else images[:num_samples]
+        quantized = quantize(graph, first, options, progress)
     if refine == "layers":
         click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)
+    if train != "none":
+        quantized = trained(graph, quantized, images, known, options)
     print_notes(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
-    click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")
+    single = f", {len(chosen)} choices for single layers" if chosen else ""
+    click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
 
 
 def _check_refine(refine, scheme: str, parity: bool, samples) -> None:

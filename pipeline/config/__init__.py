@@ -1,5 +1,6 @@
 """Typed configuration: the boundary between YAML and the code."""
 
+from pipeline.config.layer_widths import LayerWidths
 from pipeline.config.load import check, load
 from pipeline.config.sections import (
     Calibration,
@@ -8,6 +9,7 @@ from pipeline.config.sections import (
     Evaluate,
     Gap,
     Quantization,
+    RegisterTraining,
     Target,
     Training,
     Transforms,
@@ -19,7 +21,9 @@ __all__ = [
     "Data",
     "Evaluate",
     "Gap",
+    "LayerWidths",
     "Quantization",
+    "RegisterTraining",
     "Target",
     "Training",
     "Transforms",

@@ -15,8 +15,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
-from pipeline.config.sections import Config
-from pipeline.errors import ConfigError, UnknownKeyError, one_line
+from pipeline.config.layer_widths import LayerWidths
+from pipeline.config.sections import OWN_FILES, Config
+from pipeline.errors import ConfigError, UnknownKeyError
+from pipeline.files import home
+from simulator.malformed import brief
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -41,9 +44,22 @@ def load(path="params.yaml") -> Config:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        reason = one_line(error)
+        reason = brief(error)
         raise ConfigError(f"{path}: not readable as a configuration: {reason}") from error
-    return check(values)
+    return check(_with_found_files(values, home()))
+
+
+def _with_found_files(values, root: Path):
+    """Return `values` with the user's files where DVC runs in a copy that has only git's files."""
+    if root == Path.cwd() or not isinstance(values, Mapping):
+        return values
+    whole = dict(values)
+    for section, key in OWN_FILES:
+        part = values.get(section)
+        given = part.get(key) if isinstance(part, Mapping) else None
+        if isinstance(given, str) and not Path(given).exists() and (root / given).exists():
+            whole[section] = {**part, key: str(root / given)}
+    return whole
 
 
 def check(values) -> Config:
@@ -62,6 +78,28 @@ def check(values) -> Config:
         unknown = any(isinstance(problem, _UnknownKey) for problem in problems)
         raise (UnknownKeyError if unknown else ConfigError)("; ".join(problems))
     return config
+
+
+def check_layers(values: Mapping, name: str) -> dict[str, LayerWidths]:
+    """Return plain `values` as widths of single layers.
+
+    Parameters
+    ----------
+    values : mapping
+        Widths by layer, as in ``quantization.layers``.
+    name : str
+        Where they come from, for messages.
+
+    Raises
+    ------
+    ConfigError
+        Listing all errors.
+    """
+    problems: list[str] = []
+    found = _read_each(LayerWidths, values, f"{name} ", problems)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return found
 
 
 class _UnknownKey(str):
@@ -90,6 +128,13 @@ def _read(section, values, prefix, problems):
     return section(**read) if not problems else None
 
 
+def _read_each(section, values, prefix, problems):
+    return {
+        str(key): _read(section, entry, f"{prefix}{key}.", problems)
+        for key, entry in values.items()
+    }
+
+
 def _value(field, hint, value, name, problems):
     """Return `value` as type `hint`; append its errors to `problems`."""
     if is_dataclass(hint):
@@ -104,6 +149,9 @@ def _value(field, hint, value, name, problems):
         value = value if wrong else tuple(value)
     elif typing.get_origin(kind) is Mapping:
         wrong = not isinstance(value, Mapping)
+        inner = typing.get_args(kind)[1]
+        if not wrong and is_dataclass(inner):
+            return _read_each(inner, value, f"{name}.", problems)
     elif kind is float:
         wrong = type(value) not in (int, float) or not math.isfinite(value)
         value = value if wrong else float(value)

@@ -14,14 +14,17 @@ from pathlib import Path
 from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
-from pipeline.config.overrides import read_overrides
+from pipeline.config.layer_overrides import PREFIX, decode, encode
+from pipeline.config.overrides import read_overrides, with_quoted_paths
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.messages.notes import Note
+from pipeline.repro.workspace import check_cache
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
 from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
-from pipeline.tracking.store import StoreUnavailable, local_store
+from pipeline.tracking.address import chosen_store
+from pipeline.tracking.store import StoreUnavailable
 
 OBJECTIVES = "--objectives"
 GOES_ON = "the same command goes on with the sweep"
@@ -62,15 +65,17 @@ def launch(arguments: Sequence[str]) -> None:
     """
     objectives, overrides = _objectives(arguments)
     root = Path.cwd()
+    overrides = with_quoted_paths(overrides)
     read_overrides(overrides, root / "conf")
     check_front(overrides, root / "conf")
     _check_names(overrides)
-    store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
+    check_cache(root)
+    store = chosen_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
         make_folders(sweep)
         if begun:
             logging.info("going on with %s: %d points done", sweep.folder, len(sweep.outcomes()))
-        rest = [o for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
+        rest = [encode(o) for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
         rest += cluster_options(overrides)
         folder = os.path.relpath(sweep.folder, root)
         recorder, stopped = Recorder(sweep, partial(_announce, sweep)), True
@@ -137,7 +142,10 @@ def _application(sweep: Sweep):
 
         settings = HydraConfig.get()
         outcome = run_point(
-            sweep, plain(composed), number=settings.job.num, changed=list(settings.overrides.task)
+            sweep,
+            plain(composed),
+            number=settings.job.num,
+            changed=[decode(override) for override in settings.overrides.task],
         )
         directions = settings.sweeper.get("direction")
         if isinstance(directions, str) or directions is None or not hasattr(directions, "__len__"):
@@ -224,6 +232,8 @@ def _check_names(overrides: Sequence[str]) -> None:
 
 
 def _known(values, dotted: str) -> bool:
+    if dotted.startswith(PREFIX):
+        return True  # the names of layers are the model's
     for part in dotted.split("."):
         if isinstance(values, list) and part.isdigit() and int(part) < len(values):
             values = values[int(part)]
