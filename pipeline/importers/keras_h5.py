@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.formats.remarks import ATTRIBUTE, read_remarks
 from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import DAMAGE, ArrayReader, read_hdf5, text_attribute, text_list
 from pipeline.importers.keras_model import KerasModel
@@ -42,6 +43,7 @@ def open_keras_h5(path: Path):
         layers=flat.layers,
         output=flat.output,
         weights=variables.read,
+        remarks=read_remarks(text_attribute(file, ATTRIBUTE, label), label),
     )
 
 

@@ -16,6 +16,7 @@ LIMITS = "limits"
 INPUT = "input"
 SATURATION = "saturation"
 REFINED = "refined"
+EXPORTED = "exported"
 KINDS = {
     READ: "content of a model file that inference does not need, or computes in another way",
     LEFT_TO_HOST: "a final activation that the host computes",
@@ -27,6 +28,7 @@ KINDS = {
     INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
     REFINED: "whether refining helped, on images held out for it",
+    EXPORTED: "layers that a file of another tool holds in an equivalent form",
 }
 NOTE, WARNING = "note", "warning"
 
