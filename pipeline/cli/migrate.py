@@ -6,20 +6,25 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, print_notes, reading_options, target_option
+from pipeline.cli.parameters import (
+    PATH,
+    output_option,
+    parents_option,
+    print_notes,
+    reading_options,
+    target_option,
+)
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
-RANDOM, SEED = 16, 0
+HELD_OUT = 5
+"""With a --gap that tunes on the images, one in this many is held out to measure."""
 UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
-RECOVERED = {
-    "cnn2snn": "its rounded kernels are used, activations become ReLUs",
-    "QuantizeML": "its float kernels and range maxima are used, bit widths are dropped",
-}
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .npz.")
+@output_option("-o", "--output", required=True, help="File to write: .h5, .keras, .npz.")
+@parents_option
 @target_option
 @click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
 @click.option("--labels", type=PATH, help="Labels of the images (.npy), to measure accuracy.")
@@ -30,7 +35,7 @@ RECOVERED = {
     show_default=True,
     help="Images to compare both models on.",
 )
-@click.option(
+@output_option(
     "--report",
     type=click.Path(file_okay=False),
     help="Folder of the certificate.  [default: <OUTPUT>_certificate]",
@@ -92,7 +97,13 @@ def command(
     from pipeline.migration.page import page
     from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
     from pipeline.migration.read_back import read_back
-    from pipeline.migration.recovery import check_recovery, compare_recovery, recovery_sentence
+    from pipeline.migration.recovery import (
+        SEED,
+        check_recovery,
+        compare_recovery,
+        recovered_sentence,
+        recovery_sentence,
+    )
     from pipeline.models.file import check_suffix, origin, read_float, write_float
     from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
@@ -107,12 +118,19 @@ def command(
         raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
+    if max_accuracy_drop is not None and labels is None:
+        raise ConfigError(
+            "--max-accuracy-drop: accuracy needs classes; give --labels as well"
+            if calibration is not None
+            else "--max-accuracy-drop: accuracy needs images and their classes; give --calibration"
+            " and --labels as well"
+        )
     if input_offset is not None and input_scale is None:
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
     wanted = Wanted(input_shape=input_shape, until=until)
     graph = read_float(source, wanted)
     if (tool := origin(source)) is not None:
-        click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
+        click.echo(f"{source}: {recovered_sentence(tool)}")
         if input_scale is not None:
             raise ConfigError("--input-scale: is for float models; a quantized file has its scale")
     pixels = None
@@ -122,22 +140,28 @@ def command(
         click.echo(f"{out}: {pixels_sentence(**pixels)}")
     print_notes(graph.notes)
     chosen = _samples(graph, calibration, labels)
-    images, classes = (part if part is None else part[:samples] for part in chosen)
+    tuned = gap != "exact"
+    # What was tuned on is not measured on: the first images are held out.
+    count = min(samples, max(1, len(chosen[0]) // HELD_OUT)) if tuned else samples
+    images, classes = (part if part is None else part[:count] for part in chosen)
+    rest = [part if part is None or not tuned else part[count:] for part in chosen]
     options = Transforms(
         gap=Gap(strategy=gap, recalibrate=recalibrate),
         names=("power_of_two_clip",) if clip else (),
         max_accuracy_drop=max_accuracy_drop,
     )
     known = Images(
-        images=chosen[0],
-        labels=chosen[1],
+        images=rest[0],
+        labels=rest[1],
         test_images=images if classes is not None else None,
         test_labels=classes,
         progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
     )
     recovery = None
     if tool is not None:
-        recovery = compare_recovery(source, graph, images, noise=calibration is None)
+        # The file is quantized as a whole, and so is the model it is compared with.
+        whole = graph if until is None else read_float(source)
+        recovery = compare_recovery(source, whole, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
         check_recovery(source, recovery)
     migration = migrate(graph, target, images, options, labels=classes, calibration=known)
@@ -175,13 +199,14 @@ def _samples(graph, calibration, labels):
     from pipeline.data.array_file import load_array
     from pipeline.data.labels import check_labels
     from pipeline.graph.image_scale import expected_range, input_notes
+    from pipeline.migration.recovery import RANDOM, SEED
     from pipeline.preparation.verification import random_images
     from pipeline.quantization.samples import check_samples
 
     if calibration is None:
         return random_images(graph, RANDOM, SEED), None
     images = load_array(calibration)
-    check_samples(graph, images, calibration)
+    images = check_samples(graph, images, calibration)
     print_notes(input_notes(images, expected_range(graph), calibration))
     if labels is None:
         return images, None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.messages.lines import INDENT, wrapped
 
 PATH = click.Path(dir_okay=False)
@@ -25,6 +27,39 @@ backend_option = click.option(
     default="auto",
     show_default=True,
     help="Backend of the emulator; integers are the same.",
+)
+
+
+PARENTS = "crossgrade.parents"
+
+
+def _in_a_folder(context, parameter, value):
+    """Refuse a path whose folder does not exist, before any work, unless it may be created."""
+    if value is None or context.meta.get(PARENTS) or Path(value).parent.is_dir():
+        return value
+    raise ConfigError(
+        f"{parameter.opts[-1]} {value}: the folder {Path(value).parent} does not exist; create it,"
+        " or add --parents"
+    )
+
+
+def output_option(*names, **settings):
+    """Return an option for a path to write, whose folder must exist; see `parents_option`."""
+    settings.setdefault("type", PATH)
+    return click.option(*names, callback=_in_a_folder, **settings)
+
+
+def _parents(context, parameter, value) -> None:
+    context.meta[PARENTS] = value
+
+
+parents_option = click.option(
+    "--parents",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_parents,
+    help="Create missing folders of the files to write.",
 )
 
 
@@ -55,14 +90,17 @@ def _sizes(context, parameter, value):
 def named_model(model, parameters, input_shape, until):
     """Return the graph of an architecture with its parameters, or of a file.
 
+    What was recovered from a quantized file, and how far it differs, is printed.
+
     Raises
     ------
     ModelError
-        When it is neither, or is given what belongs to the other.
+        When it is neither, or is given what belongs to the other; when a model recovered from a
+        quantized file computes something else.
     """
     from pipeline.graph.architecture import build_graph
     from pipeline.graph.architecture_file import is_architecture, read_architecture
-    from pipeline.models.file import read_float
+    from pipeline.migration.recovery import read_compared
     from pipeline.models.wanted import Wanted
 
     wanted = Wanted(input_shape=input_shape, until=until)
@@ -76,7 +114,9 @@ def named_model(model, parameters, input_shape, until):
             f"{model}: a file of weights takes no parameters, found '{parameters[0]}'; only"
             " architectures (a name or a .yaml file) do"
         )
-    return read_float(model, wanted)
+    graph, notes = read_compared(model, wanted)
+    print_notes(notes)
+    return graph
 
 
 def warn(lines) -> None:
@@ -116,8 +156,6 @@ def load_any(path, input_shape=None, until=None):
     ModelError
         If the file contains none of them.
     """
-    from pathlib import Path
-
     from pipeline.importers import load_model
     from pipeline.models.file import own_graph
     from pipeline.models.wanted import Wanted
@@ -133,3 +171,33 @@ def load_any(path, input_shape=None, until=None):
         return load_quantized(path)
     wanted = Wanted(input_shape=input_shape, until=until)
     return load_model(path, wanted) if kind is None else own_graph(path, wanted)
+
+
+def load_program(path):
+    """Return the program in a file.
+
+    Raises
+    ------
+    ModelError
+        If the file holds a model; the message names the command that leads to a program.
+    """
+    from pipeline.importers import quantized_by
+    from pipeline.quantization.archive import KIND
+    from simulator import Program
+    from simulator.archive import archive_kind
+
+    kind = archive_kind(path)
+    if kind is None and Path(path).is_file():
+        try:
+            kind = "graph" if quantized_by(path) is None else KIND
+        except ModelError:
+            kind = None
+    if kind not in ("graph", KIND):
+        return Program.load(path)
+    convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"
+    if kind == KIND:
+        raise ModelError(f"{path}: is a quantized model, not a program; make one of it: {convert}")
+    raise ModelError(
+        f"{path}: is a float model, not a program; make one of it: crossgrade quantize {path}"
+        f" -o Q.npz --samples IMAGES.npy, then {convert}"
+    )

@@ -7,14 +7,24 @@ import time
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, check_scale, print_notes, verbose_option
+from pipeline.cli.parameters import (
+    PATH,
+    backend_option,
+    check_scale,
+    load_program,
+    output_option,
+    parents_option,
+    print_notes,
+    verbose_option,
+)
 
 
 @click.command()
 @click.argument("program", type=PATH)
 @click.argument("images", type=PATH)
-@click.option("-o", "--output", type=PATH, help="File for the outputs (.npy).")
-@click.option("--trace", type=PATH, help="File for every layer's integer output (.npz).")
+@output_option("-o", "--output", help="File for the outputs (.npy).")
+@output_option("--trace", help="File for every layer's integer output (.npz).")
+@parents_option
 @click.option("--batch-size", type=click.IntRange(1), help="Images per batch.")
 @backend_option
 @verbose_option
@@ -31,12 +41,12 @@ def command(
 
     from pipeline.data.array_file import load_array, save_array
     from pipeline.messages.saturation import counted, saturation_notes
-    from simulator import Program, simulate
+    from simulator import simulate
     from simulator.archive import write_archive
     from simulator.classes import classify
     from simulator.statistics import Statistics
 
-    loaded, batch = Program.load(program), load_array(images)
+    loaded, batch = load_program(program), load_array(images)
     check_scale(batch, loaded)
     outputs: dict[str, list] = {}
     statistics = Statistics(loaded)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH
+from pipeline.cli.parameters import PATH, output_option, parents_option, print_notes
 
 
 @click.command()
 @click.option("-m", "--model", type=PATH, required=True, help="Float model (.h5, .keras, .npz).")
-@click.option("-o", "--output", type=PATH, help="File to write.  [default: <model>_unfused.h5]")
+@output_option("-o", "--output", help="File to write.  [default: <model>_unfused.h5]")
+@parents_option
 def command(model: str, output: str | None) -> None:
     """Replace every SeparableConv2D of a model by a DepthwiseConv2D and a 1x1 Conv2D.
 
@@ -21,6 +22,7 @@ def command(model: str, output: str | None) -> None:
     from pipeline.errors import ModelError
     from pipeline.graph.forward import forward
     from pipeline.migration.compare import compare_outputs, equivalence
+    from pipeline.migration.recovery import read_compared
     from pipeline.models.file import check_suffix, read_float, write_float
     from pipeline.preparation.verification import random_images
     from pipeline.transforms.exact.unfuse_separable import unfuse_separable
@@ -28,7 +30,8 @@ def command(model: str, output: str | None) -> None:
     source = Path(model)
     target = Path(output) if output else source.with_name(f"{source.stem}_unfused.h5")
     check_suffix(target)
-    graph = read_float(source)
+    graph, notes = read_compared(source)
+    print_notes(notes)
     if any(node.op == "QuantizedReLU" for node in graph.nodes):
         raise ModelError(
             f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which recovers a"
