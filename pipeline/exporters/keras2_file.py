@@ -26,8 +26,10 @@ def write_keras2(
     layers: Sequence[Layer],
     output: str,
     remarks: Remarks | None = None,
+    *,
+    sequential: bool = False,
 ) -> None:
-    """Write a functional model, atomically; equal layers give equal bytes.
+    """Write a model, atomically; equal layers give equal bytes.
 
     Parameters
     ----------
@@ -40,7 +42,31 @@ def write_keras2(
         Name of the last layer.
     remarks : Remarks, optional
         What the layers cannot hold; other tools ignore it.
+    sequential : bool
+        Write a Sequential model instead of a functional one; every layer has one input.
     """
+    model = _sequential(name, layers) if sequential else _functional(name, layers, output)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        root = file.create_group("model_weights")
+        for attributes in (file.attrs, root.attrs):
+            attributes["backend"] = "tensorflow"
+            attributes["keras_version"] = KERAS_VERSION
+        file.attrs["model_config"] = json.dumps(model, allow_nan=False)
+        if remarks is not None:
+            file.attrs[ATTRIBUTE] = remarks.text()
+        ordered = layers[1:] if sequential else in_keras_order(layers, output)
+        _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
+        for layer in ordered:
+            group = root.require_group(layer.name)
+            names = [f"{layer.name}/{key}:0" for key in layer.variables]
+            _write_names(group.attrs, "weight_names", names)
+            for name, array in zip(names, layer.variables.values(), strict=True):
+                group[name] = array
+    write_bytes(path, buffer.getvalue())
+
+
+def _functional(name, layers, output) -> dict:
     described = [
         {
             "class_name": layer.class_name,
@@ -57,25 +83,12 @@ def write_keras2(
         "input_layers": [[layers[0].name, 0, 0]],
         "output_layers": [[output, 0, 0]],
     }
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        root = file.create_group("model_weights")
-        for attributes in (file.attrs, root.attrs):
-            attributes["backend"] = "tensorflow"
-            attributes["keras_version"] = KERAS_VERSION
-        model = {"class_name": "Functional", "config": config}
-        file.attrs["model_config"] = json.dumps(model, allow_nan=False)
-        if remarks is not None:
-            file.attrs[ATTRIBUTE] = remarks.text()
-        ordered = in_keras_order(layers, output)
-        _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
-        for layer in layers:
-            group = root.require_group(layer.name)
-            names = [f"{layer.name}/{key}:0" for key in layer.variables]
-            _write_names(group.attrs, "weight_names", names)
-            for name, array in zip(names, layer.variables.values(), strict=True):
-                group[name] = array
-    write_bytes(path, buffer.getvalue())
+    return {"class_name": "Functional", "config": config}
+
+
+def _sequential(name, layers) -> dict:
+    described = [{"class_name": layer.class_name, "config": layer.config} for layer in layers]
+    return {"class_name": "Sequential", "config": {"name": name, "layers": described}}
 
 
 def _write_names(attributes, key, names):

@@ -10,6 +10,8 @@ from pipeline.quantization.quantized_graph import QuantizedNode
 
 PAIRS = {"bias": "bias_shift", "max_value": "max_value_shift"}
 """Mantissas and their shifts: only the shifted value counts."""
+REACHES = "filters that reach the largest integer, from which the file's scales follow"
+"""What the vendor's formats can hold."""
 BITS = ("weights", "buffer", "output", "output_signed", "post_op_buffer", "index")
 
 
@@ -36,9 +38,9 @@ def _value(node, name):
     value = node.registers.get(name)
     if value is None:
         return np.int64(0)
-    if name in PAIRS:
-        return np.left_shift(value.astype(np.int64), node.registers[PAIRS[name]].astype(np.int64))
-    return value
+    shift = node.registers.get(PAIRS.get(name))
+    # The scheme cnn2snn has float biases, which have no shift.
+    return value if shift is None else np.left_shift(np.int64(value), np.int64(shift))
 
 
 def _range(values):

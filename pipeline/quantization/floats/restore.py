@@ -12,9 +12,10 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
+from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.floats.constants import bias_floats, padding_floats
-from pipeline.quantization.floats.differences import differences
+from pipeline.quantization.floats.differences import REACHES, differences
 from pipeline.quantization.floats.kernels import kernel_floats, separable_floats
 from pipeline.quantization.floats.outputs import input_quantizer, output_quantizer, scale_units
 from pipeline.quantization.integerize import RULES
@@ -135,7 +136,14 @@ class _Restoration:
     def _compare(self, found: QuantizedNode, wanted: QuantizedNode) -> None:
         for text in differences(found, wanted):
             name = self._source(wanted.name)
-            self.refusals.append(Refusal(layers=(name,), found=text, rule="register"))
+            refusal = Refusal(
+                layers=(name,),
+                found=text,
+                allowed=REACHES,
+                fix=f"use {setting('quantization.refine', 'none')}",
+                rule="register",
+            )
+            self.refusals.append(refusal)
 
     def _floats(self, node: QuantizedNode) -> tuple[Mapping[str, np.ndarray], NodeQuantization]:
         """Return weights and quantizers of a node."""
