@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
+from pipeline.formats.table import EXPORTS
 
 
 @click.command()
@@ -13,7 +14,7 @@ from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
 @click.option(
     "--format",
     "name",
-    type=click.Choice(["quantizeml", "cnn2snn"]),
+    type=click.Choice(list(EXPORTS)),
     help="quantizeml for Akida 2.0, cnn2snn for 1.0's own scheme.  [default: the model's scheme]",
 )
 @verbose_option

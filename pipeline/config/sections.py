@@ -16,6 +16,7 @@ from pipeline.config.layer_widths import (
     WEIGHT_BITS,
     LayerWidths,
 )
+from pipeline.formats.table import EXPORTS
 from pipeline.transforms.table import TRANSFORMS
 
 
@@ -237,6 +238,19 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export:
+    """Files for other tools, in addition to the program.
+
+    Attributes
+    ----------
+    formats : tuple of str
+        Formats of the quantized model, each of which becomes a file.
+    """
+
+    formats: tuple[str, ...] = one_of((), *EXPORTS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """How the program is evaluated.
 
@@ -270,7 +284,7 @@ class Config:
         Initial weights and the order of training images.
     model : mapping
         An architecture, see `pipeline.graph.architecture`.
-    data, training, transforms, quantization, target, evaluate
+    data, training, transforms, quantization, target, export, evaluate
         The sections above.
     """
 
@@ -281,4 +295,5 @@ class Config:
     transforms: Transforms = field(default_factory=Transforms)
     quantization: Quantization = field(default_factory=Quantization)
     target: Target = field(default_factory=Target)
+    export: Export = field(default_factory=Export)
     evaluate: Evaluate = field(default_factory=Evaluate)

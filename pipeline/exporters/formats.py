@@ -1,49 +1,22 @@
-"""The formats in which quantized models are exported: a format is a row of `FORMATS`."""
+"""Write quantized models in the formats of `pipeline.formats.table`."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.exporters.cnn2snn_h5 import export_cnn2snn
 from pipeline.exporters.quantizeml import export_quantizeml
+from pipeline.formats.table import EXPORTS
 from pipeline.messages.notes import Note
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph
 
 Write = Callable[[Path, QuantizedGraph], tuple[Note, ...]]
-
-
-@dataclass(frozen=True)
-class ExportFormat:
-    """One format.
-
-    Attributes
-    ----------
-    name : str
-    suffix : str
-        Of its files.
-    scheme : str
-        The quantization scheme whose arithmetic it holds.
-    write : function of (path, integer model) to notes
-    """
-
-    name: str
-    suffix: str
-    scheme: str
-    write: Write
-
-
-FORMATS = {
-    row.name: row
-    for row in (
-        ExportFormat("quantizeml", ".h5", "quantizeml", export_quantizeml),
-        ExportFormat("cnn2snn", ".h5", "cnn2snn", export_cnn2snn),
-    )
-}
-"""By name."""
+WRITERS: dict[str, Write] = {"quantizeml": export_quantizeml, "cnn2snn": export_cnn2snn}
+"""By name of the format."""
 
 
 def export(path: str | Path, quantized: QuantizedGraph, name: str) -> tuple[Note, ...]:
@@ -56,19 +29,21 @@ def export(path: str | Path, quantized: QuantizedGraph, name: str) -> tuple[Note
     IncompatibleModelError
         If the format cannot hold the model; names the layers.
     """
-    check_format(name, quantized.scheme)
-    return FORMATS[name].write(Path(path), quantized)
+    if name not in EXPORTS:
+        raise ConfigError(
+            f"{setting('export.formats')}: found '{name}'; allowed: {', '.join(EXPORTS)}"
+        )
+    allowed = EXPORTS[name].schemes
+    if quantized.scheme not in allowed:
+        raise ConfigError(
+            f"{setting('export.formats')}: {name} holds models of the scheme"
+            f" {' or '.join(allowed)}, not of {quantized.scheme}; use"
+            f" {setting('quantization.scheme', allowed[0])}, or another format"
+        )
+    return WRITERS[name](Path(path), quantized)
 
 
-def check_format(name: str, scheme: str) -> None:
-    """Raise a ConfigError unless a format exists and holds models of a scheme."""
-    if name not in FORMATS:
-        raise ConfigError(
-            f"{setting('export.formats')}: found '{name}'; allowed: {', '.join(FORMATS)}"
-        )
-    wanted = FORMATS[name].scheme
-    if scheme != wanted:
-        raise ConfigError(
-            f"{setting('export.formats')}: {name} holds models of the scheme {wanted}, not of"
-            f" {scheme}; use {setting('quantization.scheme', wanted)}, or another format"
-        )
+def check_export(quantized: QuantizedGraph, name: str) -> None:
+    """Raise what `export` would raise, and keep no file."""
+    with tempfile.TemporaryDirectory() as folder:
+        export(Path(folder) / "model", quantized, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -48,6 +48,8 @@ class Record:
         Why there is no result.
     warnings : tuple of str
         What a user should act on, of every stage; and what saturated, with its verdict.
+    tags : mapping of str to str
+        SHA-256 of each exported file, as ``export.<format>.sha256``.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Record:
     program: Path | None = None
     refusal: str = ""
     warnings: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(root) -> Record:
@@ -72,7 +75,9 @@ def gather(root) -> Record:
         key: float(value) for key, value in flatten(figures) if isinstance(value, int | float)
     }
     single = (files.PROGRAM, files.SUMMARY, files.ARCHITECTURE, files.PARAMS)
+    tags = _export_tags(root)
     folders = (files.METRICS, files.PLOTS, files.INPUT_DATA.parent)
+    folders += (files.EXPORTS,) if tags else ()
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
     short = {name: metrics.get(f"evaluate.{name}") for name in HEADLINES}
@@ -92,7 +97,15 @@ def gather(root) -> Record:
         fingerprint=digest.hexdigest(),
         program=root / files.PROGRAM,
         warnings=tuple(_warnings(figures)),
+        tags=tags,
     )
+
+
+def _export_tags(root) -> dict[str, str]:
+    if not (root / files.EXPORTED).is_file():
+        return {}
+    exported = files.read_json(root / files.EXPORTED)
+    return {f"export.{name}.sha256": found["sha256"] for name, found in exported.items()}
 
 
 def _warnings(figures) -> Iterator[str]:

@@ -21,7 +21,7 @@ from pipeline.tracking.record import Record
 
 EXPERIMENT = "crossgrade"
 SQLITE = "sqlite:///"
-FOLDERS = ("inputs", "metrics", "plots")
+FOLDERS = ("exports", "inputs", "metrics", "plots")
 """Artifact folders that keep their name in MLflow."""
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
@@ -203,6 +203,8 @@ def _log(client, run_id: str, record: Record) -> None:
     for path in record.artifacts:
         folder = path.parent.name if path.parent.name in FOLDERS else None
         client.log_artifact(run_id, str(path), folder)
+    for key, value in record.tags.items():
+        client.set_tag(run_id, key, value)
     if record.warnings:
         client.set_tag(run_id, NOTE, "\n\n".join(record.warnings)[:NOTE_LENGTH])
     if record.refusal:
