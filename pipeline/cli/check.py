@@ -19,7 +19,7 @@ from pipeline.cli.parameters import named_model, reading_options, target_option
 @click.option("--strict", is_flag=True, help="Also fail on the chip's published limits.")
 @click.pass_context
 def command(
-    context, model, parameters, target, input_shape, until, as_json, fixable, strict
+    context, model, parameters, target, input_shape, until, architecture, as_json, fixable, strict
 ) -> None:
     """List every place in MODEL, a float model, that the target chip cannot run.
 
@@ -34,7 +34,7 @@ def command(
     from pipeline.chips.report import COMPATIBLE, FIXABLE
     from pipeline.chips.table import table
 
-    graph = named_model(model, parameters, input_shape, until)
+    graph = named_model(model, parameters, input_shape, until, architecture)
     report = check(graph, target)
     click.echo(json.dumps(report.as_dict(), indent=1) if as_json else table(report))
     good = report.verdict == COMPATIBLE or (fixable and report.verdict == FIXABLE)

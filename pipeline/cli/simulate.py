@@ -26,20 +26,33 @@ from pipeline.cli.parameters import (
 @output_option("--trace", help="File for every layer's integer output (.npz).")
 @parents_option
 @click.option("--batch-size", type=click.IntRange(1), help="Images per batch.")
+@click.option(
+    "--reset-every",
+    type=click.IntRange(1),
+    help="Images per stream of a program with buffered layers; each starts from a reset.",
+)
 @backend_option
 @verbose_option
 def command(
-    program: str, images: str, output: str | None, trace: str | None, batch_size, backend, verbose
+    program: str,
+    images: str,
+    output: str | None,
+    trace: str | None,
+    batch_size,
+    reset_every,
+    backend,
+    verbose,
 ) -> None:
     """Run PROGRAM on IMAGES (.npy, NHWC, as the program takes them).
 
     Without -o the class of each image is printed: the index of its largest output; for a single
     output, 1 if it is above 0 (probability 0.5). For programs with buffered layers the images are
-    successive frames of one stream.
+    successive frames of one stream, or of several by --reset-every.
     """
     import numpy as np
 
     from pipeline.data.array_file import load_array, save_array
+    from pipeline.errors import ConfigError
     from pipeline.messages.saturation import counted, saturation_notes
     from simulator import simulate
     from simulator.archive import write_archive
@@ -47,6 +60,10 @@ def command(
     from simulator.statistics import Statistics
 
     loaded, batch = load_program(program), load_array(images)
+    if reset_every is not None and not loaded.keeps_state:
+        raise ConfigError(
+            f"--reset-every: {program} has no layer with a buffer to reset; leave it out"
+        )
     check_scale(batch, loaded)
     outputs: dict[str, list] = {}
     statistics = Statistics(loaded)
@@ -72,6 +89,7 @@ def command(
             loaded,
             batch,
             batch_size=batch_size,
+            reset_every=reset_every,
             probe=probe if trace else None,
             tally=statistics.tally,
             progress=progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.exporters.keras2_file import write_keras2
+from pipeline.exporters.keras2_file import functional, write_keras2
 from pipeline.exporters.layers import keras_layers
 from pipeline.exporters.names import renamed_for_keras
 from pipeline.graph.graph import Graph
@@ -23,3 +23,9 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
     """
     graph = renamed_for_keras(graph, 2)
     write_keras2(path, graph.name, keras_layers(graph, 2), graph.output)
+
+
+def keras2_model(graph: Graph) -> dict:
+    """Return the configuration of a model of Keras 2, as ``model.to_json()`` would write it."""
+    graph = renamed_for_keras(graph, 2)
+    return functional(graph.name, keras_layers(graph, 2), graph.output)

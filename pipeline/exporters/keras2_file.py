@@ -45,7 +45,7 @@ def write_keras2(
     sequential : bool
         Write a Sequential model instead of a functional one; every layer has one input.
     """
-    model = _sequential(name, layers) if sequential else _functional(name, layers, output)
+    model = _sequential(name, layers) if sequential else functional(name, layers, output)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         root = file.create_group("model_weights")
@@ -66,7 +66,8 @@ def write_keras2(
     write_bytes(path, buffer.getvalue())
 
 
-def _functional(name, layers, output) -> dict:
+def functional(name: str, layers: Sequence[Layer], output: str) -> dict:
+    """Return the configuration of a functional model; arguments as in `write_keras2`."""
     described = [
         {
             "class_name": layer.class_name,

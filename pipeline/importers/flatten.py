@@ -10,8 +10,9 @@ from typing import Any
 from pipeline.errors import ModelError
 from pipeline.importers.keras_calls import Call, Tensor, check_inference, read_call
 from pipeline.importers.keras_classes import KERAS_MODELS, bare_class_name, class_name
-from pipeline.importers.keras_model import MALFORMED, Flattened, KerasLayer, check_name
+from pipeline.importers.keras_model import Flattened, KerasLayer, check_name
 from pipeline.importers.tensor_functions import NAMES
+from simulator.malformed import MALFORMED, brief
 
 MOST_LAYERS, MOST_NESTING = 4096, 16
 MODEL_KEYS = frozenset(
@@ -19,6 +20,11 @@ MODEL_KEYS = frozenset(
 )
 WRAPPERS = ("PruneLowMagnitude",)
 """Wrappers, which call the layer that they hold."""
+SAME_AT_EACH_STEP = (
+    *("Dense", "Activation", "ReLU", "LeakyReLU", "Softmax", "BatchNormalization", "Rescaling"),
+    *("Dropout", "GaussianNoise", "GaussianDropout", "Identity"),
+)
+"""Layers that compute each position alike, so that TimeDistributed changes nothing."""
 
 
 def flatten_config(config: Mapping, label: str) -> Flattened:
@@ -41,9 +47,8 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
     except MALFORMED as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(
-            f"{label}: its model configuration is malformed ({type(error).__name__}: {error})"
-        ) from error
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise ModelError(f"{label}: its model configuration is malformed ({reason})") from error
     calls = tuple(flattener.layers)
     return Flattened(name=name, layers=needed_calls(calls, output), output=output, calls=calls)
 
@@ -181,7 +186,7 @@ class _Flattener:
                 raise ModelError(f"{self.label}: the nested model '{name}': {error}") from error
             return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)
         config = layer["config"]
-        if kind in WRAPPERS:
+        if kind in WRAPPERS or _is_pointwise_in_time(kind, config):
             kind, config, key = (
                 class_name(config["layer"]),
                 config["layer"]["config"],
@@ -208,6 +213,10 @@ class _Flattener:
             )
         )
         return unique
+
+
+def _is_pointwise_in_time(kind, config) -> bool:
+    return kind == "TimeDistributed" and class_name(config["layer"]) in SAME_AT_EACH_STEP
 
 
 def layer_name(layer: Mapping[str, Any]) -> str:

@@ -35,6 +35,6 @@ class Importer:
         """Return the float model in a file, recovered where it is quantized."""
         raise NotImplementedError
 
-    def quantized_by(self, path: Path) -> str | None:
+    def quantized_by(self, path: Path, wanted: Wanted) -> str | None:
         """Return the tool that quantized the model in a file; None for a float one."""
         return None

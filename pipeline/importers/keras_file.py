@@ -29,7 +29,7 @@ class KerasFile(Importer):
     what : str
     signature : bytes
         With which such files begin.
-    opener : function of path to context manager of KerasModel
+    opener : function of path and architecture to context manager of KerasModel
     """
 
     def __init__(self, what: str, signature: bytes, opener: Callable):
@@ -41,7 +41,7 @@ class KerasFile(Importer):
 
     def load(self, path: Path, wanted: Wanted) -> Loaded:
         """Return a Graph, or what `calibrated_graph` and `legacy_graph` make of a quantized one."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             if is_quantizeml(model):
                 return _whole(calibrated_graph(model), path, wanted)
             if is_cnn2snn(model):
@@ -51,13 +51,13 @@ class KerasFile(Importer):
 
     def load_float(self, path: Path, wanted: Wanted) -> Graph:
         """Return the float model; see `pipeline.importers.float_recovery.recovered_graph`."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             model = _as_wanted(model, wanted)
             return _ended(recovered_graph(model), model, path, wanted)
 
-    def quantized_by(self, path: Path) -> str | None:
+    def quantized_by(self, path: Path, wanted: Wanted) -> str | None:
         """Return ``cnn2snn``, ``QuantizeML`` or None."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             if is_quantizeml(model):
                 return "QuantizeML"
             return "cnn2snn" if is_cnn2snn(model) else None
@@ -78,7 +78,7 @@ def _ended(graph, model, path, wanted):
 
 def _whole(loaded, path, wanted):
     """Return a quantized model, which is not cut."""
-    if wanted != Wanted():
+    if replace(wanted, architecture=None) != Wanted():
         raise ModelError(
             f"{path}: is quantized; its input shape and its end are part of it, give neither"
         )

@@ -11,10 +11,9 @@ import numpy as np
 from pipeline.errors import LayerError, ModelError, UnknownLayerError
 from pipeline.formats.remarks import Remarks
 from pipeline.importers.keras_calls import Call
+from pipeline.importers.unread_layers import ADVICE
+from simulator.malformed import brief
 from simulator.refusal import Refusal
-
-# Raised on reading a configuration of the wrong structure; ModelError is a ValueError.
-MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,6 +106,9 @@ def check_name(name: Any, label: str) -> str:
 
 def refusal(layer: KerasLayer, error: Exception) -> Refusal:
     """Return why a layer was refused; unknown types share one list of the known ones."""
+    if isinstance(error, UnknownLayerError) and error.kind in ADVICE:
+        found = f"{error.kind} has no counterpart: {ADVICE[error.kind]}"
+        return Refusal(layers=(layer.name,), found=found, rule="layer_type")
     if isinstance(error, UnknownLayerError):
         return Refusal(
             layers=(layer.name,),
@@ -120,5 +122,5 @@ def refusal(layer: KerasLayer, error: Exception) -> Refusal:
         found = str(error)
     else:
         kind = type(error).__name__
-        found = f"{layer.class_name} has a malformed configuration ({kind}: {error})"
+        found = f"{layer.class_name} has a malformed configuration ({kind}: {brief(error)})"
     return Refusal(layers=(layer.name,), found=found)

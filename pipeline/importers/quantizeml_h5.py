@@ -22,13 +22,14 @@ from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
+from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
 from pipeline.importers.weights import check_weights
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
     InputQuantizer,
     NodeQuantization,
 )
+from simulator.malformed import MALFORMED
 
 
 def is_quantizeml(model: KerasModel) -> bool:

@@ -16,6 +16,7 @@ LIMITS = "limits"
 INPUT = "input"
 SATURATION = "saturation"
 REFINED = "refined"
+TRAINED = "trained"
 EXPORTED = "exported"
 KINDS = {
     READ: "content of a model file that inference does not need, or computes in another way",
@@ -28,6 +29,7 @@ KINDS = {
     INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
     REFINED: "whether refining helped, on images held out for it",
+    TRAINED: "whether training the registers helped, on images held out for it",
     EXPORTED: "layers that a file of another tool holds in an equivalent form",
 }
 NOTE, WARNING = "note", "warning"
@@ -77,7 +79,7 @@ class Note:
         return cls(**texts, layers=layers, details=details)
 
 
-MEASURED = (INPUT, SATURATION, REFINED)
+MEASURED = (INPUT, SATURATION, REFINED, TRAINED)
 """Kinds of notes that concern the samples rather than the model."""
 
 

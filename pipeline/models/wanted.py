@@ -20,10 +20,13 @@ class Wanted:
         Sizes of one image in the order of the file, where the file leaves some open.
     until : str or None
         The node or layer whose output becomes the model's.
+    architecture : str or None
+        For a file of weights only: a model's JSON file, or the name of an architecture.
     """
 
     input_shape: tuple[int, ...] | None = None
     until: str | None = None
+    architecture: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Wanted:
@@ -40,12 +43,16 @@ class Wanted:
             raise ModelError(f"input_shape is {shape!r}; allowed: a list of sizes, or none")
         if until is not None and not isinstance(until, str):
             raise ModelError(f"until is {until!r}; allowed: the name of a layer, or none")
-        return cls(input_shape=sizes, until=until)
+        architecture = values.get("architecture")
+        if architecture is not None and not isinstance(architecture, str):
+            raise ModelError(f"architecture is {architecture!r}; allowed: a text, or none")
+        return cls(input_shape=sizes, until=until, architecture=architecture)
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values, from which `of` makes the same."""
         shape = self.input_shape
-        return {"input_shape": shape if shape is None else list(shape), "until": self.until}
+        found = {"input_shape": shape if shape is None else list(shape), "until": self.until}
+        return found if self.architecture is None else found | {"architecture": self.architecture}
 
     def ended(self, graph: Graph, label) -> Graph:
         """Return a graph that ends at `until`, without the layers that only follow it.

@@ -7,6 +7,7 @@ over the whole map has the same input shift in both, and so the same integers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,36 @@ def without_unaligned_flatten(quantized: QuantizedGraph) -> QuantizedGraph:
         if dense is not None:
             quantized = _replaced(quantized, node, dense)
     return quantized
+
+
+def with_flatten_for_reshape(quantized: QuantizedGraph) -> QuantizedGraph:
+    """Return the model with a Flatten in place of each Reshape that spreads channels over others.
+
+    QuantizeML's Reshape keeps the fractional bits of the channels, which then have another number;
+    its Flatten aligns the channels first, as the integers of the model require.
+    """
+    nodes = []
+    for node in quantized.nodes:
+        nodes += _flattened(quantized, node) if _spreads(quantized, node) else [node]
+    return replace(quantized, nodes=tuple(nodes))
+
+
+def _spreads(quantized, node) -> bool:
+    if node.op != "Reshape":
+        return False
+    source = quantized.node(node.inputs[0])
+    return np.ndim(source.format.frac_bits) > 0 and source.shape[-1] != node.shape[-1]
+
+
+def _flattened(quantized, node) -> list[QuantizedNode]:
+    attrs = make_node(node.name, "Flatten", node.inputs).attrs
+    flatten = replace(node, op="Flatten", attrs=attrs, shape=(math.prod(node.shape),))
+    if len(node.shape) == 1:
+        return [flatten]
+    flatten = replace(flatten, name=f"{node.name}_flatten")
+    while flatten.name in quantized.by_name:
+        flatten = replace(flatten, name=f"{flatten.name}_1")
+    return [flatten, replace(node, inputs=(flatten.name,), registers={}, bits={})]
 
 
 def _dense_after(quantized, node) -> QuantizedNode | None:

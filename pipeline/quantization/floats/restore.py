@@ -26,6 +26,8 @@ from simulator.refusal import Refusal
 
 ADDED = ("Quantizer", "Dequantizer")
 """Nodes of integer models that are no nodes of the float graph."""
+PER_TENSOR = ("Activation", "Reshape")
+"""Layers whose input has one scale: a table's index, and channels that may be spread."""
 UNALIGNED = ("DepthwiseConv2D",)
 """Layers with a kernel that keep each channel's own scale."""
 
@@ -179,7 +181,7 @@ class _Restoration:
 
     def _per_axis(self, node) -> bool:
         consumers = self.quantized.consumers(node)
-        return len(node.shape) == 3 and all(n.op != "Activation" for n in consumers)
+        return len(node.shape) == 3 and not any(n.op in PER_TENSOR for n in consumers)
 
 
 def _kernels(node: QuantizedNode, given: Format) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import Config, Quantization
 from pipeline.config.sections import Export
-from pipeline.errors import ConfigError, IncompatibleModelError
+from pipeline.errors import IncompatibleModelError
 from pipeline.exporters.dry_run import check_exports
 from pipeline.graph.architecture import build_graph
 
