@@ -22,8 +22,9 @@ def examine(case: Case) -> dict:
     Returns
     -------
     dict
-        ``status`` is "equal", "inexact" (the reference's float32 cannot hold a sum), "mismatch" or
-        "refused"; ``form`` says whether the program is "same", byte for byte, or "equivalent".
+        ``status`` is "equal", "inexact" (the reference's float32 cannot hold a sum), "mismatch",
+        "refused" or "unusable" (the model itself has no program); ``form`` says whether the
+        program is "same", byte for byte, or "equivalent".
     """
     from conformance import oracle
 
@@ -33,6 +34,10 @@ def examine(case: Case) -> dict:
 
     from conformance.compare import compare
 
+    try:
+        wanted = convert(case.quantized, "akida_v2")
+    except ModelError as error:
+        return {"status": "unusable", "why": str(error)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.h5"
         try:
@@ -42,8 +47,7 @@ def examine(case: Case) -> dict:
         imported = load_model(path)
         tf_keras.backend.clear_session()
         model = load_quantizeml(str(path))
-    wanted, found = (convert(q, "akida_v2") for q in (case.quantized, integerize(imported)))
-    same = _bytes(wanted) == _bytes(found)
+    same = _bytes(wanted) == _bytes(convert(integerize(imported), "akida_v2"))
     trace = oracle.trace(model, case.images, temporal=case.temporal)
     comparison = compare(imported, trace, case.images)
     outputs = simulate(wanted, case.images).reshape(trace.outputs.shape)

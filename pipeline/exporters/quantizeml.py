@@ -18,7 +18,7 @@ from pipeline.messages.notes import Note
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.floats import restore
 from pipeline.quantization.floats.flattening import (
-    with_flatten_for_reshape,
+    with_aligning_flattens,
     without_unaligned_flatten,
 )
 from pipeline.quantization.integerize import integerize
@@ -56,7 +56,7 @@ def export_quantizeml(path: str | Path, quantized: QuantizedGraph) -> tuple[Note
     if refusals:
         raise IncompatibleModelError(quantized.name, refusals, "write QuantizeML's .h5")
     written = without_unaligned_flatten(quantized)
-    calibrated = _renamed(restore(with_flatten_for_reshape(written)))
+    calibrated = _renamed(restore(with_aligning_flattens(written)))
     if written is not quantized:
         _check_outputs(quantized, calibrated)
     save_quantizeml_h5(path, calibrated)

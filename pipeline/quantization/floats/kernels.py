@@ -54,6 +54,21 @@ def kernel_floats(
     return np.where(at_peak, np.sign(integers) * ranges, kernel).astype(np.float32)
 
 
+def scaled_units(
+    integers: np.ndarray, bits: int, axis: int | None, units: np.ndarray, factor: np.ndarray
+) -> np.ndarray:
+    """Return units times one number, for which filters of the smallest scale have theirs.
+
+    The rate of the layer's output takes the number back; arguments as in `kernel_floats`.
+    """
+    others = None if axis is None else tuple(set(range(integers.ndim)) - {axis % integers.ndim})
+    peaks = np.abs(integers.astype(np.int64)).max(axis=others)
+    forced = np.flatnonzero(np.ravel(peaks < 2 ** (bits - 1) - 1))
+    if not forced.size:
+        return units
+    return np.float32(units * (SMALLEST_SCALE * factor / np.ravel(units)[forced[0]]))
+
+
 def separable_floats(
     depthwise: np.ndarray, pointwise: np.ndarray, bits: int, units: np.ndarray, factor: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

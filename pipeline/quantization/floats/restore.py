@@ -16,7 +16,7 @@ from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.floats.constants import bias_floats, padding_floats
 from pipeline.quantization.floats.differences import REACHES, differences
-from pipeline.quantization.floats.kernels import kernel_floats, separable_floats
+from pipeline.quantization.floats.kernels import kernel_floats, scaled_units, separable_floats
 from pipeline.quantization.floats.outputs import input_quantizer, output_quantizer, scale_units
 from pipeline.quantization.integerize import RULES
 from pipeline.quantization.kernel_rules import in_rule_layout, kernel_axis
@@ -191,6 +191,8 @@ def _kernels(node: QuantizedNode, given: Format) -> dict[str, np.ndarray]:
     units = node.format.scales
     if units is None:
         units = scale_units(node, given.frac_bits)
+        if "kernel" in registers:
+            units = scaled_units(registers["kernel"], bits, axis, units, factor)
     if node.op == "SeparableConv2D":
         kernels = (registers[name] for name in ("depthwise_kernel", "pointwise_kernel"))
         depthwise, pointwise = separable_floats(*kernels, bits, units, factor)

@@ -71,6 +71,29 @@ def test_a_dense_that_aligns_channels_becomes_a_convolution(tmp_path):
     assert len(notes) == 1 and "per_tensor_activations=true" in notes[0].text
 
 
+def test_a_hidden_dense_becomes_a_convolution_with_its_activation(tmp_path):
+    hidden = [{"Flatten": {}}, {"Dense": {"units": 5}}, {"ReLU": {}}, {"Dense": {"units": 3}}]
+    model, images = quantized([CONV, {"ReLU": {}}, *hidden], shape=(6, 4, 8), spread=True)
+    again, notes = exported(model, tmp_path)
+    assert [node.op for node in again.nodes[-5:-1]] == ["Conv2D", "ReLU", "Reshape", "Dense"]
+    wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
+    np.testing.assert_array_equal(found.ravel(), wanted.ravel())
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("flatten", ["align", "saturate"])
+@pytest.mark.parametrize("last", ["Flatten", "Reshape"])
+@pytest.mark.parametrize("shape", [(1, 1, 8), (6, 4, 8)])
+def test_every_way_to_make_a_vector(tmp_path, flatten, last, shape):
+    size = shape[0] * shape[1] * 6
+    way = {"Flatten": {}} if last == "Flatten" else {"Reshape": {"target_shape": [size]}}
+    layers = [CONV, {"ReLU": {}}, way, {"Dense": {"units": 3}}]
+    model, images = quantized(layers, shape=shape, spread=True, flatten=flatten)
+    again, _ = exported(model, tmp_path)
+    wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
+    np.testing.assert_array_equal(found.ravel(), wanted.ravel())
+
+
 def test_a_dense_of_equal_channels_stays_one(tmp_path):
     model, _ = quantized([*BLOCK, *FLAT], per_tensor_activations=True)
     again, notes = exported(model, tmp_path)
