@@ -63,9 +63,10 @@ def _quantized(calibrated, node: Node, inputs) -> Layer:
         if settings.padding_value is not None:
             config["padding_value"] = settings.padding_value.tolist()
         if settings.output is not None:
-            quantizer = settings.output
-            values = (quantizer.range_max, quantizer.rescaling_rate)
-            variables |= {f"{OUTPUT}/{key}": v for key, v in zip(RANGES, values, strict=True)}
+            ranges = np.asarray(settings.output.range_max, np.float32)
+            # The layer builds both variables with one shape.
+            rates = np.full(ranges.shape, settings.output.rescaling_rate, np.float32)
+            variables |= {f"{OUTPUT}/{RANGES[0]}": ranges, f"{OUTPUT}/{RANGES[1]}": rates}
     config = {**LAYER, **config}
     return _layer(calibrated.graph, node, REGISTERED + form.class_name, config, inputs, variables)
 

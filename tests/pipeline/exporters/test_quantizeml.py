@@ -54,6 +54,22 @@ def test_an_imported_model_is_exported_again(tmp_path, name):
     assert not notes
 
 
+def test_ranges_and_rates_have_the_shape_of_their_axis(tmp_path):
+    """QuantizeML builds both variables with the shape that the axis says."""
+    for number, case in enumerate(random_cases(30)):
+        path = tmp_path / f"{number}.h5"
+        export(path, case.quantized, "quantizeml")
+        with h5py.File(path) as file:
+            layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+            for layer in layers:
+                quantizer = layer["config"].get("quant_config", {}).get("output_quantizer")
+                if quantizer is None:
+                    continue
+                group = file[f"model_weights/{layer['name']}/{layer['name']}/output_quantizer"]
+                shapes = {group[key].ndim for key in ("range_max:0", "rescaling_rate:0")}
+                assert shapes == {quantizer["axis"] == "per-axis"}, layer["name"]
+
+
 def test_equal_models_give_equal_bytes(tmp_path):
     model, _ = quantized([*BLOCK, *VECTOR])
     for name in ("a.h5", "b.h5"):
