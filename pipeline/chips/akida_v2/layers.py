@@ -116,11 +116,10 @@ def dense_with_shifts(layer: Dense1D, between) -> Dense1D:
     """Return a Dense with the shifts of the Flatten before it, one of the nodes `between`."""
     for step in between:
         if "input_shift" in step.registers:
-            return replace(
-                layer,
-                input_shift=step.registers["input_shift"],
-                input_value_bits=step.bits["value_bits"],
-            )
+            shift = step.registers["input_shift"]
+            # Without a shift nothing saturates, wherever channels are aligned.
+            bits = step.bits["value_bits"] if shift.any() else None
+            return replace(layer, input_shift=shift, input_value_bits=bits)
     return layer
 
 
