@@ -36,6 +36,9 @@ RECOVERED = {
     help="Folder of the certificate.  [default: <OUTPUT>_certificate]",
 )
 @click.option(
+    "--rest", type=PATH, help="The host's part with --until.  [default: <OUTPUT>_rest beside it]"
+)
+@click.option(
     "--gap",
     type=click.Choice(STRATEGIES),
     default="exact",
@@ -68,6 +71,7 @@ def command(
     labels,
     samples,
     report,
+    rest,
     gap,
     recalibrate,
     input_shape,
@@ -81,12 +85,14 @@ def command(
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
     only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
-    of them are listed at once and nothing is written.
+    of them are listed at once and nothing is written. With --until, the part of MODEL that follows
+    is written as well, for 'crossgrade simulate --host'.
     """
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError
     from pipeline.exporters.names import renaming_note
     from pipeline.files import write_bytes, write_json
+    from pipeline.host.split import check_rest, describe_split, rest_path, split, write_rest
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
@@ -111,6 +117,14 @@ def command(
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
     wanted = Wanted(input_shape=input_shape, until=until)
     graph = read_float(source, wanted)
+    cut = split(source, wanted)
+    beside = None
+    if cut is not None and cut.rest is not None:
+        beside = Path(rest) if rest else rest_path(cut, out)
+        check_rest(cut, beside)
+    elif rest:
+        why = cut.reason if cut else "nothing of MODEL follows; --until says where it is cut"
+        raise ConfigError(f"--rest {rest}: {why}")
     if (tool := origin(source)) is not None:
         click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
         if input_scale is not None:
@@ -147,6 +161,8 @@ def command(
         known = describe_samples(
             images, source=calibration, seed=SEED, labels=classes, folder=folder
         )
+        if beside is not None:
+            write_rest(cut, beside)
         certificate = make_certificate(
             migration,
             model=source,
@@ -157,6 +173,7 @@ def command(
             recovery=recovery,
             wanted=wanted,
             pixels=pixels,
+            split=None if cut is None else describe_split(cut, beside, folder),
         )
         # The model is renamed last, so that it never exists without a certificate.
         write_json(folder / NAME, certificate)
@@ -166,6 +183,8 @@ def command(
     _print(migration, len(images), out, folder / PAGE, calibration is None)
     if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")
+    if cut is not None:
+        _print_split(cut, beside)
 
 
 def _samples(graph, calibration, labels):
@@ -189,6 +208,15 @@ def _samples(graph, calibration, labels):
     return images, check_labels(
         load_array(labels), name=labels, images=len(images), outputs=outputs
     )
+
+
+def _print_split(cut, beside) -> None:
+    count = f"{len(cut.chip)} layers are for the chip"
+    if beside is None:
+        click.echo(f"{count}; the rest is not written: {cut.reason}")
+        return
+    click.echo(f"{beside}: {len(cut.host)} layers for the host; {count}")
+    click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
 
 
 def _print(migration, count, output, page, random: bool) -> None:

@@ -47,7 +47,7 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
         "trainable": True,
         "layers": described,
         "input_layers": [[layers[0].name, 0, 0]],
-        "output_layers": [[graph.output, 0, 0]],
+        "output_layers": [[end.name, 0, 0] for end in graph.ends],
     }
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -57,7 +57,7 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
             attributes["keras_version"] = KERAS_VERSION
         model = {"class_name": "Functional", "config": config}
         file.attrs["model_config"] = json.dumps(model, allow_nan=False)
-        ordered = in_keras_order(layers, graph.output)
+        ordered = in_keras_order(layers, [end.name for end in graph.ends])
         _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
         for layer in layers:
             group = root.require_group(layer.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.errors import ModelError
@@ -29,11 +29,11 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
     Raises
     ------
     ModelError
-        If it is not a Functional or Sequential model with one input and one output.
+        If it is not a Functional or Sequential model, or one inside has several inputs or outputs.
     """
     try:
         flattener = _Flattener(label)
-        output = flattener.model(config, (), None)
+        outputs = flattener.model(config, (), None)
         inner = config["config"]
         # Before Keras 2.2.3 a Sequential was a bare list of layers.
         name = inner["name"] if isinstance(inner, Mapping) else "sequential"
@@ -45,13 +45,13 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
             f"{label}: its model configuration is malformed ({type(error).__name__}: {error})"
         ) from error
     calls = tuple(flattener.layers)
-    return Flattened(name=name, layers=needed_calls(calls, output), output=output, calls=calls)
+    return Flattened(name=name, layers=needed_calls(calls, outputs), outputs=outputs, calls=calls)
 
 
-def needed_calls(calls: tuple[KerasLayer, ...], output: str) -> tuple[KerasLayer, ...]:
-    """Return the calls that contribute to the output."""
+def needed_calls(calls: tuple[KerasLayer, ...], outputs: Iterable[str]) -> tuple[KerasLayer, ...]:
+    """Return the calls that contribute to some outputs."""
     by_name = {layer.name: layer for layer in calls}
-    needed, queue = set(), [output]
+    needed, queue = set(), list(outputs)
     while queue:
         call = queue.pop()
         if call not in needed:
@@ -69,7 +69,7 @@ class _Flattener:
         self.names: set[str] = set()
 
     def model(self, config, path, feed):
-        """Add the calls of a model fed by `feed` (None for the outermost); return its output."""
+        """Add the calls of a model fed by `feed` (None for the outermost); return its outputs."""
         kind = class_name(config)
         if kind not in KERAS_MODELS:
             raise ModelError(
@@ -118,16 +118,17 @@ class _Flattener:
             previous = self._call(layer, key, path, [previous] if previous else [], call)
         if previous is None:
             raise ModelError(f"{self.label}: the model has no layers")
-        return previous
+        return (previous,)
 
     def _functional(self, inner, layers, keys, path, feed):
         inputs, outputs = _endpoints(inner["input_layers"]), _endpoints(inner["output_layers"])
         for what, found in (("inputs", inputs), ("outputs", outputs)):
-            if len(found) != 1:
+            if not found or (path and len(found) != 1):
                 names = ", ".join(name for name, _ in found)
                 raise ModelError(
-                    f"{self.label}: found {len(found)} {what} ({names}); models with exactly one"
-                    " can be read; cut the model with a Keras Model(input, output)"
+                    f"{self.label}: {'/'.join(name for name, _ in path) or 'the model'}: found"
+                    f" {len(found)} {what} ({names}); a model inside another with exactly one can"
+                    " be read; put its layers into the outer model"
                 )
         names = frozenset(map(layer_name, layers))
         calls = [
@@ -136,20 +137,20 @@ class _Flattener:
         ]
         flat = [call for own in calls for call in own]
         if any(call.generation == 3 for call in flat):
-            outputs = [_keras3_output(layers, *outputs[0])]
-        read = {outputs[0], *((t.layer, t.call) for call in flat for t in call.tensors)}
+            outputs = [_keras3_output(layers, *output) for output in outputs]
+        read = {*outputs, *((t.layer, t.call) for call in flat for t in call.tensors)}
         values: dict[tuple[str, int], str] = {}
         waiting = []
         for layer, key, own in zip(layers, keys, calls, strict=True):
             name = layer_name(layer)
             if _is(layer, "InputLayer"):
-                if (name, 0) == inputs[0]:
+                if (name, 0) in inputs:
                     values[name, 0] = feed or self._call(layer, key, path, [], Call())
                 continue
             for number, call in enumerate(own, _first_call(layer, name, read)):
                 waiting.append((layer, key, number, call))
         self._run(waiting, values, path)
-        return values[outputs[0]]
+        return tuple(dict.fromkeys(values[output] for output in outputs))
 
     def _run(self, waiting, values, path):
         """Add each call as soon as its inputs are available."""
@@ -179,7 +180,7 @@ class _Flattener:
                 check_inference(call)
             except ModelError as error:
                 raise ModelError(f"{self.label}: the nested model '{name}': {error}") from error
-            return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)
+            return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)[0]
         config = layer["config"]
         if kind in WRAPPERS:
             kind, config, key = (

@@ -65,15 +65,25 @@ class KerasFile(Importer):
 
 def _as_wanted(model: KerasModel, wanted: Wanted) -> KerasModel:
     """Return a model with the given sizes, without the layers that only follow its new end."""
-    model = with_given_shape(model, wanted.input_shape)
-    if all(layer.name != wanted.until for layer in model.layers):
-        return model
-    return replace(model, layers=needed_calls(model.layers, wanted.until), output=wanted.until)
+    if wanted.until and set(wanted.until) <= {layer.name for layer in model.layers}:
+        layers = needed_calls(model.layers, wanted.until)
+        model = replace(model, layers=layers, outputs=wanted.until)
+    return with_given_shape(model, wanted.input_shape)
 
 
 def _ended(graph, model, path, wanted):
-    """Return a graph that ends at a node that is no layer of the file, such as an activation."""
-    return graph if model.output == wanted.until else wanted.ended(graph, path)
+    """Return a graph that ends at nodes that are no layers of the file, such as activations."""
+    if model.outputs == wanted.until:
+        return graph
+    layers = {layer.name for layer in model.layers}
+    ends = (_last_node(graph, name) if name in layers else name for name in wanted.until)
+    return replace(wanted, until=tuple(ends)).ended(graph, path)
+
+
+def _last_node(graph, layer):
+    """Return the last node of a layer: its fused activation, if it has one."""
+    fused = graph.by_name.get(f"{layer}_activ")
+    return layer if fused is None or fused.inputs != (layer,) else fused.name
 
 
 def _whole(loaded, path, wanted):

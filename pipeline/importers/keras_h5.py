@@ -40,7 +40,7 @@ def open_keras_h5(path: Path):
         name=flat.name,
         label=label,
         layers=flat.layers,
-        output=flat.output,
+        outputs=flat.outputs,
         weights=variables.read,
     )
 

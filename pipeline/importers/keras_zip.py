@@ -51,7 +51,7 @@ def open_keras_zip(path: Path):
         return _variables(groups, layer, reader)
 
     yield KerasModel(
-        name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=weights
+        name=flat.name, label=label, layers=flat.layers, outputs=flat.outputs, weights=weights
     )
 
 

@@ -37,7 +37,7 @@ def load_model(path: str | Path, wanted: Wanted = AS_IT_IS) -> Loaded:
         them.
     """
     path = Path(path)
-    return _importer(path).load(path, wanted)
+    return format_of(path).load(path, wanted)
 
 
 def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
@@ -47,17 +47,23 @@ def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
     `pipeline.importers.float_recovery.recovered_graph` describes the recovery.
     """
     path = Path(path)
-    return _importer(path).load_float(path, wanted)
+    return format_of(path).load_float(path, wanted)
 
 
 def quantized_by(path: str | Path) -> str | None:
     """Return which tool quantized the model in a file: ``cnn2snn``, ``QuantizeML`` or None."""
     path = Path(path)
-    return _importer(path).quantized_by(path)
+    return format_of(path).quantized_by(path)
 
 
-def _importer(path) -> Importer:
-    """Return the importer for the content of `path`."""
+def format_of(path) -> Importer:
+    """Return the importer of a file, chosen by its content.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read, or is of no known format.
+    """
     if path.is_dir():
         raise ModelError(f"{path}: it is a directory; give a .h5, .keras or .onnx file")
     try:

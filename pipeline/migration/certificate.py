@@ -41,6 +41,7 @@ def make_certificate(
     wanted: Wanted = AS_IT_IS,
     recovery: dict | None = None,
     pixels: dict | None = None,
+    split: dict | None = None,
     written=None,
 ) -> dict:
     """Return the certificate as JSON values.
@@ -60,6 +61,8 @@ def make_certificate(
         What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
     pixels : dict, optional
         ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, where `model` takes floats.
+    split : dict, optional
+        ``until``, and the layers of ``chip`` and ``host``, where `model` is cut in two.
     written : path-like, optional
         Temporary file with the content of `output`, before it is renamed.
     """
@@ -81,6 +84,7 @@ def make_certificate(
             **({"pixels": pixels} if pixels else {}),
         },
         "output": _file(output, written or output, folder, migration.after),
+        **({"split": split} if split else {}),
         "samples": samples,
         "outputs": migration.outputs,
         "transforms": list(migration.steps),

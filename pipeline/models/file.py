@@ -10,6 +10,8 @@ from pipeline.errors import ModelError
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_float, quantized_by
+from pipeline.importers.load import format_of
+from pipeline.importers.onnx.importer import ONNX
 from pipeline.models.wanted import AS_IT_IS, Wanted
 from simulator.archive import archive_kind
 
@@ -54,6 +56,11 @@ def own_graph(path, wanted: Wanted) -> Graph:
 def origin(path) -> str | None:
     """Return which tool quantized the model in a file (``cnn2snn``, ``QuantizeML``), or None."""
     return None if archive_kind(path) is not None else quantized_by(path)
+
+
+def is_onnx(path) -> bool:
+    """Return True if a file is read as ONNX."""
+    return archive_kind(path) is None and format_of(path) is ONNX
 
 
 def check_suffix(path) -> None:

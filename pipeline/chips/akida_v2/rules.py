@@ -27,6 +27,7 @@ OTHER_RULES = (
     "AveragePooling2D",
     "ZeroPadding2D",
     "QuantizedReLU",
+    "Outputs",
 )
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
 REPLACED = {

@@ -27,10 +27,15 @@ def read_onnx(path: Path) -> OnnxModel:
         When the package is not installed, or the file is too large, damaged, of an opset that is
         not known, or holds what is no plain graph of tensors.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ModelError(f"{path}: reading ONNX needs the package onnx; {ADVICE}") from error
+    return read_with_message(path)[0]
+
+
+def read_with_message(path: Path) -> tuple[OnnxModel, Any]:
+    """Return what is in a file, and its ``onnx.ModelProto``, which holds all weights itself.
+
+    The nodes of both have the same order. Errors are those of `read_onnx`.
+    """
+    onnx = import_onnx(path)
     if path.stat().st_size > MOST_BYTES:
         raise ModelError(f"{path}: has more than {MOST_BYTES >> 20} MiB; allowed: smaller files")
     model = onnx.ModelProto()
@@ -40,11 +45,27 @@ def read_onnx(path: Path) -> OnnxModel:
     except Exception as error:
         raise ModelError(f"{path}: it is damaged, or no ONNX file") from error
     try:
-        return _Reader(onnx, path).model(model)
+        return _Reader(onnx, path).model(model), model
     except ModelError:
         raise
     except MALFORMED as error:
         raise ModelError(f"{path}: it is damaged, or no ONNX file ({error})") from error
+
+
+def import_onnx(path):
+    """Return the package `onnx`.
+
+    Raises
+    ------
+    ModelError
+        When it is not installed.
+    """
+    try:
+        import onnx
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise ModelError(f"{path}: ONNX needs the package onnx; {ADVICE}") from error
+    return onnx
 
 
 class _Reader:

@@ -85,6 +85,25 @@ class OnnxModel:
         """Tensor to the node that computes it."""
         return {output: node for node in self.nodes for output in node.outputs if output}
 
+    def tensor(self, name: str) -> str:
+        """Return the tensor of a name: its own, or that of the node that computes it first.
+
+        Raises
+        ------
+        ModelError
+            When neither a tensor that is computed nor a node has the name.
+        """
+        for node in self.nodes:
+            if name and name in node.outputs:
+                return name
+        for node in self.nodes:
+            if plain_name(name) == node.name:
+                return node.outputs[0]
+        raise ModelError(
+            f"{self.label}: has no node '{name}'; the last are"
+            f" {', '.join(node.name for node in self.nodes[-5:])}"
+        )
+
     @property
     def uses(self) -> Counter:
         """How often each tensor is read, by nodes or as an output."""

@@ -132,7 +132,7 @@ def test_exact_transforms(name, shape, layers, expected):
     "name, shape, layers",
     [
         ("replace_average_pooling", (7, 7, 3), [average(2, padding="same")]),
-        ("expand_dilation", (20, 20, 3), [conv(dilation_rate=4)]),
+        ("expand_dilation", (20, 20, 3), [conv(dilation_rate=16)]),
         ("expand_groups", (6, 6, 6), [conv(groups=6)]),
         ("square_windows", (6, 9, 3), [conv((1, 3), padding="valid")]),
         ("square_windows", (6, 9, 3), [conv(3, strides=(1, 2))]),
