@@ -9,12 +9,7 @@ import click
 from pipeline.cli.parameters import PATH, print_notes, reading_options, target_option
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
-RANDOM, SEED = 16, 0
 UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
-RECOVERED = {
-    "cnn2snn": "its rounded kernels are used, activations become ReLUs",
-    "QuantizeML": "its float kernels and range maxima are used, bit widths are dropped",
-}
 
 
 @click.command()
@@ -98,7 +93,13 @@ def command(
     from pipeline.migration.page import page
     from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
     from pipeline.migration.read_back import read_back
-    from pipeline.migration.recovery import check_recovery, compare_recovery, recovery_sentence
+    from pipeline.migration.recovery import (
+        SEED,
+        check_recovery,
+        compare_recovery,
+        recovered_sentence,
+        recovery_sentence,
+    )
     from pipeline.models.file import check_suffix, origin, read_float, write_float
     from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
@@ -126,7 +127,7 @@ def command(
         why = cut.reason if cut else "nothing of MODEL follows; --until says where it is cut"
         raise ConfigError(f"--rest {rest}: {why}")
     if (tool := origin(source)) is not None:
-        click.echo(f"{source}: was quantized by {tool}; {RECOVERED[tool]}")
+        click.echo(f"{source}: {recovered_sentence(tool)}")
         if input_scale is not None:
             raise ConfigError("--input-scale: is for float models; a quantized file has its scale")
     pixels = None
@@ -151,7 +152,9 @@ def command(
     )
     recovery = None
     if tool is not None:
-        recovery = compare_recovery(source, graph, images, noise=calibration is None)
+        # The file is quantized as a whole, and so is the model it is compared with.
+        whole = graph if until is None else read_float(source)
+        recovery = compare_recovery(source, whole, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
         check_recovery(source, recovery)
     migration = migrate(graph, target, images, options, labels=classes, calibration=known)
@@ -194,6 +197,7 @@ def _samples(graph, calibration, labels):
     from pipeline.data.array_file import load_array
     from pipeline.data.labels import check_labels
     from pipeline.graph.image_scale import expected_range, input_notes
+    from pipeline.migration.recovery import RANDOM, SEED
     from pipeline.preparation.verification import random_images
     from pipeline.quantization.samples import check_samples
 

@@ -60,14 +60,17 @@ def _sizes(context, parameter, value):
 def named_model(model, parameters, input_shape, until):
     """Return the graph of an architecture with its parameters, or of a file.
 
+    What was recovered from a quantized file, and how far it differs, is printed.
+
     Raises
     ------
     ModelError
-        When it is neither, or is given what belongs to the other.
+        When it is neither, or is given what belongs to the other; when a model recovered from a
+        quantized file computes something else.
     """
     from pipeline.graph.architecture import build_graph
     from pipeline.graph.architecture_file import is_architecture, read_architecture
-    from pipeline.models.file import read_float
+    from pipeline.migration.recovery import read_compared
     from pipeline.models.wanted import Wanted
 
     wanted = Wanted(input_shape=input_shape, until=until)
@@ -81,7 +84,9 @@ def named_model(model, parameters, input_shape, until):
             f"{model}: a file of weights takes no parameters, found '{parameters[0]}'; only"
             " architectures (a name or a .yaml file) do"
         )
-    return read_float(model, wanted)
+    graph, notes = read_compared(model, wanted)
+    print_notes(notes)
+    return graph
 
 
 def warn(lines) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH
+from pipeline.cli.parameters import PATH, print_notes
 
 
 @click.command()
@@ -21,6 +21,7 @@ def command(model: str, output: str | None) -> None:
     from pipeline.errors import ModelError
     from pipeline.graph.forward import forward
     from pipeline.migration.compare import compare_outputs, equivalence
+    from pipeline.migration.recovery import read_compared
     from pipeline.models.file import check_suffix, read_float, write_float
     from pipeline.preparation.verification import random_images
     from pipeline.transforms.exact.unfuse_separable import unfuse_separable
@@ -28,7 +29,8 @@ def command(model: str, output: str | None) -> None:
     source = Path(model)
     target = Path(output) if output else source.with_name(f"{source.stem}_unfused.h5")
     check_suffix(target)
-    graph = read_float(source)
+    graph, notes = read_compared(source)
+    print_notes(notes)
     if any(node.op == "QuantizedReLU" for node in graph.nodes):
         raise ModelError(
             f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which recovers a"

@@ -8,11 +8,22 @@ from pipeline.chips import convert, newest_for
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_model
+from pipeline.messages.notes import READ, Note
 from pipeline.migration.compare import compare_outputs, outputs_of
+from pipeline.models.file import origin, read_float
+from pipeline.models.wanted import AS_IT_IS, Wanted
+from pipeline.preparation.verification import random_images
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.integers import integers
 from simulator import simulate
 
+RECOVERED = {
+    "cnn2snn": "its rounded kernels are used, activations become ReLUs",
+    "QuantizeML": "its float kernels and range maxima are used, bit widths are dropped",
+}
+"""What is taken from a file, by the tool that quantized it."""
+
+RANDOM, SEED = 16, 0
 LARGEST_DIFFERENCE = {8: 0.5, 4: 1.0}
 """Largest root mean square of the difference, relative to that of the file's outputs, by the
 smallest bit width in a file.
@@ -20,6 +31,38 @@ smallest bit width in a file.
 The effect of rounding alone was measured on random networks without saturating biases: below 0.37
 at 8 bits and 0.70 at narrower widths in 95 % of them (165 and 228 networks). Rounding does not
 explain a difference above the bound; at 1 the outputs are unrelated."""
+
+
+def read_compared(path, wanted: Wanted = AS_IT_IS) -> tuple[Graph, list[Note]]:
+    """Return the float model in a file; a recovered one is compared with its file first, on noise.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `pipeline.models.file.read_float`.
+    wanted : Wanted
+
+    Returns
+    -------
+    Graph
+    list of Note
+        For a quantized file: what was recovered, and how far its outputs differ.
+
+    Raises
+    ------
+    ModelError
+        As `read_float` and `check_recovery`.
+    """
+    graph = read_float(path, wanted)
+    tool = origin(path)
+    if tool is None:
+        return graph, []
+    # The file is quantized as a whole, and so is the model it is compared with.
+    whole = graph if wanted.until is None else read_float(path)
+    found = compare_recovery(path, whole, random_images(whole, RANDOM, SEED), noise=True)
+    check_recovery(path, found)
+    text = f"{path}: {recovered_sentence(tool)}; recovered model: {recovery_sentence(found)}"
+    return graph, [Note(kind=READ, text=text)]
 
 
 def compare_recovery(path, graph: Graph, samples: np.ndarray, *, noise: bool = False) -> dict:
@@ -88,6 +131,11 @@ def check_recovery(path, found: dict) -> None:
         " as it is with crossgrade convert; real images instead of noise (--calibration) may"
         " differ less"
     )
+
+
+def recovered_sentence(tool: str) -> str:
+    """Describe what is recovered from a file that `tool` quantized."""
+    return f"was quantized by {tool}; {RECOVERED[tool]}"
 
 
 def recovery_sentence(found: dict) -> str:

@@ -10,7 +10,7 @@ from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.graph import Graph
 from pipeline.messages.notes import INPUT, Note
-from pipeline.models.file import read_float
+from pipeline.migration.recovery import read_compared
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.head import cut_head
 
@@ -29,12 +29,15 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
     Raises
     ------
     ModelError
-        When the file or architecture is not a model, or does not take bytes.
+        When the file or architecture is not a model, or does not take bytes; when a model
+        recovered from a quantized file computes something else.
     """
     if "path" not in model:
         return build_graph(model, seed=seed), []
     path = Path(model["path"])
-    graph, notes = cut_head(read_float(path, Wanted.of(model)))
+    graph, read = read_compared(path, Wanted.of(model))
+    graph, notes = cut_head(graph)
+    notes = [*read, *notes]
     dtype = graph.input.attrs["dtype"]
     if dtype == "float32" and model.get("raw_images", False):
         graph = graph.rewrite(

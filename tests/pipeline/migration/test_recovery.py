@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.cli.main import cli
 from pipeline.cli.migrate import command as migrate
 from pipeline.errors import ModelError
 from pipeline.files import read_json
 from pipeline.migration import recovery
-from pipeline.migration.recovery import compare_recovery, recovery_sentence
+from pipeline.migration.recovery import compare_recovery, read_compared, recovery_sentence
 from pipeline.models.file import read_float
+from pipeline.models.source import source_graph
+from pipeline.models.wanted import Wanted
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -88,3 +91,41 @@ def test_a_model_that_no_float_layer_carries_is_not_migrated(tmp_path, monkeypat
     assert "quantized_residual.h5: the float model recovered from it" in str(result.exception)
     assert "crossgrade convert" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "{path}"),
+        ("describe", "{path}"),
+        ("unfuse", "-m", "{path}", "-o", "{folder}/new.npz"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_commands_that_recover_a_model_compare_it(arguments, tmp_path, monkeypatch):
+    path = FIXTURES / "quantized_residual.h5"
+    words = [word.format(path=path, folder=tmp_path) for word in arguments]
+    said = CliRunner().invoke(cli, words).stderr
+    assert "was quantized by QuantizeML" in said
+    assert "same class as the quantized one on" in " ".join(said.split())
+    monkeypatch.setattr(recovery, "LARGEST_DIFFERENCE", {8: 0.0, 4: 0.0})
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 1
+    assert "computes something else" in str(result.exception or result.output)
+
+
+def test_an_imported_model_is_compared_with_its_file(monkeypatch):
+    model = {"path": str(FIXTURES / "cnn2snn_small.h5")}
+    _, notes = source_graph(model, seed=0)
+    assert "same class as the quantized one on 100.00% of samples" in notes[0].text
+    monkeypatch.setattr(recovery, "LARGEST_DIFFERENCE", {8: -1.0, 4: -1.0})
+    with pytest.raises(ModelError, match="computes something else"):
+        source_graph(model, seed=0)
+
+
+def test_a_part_of_a_recovered_model_is_compared_as_a_whole():
+    path = FIXTURES / "cnn2snn_small.h5"
+    whole, _ = read_compared(path)
+    part, notes = read_compared(path, Wanted(until="first/relu"))
+    assert part.output == "first/relu" != whole.output
+    assert "same class as the quantized one on 100.00% of samples" in notes[0].text
