@@ -46,6 +46,8 @@ class Chip:
     limit_repairs : function of (limit's name, LayerFacts) to transform or None
     refused_limits : tuple of str
         Limits that the converter already refuses: `check` counts them as conversion rules.
+    several_outputs : bool
+        Whether its programs may have several outputs.
     notes : function of View to str
         Remarks that need no action.
     lower : function of QuantizedGraph to Program
@@ -66,6 +68,7 @@ class Chip:
     repairs: tuple[str, ...] = ()
     limit_repairs: Callable[[str, LayerFacts], str | None] = lambda limit, facts: None
     refused_limits: tuple[str, ...] = ()
+    several_outputs: bool = False
     notes: Callable[[View], Iterable[str]] = lambda view: ()
     measure: Callable[[QuantizedGraph, Program, Samples | None], Iterable[str]] | None = None
     fit: Callable[[Program], Program] | None = None

@@ -80,13 +80,14 @@ def command(
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
     only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
-    of them are listed at once and nothing is written. With --until, the part of MODEL that follows
-    is written as well, for 'crossgrade simulate --host'.
+    of them are listed at once, with the largest part that can be, and nothing is written. With
+    --until, the part of MODEL that follows is written too, for 'crossgrade simulate --host'.
     """
     from pipeline.config.sections import Gap, Transforms
-    from pipeline.errors import ConfigError
+    from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
     from pipeline.exporters.names import renaming_note
     from pipeline.files import write_bytes, write_json
+    from pipeline.host.proposal import with_proposal
     from pipeline.host.split import check_rest, describe_split, rest_path, split, write_rest
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
@@ -117,7 +118,10 @@ def command(
     if input_offset is not None and input_scale is None:
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
     wanted = Wanted(input_shape=input_shape, until=until)
-    graph = read_float(source, wanted)
+    try:
+        graph = read_float(source, wanted)
+    except ModelError as error:
+        raise with_proposal(error, source, wanted, target) from error
     cut = split(source, wanted)
     beside = None
     if cut is not None and cut.rest is not None:
@@ -157,7 +161,10 @@ def command(
         recovery = compare_recovery(source, whole, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
         check_recovery(source, recovery)
-    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
+    try:
+        migration = migrate(graph, target, images, options, labels=classes, calibration=known)
+    except IncompatibleModelError as error:
+        raise with_proposal(error, source, wanted, target) from error
 
     def accept(path) -> None:
         read_back(path, migration.after, images)

@@ -17,6 +17,7 @@ from pipeline.importers.keras_float import float_graph
 from pipeline.importers.keras_h5 import open_keras_h5
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.keras_zip import open_keras_zip
+from pipeline.importers.outline import Entry, Outline
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
 from pipeline.models.wanted import Wanted
 
@@ -54,6 +55,16 @@ class KerasFile(Importer):
         with self.opener(path) as model:
             model = _as_wanted(model, wanted)
             return _ended(recovered_graph(model), model, path, wanted)
+
+    def outline(self, path: Path, wanted: Wanted) -> Outline:
+        """Return the layers, by their names in the flattened model."""
+        with self.opener(path) as model:
+            model = _as_wanted(model, wanted)
+            entries = (
+                Entry(name=layer.name, shown=layer.name, inputs=layer.inputs)
+                for layer in model.layers
+            )
+            return Outline(entries=tuple(entries), inputs=model.inputs, outputs=model.outputs)
 
     def quantized_by(self, path: Path) -> str | None:
         """Return ``cnn2snn``, ``QuantizeML`` or None."""

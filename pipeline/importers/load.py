@@ -9,6 +9,7 @@ from pipeline.graph.graph import Graph
 from pipeline.importers.importer import Importer, Loaded
 from pipeline.importers.keras_file import KERAS_H5, KERAS_ZIP
 from pipeline.importers.onnx.importer import ONNX
+from pipeline.importers.outline import Outline
 from pipeline.models.wanted import AS_IT_IS, Wanted
 
 IMPORTERS: tuple[Importer, ...] = (KERAS_H5, KERAS_ZIP, ONNX)
@@ -48,6 +49,12 @@ def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
     """
     path = Path(path)
     return format_of(path).load_float(path, wanted)
+
+
+def outline_of(path: str | Path, wanted: Wanted = AS_IT_IS) -> Outline:
+    """Return the layers of a file by name, also of one that cannot be read as a graph."""
+    path = Path(path)
+    return format_of(path).outline(path, wanted)
 
 
 def quantized_by(path: str | Path) -> str | None:

@@ -58,6 +58,11 @@ def origin(path) -> str | None:
     return None if archive_kind(path) is not None else quantized_by(path)
 
 
+def is_own(path) -> bool:
+    """Return True if a file holds a graph of the pipeline."""
+    return archive_kind(path) is not None
+
+
 def is_onnx(path) -> bool:
     """Return True if a file is read as ONNX."""
     return archive_kind(path) is None and format_of(path) is ONNX

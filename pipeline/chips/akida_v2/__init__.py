@@ -17,6 +17,7 @@ CHIP = Chip(
     facts=facts,
     limit_repairs=limit_repair,
     refused_limits=REFUSED_LIMITS,
+    several_outputs=True,
     notes=notes,
     lower=lower,
 )

@@ -112,6 +112,8 @@ class OnnxModel:
     def sorted_and_needed(self) -> OnnxModel:
         """Return the model with the nodes that lead to an output, each after its inputs.
 
+        Inputs that these do not read are left out.
+
         Raises
         ------
         ModelError
@@ -143,7 +145,9 @@ class OnnxModel:
                 entered.add(id(node))
                 stack.append((name, True))
                 stack += [(source, False) for source in reversed(node.inputs)]
-        return replace(self, nodes=tuple(done.values()))
+        read = {*self.outputs, *(name for node in done.values() for name in node.inputs)}
+        inputs = tuple(entry for entry in self.inputs if entry.name in read)
+        return replace(self, nodes=tuple(done.values()), inputs=inputs or self.inputs)
 
     def _checked_producers(self):
         counts = Counter(output for node in self.nodes for output in node.outputs if output)

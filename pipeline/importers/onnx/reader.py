@@ -51,7 +51,7 @@ def graph_and_ends(model: OnnxModel, wanted: Wanted) -> tuple[Graph, dict[str, T
     """
     _check_float(model)
     folder = Folder(model.opset)
-    model = with_activations(folded(_ending(model, wanted).sorted_and_needed(), folder))
+    model = with_activations(folded(ending(model, wanted).sorted_and_needed(), folder))
     model = model.sorted_and_needed()
     reader = _Reader(model, folder, wanted)
     for node in model.nodes:
@@ -73,7 +73,7 @@ def _check_float(model):
         )
 
 
-def _ending(model: OnnxModel, wanted) -> OnnxModel:
+def ending(model: OnnxModel, wanted: Wanted) -> OnnxModel:
     """Return the model that ends where it is wanted to."""
     if not wanted.until:
         return model
