@@ -14,7 +14,9 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .npz.")
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .onnx, .npz."
+)
 @target_option
 @click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
 @click.option("--labels", type=PATH, help="Labels of the images (.npy), to measure accuracy.")

@@ -57,14 +57,15 @@ def keras_layers(graph: Graph, generation: int) -> list[Layer]:
     IncompatibleModelError
         If this Keras lacks layers for some nodes; names all of them.
     """
-    graph = _with_rescaled_input(_pruned(graph))
+    graph = _with_rescaled_input(pruned(graph))
     refusals = [refusal for node in graph.nodes for refusal in _obstacles(node, generation)]
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, f"write a Keras {generation} file")
     return [_layer(graph, node, generation) for node in graph.nodes if node.op != "Outputs"]
 
 
-def _pruned(graph):
+def pruned(graph: Graph) -> Graph:
+    """Return a graph without the nodes that do not lead to its outputs."""
     needed = {graph.output, graph.input.name}
     for node in reversed(graph.nodes):
         if node.name in needed:

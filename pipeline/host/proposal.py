@@ -124,10 +124,11 @@ def with_proposal(error: ModelError, path, wanted: Wanted, target: str) -> Model
         return error
     if found is None:
         return error
-    if isinstance(error, IncompatibleModelError) and found.refusals:
-        refusals = dict.fromkeys((*error.refusals, *found.refusals))
-        error = IncompatibleModelError(error.model, refusals, error.action)
-    return ModelError(f"{error}\n{ENTRY}proposal: {found}")
+    advice = f"proposal: {found}"
+    if not isinstance(error, IncompatibleModelError):
+        return ModelError(f"{error}\n{ENTRY}{advice}")
+    refusals = dict.fromkeys((*error.refusals, *found.refusals))
+    return IncompatibleModelError(error.model, refusals, error.action, advice)
 
 
 def _reader(path, wanted) -> Read:

@@ -52,6 +52,11 @@ def read_with_message(path: Path) -> tuple[OnnxModel, Any]:
         raise ModelError(f"{path}: it is damaged, or no ONNX file ({error})") from error
 
 
+def plain(message, path) -> OnnxModel:
+    """Return what is in an ``onnx.ModelProto``; `path` is the name of its file."""
+    return _Reader(import_onnx(path), Path(path)).model(message)
+
+
 def import_onnx(path):
     """Return the package `onnx`.
 

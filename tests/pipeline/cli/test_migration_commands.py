@@ -186,7 +186,7 @@ def test_a_damaged_certificate_is_refused_in_one_message(model, tmp_path, place,
 
 
 MISUSE = [
-    (["-o", "new.onnx"], "allowed suffixes: .h5, .keras, .npz"),
+    (["-o", "new.pb"], "allowed suffixes: .h5, .keras, .onnx, .npz"),
     (["-o", "old.npz"], "is MODEL itself"),
     (["-o", "new.npz", "--gap", "relocate"], "give --calibration"),
     (["-o", "new.npz", "--labels", "y.npy"], "give --calibration as well"),
