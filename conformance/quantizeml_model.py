@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from pipeline.graph.graph import Graph
+from pipeline.preparation import prepare
+from pipeline.quantization.assignment import assign
 
 _ORDER = {
     "PReLU": ("alpha",),
@@ -64,12 +66,26 @@ def _options(node) -> dict:
 
 
 def quantize(graph: Graph, samples: np.ndarray, options):
-    """Quantize `graph` with QuantizeML and the same options; return a tf_keras model."""
+    """Quantize `graph` with QuantizeML and the same options; return a tf_keras model.
+
+    Widths of single layers become QuantizeML's configuration by layer.
+    """
     import tf_keras
+
+    tf_keras.utils.disable_interactive_logging()
+    model = _quantize(graph, samples, options)
+    if options.layers:
+        from quantizeml.models import dump_config
+
+        config = _with_widths(dump_config(model), graph, options)
+        model = _quantize(graph, samples, options, q_config=config)
+    return model if graph.input.attrs["dtype"] == "uint8" else _reload(model)
+
+
+def _quantize(graph, samples, options, **config):
     from quantizeml.layers import QuantizationParams
     from quantizeml.models import quantize as quantizeml_quantize
 
-    tf_keras.utils.disable_interactive_logging()
     parameters = QuantizationParams(
         activation_bits=options.activation_bits,
         per_tensor_activations=options.per_tensor_activations,
@@ -81,15 +97,34 @@ def quantize(graph: Graph, samples: np.ndarray, options):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = quantizeml_quantize(
+        return quantizeml_quantize(
             to_tf_keras(graph),
             qparams=parameters,
             samples=samples,
             num_samples=len(samples),
             batch_size=options.calibration.batch_size,
             epochs=options.calibration.epochs,
+            **config,
         )
-    return model if graph.input.attrs["dtype"] == "uint8" else _reload(model)
+
+
+def _with_widths(config: dict, graph: Graph, options) -> dict:
+    """Return QuantizeML's configuration by layer with the widths that crossgrade assigns."""
+    prepared, _ = prepare(graph)
+    for name, node in assign(prepared, options, graph).nodes.items():
+        layer = config.get(name, {})
+        for key in ("weight_quantizer", "dw_weight_quantizer", "pw_weight_quantizer"):
+            if key in layer:
+                layer[key]["bitwidth"] = node.weight_bits
+        # Values of padding have the width of the weights.
+        if "padding_value_quantizer" in layer:
+            layer["padding_value_quantizer"]["bitwidth"] = node.weight_bits
+        if node.output is not None:
+            layer["output_quantizer"] |= {
+                "bitwidth": node.output.bits,
+                "signed": node.output.signed,
+            }
+    return config
 
 
 def _reload(model):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.errors import ProgramError
+from simulator.lossless import cast_without_loss
 from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.plan.workspace import Workspace
 from simulator.program import Program
@@ -43,7 +44,7 @@ def simulate(
     ----------
     program : Program
     images : array of shape (n, *program.input_shape)
-        In the program's input dtype. For a program with buffered layers, the n images are
+        Values of the program's input dtype. For a program with buffered layers, the n images are
         successive frames of one stream.
     batch_size : int, optional
         Images per batch; the default keeps memory small. The result does not depend on it.
@@ -134,7 +135,9 @@ def default_batch_size(program: Program) -> int:
 
 
 def check_images(program: Program, images: np.ndarray) -> np.ndarray:
-    """Return images as an array after checking dtype, shape and range.
+    """Return images in the program's input dtype after checking values, shape and range.
+
+    Images of another dtype are cast if all values survive.
 
     Raises
     ------
@@ -144,19 +147,21 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     shape = ", ".join(map(str, program.input_shape))
     wanted = f"the program takes {program.input_dtype} of shape (n, {shape})"
-    if images.dtype != np.dtype(program.input_dtype):
-        hint = ""
-        if program.input_dtype == "uint8":
-            hint = "; give raw pixels 0..255, scaling is part of the program"
-        raise ProgramError(f"{program.name}: images are {images.dtype}; {wanted}{hint}")
     if images.shape[1:] != tuple(program.input_shape):
         raise ProgramError(f"{program.name}: images have shape {images.shape}; {wanted}")
     if not len(images):
         raise ProgramError(f"{program.name}: there are no images; {wanted}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
-    _check_range(program, images)
-    return images
+    cast = cast_without_loss(images, program.input_dtype)
+    if cast is None:
+        hint = "; give raw pixels 0..255, scaling is part of the program"
+        raise ProgramError(
+            f"{program.name}: images are {images.dtype}, with values that {program.input_dtype}"
+            f" does not hold; {wanted}{hint if program.input_dtype == 'uint8' else ''}"
+        )
+    _check_range(program, cast)
+    return cast
 
 
 def _check_range(program: Program, images: np.ndarray) -> None:

@@ -14,6 +14,7 @@ from pipeline.quantization.archive import load_quantized
 from pipeline.stage import log_notes, run
 from simulator.refusal import refusal_lines
 from simulator.summary import summary
+from simulator.widths import widths_table
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
         logging.warning(sentence)
     for remark in program.remarks():
         logging.info("%s (one reading of the vendor's page)", remark)
-    table = summary(program)
+    table = f"{summary(program)}\n{widths_table(program)}"
     metrics = {
         "layers": len(program.layers),
         "weight_bytes": sum(layer.weight_bytes for layer in program.layers),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.chips.blocks import View
+from pipeline.messages.settings import setting
 from simulator.refusal import Refusal
 
 CONVERSION, HARDWARE = "conversion", "hardware limit"
@@ -28,7 +29,9 @@ class Finding(Refusal):
     @property
     def full_fix(self) -> str:
         """The fix, and the transform that may apply it."""
-        return f"{self.fix} (transform {self.transform})" if self.transform else self.fix
+        if self.transform is None:
+            return self.fix
+        return f"{self.fix} ({setting('transforms.names', self.transform)})"
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option, warn
+from pipeline.cli.parameters import (
+    PATH,
+    load_any,
+    output_option,
+    parents_option,
+    print_notes,
+    verbose_option,
+    warn,
+)
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Program file to write (.npz).")
+@output_option("-o", "--output", required=True, help="Program file to write (.npz).")
+@parents_option
 @click.option(
     "--target",
     envvar="CROSSGRADE_TARGET",

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from pipeline.cli.parameters import PATH, check_scale
+from pipeline.cli.parameters import PATH, check_scale, load_program
 
 
 @click.command()
@@ -25,9 +25,8 @@ def command(a: str, b: str, images: str | None, labels: str | None, as_json: boo
     from pipeline.data.array_file import load_array
     from pipeline.evaluation.program_diff import diff
     from pipeline.evaluation.program_diff_table import diff_table
-    from simulator import Program
 
-    programs = Program.load(a), Program.load(b)
+    programs = load_program(a), load_program(b)
     loaded, classes = (None if path is None else load_array(path) for path in (images, labels))
     if loaded is not None:
         check_scale(loaded, *programs)

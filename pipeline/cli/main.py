@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from difflib import get_close_matches
 
 import click
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "simulate": "Run a program on images, bit-exact.",
     "summary": "Print a program's layers and the chip's limits that it exceeds.",
     "diff": "Compare two programs layer by layer, and on images.",
+    "compare": "Find where two models, programs, traces or golden vectors first differ.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
     "track": "Record the runs that MLflow is still missing.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
@@ -36,6 +38,15 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         return importlib.import_module(f"pipeline.cli.{name}").command
+
+    def resolve_command(self, context, args):
+        """Return the command that `args` begin with; suggest one for a mistyped name."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            error.message += f" Did you mean '{near[0]}'?" if near else ""
+            raise
 
     def invoke(self, context):
         """Run a command; messages name settings by the command's options."""
@@ -81,5 +92,7 @@ def main() -> None:
 
 
 def _end(message: str, status: int) -> int:
-    click.echo(message, err=True)
+    from pipeline.messages.lines import wrapped_lines
+
+    click.echo(wrapped_lines(message), err=True)
     return status

@@ -6,17 +6,25 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, print_notes, reading_options, target_option
+from pipeline.cli.parameters import (
+    PATH,
+    output_option,
+    parents_option,
+    print_notes,
+    reading_options,
+    target_option,
+)
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
+HELD_OUT = 5
+"""With a --gap that tunes on the images, one in this many is held out to measure."""
 UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option(
-    "-o", "--output", type=PATH, required=True, help="File to write: .h5, .keras, .onnx, .npz."
-)
+@output_option("-o", "--output", required=True, help="File to write: .h5, .keras, .onnx, .npz.")
+@parents_option
 @target_option
 @click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
 @click.option("--labels", type=PATH, help="Labels of the images (.npy), to measure accuracy.")
@@ -27,14 +35,12 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
     show_default=True,
     help="Images to compare both models on.",
 )
-@click.option(
+@output_option(
     "--report",
     type=click.Path(file_okay=False),
     help="Folder of the certificate.  [default: <OUTPUT>_certificate]",
 )
-@click.option(
-    "--rest", type=PATH, help="The host's part with --until.  [default: <OUTPUT>_rest beside it]"
-)
+@output_option("--rest", help="The host's part with --until.  [default: <OUTPUT>_rest beside it]")
 @click.option(
     "--gap",
     type=click.Choice(STRATEGIES),
@@ -117,6 +123,13 @@ def command(
         raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
+    if max_accuracy_drop is not None and labels is None:
+        raise ConfigError(
+            "--max-accuracy-drop: accuracy needs classes; give --labels as well"
+            if calibration is not None
+            else "--max-accuracy-drop: accuracy needs images and their classes; give --calibration"
+            " and --labels as well"
+        )
     if input_offset is not None and input_scale is None:
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
     wanted = Wanted(input_shape=input_shape, until=until)
@@ -143,15 +156,19 @@ def command(
         click.echo(f"{out}: {pixels_sentence(**pixels)}")
     print_notes(graph.notes)
     chosen = _samples(graph, calibration, labels)
-    images, classes = (part if part is None else part[:samples] for part in chosen)
+    tuned = gap != "exact"
+    # What was tuned on is not measured on: the first images are held out.
+    count = min(samples, max(1, len(chosen[0]) // HELD_OUT)) if tuned else samples
+    images, classes = (part if part is None else part[:count] for part in chosen)
+    others = [part if part is None or not tuned else part[count:] for part in chosen]
     options = Transforms(
         gap=Gap(strategy=gap, recalibrate=recalibrate),
         names=("power_of_two_clip",) if clip else (),
         max_accuracy_drop=max_accuracy_drop,
     )
     known = Images(
-        images=chosen[0],
-        labels=chosen[1],
+        images=others[0],
+        labels=others[1],
         test_images=images if classes is not None else None,
         test_labels=classes,
         progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
@@ -159,7 +176,7 @@ def command(
     recovery = None
     if tool is not None:
         # The file is quantized as a whole, and so is the model it is compared with.
-        whole = graph if until is None else read_float(source)
+        whole = graph if not until else read_float(source)
         recovery = compare_recovery(source, whole, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
         check_recovery(source, recovery)
@@ -213,7 +230,7 @@ def _samples(graph, calibration, labels):
     if calibration is None:
         return random_images(graph, RANDOM, SEED), None
     images = load_array(calibration)
-    check_samples(graph, images, calibration)
+    images = check_samples(graph, images, calibration)
     print_notes(input_notes(images, expected_range(graph), calibration))
     if labels is None:
         return images, None

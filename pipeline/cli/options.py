@@ -14,6 +14,7 @@ OPTIONS = {
     "quantization.weight_bits": ("quantize", "--weight-bits"),
     "quantization.activation_bits": ("quantize", "--activation-bits"),
     "quantization.output_bits": ("quantize", "--output-bits"),
+    "quantization.layers": ("quantize", "--layer"),
     "quantization.per_tensor_activations": ("quantize", "--per-tensor"),
     "quantization.refine": ("quantize", "--refine"),
     "quantization.calibration.source": ("quantize", "--samples"),
@@ -53,6 +54,8 @@ def option_name(name: str, value: Any = NO_VALUE) -> str:
     """Return the name of a setting for users of a command; see `pipeline.messages.settings`."""
     if value is not NO_VALUE and (name, value) in PHRASES:
         return PHRASES[name, value]
+    if name == "transforms.names" and value is not NO_VALUE:
+        return "'crossgrade migrate' does it on the float model"
     if name in WITHOUT_OPTION:
         return WITHOUT_OPTION[name]
     if name not in OPTIONS:

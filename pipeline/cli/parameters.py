@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.messages.lines import INDENT, wrapped
 
 PATH = click.Path(dir_okay=False)
@@ -25,6 +27,39 @@ backend_option = click.option(
     default="auto",
     show_default=True,
     help="Backend of the emulator; integers are the same.",
+)
+
+
+PARENTS = "crossgrade.parents"
+
+
+def _in_a_folder(context, parameter, value):
+    """Refuse a path whose folder does not exist, before any work, unless it may be created."""
+    if value is None or context.meta.get(PARENTS) or Path(value).parent.is_dir():
+        return value
+    raise ConfigError(
+        f"{parameter.opts[-1]} {value}: the folder {Path(value).parent} does not exist; create it,"
+        " or add --parents"
+    )
+
+
+def output_option(*names, **settings):
+    """Return an option for a path to write, whose folder must exist; see `parents_option`."""
+    settings.setdefault("type", PATH)
+    return click.option(*names, callback=_in_a_folder, **settings)
+
+
+def _parents(context, parameter, value) -> None:
+    context.meta[PARENTS] = value
+
+
+parents_option = click.option(
+    "--parents",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_parents,
+    help="Create missing folders of the files to write.",
 )
 
 
@@ -126,8 +161,6 @@ def load_any(path, input_shape=None, until=None):
     ModelError
         If the file contains none of them.
     """
-    from pathlib import Path
-
     from pipeline.importers import load_model
     from pipeline.models.file import own_graph
     from pipeline.models.wanted import Wanted
@@ -143,3 +176,33 @@ def load_any(path, input_shape=None, until=None):
         return load_quantized(path)
     wanted = Wanted(input_shape=input_shape, until=until)
     return load_model(path, wanted) if kind is None else own_graph(path, wanted)
+
+
+def load_program(path):
+    """Return the program in a file.
+
+    Raises
+    ------
+    ModelError
+        If the file holds a model; the message names the command that leads to a program.
+    """
+    from pipeline.importers import quantized_by
+    from pipeline.quantization.archive import KIND
+    from simulator import Program
+    from simulator.archive import archive_kind
+
+    kind = archive_kind(path)
+    if kind is None and Path(path).is_file():
+        try:
+            kind = "graph" if quantized_by(path) is None else KIND
+        except ModelError:
+            kind = None
+    if kind not in ("graph", KIND):
+        return Program.load(path)
+    convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"
+    if kind == KIND:
+        raise ModelError(f"{path}: is a quantized model, not a program; make one of it: {convert}")
+    raise ModelError(
+        f"{path}: is a float model, not a program; make one of it: crossgrade quantize {path}"
+        f" -o Q.npz --samples IMAGES.npy, then {convert}"
+    )

@@ -7,7 +7,16 @@ import time
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, print_notes, reading_options, verbose_option
+from pipeline.cli.layers import layer_options, read_layers
+from pipeline.cli.parameters import (
+    PATH,
+    load_any,
+    output_option,
+    parents_option,
+    print_notes,
+    reading_options,
+    verbose_option,
+)
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -17,7 +26,8 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Quantized model to write (.npz).")
+@output_option("-o", "--output", required=True, help="Quantized model to write (.npz).")
+@parents_option
 @click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
 @click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
 @click.option(
@@ -36,6 +46,7 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 @click.option("-w", "--weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
 @click.option("-a", "--activation-bits", type=ACTIVATION_BITS, default="8", show_default=True)
 @click.option("--output-bits", type=BITS, default="8", show_default=True)
+@layer_options
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
@@ -53,6 +64,8 @@ def command(
     num_samples,
     batch_size,
     scheme,
+    layer,
+    layers,
     per_tensor,
     parity,
     input_shape,
@@ -74,6 +87,7 @@ def command(
     from pipeline.quantization.quantize import quantize
 
     _check_refine(refine, scheme, parity, samples)
+    chosen = read_layers(layer, layers)
     graph = load_any(model, input_shape, until)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
@@ -82,6 +96,7 @@ def command(
     options = Quantization(
         scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
+        layers=chosen,
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",
         refine=refine,
@@ -115,7 +130,8 @@ def command(
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
-    click.echo(f"{output}: {quantized.name} at {widths} bits, {len(quantized.nodes)} nodes")
+    single = f", {len(chosen)} choices for single layers" if chosen else ""
+    click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
 
 
 def _check_refine(refine, scheme: str, parity: bool, samples) -> None:

@@ -7,17 +7,27 @@ import time
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, check_scale, print_notes, verbose_option
+from pipeline.cli.parameters import (
+    PATH,
+    backend_option,
+    check_scale,
+    load_program,
+    output_option,
+    parents_option,
+    print_notes,
+    verbose_option,
+)
 
 
 @click.command()
 @click.argument("program", type=PATH)
 @click.argument("images", type=PATH)
-@click.option("-o", "--output", type=PATH, help="File for the outputs (.npy; .npz for several).")
+@output_option("-o", "--output", help="File for the outputs (.npy; .npz for several).")
 @click.option(
     "--host", type=PATH, help="The rest of the model, which runs on the program's outputs in float."
 )
-@click.option("--trace", type=PATH, help="File for every layer's integer output (.npz).")
+@output_option("--trace", help="File for every layer's integer output (.npz).")
+@parents_option
 @click.option("--batch-size", type=click.IntRange(1), help="Images per batch.")
 @backend_option
 @verbose_option
@@ -45,11 +55,11 @@ def command(
     from pipeline.data.array_file import load_array
     from pipeline.host.run import load_host, output_names, program_parts
     from pipeline.messages.saturation import counted, saturation_notes
-    from simulator import Program, simulate
+    from simulator import simulate
     from simulator.archive import write_archive
     from simulator.statistics import Statistics
 
-    loaded, batch = Program.load(program), load_array(images)
+    loaded, batch = load_program(program), load_array(images)
     check_scale(batch, loaded)
     part = load_host(host) if host else None
     names = part.outputs if part else output_names(loaded)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, print_notes
+from pipeline.cli.parameters import PATH, output_option, parents_option, print_notes
 
 
 @click.command()
 @click.option("-m", "--model", type=PATH, required=True, help="Float model (.h5, .keras, .npz).")
-@click.option("-o", "--output", type=PATH, help="File to write.  [default: <model>_unfused.h5]")
+@output_option("-o", "--output", help="File to write.  [default: <model>_unfused.h5]")
+@parents_option
 def command(model: str, output: str | None) -> None:
     """Replace every SeparableConv2D of a model by a DepthwiseConv2D and a 1x1 Conv2D.
 

@@ -1,5 +1,6 @@
 """Typed configuration: the boundary between YAML and the code."""
 
+from pipeline.config.layer_widths import LayerWidths
 from pipeline.config.load import check, load
 from pipeline.config.sections import (
     Calibration,
@@ -19,6 +20,7 @@ __all__ = [
     "Data",
     "Evaluate",
     "Gap",
+    "LayerWidths",
     "Quantization",
     "Target",
     "Training",

@@ -35,6 +35,13 @@ def impossible(config: Config) -> Iterator[str]:
         )
     if quantization.scheme == "cnn2snn" and quantization.activation_bits == 8:
         yield ("quantization.activation_bits: found 8; quantization.scheme=cnn2snn allows 1, 2, 4")
+    if quantization.scheme == "cnn2snn":
+        for name, widths in quantization.layers.items():
+            if widths.activation_bits == 8:
+                yield (
+                    f"quantization.layers.{name}.activation_bits: found 8;"
+                    " quantization.scheme=cnn2snn allows 1, 2, 4"
+                )
     if quantization.refine != "none":
         for name, value in (("scheme", "cnn2snn"), ("flatten", "saturate")):
             if getattr(quantization, name) == value:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.config.layer_overrides import decoded, encode
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError
 from simulator.atomic_file import write_atomically
@@ -50,7 +51,8 @@ def plain(composed) -> dict:
     from omegaconf import OmegaConf
 
     values = OmegaConf.to_container(composed, resolve=True)
-    return {key: value for key, value in values.items() if key not in ("hydra", "experiment")}
+    kept = {key: value for key, value in values.items() if key not in ("hydra", "experiment")}
+    return dict(decoded(kept))
 
 
 def check_front(overrides: Sequence[str], folder) -> None:
@@ -76,7 +78,7 @@ def check_front(overrides: Sequence[str], folder) -> None:
     parser, mine = OverridesParser.create(), []
     for override in overrides:
         try:
-            parser.parse_override(override)
+            parser.parse_override(encode(override))
         except HydraException as error:
             raise ConfigError(
                 f"'{override}': Hydra cannot read it ({_message(error)}); write name=value,value"

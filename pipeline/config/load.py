@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
+from pipeline.config.layer_widths import LayerWidths
 from pipeline.config.sections import Config
 from pipeline.errors import ConfigError, UnknownKeyError, one_line
 
@@ -64,6 +65,28 @@ def check(values) -> Config:
     return config
 
 
+def check_layers(values: Mapping, name: str) -> dict[str, LayerWidths]:
+    """Return plain `values` as widths of single layers.
+
+    Parameters
+    ----------
+    values : mapping
+        Widths by layer, as in ``quantization.layers``.
+    name : str
+        Where they come from, for messages.
+
+    Raises
+    ------
+    ConfigError
+        Listing all errors.
+    """
+    problems: list[str] = []
+    found = _read_each(LayerWidths, values, f"{name} ", problems)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return found
+
+
 class _UnknownKey(str):
     """The problem of a key that the configuration does not have."""
 
@@ -90,6 +113,13 @@ def _read(section, values, prefix, problems):
     return section(**read) if not problems else None
 
 
+def _read_each(section, values, prefix, problems):
+    return {
+        str(key): _read(section, entry, f"{prefix}{key}.", problems)
+        for key, entry in values.items()
+    }
+
+
 def _value(field, hint, value, name, problems):
     """Return `value` as type `hint`; append its errors to `problems`."""
     if is_dataclass(hint):
@@ -104,6 +134,9 @@ def _value(field, hint, value, name, problems):
         value = value if wrong else tuple(value)
     elif typing.get_origin(kind) is Mapping:
         wrong = not isinstance(value, Mapping)
+        inner = typing.get_args(kind)[1]
+        if not wrong and is_dataclass(inner):
+            return _read_each(inner, value, f"{name}.", problems)
     elif kind is float:
         wrong = type(value) not in (int, float) or not math.isfinite(value)
         value = value if wrong else float(value)

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+from pipeline.config.layer_overrides import PREFIX, encode
 from pipeline.config.sections import Config
 from pipeline.errors import ConfigError
 from pipeline.graph.parameters import PARAMETERS
 
-OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<name>[\w./@-]+)(=(?P<value>.*))?", re.DOTALL)
+OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<name>[\w./@$-]+)(=(?P<value>.*))?", re.DOTALL)
 
 
 def read_overrides(overrides: Sequence[str], folder) -> list[str]:
@@ -37,6 +38,7 @@ def read_overrides(overrides: Sequence[str], folder) -> list[str]:
     problems = [p for override in overrides for p in _problems(override, Path(folder))]
     if problems:
         raise ConfigError("; ".join(problems))
+    overrides = [encode(override) for override in overrides]
     return [
         f"++{o}"
         if "." in o.partition("=")[0] and o[0] not in "+~" and "/" not in o.split("=")[0]
@@ -56,6 +58,8 @@ def dotted_names(section, prefix="") -> Iterator[str]:
 
 
 def _problems(override: str, folder: Path) -> Iterator[str]:
+    if override.lstrip("+~").startswith(PREFIX):
+        override = encode(override)
     match = OVERRIDE.fullmatch(override)
     if match is None or (match["value"] is None and match["sign"] != "~"):
         yield f"'{override}': not an override; write group=choice or dotted.name=value"

@@ -9,17 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.config.fields import number, one_of
+from pipeline.config.layer_widths import (
+    ACTIVATION_BITS,
+    OUTPUT_BITS,
+    WEIGHT_BITS,
+    LayerWidths,
+)
 from pipeline.transforms.table import TRANSFORMS
-
-
-def one_of(default, *allowed, prefixes=()):
-    """Return a field that takes one of `allowed`, or what follows one of `prefixes`."""
-    return field(default=default, metadata={"allowed": allowed, "prefixes": prefixes})
-
-
-def number(default, low=None, high=None, *, above=None):
-    """Return a field whose value is in ``[low, high]``, or greater than `above`."""
-    return field(default=default, metadata={"low": low, "high": high, "above": above})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +179,8 @@ class Quantization:
         and reads ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` only.
     input_weight_bits, weight_bits, activation_bits, output_bits : int
         Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
+    layers : mapping of str to LayerWidths
+        Widths of single layers, by name, pattern or layer type; the most specific one counts.
     last_output_bits : int or None
         Quantize the model's output as well.
     buffer_bits : int
@@ -204,10 +203,11 @@ class Quantization:
     """
 
     scheme: str = one_of("quantizeml", "quantizeml", "cnn2snn")
-    input_weight_bits: int = one_of(8, 2, 4, 8)
-    weight_bits: int = one_of(8, 2, 4, 8)
-    activation_bits: int = one_of(8, 1, 2, 4, 8)
-    output_bits: int = one_of(8, 4, 8)
+    input_weight_bits: int = one_of(8, *WEIGHT_BITS)
+    weight_bits: int = one_of(8, *WEIGHT_BITS)
+    activation_bits: int = one_of(8, *ACTIVATION_BITS)
+    output_bits: int = one_of(8, *OUTPUT_BITS)
+    layers: Mapping[str, LayerWidths] = field(default_factory=dict)
     last_output_bits: int | None = one_of(None, 4, 8, 16)
     buffer_bits: int = number(32, 16, 32)
     per_tensor_activations: bool = False

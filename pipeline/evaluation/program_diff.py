@@ -16,6 +16,7 @@ from simulator import Program, simulate
 from simulator.classes import classify
 from simulator.layer import Layer
 from simulator.statistics import Statistics
+from simulator.widths import layer_widths
 
 SIDES = ("a", "b")
 
@@ -108,11 +109,13 @@ def _both(a, b):
 
 
 def _row(layer: Layer) -> dict[str, Any]:
+    weight_bits, output_bits = layer_widths(layer)
     return {
         "name": layer.name,
         "type": layer.type_label,
         "output_shape": [int(n) for n in layer.output_shape],
-        "weight_bits": getattr(layer, "weight_bits", None),
+        "weight_bits": weight_bits,
+        "output_bits": output_bits,
         "weight_bytes": int(layer.weight_bytes),
         "macs": int(layer.macs),
     }

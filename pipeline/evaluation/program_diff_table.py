@@ -11,7 +11,7 @@ GAP = 2
 LONGEST_NAME = 30
 CUT = "…"
 NONE = "-"
-COSTS = {"bits": "weight_bits", "bytes": "weight_bytes", "MACs": "macs"}
+COSTS = {"bits": "weight_bits", "out": "output_bits", "bytes": "weight_bytes", "MACs": "macs"}
 WORK = {"zeros": "output_sparsity", "effective MACs": "effective_macs"}
 SUFFIXES = ("", "k", "M", "G", "T")
 

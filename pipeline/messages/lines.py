@@ -20,3 +20,15 @@ def wrapped(text: str, first: str = "", width: int = WIDTH) -> str:
         break_on_hyphens=False,
     )
     return "\n".join(lines)
+
+
+def wrapped_lines(text: str, width: int = WIDTH) -> str:
+    """Return each line of a text wrapped, behind its own indent and bullet."""
+    return "\n".join(_behind_its_indent(line, width) for line in text.split("\n"))
+
+
+def _behind_its_indent(line, width):
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return wrapped(line.lstrip(), indent, width).replace("\n" + INDENT, "\n" + indent + INDENT)

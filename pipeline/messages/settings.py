@@ -17,7 +17,12 @@ NO_VALUE = object()
 
 
 def configuration_name(name: str, value: Any = NO_VALUE) -> str:
-    """Return a setting as on the pipeline's command line: ``name``, or ``name=value``."""
+    """Return a setting as on the pipeline's command line: ``name``, or ``name=value``.
+
+    A value of ``transforms.names`` is one of a list, which a user extends.
+    """
+    if name == "transforms.names" and value is not NO_VALUE:
+        return f"transform {value}"
     return name if value is NO_VALUE else f"{name}={yaml_value(value)}"
 
 

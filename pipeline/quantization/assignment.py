@@ -20,6 +20,7 @@ from pipeline.quantization.calibrated_graph import (
     NodeQuantization,
     OutputQuantizer,
 )
+from pipeline.quantization.layer_choices import ACTIVATION, OUTPUT, WEIGHTS, LayerChoices
 from simulator.refusal import Refusal
 
 ALIGNED_INPUTS = (*NEURAL, *JOINS, "Flatten", "Permute", "Activation")
@@ -56,7 +57,7 @@ class Assignment:
         return {name: node.output for name, node in self.nodes.items() if node.output is not None}
 
 
-def assign(graph: Graph, options) -> Assignment:
+def assign(graph: Graph, options, source: Graph | None = None) -> Assignment:
     """Return the bit widths and quantizers of every node.
 
     Parameters
@@ -65,14 +66,17 @@ def assign(graph: Graph, options) -> Assignment:
         Prepared graph: batch norms folded, activations split, at most two inputs per node.
     options : Quantization
         The ``quantization`` section of the configuration.
+    source : Graph, optional
+        The model before preparation, whose layers ``options.layers`` may name.
 
     Raises
     ------
     IncompatibleModelError
-        If a layer that reads float images cannot absorb their zero point, or a last node cannot
-        quantize its output to ``last_output_bits``.
+        If a layer that reads float images cannot absorb their zero point, a last node cannot
+        quantize its output to ``last_output_bits``, or a choice for single layers selects nothing.
     """
-    outputs, refusals = _output_quantizers(graph, options), []
+    choices = LayerChoices(options.layers, graph, source)
+    outputs, refusals = _output_quantizers(graph, options, choices), []
     if options.last_output_bits:
         refusals += _quantize_last(graph, options, outputs)
     quantizer = None
@@ -80,12 +84,14 @@ def assign(graph: Graph, options) -> Assignment:
         vector = len(graph.input.attrs["shape"]) < 2
         quantizer = InputQuantizer(per_tensor=options.per_tensor_activations or vector)
         refusals += _refuse_zero_point(graph)
+    nodes = _nodes(graph, options, outputs, choices)
+    refusals += choices.refusals()
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "quantize")
-    return Assignment(nodes=_nodes(graph, options, outputs), input=quantizer)
+    return Assignment(nodes=nodes, input=quantizer)
 
 
-def _nodes(graph, options, outputs):
+def _nodes(graph, options, outputs, choices):
     neural = [node.name for node in graph.nodes if node.op in NEURAL]
     nodes = {}
     for node in graph.nodes:
@@ -95,6 +101,7 @@ def _nodes(graph, options, outputs):
         if node.op in NEURAL:
             first = node.name == neural[0]
             weight_bits = options.input_weight_bits if first else options.weight_bits
+            weight_bits = choices.bits(node, WEIGHTS, weight_bits)
             if node.op not in _WIDE_NEURAL_OPS:
                 buffer_bits = min(NEURAL_BUFFER_BITS, buffer_bits)
         nodes[node.name] = NodeQuantization(
@@ -117,7 +124,7 @@ def block_ends(graph: Graph, name: str) -> list[str]:
     return ends
 
 
-def _output_quantizers(graph, options):
+def _output_quantizers(graph, options, choices):
     outputs: dict[str, OutputQuantizer] = {}
     # Backwards: if consumers need different bit widths, the last one decides, as in QuantizeML.
     for consumer in reversed(graph.nodes):
@@ -131,28 +138,34 @@ def _output_quantizers(graph, options):
                 or consumer.op == "Activation"
             )
             if name not in outputs:
-                outputs[name] = _quantizer(graph, name, consumer, options, per_tensor)
+                outputs[name] = _quantizer(graph, name, consumer, options, choices, per_tensor)
             elif per_tensor:
                 outputs[name] = replace(outputs[name], per_tensor=True)
     return outputs
 
 
-def _quantizer(graph, name, consumer, options, per_tensor):
+def _quantizer(graph, name, consumer, options, choices, per_tensor):
     node = graph.node(name)
-    bits, signed = options.output_bits, True
-    if node.op == "ReLU":
-        bits, signed = options.activation_bits, options.activation_bits >= 8
-    elif node.op == "Activation":
-        bits = options.activation_bits
-    elif consumer.op == "Activation":
+    if consumer.op == "Activation" and node.op not in ("ReLU", "Activation"):
         bits = LUT_INPUT_BITS
-    elif node.op == "GlobalAveragePooling2D":
-        before = block_ends(graph, name)
-        if before and graph.node(before[0]).op in ("ReLU", "Activation"):
-            bits = options.activation_bits
+    elif _activated(graph, node):
+        bits = choices.bits(node, ACTIVATION, options.activation_bits)
+    else:
+        bits = choices.bits(node, OUTPUT, options.output_bits)
     return OutputQuantizer(
-        bits=bits, signed=signed, per_tensor=per_tensor, buffer_bits=options.buffer_bits
+        bits=bits,
+        signed=node.op != "ReLU" or bits >= 8,
+        per_tensor=per_tensor,
+        buffer_bits=options.buffer_bits,
     )
+
+
+def _activated(graph, node) -> bool:
+    """Return whether a node gives the output of an activation, or its global average."""
+    if node.op == "GlobalAveragePooling2D":
+        before = block_ends(graph, node.name)
+        return bool(before) and graph.node(before[0]).op in ("ReLU", "Activation")
+    return node.op in ("ReLU", "Activation")
 
 
 def _quantize_last(graph, options, outputs):

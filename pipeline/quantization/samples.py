@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
+from simulator.lossless import cast_without_loss
 
 
 def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) -> np.ndarray:
@@ -15,7 +16,7 @@ def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) ->
     ----------
     graph : Graph
     samples : array of shape (n, *input shape)
-        For an integer input of exactly its dtype; for a float input of any real dtype.
+        For an integer input with values of its dtype; for a float input of any real dtype.
     name : str, optional
         Name of the samples in messages.
 
@@ -35,18 +36,21 @@ def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) ->
         )
     if len(samples) == 0:
         raise DataError(f"{what}: found none; give at least one image, 1000 are a good number")
-    if dtype.kind in "iu" and samples.dtype != dtype:
-        hint = "; give raw pixels 0..255, scaling is part of the model" if dtype == "uint8" else ""
-        raise DataError(
-            f"{what}: found {samples.dtype}; the model's input '{graph.input.name}' needs"
-            f" {dtype}{hint}"
-        )
-    if samples.dtype.kind not in "iuf":
+    if samples.dtype.kind not in "biuf":
         raise DataError(f"{what}: found {samples.dtype}; allowed: real numbers ({dtype})")
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         count = int((~np.isfinite(samples)).sum())
         raise DataError(f"{what}: found {count} NaN or infinite values; remove these images")
-    return samples if samples.dtype == dtype else samples.astype(dtype)
+    if samples.dtype == dtype or dtype.kind == "f":
+        return samples if samples.dtype == dtype else samples.astype(dtype)
+    cast = cast_without_loss(np.asarray(samples), dtype)
+    if cast is None:
+        hint = "; give raw pixels 0..255, scaling is part of the model" if dtype == "uint8" else ""
+        raise DataError(
+            f"{what}: found {samples.dtype} with values that {dtype} does not hold; the model's"
+            f" input '{graph.input.name}' needs {dtype}{hint}"
+        )
+    return cast
 
 
 def random_samples(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
+from pipeline.config.layer_overrides import PREFIX, decode, encode
 from pipeline.config.overrides import read_overrides
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.messages.notes import Note
@@ -70,7 +71,7 @@ def launch(arguments: Sequence[str]) -> None:
         make_folders(sweep)
         if begun:
             logging.info("going on with %s: %d points done", sweep.folder, len(sweep.outcomes()))
-        rest = [o for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
+        rest = [encode(o) for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
         rest += cluster_options(overrides)
         folder = os.path.relpath(sweep.folder, root)
         recorder, stopped = Recorder(sweep, partial(_announce, sweep)), True
@@ -137,7 +138,10 @@ def _application(sweep: Sweep):
 
         settings = HydraConfig.get()
         outcome = run_point(
-            sweep, plain(composed), number=settings.job.num, changed=list(settings.overrides.task)
+            sweep,
+            plain(composed),
+            number=settings.job.num,
+            changed=[decode(override) for override in settings.overrides.task],
         )
         directions = settings.sweeper.get("direction")
         if isinstance(directions, str) or directions is None or not hasattr(directions, "__len__"):
@@ -224,6 +228,8 @@ def _check_names(overrides: Sequence[str]) -> None:
 
 
 def _known(values, dotted: str) -> bool:
+    if dotted.startswith(PREFIX):
+        return True  # the names of layers are the model's
     for part in dotted.split("."):
         if isinstance(values, list) and part.isdigit() and int(part) < len(values):
             values = values[int(part)]

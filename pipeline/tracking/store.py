@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipeline.errors import ConfigError, CrossgradeError, one_line
+from pipeline.tracking.names import parameter_name
 from pipeline.tracking.record import Record
 
 EXPERIMENT = "crossgrade"
@@ -109,7 +110,7 @@ def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, s
             run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
         client.update_run(run_id, status="RUNNING")
         for name, value in params.items():
-            client.log_param(run_id, name, value)
+            client.log_param(run_id, parameter_name(name), value)
         return run_id
 
 
@@ -195,7 +196,8 @@ def _log(client, run_id: str, record: Record) -> None:
     from mlflow.entities import Metric, Param
 
     for batch in _batches(record.params.items()):
-        client.log_batch(run_id, params=[Param(key, value) for key, value in batch])
+        params = [Param(parameter_name(key), value) for key, value in batch]
+        client.log_batch(run_id, params=params)
     for batch in _batches(record.metrics.items()):
         client.log_batch(run_id, metrics=[Metric(key, value, 0, 0) for key, value in batch])
     for path in record.artifacts:

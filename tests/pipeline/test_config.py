@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipeline.chips import chip, known_targets
-from pipeline.config import Config, check, load
+from pipeline.config import Config, LayerWidths, check, load
 from pipeline.config.compose import compose, write_params
 from pipeline.data import known_sources
 from pipeline.errors import ConfigError
@@ -182,3 +182,39 @@ def test_the_models_of_experiments_build(experiment):
     config = check(compose([choice, *NEEDED.get(choice, ())], folder=CONF))
     if "path" not in config.model:
         assert build_graph(config.model).parameters > 0
+
+
+LAYERS = ["pw_*", "block/conv.1", "*_[0-9]?", "a b:c", "größe", "1", "x$002A_y", "weight_bits"]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_widths_of_single_layers_compose(layer, sign):
+    values = compose([f"{sign}quantization.layers.{layer}.weight_bits=2"], folder=CONF)
+    assert values["quantization"]["layers"] == {layer: {"weight_bits": 2}}
+    assert check(values).quantization.layers == {layer: LayerWidths(weight_bits=2)}
+
+
+def test_widths_of_single_layers_change_and_go():
+    choice = "quantization=w4a4_mixed"
+    changed = compose([choice, "quantization.layers.DepthwiseConv2D.weight_bits=2"], folder=CONF)[
+        "quantization"
+    ]["layers"]
+    assert changed["DepthwiseConv2D"] == {"weight_bits": 2}
+    assert changed["GlobalAveragePooling2D"] == {"activation_bits": 8}
+    gone = compose([choice, "~quantization.layers.DepthwiseConv2D"], folder=CONF)
+    assert list(gone["quantization"]["layers"]) == ["GlobalAveragePooling2D"]
+
+
+def test_wrong_widths_of_single_layers_are_refused_together():
+    wrong = ["a*.weight_bits=3", "b.bits=4", "c=4", "d.activation_bits=16"]
+    with pytest.raises(ConfigError) as caught:
+        check(compose([f"quantization.layers.{text}" for text in wrong], folder=CONF))
+    for name in ("a*.weight_bits: found 3", "b.bits: found 4", "c: found 4", "d.activation_bits"):
+        assert f"quantization.layers.{name}" in str(caught.value)
+
+
+def test_widths_that_the_scheme_lacks_are_refused():
+    layer = "quantization.layers.relu*.activation_bits=8"
+    with pytest.raises(ConfigError, match=r"layers.relu\*.activation_bits: found 8"):
+        check(compose(["quantization=legacy_w4a4", layer], folder=CONF))

@@ -113,15 +113,15 @@ def test_the_default_batch_keeps_memory_small(program):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 5, 6, 2)), "model: images are float64; the program takes int8 of shape"),
-        (np.zeros((2, 5, 6, 2), np.uint8), "images are uint8; the program takes int8 of shape"),
-        (np.zeros((2, 5, 6, 2), np.int32), "images are int32; the program takes int8 of shape"),
+        (np.full((2, 5, 6, 2), 0.5), "model: images are float64, with values that int8 does not"),
+        (np.full((2, 5, 6, 2), 128, np.uint8), "images are uint8, .*the program takes int8 of sh"),
+        (np.full((2, 5, 6, 2), -129), "images are int64, .*; the program takes int8 of shape"),
         (np.zeros((5, 6, 2), np.int8), r"\(5, 6, 2\); the program takes int8 of shape \(n, 5,"),
         (np.zeros((2, 6, 5, 2), np.int8), r"have shape \(2, 6, 5, 2\); the program takes"),
         (np.zeros((2, 60), np.int8), r"have shape \(2, 60\); the program takes"),
         (np.zeros((0, 5, 6, 2), np.int8), "there are no images; the program takes .* n at least 1"),
         (np.int8(3), r"have shape \(\); the program takes"),
-        ([], "images are float64"),
+        ([], r"have shape \(0,\)"),
         (np.full((2, 5, 6, 2), "a"), "images are <U1"),
         (np.full((2, 5, 6, 2), None), "images are object"),
     ],
@@ -131,9 +131,16 @@ def test_images_that_do_not_fit_are_refused(program, images, message):
         simulate(program, images)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32, np.float64])
+def test_images_of_another_dtype_with_the_same_values_are_taken(program, dtype):
+    images = builders.images(np.random.default_rng(0), program, 3)
+    expected = simulate(program, images)
+    np.testing.assert_array_equal(simulate(program, images.astype(dtype)), expected)
+
+
 def test_scaled_images_are_refused_with_a_hint():
     program = builders.PROGRAMS["akida_v1"][1](np.random.default_rng(0))
-    images = np.zeros((1, *program.input_shape), np.float32)
+    images = np.full((1, *program.input_shape), 0.5, np.float32)
     with pytest.raises(ProgramError, match=r"give raw pixels 0\.\.255, scaling is part of"):
         simulate(program, images)
 

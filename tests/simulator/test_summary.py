@@ -7,6 +7,7 @@ import numpy as np
 from simulator import Program
 from simulator.akida_v2 import Dense1D, Dequantizer, InputConv2D
 from simulator.summary import summary
+from simulator.widths import widths_table
 from tests import builders
 
 
@@ -106,3 +107,9 @@ def test_names_longer_than_the_table_are_not_cut():
     text = summary(builders.program([layer]))
     assert "n" * 70 + " (Conv2D)" in text
     assert f" SW/{'n' * 70}-{'n' * 70} (Software) " in text
+
+
+def test_widths_have_a_table_of_their_own():
+    assert widths_table(tutorial()) == (
+        "Layer   Weight bits  Output bits\nconv2d  8            8\ndense   4            -\n"
+    )

@@ -130,7 +130,7 @@ def test_a_failed_run_leaves_no_files(tmp_path):
         write_vectors(program, images, tmp_path / "v", batch_size=1, progress=interrupt)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProgramError, match="images are float64"):
-        write_vectors(program, images.astype(float), tmp_path / "v")
+        write_vectors(program, images + 0.5, tmp_path / "v")
     assert list(tmp_path.iterdir()) == []
 
 

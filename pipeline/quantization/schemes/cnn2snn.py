@@ -19,6 +19,7 @@ from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT, integerize_legacy
+from pipeline.quantization.layer_choices import ACTIVATION, WEIGHTS, LayerChoices
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.limit import size
@@ -51,32 +52,43 @@ def quantize(
 
 def legacy(graph: Graph, options) -> LegacyGraph:
     """Return the prepared graph with its weight quantizers and discrete activations."""
-    graph, notes = cut_head(graph)
+    source = graph
+    graph, notes = cut_head(source)
     images = random_images(graph)
     for change in PASSES_V1:
         graph = verified(change, graph, images)
     refusals = list(_unsupported(graph))
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
+    choices = LayerChoices(options.layers, graph, source)
+    quantizers = _weight_quantizers(graph, options, choices)
+
+    def discrete(node):
+        if node.op != "ReLU":
+            return None
+        bits = choices.bits(node, ACTIVATION, options.activation_bits)
+        largest = node.attrs["max_value"]
+        attrs = {"bits": bits, "max_value": float(2**bits - 1 if largest is None else largest)}
+        return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
+
+    discretized = graph.rewrite(discrete)
+    if refusals := choices.refusals():
+        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
+    return LegacyGraph(graph=discretized, quantizers=quantizers, notes=tuple(notes))
+
+
+def _weight_quantizers(graph, options, choices) -> dict[tuple[str, str], WeightQuantizer]:
     quantizers = {}
     bits = options.input_weight_bits
     for node in graph.nodes:
         if node.op not in LAYERS:
             continue
+        chosen = choices.bits(node, WEIGHTS, bits)
         for name in node.operation.kernels:
             kind = "max" if name == "depthwise_kernel" else "max_per_axis"
-            quantizers[node.name, name] = WeightQuantizer(bits=bits, range=kind)
+            quantizers[node.name, name] = WeightQuantizer(bits=chosen, range=kind)
         bits = options.weight_bits
-
-    def discrete(node):
-        if node.op != "ReLU":
-            return None
-        largest = node.attrs["max_value"]
-        top = float(2**options.activation_bits - 1) if largest is None else float(largest)
-        attrs = {"bits": options.activation_bits, "max_value": top}
-        return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
-
-    return LegacyGraph(graph=graph.rewrite(discrete), quantizers=quantizers, notes=tuple(notes))
+    return quantizers
 
 
 def _unsupported(graph: Graph) -> Iterator[Refusal]:

@@ -34,8 +34,9 @@ def calibrated(
 
 def _calibrated(graph, samples, options, progress) -> tuple[Graph, CalibratedGraph]:
     """Return the prepared graph before and after calibration."""
-    graph, notes = prepare(graph)
-    assignment = assign(graph, options)
+    source = graph
+    graph, notes = prepare(source)
+    assignment = assign(graph, options, source)
     if options.refine == "none":
         result = calibrate(graph, assignment, samples, options, progress)
     else:

@@ -47,3 +47,47 @@ def test_refining_what_cannot_be_refined_is_refused(files, options):
     assert isinstance(result.exception, ConfigError)
     assert "--refine layers: not" in str(result.exception)
     assert not (files / "q.npz").exists()
+
+
+def bits(files):
+    nodes = load_quantized(files / "q.npz").nodes
+    pairs = {n.name: (n.bits.get("weights"), n.bits.get("output")) for n in nodes}
+    return {name: pair for name, pair in pairs.items() if pair != (None, None)}
+
+
+def test_widths_of_single_layers(files):
+    choice = "defaults: [w8a8]\nlayers:\n  '*': {weight_bits: 2}\n  dense_4: {weight_bits: 4}\n"
+    (files / "w.yaml").write_text(choice)
+    one = ("--layer", "conv*:activation_bits=4")
+    result = run(files, *one, "--layers", str(files / "w.yaml"))
+    assert result.exit_code == 0, result.output
+    assert "2 choices" not in result.output and "3 choices for single layers" in result.output
+    assert bits(files) == {"conv2d_1": (2, None), "relu_2": (None, 4), "dense_4": (4, None)}
+    result = run(files, *one, "--layer", "*:weight_bits=8", "--layers", str(files / "w.yaml"))
+    assert bits(files)["conv2d_1"] == (8, None)
+    assert "conv2d_1 (Conv2D)" in CliRunner().invoke(cli, ["describe", str(files / "q.npz")]).output
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ("dense_4", "--layer: found 'dense_4'; allowed: name:weight_bits=8"),
+        (":weight_bits=8", "--layer: found ':weight_bits=8'; allowed: name:weight_bits=8"),
+        ("dense_4:weight_bits", "--layer: found 'dense_4:weight_bits'"),
+        ("dense_4:weight_bits=3", "--layer dense_4.weight_bits: found 3; allowed: 2, 4, 8"),
+        ("dense_4:bits=4", "--layer dense_4.bits: unknown key"),
+        ("dense4:weight_bits=4", "--layer: no layer is called 'dense4'"),
+    ],
+)
+def test_wrong_widths_of_single_layers_are_refused(files, layer, reason):
+    result = run(files, "--layer", layer)
+    assert reason in str(result.exception)
+    assert not (files / "q.npz").exists()
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "layers: 4", "a: {weight_bits: 4", "a: 4"])
+def test_wrong_files_of_widths_are_refused(files, text):
+    (files / "w.yaml").write_text(text)
+    result = run(files, "--layers", str(files / "w.yaml"))
+    assert isinstance(result.exception, ConfigError)
+    assert str(files / "w.yaml") in str(result.exception)

@@ -89,6 +89,7 @@ def test_figures_without_images(programs):
         "type": "InputConv.",
         "output_shape": [6, 6, 4],
         "weight_bits": 8,
+        "output_bits": 4,
         "weight_bytes": 108,
         "macs": 36 * 108,
     }

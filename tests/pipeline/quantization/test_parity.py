@@ -5,6 +5,7 @@ import pytest
 
 from conformance.parity import compare, compare_registers, parity_options
 from conformance.parity_models import MODELS, images
+from pipeline.config.load import check_layers
 
 
 @pytest.mark.slow
@@ -27,6 +28,35 @@ def test_all_registers_are_equal(model, bits, per_tensor):
     # float32 sums of a few hundred products in another order than TensorFlow's
     assert result.range_error < 1e-5
     assert result.scale_error < 1e-5
+
+
+MIXED = {
+    "ds_cnn": {
+        "DepthwiseConv2D": {"weight_bits": 8},
+        "pw_2": {"weight_bits": 2},
+        "*/relu": {"activation_bits": 8},
+        "conv_0": {"activation_bits": 2},
+        "gap": {"activation_bits": 4},
+    },
+    "residual": {
+        "conv_[13]": {"weight_bits": 8, "activation_bits": 8},
+        "conv_2": {"output_bits": 4},
+        "conv_5/bn": {"weight_bits": 2},
+        "dense": {"weight_bits": 8},
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", MIXED)
+def test_all_registers_are_equal_with_widths_by_layer(model):
+    pytest.importorskip("quantizeml")
+    graph = MODELS[model]()
+    options = parity_options((8, 4, 4), layers=check_layers(MIXED[model], "layers"))
+    result = compare(graph, images(graph, 20), options)
+    assert result.differences == []
+    assert result.values > 500
 
 
 def test_differences_are_found():

@@ -12,6 +12,8 @@ def test_good_samples_pass():
     assert check_samples(chain(conv(2)), IMAGES) is IMAGES
     floats = check_samples(chain(conv(2), dtype="float32"), IMAGES.astype(np.float64))
     assert floats.dtype == np.float32
+    for dtype in (np.float32, np.float64, np.int64, bool):
+        assert check_samples(chain(conv(2)), IMAGES.astype(dtype)).dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -20,8 +22,8 @@ def test_good_samples_pass():
         ("uint8", IMAGES[:0], "found none"),
         ("uint8", IMAGES[0], r"found shape \(6, 6, 3\).*\(n, 6, 6, 3\)"),
         ("uint8", np.zeros((2, 6, 6, 1), np.uint8), r"found shape \(2, 6, 6, 1\)"),
-        ("uint8", IMAGES.astype(np.float32), "found float32.*needs uint8"),
-        ("uint8", IMAGES.astype(np.int64), "found int64.*needs uint8"),
+        ("uint8", IMAGES + np.float32(0.5), "found float32 .*needs uint8; give raw pixels"),
+        ("uint8", IMAGES - np.int64(1), "found int64 .*needs uint8"),
         ("float32", IMAGES.astype(complex), "found complex128"),
         ("float32", np.full(IMAGES.shape, np.nan), "found 216 NaN or infinite"),
         ("float32", np.full(IMAGES.shape, np.inf), "found 216 NaN or infinite"),

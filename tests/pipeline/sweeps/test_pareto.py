@@ -117,6 +117,8 @@ def test_the_picture_is_the_same_each_time_and_needs_no_points():
 def test_short_names_stay_unique():
     assert short_names(["a.bits", "b.bits", "target"]) == ["a.bits", "b.bits", "target"]
     assert short_names(["a.weight_bits", "a.bits"]) == ["weight_bits", "bits"]
+    layers = ["quantization.layers.pw_*.weight_bits", "quantization.weight_bits"]
+    assert short_names(layers) == ["pw_*.weight_bits", "weight_bits"]
 
 
 def test_points_close_together_share_a_label():

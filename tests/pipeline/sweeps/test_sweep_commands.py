@@ -106,6 +106,21 @@ def test_an_unknown_name_is_refused_before_anything_runs(repository):
     assert len(list((repository.root / "multirun").iterdir())) == before
 
 
+def test_widths_of_single_layers_are_swept(repository):
+    name = "quantization.layers.sep*.weight_bits"
+    output = repository.run(*SWEEP, "target=akida_v1", f"{name}=2,3,4")
+    assert repository.builds.read_text() == "build\n"
+    rows = table(repository)[1]
+    assert [row["state"] for row in rows] == ["finished", "refused", "finished"]
+    assert f"{name}: found 3; allowed: 2, 4, 8" in rows[1]["reason"]
+    assert int(float(rows[0]["weight_bytes"])) < int(float(rows[2]["weight_bytes"]))
+    assert "sep*.weight_bits=2: accuracy" in output
+    _, parents, points = repository.sweep_runs()
+    finished = [run for run in points[parents[-1].info.run_id] if OUTCOME not in run.data.tags]
+    logged = "quantization.layers.sep:2A.weight_bits"
+    assert {run.data.params[logged] for run in finished} == {"2", "4"}
+
+
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_a_killed_sweep_resumes(repository, launcher):
     seed = {"basic": 11, "joblib": 12}[launcher]

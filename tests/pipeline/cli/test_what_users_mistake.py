@@ -1,0 +1,98 @@
+"""Wrong files, folders, names and options on the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli.main import cli
+from pipeline.errors import ConfigError, ModelError
+from pipeline.exporters import save_keras3
+from pipeline.graph.architecture import build_graph
+from pipeline.graph.architecture_file import read_architecture
+from pipeline.graph.archive import save_graph
+from pipeline.messages.lines import WIDTH, wrapped_lines
+from tests import builders
+
+QUANTIZED = Path(__file__).parents[2] / "fixtures" / "quantized_residual.h5"
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def files(tmp_path):
+    graph = build_graph(read_architecture("ds_cnn", []))
+    save_graph(tmp_path / "graph.npz", graph)
+    save_keras3(tmp_path / "float.keras", graph)
+    return {"graph": tmp_path / "graph.npz", "keras": tmp_path / "float.keras", "q": QUANTIZED}
+
+
+@pytest.fixture
+def program(tmp_path):
+    path = tmp_path / "program.npz"
+    builders.integer_program(np.random.default_rng(0)).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("simulate", "{}", "images.npy"), ("summary", "{}"), ("vectors", "{}", "i", "-o", "v")],
+)
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("keras", "is a float model, not a program; make one of it: crossgrade quantize"),
+        ("graph", "is a float model, not a program"),
+        ("q", "is a quantized model, not a program; make one of it: crossgrade convert"),
+    ],
+)
+def test_a_model_in_place_of_a_program_gets_the_next_command(command, kind, message, files):
+    result = run(*(word.format(files[kind]) for word in command))
+    assert isinstance(result.exception, ModelError)
+    assert message in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("simulat", "simulate"), ("quantise", "quantize"), ("chek", "check")]
+)
+def test_a_mistyped_command_gets_a_suggestion(typed, meant):
+    result = run(typed)
+    assert result.exit_code == 2
+    assert f"Did you mean '{meant}'?" in result.output
+
+
+def test_a_missing_folder_is_refused_before_the_work(program, tmp_path):
+    missing = tmp_path / "new" / "outputs.npy"
+    images = tmp_path / "images.npy"
+    loaded = builders.integer_program(np.random.default_rng(0))
+    np.save(images, builders.images(np.random.default_rng(0), loaded, 2))
+    for option in ("-o", "--trace"):
+        result = run("simulate", program, images, option, missing)
+        assert isinstance(result.exception, ConfigError)
+        assert f"the folder {missing.parent} does not exist" in str(result.exception)
+        assert not missing.parent.exists()
+    assert run("simulate", program, images, "-o", missing, "--parents").exit_code == 0
+    assert missing.is_file()
+
+
+def test_every_command_that_writes_has_the_option():
+    for command in ("migrate", "unfuse", "quantize", "convert", "simulate", "vectors"):
+        assert "--parents" in run(command, "--help").output
+
+
+def test_a_largest_drop_without_labels_is_refused(tmp_path):
+    result = run("migrate", QUANTIZED, "-o", tmp_path / "new.h5", "--max-accuracy-drop", "0.1")
+    assert isinstance(result.exception, ConfigError)
+    assert "give --calibration and --labels as well" in str(result.exception)
+
+
+def test_long_lines_of_a_message_are_wrapped_behind_their_indent():
+    text = "error: a list\n  - " + "word " * 40 + "\n" + "x" * 120
+    lines = wrapped_lines(text).split("\n")
+    assert lines[0] == "error: a list"
+    assert lines[1].startswith("  - word") and lines[2].startswith("      word")
+    assert lines[-1] == "x" * 120
+    assert all(len(line) <= WIDTH for line in lines[:-1])
