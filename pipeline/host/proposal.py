@@ -22,6 +22,8 @@ from simulator.refusal import Refusal
 
 ROUNDS, MOST_ENDS = 16, 32
 """Times that refused layers are taken out, and ends of a proposal."""
+MOST_LAYERS, MOST_INPUTS = 2048, 4
+"""Layers of a model above which nothing is proposed, and inputs from which parts are tried."""
 TRIES, PATIENCE = 12, 5
 """Single ends that are tried from the last one on, and failures in a row that end a search."""
 ONE_IS_ENOUGH = 0.9
@@ -85,6 +87,8 @@ def propose(graph: Graph, target: str, read: Read | None = None) -> Proposal | N
     read : function of names to Graph, optional
         Reads a part of the file by the ends that are proposed, to be certain that it can be.
     """
+    if len(graph.nodes) > MOST_LAYERS:
+        return None
     read = read or graph.ended
     macs = count_macs(graph)
     for until in _choices(graph, target, macs):
@@ -153,13 +157,19 @@ def _propose_readable(layers: Outline, target, read) -> Proposal | None:
         return None
     inside = layers.before(found.until, graph)
     total = len(layers.entries) - len(layers.inputs)
-    refusals = tuple(check(graph, target).refusals())
+    # What only moves values to a layer that cannot be read is for the host as well.
+    whole = graph.ended(frontier(graph, _trimmed(graph, set(graph.by_name))))
+    refusals = tuple(check(whole, target).refusals())
     return replace(found, layers=inside, total=total, macs=None, refusals=refusals)
 
 
 def _largest_readable(layers: Outline, read) -> Graph | None:
     """Return the largest part of a file that can be read; it depends on one of the inputs."""
-    found = [_readable(layers, set(layers.inputs) - {name}, read) for name in layers.inputs]
+    if len(layers.entries) > MOST_LAYERS:
+        return None
+    found = [
+        _readable(layers, set(layers.inputs) - {name}, read) for name in layers.inputs[:MOST_INPUTS]
+    ]
     graphs = [graph for graph in found if graph is not None]
     return max(graphs, key=lambda graph: sum(count_macs(graph).values()), default=None)
 

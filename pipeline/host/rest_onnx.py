@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,9 @@ def cut_onnx(path: Path, wanted: Wanted) -> OnnxCut:
     """
     model, message = read_with_message(path)
     ends = graph_and_ends(model, wanted)[1]
-    depending = _depending(model, message)
+    depending = _depending(model)
     inside = _before(model, set(ends), depending)
-    outside, also = _beyond(model, message, set(ends), inside, depending)
+    outside, also = _beyond(model, set(ends), inside, depending)
     content = b"" if also else _rest(path, model, message, ends, outside)
     computed = tuple(n for n in model.nodes if _computes(n, depending))
     return OnnxCut(
@@ -68,37 +67,24 @@ def _computes(node, depending):
     return any(name in depending for name in node.outputs)
 
 
-def _depending(model: OnnxModel, message) -> set[str]:
+def _depending(model: OnnxModel) -> set[str]:
     """Return the tensors whose values depend on the model's inputs."""
     found = {entry.name for entry in model.inputs}
-    known = set(found) | set(model.constants)
-    waiting = list(zip(model.nodes, message.graph.node, strict=True))
+    known = {*found, *model.constants, ""}
+    waiting = list(model.nodes)
     while waiting:
         later = []
-        for node, entry in waiting:
-            reads = list(_reads(entry))
-            if not all(name in known for name in reads):
-                later.append((node, entry))
+        for node in waiting:
+            if not known.issuperset(node.inputs):
+                later.append(node)
                 continue
             known.update(node.outputs)
-            if any(name in found for name in reads):
+            if found.intersection(node.inputs):
                 found.update(node.outputs)
         if len(later) == len(waiting):
             break
         waiting = later
     return found - {""}
-
-
-def _reads(entry) -> Iterator[str]:
-    """Yield the tensors that a node reads, those of the graphs inside it included."""
-    yield from filter(None, entry.input)
-    for attribute in entry.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            own = {value.name for value in (*graph.input, *graph.initializer)}
-            own.update(name for node in graph.node for name in node.output)
-            for node in graph.node:
-                yield from (name for name in _reads(node) if name not in own)
-            yield from (value.name for value in graph.output if value.name not in own)
 
 
 def _before(model: OnnxModel, ends: set[str], depending: set[str]) -> set[str]:
@@ -113,12 +99,8 @@ def _before(model: OnnxModel, ends: set[str], depending: set[str]) -> set[str]:
     return inside
 
 
-def _beyond(model, message, ends, inside, depending) -> tuple[set[int], list[str]]:
+def _beyond(model, ends, inside, depending) -> tuple[set[int], list[str]]:
     """Return the nodes that the outputs need beyond the ends, and what else these read."""
-    reads = {
-        id(node): list(_reads(entry))
-        for node, entry in zip(model.nodes, message.graph.node, strict=True)
-    }
     producers, outside, also = model.producers, set(), []
     pending = list(model.outputs)
     while pending:
@@ -129,7 +111,7 @@ def _beyond(model, message, ends, inside, depending) -> tuple[set[int], list[str
             also += [name] * (name not in also)
         elif name in producers and id(producers[name]) not in outside:
             outside.add(id(producers[name]))
-            pending += reads[id(producers[name])]
+            pending += filter(None, producers[name].inputs)
     return outside, also
 
 
@@ -141,15 +123,15 @@ def _rest(path, model, message, ends: dict[str, Tensor], outside) -> bytes:
         entry, node = _given(onnx, name, tensor, batch)
         inputs.append(entry)
         moves += node
-    nodes = [
-        entry
+    kept = [
+        (node, entry)
         for node, entry in zip(model.nodes, message.graph.node, strict=True)
         if id(node) in outside
     ]
-    used = {name for entry in nodes for name in _reads(entry)}
+    used = {name for node, _ in kept for name in node.inputs}
     used.update(entry.name for entry in message.graph.output)
     graph = onnx.helper.make_graph(
-        [*moves, *nodes],
+        [*moves, *(entry for _, entry in kept)],
         f"{message.graph.name}_rest",
         inputs,
         list(message.graph.output),

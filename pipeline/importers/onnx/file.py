@@ -127,7 +127,8 @@ class _Reader:
     def _nodes(self, graph) -> Iterator[OnnxNode]:
         used: set[str] = set()
         for node in graph.node:
-            inputs, outputs = (tuple(map(_text, ends)) for ends in (node.input, node.output))
+            inputs = tuple(_text(name) for name in (*node.input, *inner_reads(node)))
+            outputs = tuple(map(_text, node.output))
             own = node.domain in OWN_DOMAINS
             op = _text(node.op_type) if own else f"{node.domain}.{node.op_type}"
             name = _unique(
@@ -174,6 +175,18 @@ class _Reader:
                 f"{self.path}: the constant '{name}' is damaged: its values do not fit its shape"
                 " or type"
             ) from error
+
+
+def inner_reads(node) -> Iterator[str]:
+    """Yield the tensors that the graphs inside a node of a file read from outside."""
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            own = {value.name for value in (*graph.input, *graph.initializer)}
+            own.update(name for inner in graph.node for name in inner.output)
+            read = [value.name for value in graph.output]
+            for inner in graph.node:
+                read += [*filter(None, inner.input), *inner_reads(inner)]
+            yield from (name for name in read if name not in own)
 
 
 class Unread(str):

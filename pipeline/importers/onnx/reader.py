@@ -26,6 +26,7 @@ from simulator.refusal import Refusal
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 QUANTIZED_MARKS = ("QLinear", "Integer")
+WITH_GRAPHS = ("If", "Loop", "Scan")
 SHAPES = ("Shape", "Size")
 """Operators whose result is a constant whatever they are given."""
 
@@ -124,6 +125,8 @@ class _Reader:
         self.values[node.outputs[0]] = value
 
     def _value(self, node, values, refused) -> Value | None:
+        if node.op in WITH_GRAPHS:
+            raise ModelError("it holds graphs of its own, which are run or left out by values")
         computed = refused or any(isinstance(value, Tensor) for value in values)
         if computed and node.op not in (*RULES, *SHAPES):
             raise ModelError("no operation here computes the same")

@@ -211,7 +211,7 @@ def test_misuse_writes_nothing(model, tmp_path, monkeypatch, arguments, message)
 def test_an_incompatible_model_is_refused_with_all_reasons(tmp_path):
     save_graph(tmp_path / "m.npz", MATRIX["tanh"][0])
     before = files(tmp_path)
-    result = run(migrate, tmp_path / "m.npz", "-o", tmp_path / "new" / "n.h5")
+    result = run(migrate, tmp_path / "m.npz", "-o", tmp_path / "new" / "n.h5", "--parents")
     assert isinstance(result.exception, IncompatibleModelError)
     assert "tanh" in str(result.exception)
     assert files(tmp_path) == before and not (tmp_path / "new").exists()
