@@ -46,8 +46,8 @@ lint: $(READY) ## check style
 	@ruff format --check .
 
 PORT ?= 5000
-ui: $(READY) ## open MLflow on http://127.0.0.1:5000 (PORT=...)
-	@mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --workers 1 --host 127.0.0.1 --port $(PORT)
+ui: $(READY) ## show the runs in MLflow on http://127.0.0.1:5000 (PORT=..., OPEN=1)
+	@crossgrade ui --port $(PORT) $(if $(OPEN),--open)
 
 lock: ## update requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --output-file requirements.lock

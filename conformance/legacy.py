@@ -75,9 +75,11 @@ class Outputs:
     ----------
     floats : float32 array
         Outputs of the float model with fake-quantized weights.
-    chain, alone, exact : float32 or int32 array
-        Outputs of the program; of its last layer on the float model's inputs; of that layer
-        without rounding.
+    chain : float32 array
+        Outputs of the program.
+    alone, exact : float32 or int32 array
+        Outputs of its last layer on the float model's inputs; of that layer without rounding.
+        Levels, if it has an activation.
     """
 
     floats: np.ndarray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -35,6 +35,7 @@ def simulate(
     tally: LayerTally | None = None,
     statistics: Statistics | None = None,
     memory: Memory | None = None,
+    reset_every: int | None = None,
     progress: Callable[[int], None] | None = None,
     backend: str | Plan = "auto",
 ) -> np.ndarray:
@@ -58,6 +59,8 @@ def simulate(
         State of buffered layers, read and updated; an empty dict starts from a reset, and the
         same dict continues the stream in the next call. None starts from a reset and discards
         the state.
+    reset_every : int, optional
+        For a program with buffered layers: images per stream. The buffers are reset before each.
     progress : function (count), optional
         Called after each batch with its number of images.
     backend : {"auto", "fast", "numpy", "reference"} or Plan
@@ -69,7 +72,8 @@ def simulate(
     Returns
     -------
     array of shape (n, *program.output_shape)
-        float32; int32 or int64 (accumulators) if the last layer outputs integers.
+        float32; int32 or int64 (accumulators) if the last layer outputs integers whose unit the
+        program does not name, see `Program.output_scale`.
 
     Raises
     ------
@@ -78,6 +82,8 @@ def simulate(
     """
     if batch_size is not None and batch_size < 1:
         raise ProgramError(f"{program.name}: batch_size is {batch_size}; it must be at least 1")
+    if reset_every is not None and reset_every < 1:
+        raise ProgramError(f"{program.name}: reset_every is {reset_every}; it must be at least 1")
     images = check_images(program, images)
     memory = {} if memory is None else memory
     batch_size = batch_size or default_batch_size(program)
@@ -85,12 +91,24 @@ def simulate(
     outputs = []
     with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
         run = _Run(program, plan, work, _Observers(probe, tally, statistics), memory)
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size]
+        for start, stop in _batches(len(images), batch_size, reset_every):
+            batch = images[start:stop]
+            if reset_every is not None and start % reset_every == 0:
+                memory.clear()
             outputs.append(run.batch(batch))
             if progress is not None:
                 progress(len(batch))
-    return np.concatenate(outputs).reshape(len(images), *program.output_shape)
+    values = program.valued(np.concatenate(outputs))
+    return values.reshape(len(images), *program.output_shape)
+
+
+def _batches(images: int, size: int, stream: int | None) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last image + 1 of each batch; none holds images of two streams."""
+    stream = stream or max(images, 1)
+    for first in range(0, images, stream):
+        last = min(first + stream, images)
+        for start in range(first, last, size):
+            yield start, min(start + size, last)
 
 
 def make_plan(program: Program, backend: str | Plan, images: int | None = None) -> Plan | None:

@@ -40,6 +40,9 @@ class Program:
         In order of execution; the last one is the output.
     notes : tuple of str
         Remarks of the conversion, for users.
+    output_scale : tuple of float or None
+        Value of one unit of the last layer's integers, one or one per channel, with which the host
+        multiplies them. None where the last layer outputs floats, or integers without a unit.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Program:
     output_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = ()
+    output_scale: tuple[float, ...] | None = None
 
     def __post_init__(self):
         """Check everything, so that an invalid program cannot exist."""
@@ -115,8 +119,36 @@ class Program:
                     yield f"{layer.name}: reads {reads}, but {source} gives {gives}"
             shapes[layer.name] = layer.output_shape
             floats[layer.name] = layer.gives_floats
+        yield from self._check_output_scale()
         if math.prod(shapes[self.layers[-1].name]) != math.prod(self.output_shape):
             yield f"output_shape {self.output_shape} is not that of {self.layers[-1].name}"
+
+    def _check_output_scale(self) -> Iterator[str]:
+        if self.output_scale is None:
+            return
+        last, scales = self.layers[-1], np.asarray(self.output_scale, np.float64)
+        if last.gives_floats:
+            yield f"output_scale belongs to integers, but {last.name} gives floating-point numbers"
+        if scales.shape not in ((1,), (last.output_shape[-1],)):
+            yield f"output_scale has {scales.size} values; needs 1 or {last.output_shape[-1]}"
+        if not (np.isfinite(scales).all() and (scales > 0).all()):
+            yield "output_scale has values that are not finite and above 0"
+
+    @property
+    def keeps_state(self) -> bool:
+        """True if outputs depend on earlier images: a layer has a buffer."""
+        return any(hasattr(layer, "step") for layer in self.layers)
+
+    @property
+    def gives_floats(self) -> bool:
+        """True if outputs are floating-point numbers."""
+        return self.layers[-1].gives_floats or self.output_scale is not None
+
+    def valued(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs of the last layer, channels last, in the unit of the float model."""
+        if self.output_scale is None:
+            return outputs
+        return outputs.astype(np.float32) * np.asarray(self.output_scale, np.float32)
 
     def exceeded(self) -> Iterator[Refusal]:
         """Yield every violation of a published limit of the chip."""
@@ -164,6 +196,7 @@ class Program:
             "output_shape": self.output_shape,
             "layers": layers,
             "notes": self.notes,
+            **({} if self.output_scale is None else {"output_scale": self.output_scale}),
         }
         write_archive(path, header, arrays)
 
@@ -196,6 +229,7 @@ class Program:
                 output_shape=tuple(header["output_shape"]),
                 layers=layers,
                 notes=tuple(header["notes"]),
+                output_scale=_tuples(header.get("output_scale")),
             )
         except ProgramError:
             raise

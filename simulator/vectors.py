@@ -110,7 +110,7 @@ def _write(program, images, folder, batch_size, progress) -> dict:
         "name": program.name,
         "target": program.target,
         "count": len(images),
-        "stream": any(hasattr(layer, "step") for layer in program.layers),
+        "stream": program.keeps_state,
         "byte_order": "little",
         "dimension_order": "last dimension fastest",
         "notes": list(program.notes),

@@ -7,10 +7,12 @@ import logging
 from pipeline.accuracy import score
 from pipeline.config import load
 from pipeline.data import load_data
+from pipeline.errors import ModelError
 from pipeline.files import GRAPH, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.stage import log_epoch, run
 from pipeline.transforms import Images, apply
+from pipeline.transforms.feeding import Feeding
 
 
 def main() -> None:
@@ -26,7 +28,13 @@ def main() -> None:
         test_labels=None if data.is_regression else data.y_test,
         progress=log_epoch,
     )
-    transformed, report = apply(graph, config.transforms, samples, images)
+    transformed, report = apply(graph, config.transforms, samples, images, images_stay=True)
+    if found := [name for name, change in report.items() if "feeding" in change]:
+        steps = Feeding.of(report[found[0]]["feeding"])
+        raise ModelError(
+            f"{graph.name}: {found[0]} makes it take images of another shape, {steps} of images x;"
+            " give data of that shape, and the model that 'crossgrade migrate' writes"
+        )
     scored = [change for change in report.values() if "accuracy_after" in change]
     if scored:
         before, after = scored[0]["accuracy_before"], scored[-1]["accuracy_after"]

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 CHROMIUM = "/usr/bin/chromium"
 BITS = (2, 4, 8)
 EXPAND = "button[data-component-id*=runnamecellrenderer]"
+RUNS = "runs: "
 SELECT = ".ag-row .ag-selection-checkbox input"
 
 
@@ -33,7 +33,11 @@ def store(tmp_path):
         record = Record(
             name=f"point {bits}",
             params={"quantization.weight_bits": str(bits), "target.name": "akida_v2"},
-            metrics={"evaluate.accuracy": 0.9 + bits / 100, "evaluate.weight_bytes": 1000.0 * bits},
+            metrics={
+                "evaluate.accuracy": 0.9 + bits / 100,
+                "evaluate.float_accuracy": 0.99,
+                "evaluate.weight_bytes": 1024.0 * bits,
+            },
             artifacts=(),
             fingerprint=str(bits),
         )
@@ -46,42 +50,25 @@ def store(tmp_path):
 
 @pytest.fixture
 def server(tmp_path, store):
-    """Yield the address of `make ui`'s server on a free port."""
+    """Yield the address of the list of runs that `crossgrade ui` prints, on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    makefile = Path(__file__).parents[1] / "Makefile"
-    (command,) = [
-        line.strip().lstrip("@")
-        for line in makefile.read_text().splitlines()
-        if "mlflow server" in line
-    ]
-    command = command.replace("$(CURDIR)", str(tmp_path)).replace("$(PORT)", port)
-    bin_folder = Path(sys.executable).parent
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    environment["PATH"] = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
-    with (tmp_path / "log").open("w") as log:
+    log = tmp_path / "log"
+    with log.open("w") as file:
         process = subprocess.Popen(
-            ["sh", "-c", f"exec {command}"],
+            [Path(sys.executable).parent / "crossgrade", "ui", "--port", port, "--store", store],
             cwd=tmp_path,
             env=environment,
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             process_group=0,
         )
-    address = f"http://127.0.0.1:{port}"
-    wait_for(lambda: responds(f"{address}/health"), process, tmp_path / "log")
-    yield address
+    wait_for(lambda: RUNS in log.read_text(), process, log)
+    yield next(line for line in log.read_text().splitlines() if RUNS in line).removeprefix(RUNS)
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
-
-
-def responds(address):
-    try:
-        with urllib.request.urlopen(address, timeout=2) as response:
-            return response.status == 200
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"needs {CHROMIUM} (Debian: chromium)")
@@ -91,20 +78,23 @@ def test_the_points_of_a_sweep_can_be_compared(server, tmp_path):
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(1000 * PATIENCE_SECONDS)
-        page.goto(f"{server}/#/experiments/1/runs")
+        page.goto(server)
         page.locator(EXPAND).first.click()
         page.get_by_text("point 8").wait_for()
+        page.get_by_text("loss_to_float").first.wait_for()
+        assert "MLflow Assistant" not in page.inner_text("body")
+        page.screenshot(path=tmp_path / "runs.png")
         boxes = page.locator(SELECT)
         assert boxes.count() == 1 + len(BITS)
         for row in range(1, 1 + len(BITS)):
             boxes.nth(row).check(force=True)
         page.get_by_role("button", name="Compare").click()
         page.get_by_text("Comparing 3 Runs").first.wait_for()
-        page.get_by_text("evaluate.accuracy").first.wait_for()
+        page.get_by_text("weight_kib").first.wait_for()
         text = page.inner_text("body")
         page.screenshot(path=tmp_path / "compare.png")
         browser.close()
-    for name in ("quantization.weight_bits", "target.name", "evaluate.weight_bytes"):
+    for name in ("quantization.weight_bits", "target.name", "accuracy", "weight_kib"):
         assert name in text
     for bits in BITS:
         assert f"{0.9 + bits / 100:.2g}"[:4] in text

@@ -14,6 +14,7 @@ from pipeline.graph.graph import Graph
 from pipeline.messages.notes import texts
 from pipeline.transforms import TRANSFORMS, in_order
 from pipeline.transforms.approximate.continuous_activations import continuous_activations
+from pipeline.transforms.feeding import AS_THEY_ARE, Feeding, feeding_sentence
 from simulator.refusal import Refusal
 
 
@@ -40,11 +41,16 @@ def check(graph: Graph, target: str) -> Report:
     notes = [*texts(graph.notes), *notes]
     verdict = COMPATIBLE
     if violations:
-        fixed, refusals = repaired(graph, target)
+        fixed, refusals, feeding = repaired(graph, target)
         notes += map(str, refusals)
+        if feeding:
+            notes.append(f"{graph.input.name}: after migrate the model {feeding_sentence(feeding)}")
         left, _ = find(fixed, found)
+        left = [_as_limit(v, found) for v in left]
         broken = [v for v in left if v.kind == CONVERSION]
         violations = _with_fixable(violations, left, fixed)
+        violations = [v if v.fixable else _as_limit(v, found) for v in violations]
+        violations.sort(key=lambda v: v.kind)
         if broken:
             verdict = INCOMPATIBLE
             if all(v.fixable for v in violations if v.kind == CONVERSION):
@@ -80,6 +86,12 @@ def _with_fixable(violations, left, fixed: Graph) -> list[Violation]:
     ]
 
 
+def _as_limit(violation: Violation, found: Chip) -> Violation:
+    """Return a violation that no transform repairs, but that the emulator runs, as a limit."""
+    emulated = violation.rule in found.emulated_limits
+    return replace(violation, kind=HARDWARE) if emulated else violation
+
+
 def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
     """Return (layer, rule) of violations; parts of a split layer count as the original layer."""
     places = {(layer, v.rule) for v in violations for layer in v.layers}
@@ -87,7 +99,7 @@ def _places(violations, fixed: Graph) -> set[tuple[str, str]]:
     return places | {(split[layer], rule) for layer, rule in places if layer in split}
 
 
-def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
+def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal], Feeding]:
     """Apply every automatic transform of a chip to a model, without verification.
 
     Returns
@@ -95,14 +107,18 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal]]:
     Graph
     list of Refusal
         Of transforms that cannot repair the model.
+    Feeding
+        How to change images for the result, where it takes another shape.
     """
     refusals: list[Refusal] = []
+    feeding = AS_THEY_ARE
     for name in in_order(chip(target).repairs):
         try:
-            graph = TRANSFORMS[name](graph).graph
+            rewrite = TRANSFORMS[name](graph)
+            graph, feeding = rewrite.graph, feeding + rewrite.feeding
         except IncompatibleModelError as error:
             refusals += error.refusals
-    return graph, refusals
+    return graph, refusals, feeding
 
 
 def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:
@@ -140,7 +156,7 @@ def _broken_rules(view: View, found: Chip) -> Iterator[Violation]:
 
 
 def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
-    limits = found.limits
+    limits, refused = found.limits, (*found.refused_limits, *found.emulated_limits)
     sentences = {limit.name: limit.sentence for limit in limits.LIMITS}
     for facts in found.facts(view):
         for refusal in limits.exceeded(facts):
@@ -149,7 +165,7 @@ def _exceeded_limits(view: View, found: Chip) -> Iterator[Violation]:
                 transform=found.limit_repairs(refusal.rule, facts),
                 sentence=sentences[refusal.rule],
                 source=limits.SOURCE,
-                kind=CONVERSION if refusal.rule in found.refused_limits else HARDWARE,
+                kind=CONVERSION if refusal.rule in refused else HARDWARE,
             )
 
 

@@ -19,7 +19,7 @@ from pipeline.cli.parameters import named_model, reading_options, target_option
 @click.option("--strict", is_flag=True, help="Also fail on the chip's published limits.")
 @click.pass_context
 def command(
-    context, model, parameters, target, input_shape, until, as_json, fixable, strict
+    context, model, parameters, target, input_shape, until, architecture, as_json, fixable, strict
 ) -> None:
     """List every place in MODEL, a float model, that the target chip cannot run.
 
@@ -38,9 +38,9 @@ def command(
     from pipeline.host.proposal import propose_for, with_proposal
     from pipeline.models.wanted import Wanted
 
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     try:
-        graph = named_model(model, parameters, input_shape, until)
+        graph = named_model(model, parameters, input_shape, until, architecture)
     except ModelError as error:
         raise with_proposal(error, model, wanted, target) from error
     report = check(graph, target)

@@ -14,7 +14,9 @@ from pipeline.cli.parameters import named_model, reading_options
 @click.argument("parameters", nargs=-1)
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(model: str, parameters: tuple[str, ...], input_shape, until, as_json: bool) -> None:
+def command(
+    model: str, parameters: tuple[str, ...], input_shape, until, architecture, as_json: bool
+) -> None:
     r"""Print the layers of MODEL: shapes, parameters, multiply-accumulates (MACs).
 
     MODEL is a file (.h5, .keras, .onnx, .npz, .yaml) or the name of an architecture, such as
@@ -34,7 +36,7 @@ def command(model: str, parameters: tuple[str, ...], input_shape, until, as_json
         return
     from pipeline.graph.describe import describe, layer_table
 
-    graph = named_model(model, parameters, input_shape, until)
+    graph = named_model(model, parameters, input_shape, until, architecture)
     click.echo(json.dumps(layer_table(graph), indent=2) if as_json else describe(graph))
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "diff": "Compare two programs layer by layer, and on images.",
     "compare": "Find where two models, programs, traces or golden vectors first differ.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
+    "ui": "Open MLflow's pages on the recorded runs.",
     "track": "Record the runs that MLflow is still missing.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pipeline.cli.parameters import (
     PATH,
+    numbers,
     output_option,
     parents_option,
     print_notes,
@@ -58,10 +60,22 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
 @reading_options
 @click.option(
     "--input-scale",
-    type=click.FloatRange(0, min_open=True),
-    help="The model was trained on pixels divided by this: read uint8 pixels.",
+    metavar="NUMBERS",
+    callback=numbers,
+    help="The model was trained on pixels divided by this: read uint8 pixels. One number, or one"
+    " for each channel: 58.4,57.1,57.4.",
 )
-@click.option("--input-offset", type=float, help="... and with this added to the quotient.")
+@click.option(
+    "--input-offset",
+    metavar="NUMBERS",
+    callback=numbers,
+    help="... and with this added to the quotient, one number or one for each channel.",
+)
+@click.option(
+    "--float-input",
+    is_flag=True,
+    help="Keep float images, where the model's Rescaling expects pixels.  [default: read uint8]",
+)
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -79,8 +93,10 @@ def command(
     recalibrate,
     input_shape,
     until,
+    architecture,
     input_scale,
     input_offset,
+    float_input,
     clip,
     max_accuracy_drop,
 ) -> None:
@@ -91,16 +107,29 @@ def command(
     of them are listed at once, with the largest part that can be, and nothing is written. With
     --until, the part of MODEL that follows is written too, for 'crossgrade simulate --host'.
     """
+    import numpy as np
+
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
     from pipeline.exporters.names import renaming_note
     from pipeline.files import write_bytes, write_json
     from pipeline.host.proposal import with_proposal
-    from pipeline.host.split import check_rest, describe_split, rest_path, split, write_rest
+    from pipeline.host.split import (
+        describe_split,
+        rest_path,
+        split,
+        split_lines,
+        write_rest,
+    )
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
-    from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
+    from pipeline.migration.pixel_input import (
+        as_pixels,
+        pixels_sentence,
+        reads_pixels,
+        with_pixel_input,
+    )
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import (
         SEED,
@@ -113,6 +142,7 @@ def command(
     from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
     from pipeline.transforms import Images
+    from pipeline.transforms.feeding import feeding_sentence
 
     source, out = Path(model), Path(output)
     folder = Path(report) if report else out.with_name(f"{out.stem}_certificate")
@@ -132,20 +162,14 @@ def command(
         )
     if input_offset is not None and input_scale is None:
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     try:
         graph = read_float(source, wanted)
     except ModelError as error:
         raise with_proposal(error, source, wanted, target) from error
     cut = split(source, wanted)
-    beside = None
-    if cut is not None and cut.rest is not None:
-        beside = Path(rest) if rest else rest_path(cut, out)
-        check_rest(cut, beside)
-    elif rest:
-        why = cut.reason if cut else "nothing of MODEL follows; --until says where it is cut"
-        raise ConfigError(f"--rest {rest}: {why}")
-    if (tool := origin(source)) is not None:
+    beside = rest_path(cut, out, rest)
+    if (tool := origin(source, wanted)) is not None:
         click.echo(f"{source}: {recovered_sentence(tool)}")
         if input_scale is not None:
             raise ConfigError("--input-scale: is for float models; a quantized file has its scale")
@@ -153,14 +177,20 @@ def command(
     if input_scale is not None:
         pixels = {"scale": input_scale, "offset": input_offset or 0.0}
         graph = with_pixel_input(graph, **pixels)
+    chosen = _samples(graph, calibration, labels)
+    given = chosen[0] if calibration is not None else None
+    if tool is None and not float_input and reads_pixels(graph, given):
+        pixels, graph = {}, as_pixels(graph)
+        chosen = _samples(graph, None, None) if given is None else (np.uint8(given), chosen[1])
+    if pixels is not None:
         click.echo(f"{out}: {pixels_sentence(**pixels)}")
     print_notes(graph.notes)
-    chosen = _samples(graph, calibration, labels)
     tuned = gap != "exact"
     # What was tuned on is not measured on: the first images are held out.
     count = min(samples, max(1, len(chosen[0]) // HELD_OUT)) if tuned else samples
     images, classes = (part if part is None else part[:count] for part in chosen)
     others = [part if part is None or not tuned else part[count:] for part in chosen]
+    measured = images if given is None else given[:count]
     options = Transforms(
         gap=Gap(strategy=gap, recalibrate=recalibrate),
         names=("power_of_two_clip",) if clip else (),
@@ -176,7 +206,7 @@ def command(
     recovery = None
     if tool is not None:
         # The file is quantized as a whole, and so is the model it is compared with.
-        whole = graph if not until else read_float(source)
+        whole = graph if not until else read_float(source, replace(wanted, until=()))
         recovery = compare_recovery(source, whole, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
         check_recovery(source, recovery)
@@ -186,9 +216,9 @@ def command(
         raise with_proposal(error, source, wanted, target) from error
 
     def accept(path) -> None:
-        read_back(path, migration.after, images)
+        read_back(path, migration.after, migration.samples)
         known = describe_samples(
-            images, source=calibration, seed=SEED, labels=classes, folder=folder
+            measured, source=calibration, seed=SEED, labels=classes, folder=folder
         )
         if beside is not None:
             write_rest(cut, beside)
@@ -209,11 +239,13 @@ def command(
         write_bytes(folder / PAGE, page(certificate).encode())
 
     write_float(out, migration.after, accept)
+    if migration.feeding:
+        click.echo(f"{out}: {feeding_sentence(migration.feeding)}")
     _print(migration, len(images), out, folder / PAGE, calibration is None)
     if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")
-    if cut is not None:
-        _print_split(cut, beside)
+    for line in split_lines(cut, beside):
+        click.echo(line)
 
 
 def _samples(graph, calibration, labels):
@@ -238,15 +270,6 @@ def _samples(graph, calibration, labels):
     return images, check_labels(
         load_array(labels), name=labels, images=len(images), outputs=outputs
     )
-
-
-def _print_split(cut, beside) -> None:
-    count = f"{len(cut.chip)} layers are for the chip"
-    if beside is None:
-        click.echo(f"{count}; the rest is not written: {cut.reason}")
-        return
-    click.echo(f"{beside}: {len(cut.host)} layers for the host; {count}")
-    click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
 
 
 def _print(migration, count, output, page, random: bool) -> None:

@@ -67,7 +67,7 @@ verbose_option = click.option("-v", "--verbose", is_flag=True, help="Print notes
 
 
 def reading_options(function):
-    """Add the options about what a model file leaves open, ``input_shape`` and ``until``."""
+    """Add the options about what a model file leaves open, named as in `Wanted`."""
     shape = click.option(
         "--input-shape",
         metavar="SIZES",
@@ -80,7 +80,12 @@ def reading_options(function):
         multiple=True,
         help="Read the model up to this node; several times for several outputs.",
     )
-    return shape(until(function))
+    architecture = click.option(
+        "--architecture",
+        metavar="JSON|NAME",
+        help="For a file of weights only: the model's JSON (model.to_json()), or an architecture.",
+    )
+    return shape(until(architecture(function)))
 
 
 def _sizes(context, parameter, value):
@@ -92,7 +97,20 @@ def _sizes(context, parameter, value):
     return tuple(sizes)
 
 
-def named_model(model, parameters, input_shape, until):
+def numbers(context, parameter, value):
+    """Return a number, or a tuple of them where a text has several; None for None."""
+    if value is None:
+        return None
+    try:
+        found = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(abs(number) < 1e30 for number in found):
+        raise click.BadParameter(f"{value!r} is no number, and no list such as 58.4,57.1,57.4")
+    return found if len(found) > 1 else found[0]
+
+
+def named_model(model, parameters, input_shape, until, architecture=None):
     """Return the graph of an architecture with its parameters, or of a file.
 
     What was recovered from a quantized file, and how far it differs, is printed.
@@ -108,7 +126,7 @@ def named_model(model, parameters, input_shape, until):
     from pipeline.migration.recovery import read_compared
     from pipeline.models.wanted import Wanted
 
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     if is_architecture(model):
         if input_shape is not None:
             sizes = ",".join(map(str, input_shape))
@@ -151,7 +169,7 @@ def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
 
 
-def load_any(path, input_shape=None, until=None):
+def load_any(path, input_shape=None, until=None, architecture=None):
     """Return a model of any phase: Graph, CalibratedGraph, QuantizedGraph.
 
     Keras files (``.h5``, ``.keras``), ONNX and crossgrade's own ``.npz`` files are recognised.
@@ -174,7 +192,7 @@ def load_any(path, input_shape=None, until=None):
         raise ModelError(f"{path}: is a program already; see 'crossgrade summary {path}'")
     if kind == KIND:
         return load_quantized(path)
-    wanted = Wanted(input_shape=input_shape, until=until)
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     return load_model(path, wanted) if kind is None else own_graph(path, wanted)
 
 

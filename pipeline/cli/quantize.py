@@ -70,6 +70,7 @@ def command(
     parity,
     input_shape,
     until,
+    architecture,
     refine,
     verbose,
     **bits,
@@ -88,7 +89,7 @@ def command(
 
     _check_refine(refine, scheme, parity, samples)
     chosen = read_layers(layer, layers)
-    graph = load_any(model, input_shape, until)
+    graph = load_any(model, input_shape, until, architecture)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
     if refine is None:

@@ -29,6 +29,11 @@ from pipeline.cli.parameters import (
 @output_option("--trace", help="File for every layer's integer output (.npz).")
 @parents_option
 @click.option("--batch-size", type=click.IntRange(1), help="Images per batch.")
+@click.option(
+    "--reset-every",
+    type=click.IntRange(1),
+    help="Images per stream of a program with buffered layers; each starts from a reset.",
+)
 @backend_option
 @verbose_option
 def command(
@@ -38,6 +43,7 @@ def command(
     host: str | None,
     trace: str | None,
     batch_size,
+    reset_every,
     backend,
     verbose,
 ) -> None:
@@ -45,7 +51,7 @@ def command(
 
     Without -o the class of each image is printed: the index of its largest output; for a single
     output, 1 if it is above 0 (probability 0.5). For programs with buffered layers the images are
-    successive frames of one stream.
+    successive frames of one stream, or of several by --reset-every.
 
     With --host, the file of 'crossgrade migrate --until' (.onnx, .h5, .keras, .npz) takes the
     program's outputs, and its outputs are those of the command.
@@ -53,6 +59,7 @@ def command(
     import numpy as np
 
     from pipeline.data.array_file import load_array
+    from pipeline.errors import ConfigError
     from pipeline.host.run import load_host, output_names, program_parts
     from pipeline.messages.saturation import counted, saturation_notes
     from simulator import simulate
@@ -60,6 +67,10 @@ def command(
     from simulator.statistics import Statistics
 
     loaded, batch = load_program(program), load_array(images)
+    if reset_every is not None and not loaded.keeps_state:
+        raise ConfigError(
+            f"--reset-every: {program} has no layer with a buffer to reset; leave it out"
+        )
     check_scale(batch, loaded)
     part = load_host(host) if host else None
     names = part.outputs if part else output_names(loaded)
@@ -88,6 +99,7 @@ def command(
             loaded,
             batch,
             batch_size=batch_size,
+            reset_every=reset_every,
             probe=probe if trace else None,
             tally=statistics.tally,
             progress=progress,

@@ -58,7 +58,7 @@ class Work:
     @property
     def keeps_state(self) -> bool:
         """True if outputs depend on earlier images."""
-        return any(hasattr(layer, "step") for layer in self.program.layers)
+        return self.program.keeps_state
 
     def save(self, folder) -> None:
         """Write everything to a folder, for workers to load."""

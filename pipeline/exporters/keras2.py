@@ -33,6 +33,31 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
     """
     graph = renamed_for_keras(graph, 2)
     layers = keras_layers(graph, 2)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        root = file.create_group("model_weights")
+        for attributes in (file.attrs, root.attrs):
+            attributes["backend"] = "tensorflow"
+            attributes["keras_version"] = KERAS_VERSION
+        file.attrs["model_config"] = json.dumps(_model(graph, layers), allow_nan=False)
+        ordered = in_keras_order(layers, [end.name for end in graph.ends])
+        _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
+        for layer in layers:
+            group = root.require_group(layer.name)
+            names = [f"{layer.name}/{key}:0" for key in layer.variables]
+            _write_names(group.attrs, "weight_names", names)
+            for name, array in zip(names, layer.variables.values(), strict=True):
+                group[name] = array
+    write_bytes(path, buffer.getvalue())
+
+
+def keras2_model(graph: Graph) -> dict:
+    """Return the configuration of a model of Keras 2, as ``model.to_json()`` would write it."""
+    graph = renamed_for_keras(graph, 2)
+    return _model(graph, keras_layers(graph, 2))
+
+
+def _model(graph, layers) -> dict:
     described = [
         {
             "class_name": layer.class_name,
@@ -49,23 +74,7 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
         "input_layers": [[layers[0].name, 0, 0]],
         "output_layers": [[end.name, 0, 0] for end in graph.ends],
     }
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        root = file.create_group("model_weights")
-        for attributes in (file.attrs, root.attrs):
-            attributes["backend"] = "tensorflow"
-            attributes["keras_version"] = KERAS_VERSION
-        model = {"class_name": "Functional", "config": config}
-        file.attrs["model_config"] = json.dumps(model, allow_nan=False)
-        ordered = in_keras_order(layers, [end.name for end in graph.ends])
-        _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
-        for layer in layers:
-            group = root.require_group(layer.name)
-            names = [f"{layer.name}/{key}:0" for key in layer.variables]
-            _write_names(group.attrs, "weight_names", names)
-            for name, array in zip(names, layer.variables.values(), strict=True):
-                group[name] = array
-    write_bytes(path, buffer.getvalue())
+    return {"class_name": "Functional", "config": config}
 
 
 def _write_names(attributes, key, names):

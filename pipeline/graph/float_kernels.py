@@ -245,6 +245,23 @@ def sum_pool(x: np.ndarray, pool: Pair, strides: Pair) -> np.ndarray:
     return out
 
 
+def interpolated(x: np.ndarray, factor: int, axis: int) -> np.ndarray:
+    """Enlarge an axis by linear interpolation between the centres of pixels, edges repeated.
+
+    Parameters
+    ----------
+    x : float32 array
+    factor : int
+    axis : int
+    """
+    size = x.shape[axis]
+    places = (np.arange(size * factor) + 0.5) / factor - 0.5
+    first = np.floor(places)
+    shares = np.float32(places - first).reshape([-1 if n == axis else 1 for n in range(x.ndim)])
+    low, high = (np.clip(first + step, 0, size - 1).astype(int) for step in (0, 1))
+    return x.take(low, axis) * (1 - shares) + x.take(high, axis) * shares
+
+
 def temporal_windows(x: np.ndarray, past: np.ndarray, steps: int, streams: int) -> list[np.ndarray]:
     """Return the images as they were 0..steps-1 time steps ago, oldest first.
 

@@ -54,6 +54,30 @@ class KerasRule:
     aliases: tuple[str, ...] = ()
 
 
+def along_steps(*pairs: str) -> Callable[[Config], dict[str, Any]]:
+    """Return a `KerasRule.convert` of a layer on (steps, channels), as one on a map of one column.
+
+    Parameters
+    ----------
+    *pairs : str
+        Attributes that Keras stores as one number here, and as two for maps. A padding 'causal'
+        becomes 'valid', after zeros that `pipeline.importers.steps` adds.
+    """
+
+    def convert(config: Config) -> dict[str, Any]:
+        found = {key: column(config[key]) for key in pairs if config.get(key) is not None}
+        if config.get("padding") == "causal":
+            found["padding"] = "valid"
+        return found
+
+    return convert
+
+
+def column(value: Any) -> tuple[Any, int]:
+    """Return a number of steps, which Keras may have stored as a list of one, as a pair."""
+    return (value[0] if isinstance(value, list | tuple) and len(value) == 1 else value), 1
+
+
 class KerasForm:
     """An operation's Keras counterpart: the part of `Operation` that importers and exporters use.
 

@@ -21,6 +21,7 @@ WINDOW = {
     "dilation_rate": Attribute(PAIR, (1, 1)),
     **USE_BIAS,
 }
+WINDOW_PAIRS = ("kernel_size", "strides", "dilation_rate")
 
 
 class Neural(Operation):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
 from pipeline.files import file_sha256, write_bytes
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
@@ -145,10 +145,44 @@ def _unread(error, wanted) -> str:
     )
 
 
-def rest_path(split: Split, output: Path) -> Path:
-    """Return the default name of the host's part, beside the migrated model."""
+def rest_path(split: Split | None, output: Path, wanted: str | None = None) -> Path | None:
+    """Return the file of the host's part: beside the migrated model, or where it is wanted.
+
+    Returns
+    -------
+    Path or None
+        None where there is no such part.
+
+    Raises
+    ------
+    ConfigError
+        When it is wanted and there is none.
+    ModelError
+        When the format of the wanted file cannot hold it.
+    """
+    if split is None or split.rest is None:
+        if wanted:
+            reason = split.reason if split else "nothing follows; --until says where MODEL is cut"
+            raise ConfigError(f"--rest {wanted}: {reason}")
+        return None
+    if wanted:
+        _check_rest(split, Path(wanted))
+        return Path(wanted)
     suffix = ONNX if isinstance(split.rest, bytes) else _graph_suffix(split.rest, output.suffix)
     return output.with_name(f"{output.stem}_rest{suffix}")
+
+
+def split_lines(split: Split | None, path: Path | None) -> list[str]:
+    """Return lines on what runs where, for a terminal."""
+    if split is None:
+        return []
+    count = f"{len(split.chip)} layers are for the chip"
+    if path is None:
+        return [f"{count}; the rest is not written: {split.reason}"]
+    return [
+        f"{path}: {len(split.host)} layers for the host; {count}",
+        f"run both: crossgrade simulate PROGRAM IMAGES --host {path}",
+    ]
 
 
 def _graph_suffix(rest: Graph, wanted: str) -> str:
@@ -164,13 +198,7 @@ def _graph_suffix(rest: Graph, wanted: str) -> str:
     return wanted
 
 
-def check_rest(split: Split, path: Path) -> None:
-    """Refuse a name for the host's part whose format cannot hold it.
-
-    Raises
-    ------
-    ModelError
-    """
+def _check_rest(split: Split, path: Path) -> None:
     if isinstance(split.rest, bytes):
         if path.suffix != ONNX:
             raise ModelError(f"{path}: the rest of an ONNX file is ONNX; end the name in {ONNX}")

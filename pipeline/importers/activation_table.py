@@ -31,7 +31,10 @@ def activation(value: Any) -> tuple[str, dict[str, Any]]:
         return _layer(value)
     name = function_name(value)
     if name not in ACTIVATIONS:
-        raise ModelError(f"activation '{name}' is not known; known: {', '.join(ACTIVATIONS)}")
+        raise ModelError(
+            f"activation '{name}' is not known; known: {', '.join(ACTIVATIONS)}; use one"
+            " of them and retrain"
+        )
     op, attrs = ACTIVATIONS[name]
     return op, dict(attrs)
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import ModelError
 from pipeline.importers.keras_calls import Call, Tensor, check_inference, read_call
 from pipeline.importers.keras_classes import KERAS_MODELS, bare_class_name, class_name
-from pipeline.importers.keras_model import MALFORMED, Flattened, KerasLayer, check_name
+from pipeline.importers.keras_model import (
+    MALFORMED,
+    Flattened,
+    KerasLayer,
+    check_name,
+    needed_calls,
+)
 from pipeline.importers.tensor_functions import NAMES
 
 MOST_LAYERS, MOST_NESTING = 4096, 16
@@ -19,6 +25,11 @@ MODEL_KEYS = frozenset(
 )
 WRAPPERS = ("PruneLowMagnitude",)
 """Wrappers, which call the layer that they hold."""
+SAME_AT_EACH_STEP = (
+    *("Dense", "Activation", "ReLU", "LeakyReLU", "Softmax", "BatchNormalization", "Rescaling"),
+    *("Dropout", "GaussianNoise", "GaussianDropout", "Identity"),
+)
+"""Layers that compute each position alike, so that TimeDistributed changes nothing."""
 
 
 def flatten_config(config: Mapping, label: str) -> Flattened:
@@ -46,18 +57,6 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
         ) from error
     calls = tuple(flattener.layers)
     return Flattened(name=name, layers=needed_calls(calls, outputs), outputs=outputs, calls=calls)
-
-
-def needed_calls(calls: tuple[KerasLayer, ...], outputs: Iterable[str]) -> tuple[KerasLayer, ...]:
-    """Return the calls that contribute to some outputs."""
-    by_name = {layer.name: layer for layer in calls}
-    needed, queue = set(), list(outputs)
-    while queue:
-        call = queue.pop()
-        if call not in needed:
-            needed.add(call)
-            queue.extend(by_name[call].inputs)
-    return tuple(layer for layer in calls if layer.name in needed)
 
 
 class _Flattener:
@@ -182,7 +181,7 @@ class _Flattener:
                 raise ModelError(f"{self.label}: the nested model '{name}': {error}") from error
             return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)[0]
         config = layer["config"]
-        if kind in WRAPPERS:
+        if kind in WRAPPERS or _is_pointwise_in_time(kind, config):
             kind, config, key = (
                 class_name(config["layer"]),
                 config["layer"]["config"],
@@ -209,6 +208,10 @@ class _Flattener:
             )
         )
         return unique
+
+
+def _is_pointwise_in_time(kind, config) -> bool:
+    return kind == "TimeDistributed" and class_name(config["layer"]) in SAME_AT_EACH_STEP
 
 
 def layer_name(layer: Mapping[str, Any]) -> str:

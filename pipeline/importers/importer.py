@@ -40,6 +40,6 @@ class Importer:
         """Return the layers of a file by name, also of one that cannot be read as a graph."""
         raise NotImplementedError
 
-    def quantized_by(self, path: Path) -> str | None:
+    def quantized_by(self, path: Path, wanted: Wanted) -> str | None:
         """Return the tool that quantized the model in a file; None for a float one."""
         return None

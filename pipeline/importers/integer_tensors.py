@@ -14,8 +14,17 @@ KEEPING = (
 )
 """Layers that copy integers unchanged."""
 WRAPPING = (
-    *("arithmetic", "Add", "Average", "Subtract", "Multiply"),
-    *("AveragePooling2D", "GlobalAveragePooling2D"),
+    *(
+        "arithmetic",
+        "Add",
+        "Average",
+        "Subtract",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "AveragePooling2D",
+        "GlobalAveragePooling2D",
+    ),
     *("ReLU", "LeakyReLU", "PReLU", "Activation", "Softmax"),
 )
 """Layers that compute in integers on integer inputs: sums may wrap around."""

@@ -9,13 +9,12 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
-from pipeline.importers.flatten import needed_calls
 from pipeline.importers.float_recovery import recovered_graph
 from pipeline.importers.importer import Importer, Loaded
 from pipeline.importers.input_shape import with_given_shape
 from pipeline.importers.keras_float import float_graph
 from pipeline.importers.keras_h5 import open_keras_h5
-from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.keras_model import KerasModel, needed_calls
 from pipeline.importers.keras_zip import open_keras_zip
 from pipeline.importers.outline import Entry, Outline
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
@@ -30,7 +29,7 @@ class KerasFile(Importer):
     what : str
     signature : bytes
         With which such files begin.
-    opener : function of path to context manager of KerasModel
+    opener : function of path and architecture to context manager of KerasModel
     """
 
     def __init__(self, what: str, signature: bytes, opener: Callable):
@@ -42,7 +41,7 @@ class KerasFile(Importer):
 
     def load(self, path: Path, wanted: Wanted) -> Loaded:
         """Return a Graph, or what `calibrated_graph` and `legacy_graph` make of a quantized one."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             if is_quantizeml(model):
                 return _whole(calibrated_graph(model), path, wanted)
             if is_cnn2snn(model):
@@ -52,13 +51,13 @@ class KerasFile(Importer):
 
     def load_float(self, path: Path, wanted: Wanted) -> Graph:
         """Return the float model; see `pipeline.importers.float_recovery.recovered_graph`."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             model = _as_wanted(model, wanted)
             return _ended(recovered_graph(model), model, path, wanted)
 
     def outline(self, path: Path, wanted: Wanted) -> Outline:
         """Return the layers, by their names in the flattened model."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             model = _as_wanted(model, wanted)
             entries = (
                 Entry(name=layer.name, shown=layer.name, inputs=layer.inputs)
@@ -66,9 +65,9 @@ class KerasFile(Importer):
             )
             return Outline(entries=tuple(entries), inputs=model.inputs, outputs=model.outputs)
 
-    def quantized_by(self, path: Path) -> str | None:
+    def quantized_by(self, path: Path, wanted: Wanted) -> str | None:
         """Return ``cnn2snn``, ``QuantizeML`` or None."""
-        with self.opener(path) as model:
+        with self.opener(path, wanted.architecture) as model:
             if is_quantizeml(model):
                 return "QuantizeML"
             return "cnn2snn" if is_cnn2snn(model) else None
@@ -99,7 +98,7 @@ def _last_node(graph, layer):
 
 def _whole(loaded, path, wanted):
     """Return a quantized model, which is not cut."""
-    if wanted != Wanted():
+    if replace(wanted, architecture=None) != Wanted():
         raise ModelError(
             f"{path}: is quantized; its input shape and its end are part of it, give neither"
         )

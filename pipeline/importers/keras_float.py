@@ -7,7 +7,15 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import HALF_PRECISION, dtype_name, scalar
 from pipeline.graph.node import Node
+from pipeline.importers import steps
 from pipeline.importers.activation_table import activation
+from pipeline.importers.channels_first import (
+    TO_FIRST,
+    TO_LAST,
+    is_channels_first,
+    permute,
+    with_channels_last,
+)
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
@@ -18,7 +26,13 @@ from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
 from pipeline.importers.reading_notes import computed_in_half, reading_notes
-from pipeline.importers.rescalings import affine_node, merged_rescalings
+from pipeline.importers.rescalings import (
+    IMAGES,
+    IN_PLACE,
+    affine_node,
+    extreme,
+    merged_rescalings,
+)
 from pipeline.importers.tensor_functions import (
     NEVER_RUN,
     Affine,
@@ -142,6 +156,26 @@ class _Reader:
         attrs = rescaling_attrs(config, weights, len(self._shape(inputs[0])) + 1)
         return [make_node(layer.name, "Rescaling", inputs, attrs)]
 
+    def _rescaling(self, layer, inputs):
+        attrs = READ_AS["Rescaling"].read_keras("Rescaling", layer.config)
+        by_name = {node.name: node for node in self.nodes}
+        producer = by_name.get(inputs[0])
+        while producer is not None and producer.op in IN_PLACE:
+            producer = by_name.get(producer.inputs[0])
+        if producer is None or producer.op in IMAGES:
+            return [make_node(layer.name, "Rescaling", inputs, attrs)]
+        return [self._affine(layer.name, inputs[0], attrs["scale"], attrs.get("offset", 0.0))]
+
+    def _largest(self, layer, inputs):
+        """Return the nodes of Maximum and Minimum: a + relu(b - a), and a - relu(a - b)."""
+        kind, nodes, total = layer.class_name, [], inputs[0]
+        for number, other in enumerate(inputs[1:], 1):
+            name = layer.name if number == len(inputs) - 1 else f"{layer.name}_{number}"
+            made = extreme(name, total, other, self._shape(inputs[0]), least=kind == "Minimum")
+            nodes += made
+            total = name
+        return nodes
+
     def _subtract(self, layer, inputs):
         if len(inputs) != 2:
             raise ModelError(f"Subtract takes 2 inputs, found {len(inputs)}")
@@ -149,19 +183,33 @@ class _Reader:
         return [minus, make_node(layer.name, "Add", (inputs[0], minus.name))]
 
     def _layer(self, layer, inputs):
-        """Return the one or two nodes of a layer that corresponds to an operation."""
+        """Return the nodes of a layer that corresponds to an operation."""
+        if not is_channels_first(layer):
+            return self._channels_last(layer, inputs)
+        shape = self._shape(inputs[0])
+        if len(shape) != 3 and "axis" in layer.config:
+            return self._channels_last(layer, inputs)  # a batch norm of vectors
+        if len(shape) != 3:
+            raise ModelError(f"its channels come first in the shape {shape}; allowed: a map")
+        first = permute(f"{layer.name}_last", inputs[0], TO_LAST)
+        made = [first, *self._channels_last(with_channels_last(layer), [first.name])]
+        if len(self._shape(made[-1].name, made)) == len(shape):
+            made.append(permute(f"{layer.name}_first", made[-1].name, TO_FIRST))
+        return made
+
+    def _channels_last(self, layer, inputs):
         kind, config = ALIASES.get(layer.class_name, layer.class_name), layer.config
         operation = READ_AS[kind]
         weights = operation.read_weights(self.model.weights(layer))
+        if kind in steps.KINDS:
+            weights = steps.with_column(weights)
         attrs = operation.read_keras(kind, config)
         node = make_node(layer.name, operation.name, inputs, attrs, weights)
-        fused = config.get("activation")
-        if fused is None or fused == "linear" or "activation" in operation.attributes:
-            return [node]
-        op, attrs = activation(fused)
-        if attrs.get("activation") == "linear":
-            return [node]
-        return [node, make_node(f"{layer.name}_activ", op, (layer.name,), attrs)]
+        nodes = [node, *_fused(operation, layer)]
+        if kind not in steps.KINDS:
+            return nodes
+        made = steps.on_column(nodes, self._shape(inputs[0]), config)
+        return made + steps.after_column(nodes[-1], self._shape(nodes[-1].name, made))
 
     def _function(self, layer, inputs):
         """Return the nodes of a function of tensors."""
@@ -190,10 +238,10 @@ class _Reader:
         producer = next(node for node in self.nodes if node.name == source)
         return affine_node(name, producer, shape, scale, offset)
 
-    def _shape(self, name):
-        """Return the output shape of a node that exists already."""
+    def _shape(self, name, more=()):
+        """Return the output shape of a node that exists already, or is one of `more`."""
         known: dict[str, Node] = {}
-        for node in self.nodes:
+        for node in (*self.nodes, *more):
             if all(source in known for source in node.inputs):
                 known[node.name] = node
         if name not in known:
@@ -201,11 +249,25 @@ class _Reader:
         return Graph(self.model.name, tuple(known.values()), name).shapes[name]
 
 
+def _fused(operation, layer: KerasLayer) -> list[Node]:
+    """Return the node of an activation that a layer has, if any."""
+    fused = layer.config.get("activation")
+    if fused is None or fused == "linear" or "activation" in operation.attributes:
+        return []
+    op, attrs = activation(fused)
+    if attrs.get("activation") == "linear":
+        return []
+    return [make_node(f"{layer.name}_activ", op, (layer.name,), attrs)]
+
+
 _MAKERS = {
     "InputLayer": _Reader._input,
     "Activation": _Reader._activation,
     "Normalization": _Reader._normalization,
+    "Rescaling": _Reader._rescaling,
     "Subtract": _Reader._subtract,
+    "Maximum": _Reader._largest,
+    "Minimum": _Reader._largest,
 }
 
 
@@ -216,7 +278,8 @@ def check_last_axis(layers, graph: Graph, renamed) -> None:
         if layer.class_name.startswith("BatchNormalization"):
             axis = layer.config.get("axis", -1)
             axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-            if axis not in (-1, len(graph.shapes[renamed[layer.name]])):
+            last = axis in (-1, len(graph.shapes[renamed[layer.name]]))
+            if not last and not is_channels_first(layer):
                 found = f"axis is {axis}"
                 allowed = "the last one (channels)"
                 refusals.append(

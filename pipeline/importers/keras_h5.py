@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.importers.flatten import flatten_config
-from pipeline.importers.hdf5 import DAMAGE, ArrayReader, read_hdf5, text_attribute, text_list
+from pipeline.importers.hdf5 import (
+    DAMAGE,
+    ArrayReader,
+    Group,
+    read_hdf5,
+    text_attribute,
+    text_list,
+)
+from pipeline.importers.keras_json import parse_json
 from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.keras_weights import (
+    OWN,
+    check_all_known,
+    given_architecture,
+    weights_by_layer,
+)
+from pipeline.importers.stored_by_key import StoredByKey
 from pipeline.importers.variable_owners import owners
 
 MODEL = "model_weights"
@@ -18,57 +32,64 @@ BOOKKEEPING = ("count", "mask", "threshold", "pruning_step")
 
 
 @contextmanager
-def open_keras_h5(path: Path):
+def open_keras_h5(path: Path, architecture: str | None = None):
     """Open `path`; yield its `KerasModel`, whose weights can be read while the file is open.
+
+    Parameters
+    ----------
+    path : Path
+    architecture : str, optional
+        For a file of weights only, see `pipeline.importers.keras_weights.given_architecture`.
 
     Raises
     ------
     ModelError
-        If the file is damaged, or has weights without a model configuration.
+        If the file is damaged, or has weights without a model configuration and none is given.
     """
-    label = str(path)
-    file = read_hdf5(path.read_bytes(), label, [MODEL])
+    label, content = str(path), path.read_bytes()
+    file = read_hdf5(content, label, [MODEL])
     text = text_attribute(file, "model_config", label)
-    if text is None:
-        raise ModelError(
-            f"{label}: it has no model_config (weights only?); save the whole model with"
-            " model.save(...)"
-        )
-    flat = flatten_config(parse_json(text, label), label)
-    variables = _Variables(file, flat.calls, ArrayReader(label))
+    if text is not None and architecture is not None:
+        raise ModelError(f"{label}: {OWN}")
+    if text is not None:
+        flat = flatten_config(parse_json(text, label), label)
+        read = _Variables(file, MODEL, label).read
+    else:
+        flat = flatten_config(given_architecture(architecture, label), label)
+        root = weights_by_layer(content, file, label)
+        variables = StoredByKey(content, label) if root is None else _Variables(root, "", label)
+        known = {name for call in flat.calls for name in call.path[0]}
+        check_all_known(variables.layers(), known, label, architecture)
+        read = variables.read
     yield KerasModel(
         name=flat.name,
         label=label,
         layers=flat.layers,
         outputs=flat.outputs,
-        weights=variables.read,
+        weights=lambda layer: read(layer, flat.calls),
     )
-
-
-def parse_json(text: str | bytes, label: str) -> dict:
-    """Return a model configuration from its JSON text."""
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{label}: its model configuration is not valid JSON") from error
-    if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
-        raise ModelError(f"{label}: its model configuration does not describe a Keras model")
-    return config
 
 
 class _Variables:
     """Reads the variables of a layer from the group of the outermost model or layer it is in."""
 
-    def __init__(self, file, calls, reader):
-        self.file, self.calls, self.reader = file, calls, reader
+    def __init__(self, file, place, label):
+        self.file, self.place, self.reader = file, place, ArrayReader(label)
         self.known: dict[str, dict] = {}
 
-    def read(self, layer):
+    def layers(self):
+        """Yield the names of the layers and outermost models that have variables."""
+        for name in text_list(self.file, "layer_names"):
+            group = self.file.find(f"{self.place}/{name}")
+            if isinstance(group, Group) and text_list(group, "weight_names"):
+                yield name
+
+    def read(self, layer, calls):
         """Return the variables of `layer` under their short names."""
         outermost = layer.path[0][0]
         group, stored = self._group(outermost, layer)
         if outermost not in self.known:
-            inside = [call for call in self.calls if call.path[0][0] == outermost]
+            inside = [call for call in calls if call.path[0][0] == outermost]
             self.known[outermost] = owners(inside, stored, self.reader.label)
         found = self.known[outermost].get(layer.path, {})
         return {
@@ -81,7 +102,7 @@ class _Variables:
         # A wrapper's variables are stored under its own name, or that of the layer inside.
         names = [outermost, layer.config.get("name", outermost)]
         for name in names if len(layer.path) == 1 else names[:1]:
-            group = self.file.find(f"{MODEL}/{name}")
+            group = self.file.find(f"{self.place}/{name}")
             try:
                 return group, text_list(group, "weight_names")
             except DAMAGE as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import LayerError, ModelError, UnknownLayerError
 from pipeline.importers.keras_calls import Call
+from pipeline.importers.unread_layers import ADVICE
 from simulator.refusal import Refusal
 
 # Raised on reading a configuration of the wrong structure; ModelError is a ValueError.
@@ -111,6 +112,18 @@ class KerasModel:
         return tuple(layer.name for layer in self.layers if layer.class_name == "InputLayer")
 
 
+def needed_calls(calls: tuple[KerasLayer, ...], outputs: Iterable[str]) -> tuple[KerasLayer, ...]:
+    """Return the calls that contribute to some outputs."""
+    by_name = {layer.name: layer for layer in calls}
+    needed, queue = set(), list(outputs)
+    while queue:
+        call = queue.pop()
+        if call not in needed:
+            needed.add(call)
+            queue.extend(by_name[call].inputs)
+    return tuple(layer for layer in calls if layer.name in needed)
+
+
 def check_name(name: Any, label: str) -> str:
     """Return `name`; raise if it could be a path or would garble a terminal."""
     good = isinstance(name, str) and name.isprintable() and "\\" not in name
@@ -124,6 +137,9 @@ def check_name(name: Any, label: str) -> str:
 
 def refusal(layer: KerasLayer, error: Exception) -> Refusal:
     """Return why a layer was refused; unknown types share one list of the known ones."""
+    if isinstance(error, UnknownLayerError) and error.kind in ADVICE:
+        found = f"{error.kind} has no counterpart: {ADVICE[error.kind]}"
+        return Refusal(layers=(layer.name,), found=found, rule="layer_type")
     if isinstance(error, UnknownLayerError):
         return Refusal(
             layers=(layer.name,),

@@ -57,10 +57,10 @@ def outline_of(path: str | Path, wanted: Wanted = AS_IT_IS) -> Outline:
     return format_of(path).outline(path, wanted)
 
 
-def quantized_by(path: str | Path) -> str | None:
+def quantized_by(path: str | Path, wanted: Wanted = AS_IT_IS) -> str | None:
     """Return which tool quantized the model in a file: ``cnn2snn``, ``QuantizeML`` or None."""
     path = Path(path)
-    return format_of(path).quantized_by(path)
+    return format_of(path).quantized_by(path, wanted)
 
 
 def format_of(path) -> Importer:

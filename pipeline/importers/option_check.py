@@ -81,5 +81,7 @@ SPECIAL = {
     "Activation": ("activation", "alpha"),
     "Normalization": ("axis", "mean", "variance", "invert", "mean_and_var", "max_examples"),
     "Subtract": (),
+    "Maximum": (),
+    "Minimum": (),
 }
 """Options of layers that are not in `READ_AS`."""

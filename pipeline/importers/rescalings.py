@@ -11,6 +11,8 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 
 IMAGES = ("Input", "Rescaling")
+IN_PLACE = ("Reshape", "Permute", "Flatten", "Dropout")
+"""Operations after which images are still images."""
 
 
 def affine_node(name: str, producer: Node, shape: tuple[int, ...], scale, offset) -> Node:
@@ -28,7 +30,14 @@ def affine_node(name: str, producer: Node, shape: tuple[int, ...], scale, offset
     """
     if producer.op in IMAGES:
         return make_node(name, "Rescaling", (producer.name,), {"scale": scale, "offset": offset})
-    # A batch norm folds into the layer before it; with these statistics it divides by 1.
+    return scaled(name, producer.name, shape, scale, offset)
+
+
+def scaled(name: str, source: str, shape: tuple[int, ...], scale, offset=0.0) -> Node:
+    """Return a batch norm that computes ``x * scale + offset``, see `affine_node`.
+
+    It folds into the layer before it; with these statistics it divides by 1.
+    """
     channels = shape[-1:]
     weights = {
         "gamma": np.broadcast_to(np.float32(scale), channels),
@@ -36,7 +45,28 @@ def affine_node(name: str, producer: Node, shape: tuple[int, ...], scale, offset
         "moving_mean": np.zeros(channels, np.float32),
         "moving_variance": np.ones(channels, np.float32),
     }
-    return make_node(name, "BatchNormalization", (producer.name,), {"epsilon": 0.0}, weights)
+    return make_node(name, "BatchNormalization", (source,), {"epsilon": 0.0}, weights)
+
+
+def extreme(
+    name: str, first: str, second: str, shape: tuple[int, ...], *, least: bool
+) -> list[Node]:
+    """Return nodes that compute the maximum or minimum of two tensors of `shape`.
+
+    The maximum is ``first + relu(second - first)``, the minimum ``first - relu(first - second)``.
+    """
+    minus, difference, above, below = (
+        f"{name}_{part}" for part in ("minus", "difference", "above", "below")
+    )
+    negative, positive = (second, first) if least else (first, second)
+    nodes = [
+        scaled(minus, negative, shape, -1.0),
+        make_node(difference, "Add", (positive, minus)),
+        make_node(above, "ReLU", (difference,)),
+    ]
+    if least:
+        nodes.append(scaled(below, above, shape, -1.0))
+    return [*nodes, make_node(name, "Add", (first, nodes[-1].name))]
 
 
 def merged_rescalings(graph: Graph) -> Graph:

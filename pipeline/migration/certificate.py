@@ -60,7 +60,8 @@ def make_certificate(
     recovery : dict, optional
         What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
     pixels : dict, optional
-        ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, where `model` takes floats.
+        ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, or nothing where it has them
+        itself, if `model` takes floats and the migrated model pixels.
     split : dict, optional
         ``until``, and the layers of ``chip`` and ``host``, where `model` is cut in two.
     written : path-like, optional
@@ -78,13 +79,14 @@ def make_certificate(
         },
         "input": {
             **_file(model, model, folder, migration.before),
-            "quantized_by": origin(model),
+            "quantized_by": origin(model, wanted),
             "recovery": recovery,
             **({"read_with": wanted.as_dict()} if wanted != AS_IT_IS else {}),
-            **({"pixels": pixels} if pixels else {}),
+            **({} if pixels is None else {"pixels": pixels}),
         },
         "output": _file(output, written or output, folder, migration.after),
         **({"split": split} if split else {}),
+        **({"feeding": migration.feeding.as_list()} if migration.feeding else {}),
         "samples": samples,
         "outputs": migration.outputs,
         "transforms": list(migration.steps),

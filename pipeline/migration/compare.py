@@ -81,8 +81,17 @@ def compare_outputs(before: np.ndarray, after: np.ndarray, labels=None) -> dict:
     return found
 
 
-def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict]:
+def compare_layers(
+    before: Graph, after: Graph, images: np.ndarray, fed: np.ndarray | None = None
+) -> list[dict]:
     """Return one entry per layer of either model, in the order of the new one.
+
+    Parameters
+    ----------
+    before, after : Graph
+    images : array of shape (n, *input shape of `before`)
+    fed : array of shape (n, *input shape of `after`), optional
+        The same images, where `after` takes another shape.
 
     Returns
     -------
@@ -95,7 +104,8 @@ def compare_layers(before: Graph, after: Graph, images: np.ndarray) -> list[dict
     above, above_now = _ancestors(before, {}), _ancestors(after, origins)
     met = set(origins.values())
     common = met & before.by_name.keys()
-    differences = _differences(before, after, origins, images)
+    fed = images if fed is None else fed
+    differences = _differences(before, after, origins, images, fed)
     last_parts = {origin: name for name, origin in origins.items()}.values()
     entries = []
     for node in after.nodes:
@@ -167,10 +177,10 @@ def _entry(graph, node):
     }
 
 
-def _differences(before, after, origins, images) -> dict[str, float]:
+def _differences(before, after, origins, images, fed) -> dict[str, float]:
     """Return differences of layers of equal origin and shape, on up to `LAYER_IMAGES` images."""
     size = sum(math.prod(shape) for shape in before.shapes.values())
-    images = images[: max(1, min(LAYER_IMAGES, MOST_VALUES // size))]
+    count = max(1, min(LAYER_IMAGES, MOST_VALUES // size))
     old, found = {}, {}
 
     def remember(name, values):
@@ -181,6 +191,6 @@ def _differences(before, after, origins, images) -> dict[str, float]:
         if known is not None and known.shape == values.shape:
             found[name] = float(np.max(np.abs(known - values), initial=0))
 
-    forward(before, images, probe=remember)
-    forward(after, images, probe=compare)
+    forward(before, images[:count], probe=remember)
+    forward(after, fed[:count], probe=compare)
     return found

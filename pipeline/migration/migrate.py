@@ -24,6 +24,7 @@ from pipeline.migration.compare import (
     outputs_of,
 )
 from pipeline.transforms import TRANSFORMS, Images, apply
+from pipeline.transforms.feeding import AS_THEY_ARE, Feeding
 from simulator.refusal import Refusal
 
 
@@ -46,6 +47,10 @@ class Migration:
         Every layer before and after, see `pipeline.migration.compare.compare_layers`.
     equivalence : str
         Equivalence class of the whole migration.
+    feeding : Feeding
+        How to change images of `before` for `after`, where it takes another shape.
+    samples : array of shape (n, *input shape of `after`)
+        The samples, changed so.
     """
 
     before: Graph
@@ -58,6 +63,8 @@ class Migration:
     outputs: dict
     layers: list[dict]
     equivalence: str
+    feeding: Feeding
+    samples: np.ndarray
 
 
 def migrate(
@@ -101,20 +108,22 @@ def migrate(
     first = check(graph, target)
     if first.verdict == INCOMPATIBLE and _beyond_repair(first, options):
         raise IncompatibleModelError(graph.name, _refusals(graph, first), f"migrate to {target}")
-    new, steps = graph, []
+    new, fed, feeding, steps = graph, samples, AS_THEY_ARE, []
     for name in (*chip(target).repairs, *options.names):
         if _changes(name, new):
             one = replace(options, names=(name,), max_accuracy_drop=None)
-            new, report = apply(new, one, samples, images)
+            new, report = apply(new, one, fed, images)
             report = report[name]
-            largest = float(np.max(np.abs(forward(new, samples)), initial=0))
+            step = Feeding.of(report.get("feeding", ()))
+            fed, images, feeding = step(fed), images.fed(step), feeding + step
+            largest = float(np.max(np.abs(forward(new, fed)), initial=0))
             meant = report["equivalent"], report["calibrated"]
             kind = equivalence(report["max_abs_difference"], largest, *meant)
             steps.append({"transform": name, "equivalence": kind, **report})
     last = check(new, target)
     if last.verdict != COMPATIBLE:
         raise IncompatibleModelError(graph.name, last.conversion, f"migrate to {target}")
-    found = compare_outputs(outputs_of(graph, samples), outputs_of(new, samples), labels)
+    found = compare_outputs(outputs_of(graph, samples), outputs_of(new, fed), labels)
     meant = all(step["equivalence"] != CLASSES[-1] for step in steps)
     calibrated = any(step["calibrated"] for step in steps)
     total = equivalence(
@@ -140,14 +149,16 @@ def migrate(
         check_after=last,
         steps=tuple(steps),
         outputs=found,
-        layers=compare_layers(graph, new, samples),
+        layers=compare_layers(graph, new, samples, fed),
         equivalence=total,
+        feeding=feeding,
+        samples=fed,
     )
 
 
 def _refusals(graph, report) -> list[Refusal]:
     """Return the refusals of a model; those of transforms are preferred, being more precise."""
-    _, refusals = repaired(graph, report.target)
+    _, refusals, _ = repaired(graph, report.target)
     refused = {layer for refusal in refusals for layer in refusal.layers}
     rest = [found for found in report.refusals() if not refused.intersection(found.layers)]
     return list(dict.fromkeys([*refusals, *rest])) or [Refusal(found=n) for n in report.notes]

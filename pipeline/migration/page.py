@@ -8,6 +8,7 @@ from pipeline.chips import chip
 from pipeline.migration.page_style import STYLE
 from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
+from pipeline.transforms.feeding import Feeding, feeding_sentence
 
 CLASS_NAMES = {
     "exact": "good",
@@ -136,6 +137,8 @@ def _transforms(content) -> str:
 def _details(step) -> str:
     """Return the further figures of a transform, one line each."""
     lines = []
+    if "feeding" in step:
+        lines.append(feeding_sentence(Feeding.of(step["feeding"])))
     if "strategy" in step:
         lines.append(f"strategy {step['strategy']}")
     for name, error in step.get("commutation_error", {}).items():
@@ -235,7 +238,7 @@ def _files(content) -> str:
 
 
 def _origin(file: dict) -> str:
-    if pixels := file.get("pixels"):
+    if (pixels := file.get("pixels")) is not None:
         return f" <small>{escape(f'the migrated model {pixels_sentence(**pixels)}')}</small>"
     if not file.get("quantized_by"):
         return ""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
 from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.preparation.editing import inserted
+from pipeline.graph.image_scale import expected_range
+from pipeline.preparation.editing import inserted, replaced
+
+PIXEL = 255
+Numbers = float | Sequence[float]
+"""One number, or one for each channel."""
 
 
-def with_pixel_input(graph: Graph, scale: float, offset: float = 0.0) -> Graph:
+def with_pixel_input(graph: Graph, scale: Numbers, offset: Numbers = 0.0) -> Graph:
     """Return a model of uint8 pixels, which `graph` gets as ``pixels / scale + offset``.
 
     A Rescaling after the input computes them; quantization folds it into the first layer.
@@ -17,21 +26,28 @@ def with_pixel_input(graph: Graph, scale: float, offset: float = 0.0) -> Graph:
     ----------
     graph : Graph
         A model of float images without a Rescaling of its own, which would say what they are.
-    scale : float
+    scale : float, or one for each channel
         What pixels were divided by before training; above 0.
-    offset : float
+    offset : float, or one for each channel
         What was added to the quotient.
 
     Raises
     ------
     ConfigError
-        For a scale that is not above 0.
+        For a scale that is not above 0, and numbers that are not as many as channels.
     ModelError
         When the model already takes integers, or rescales its images itself.
     """
-    if not scale > 0:
-        raise ConfigError(f"input scale: found {scale:g}; allowed: above 0, as 255")
+    if not np.all(np.asarray(scale) > 0):
+        raise ConfigError(f"input scale: found {shown(scale)}; allowed: above 0, as 255")
     image = graph.input
+    channels = graph.shapes[image.name][-1]
+    for what, values in (("scale", scale), ("offset", offset)):
+        if np.size(values) not in (1, channels):
+            raise ConfigError(
+                f"input {what}: found {np.size(values)} numbers; allowed: one, or one for each of"
+                f" the {channels} channels of {image.name}, which are its last axis"
+            )
     if image.attrs["dtype"] != "float32":
         raise ModelError(
             f"{image.name}: takes {image.attrs['dtype']} images; only float images have a scale"
@@ -42,12 +58,54 @@ def with_pixel_input(graph: Graph, scale: float, offset: float = 0.0) -> Graph:
             f"{scaled[0]}: rescales the images itself; give images as it expects them, without a"
             " scale"
         )
-    attrs = {"scale": 1 / scale, "offset": float(offset)}
+    attrs = {"scale": _plain(1 / np.asarray(scale, np.float64)), "offset": _plain(offset)}
     name = graph.part_name(image.name, "pixels")
     new = inserted(graph, image.name, make_node(name, "Rescaling", [image.name], attrs))
     return new.with_nodes([image.with_attrs(dtype="uint8"), *new.nodes[1:]])
 
 
-def pixels_sentence(scale: float, offset: float) -> str:
+def reads_pixels(graph: Graph, images: np.ndarray | None) -> bool:
+    """Return whether float images of a model are pixels, which its Rescaling expects.
+
+    Parameters
+    ----------
+    graph : Graph
+    images : array or None
+        Images of the model, if there are any: whole numbers of 0 to 255 then.
+    """
+    expected = expected_range(graph)
+    if graph.input.attrs["dtype"] != "float32" or expected is None:
+        return False
+    if expected.low != 0 or not abs(expected.high - PIXEL) <= 1:
+        return False
+    return images is None or np.array_equal(images, np.clip(np.rint(images), 0, PIXEL))
+
+
+def as_pixels(graph: Graph) -> Graph:
+    """Return the same model of uint8 images."""
+    image = graph.input.with_attrs(dtype="uint8")
+    return replaced(graph, {image.name: image})
+
+
+def with_pixels(graph: Graph, pixels: Mapping) -> Graph:
+    """Return the model of pixels that a certificate describes."""
+    return with_pixel_input(graph, **pixels) if pixels else as_pixels(graph)
+
+
+def _plain(values):
+    array = np.asarray(values, np.float64)
+    return float(array.ravel()[0]) if array.size == 1 else tuple(map(float, array))
+
+
+def shown(values: Numbers) -> str:
+    """Return numbers as a user gives them."""
+    return ",".join(f"{value:g}" for value in np.atleast_1d(values))
+
+
+def pixels_sentence(scale: Numbers = 1.0, offset: Numbers = 0.0) -> str:
     """Return what a model of pixels does with them first."""
-    return f"takes uint8 pixels, divided by {scale:g}" + (f", plus {offset:g}" if offset else "")
+    if np.all(np.asarray(scale) == 1) and not np.any(offset):
+        return "takes uint8 pixels, which it rescales itself"
+    added = f", plus {shown(offset)}" if np.any(offset) else ""
+    each = " (by channel)" if max(np.size(scale), np.size(offset)) > 1 else ""
+    return f"takes uint8 pixels, divided by {shown(scale)}{added}{each}"

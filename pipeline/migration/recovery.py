@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.chips import convert, newest_for
@@ -54,11 +56,11 @@ def read_compared(path, wanted: Wanted = AS_IT_IS) -> tuple[Graph, list[Note]]:
         As `read_float` and `check_recovery`.
     """
     graph = read_float(path, wanted)
-    tool = origin(path)
+    tool = origin(path, wanted)
     if tool is None:
         return graph, []
     # The file is quantized as a whole, and so is the model it is compared with.
-    whole = graph if wanted.until is None else read_float(path)
+    whole = graph if wanted.until is None else read_float(path, replace(wanted, until=None))
     found = compare_recovery(path, whole, random_images(whole, RANDOM, SEED), noise=True)
     check_recovery(path, found)
     text = f"{path}: {recovered_sentence(tool)}; recovered model: {recovery_sentence(found)}"

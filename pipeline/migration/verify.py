@@ -13,10 +13,11 @@ from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CALIBRATED, CLASSES, compare_outputs, equivalence, outputs_of
-from pipeline.migration.pixel_input import with_pixel_input
+from pipeline.migration.pixel_input import with_pixels
 from pipeline.models.file import read_float
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
+from pipeline.transforms.feeding import Feeding
 from pipeline.transforms.sequence import TOLERANCE
 
 MOST_RANDOM = 1024
@@ -88,8 +89,8 @@ def _findings(content, folder, model, output, calibration):
         findings.append(_host(folder, content["split"]["host"]["path"], found))
     if None in graphs.values():
         return findings
-    if pixels := content["input"].get("pixels"):
-        graphs["input"] = with_pixel_input(graphs["input"], **pixels)
+    if (pixels := content["input"].get("pixels")) is not None:
+        graphs["input"] = with_pixels(graphs["input"], pixels)
     findings.append(_compatibility(graphs["output"], content))
     findings.append(_outputs(graphs, content, folder, calibration))
     return findings
@@ -134,9 +135,10 @@ def _outputs(graphs, content, folder, calibration):
     images, same = _images(graphs["input"], content["samples"], folder, calibration)
     what = f"outputs on {len(images)} {'certified' if same else 'other, random'} samples"
     first, second = graphs["input"], graphs["output"]
-    if first.shapes[first.input.name] != second.shapes[second.input.name]:
+    fed = Feeding.of(content.get("feeding", ()))(images)
+    if fed.shape[1:] != second.shapes[second.input.name]:
         return Finding(what=what, good=False, detail="the models take different images")
-    before, after = outputs_of(first, images), outputs_of(second, images)
+    before, after = outputs_of(first, images), outputs_of(second, fed)
     if before.size != after.size:
         return Finding(what=what, good=False, detail="the models have outputs of different sizes")
     found = compare_outputs(before, after)

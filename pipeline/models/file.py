@@ -53,9 +53,9 @@ def own_graph(path, wanted: Wanted) -> Graph:
     return wanted.ended(graph, path)
 
 
-def origin(path) -> str | None:
+def origin(path, wanted: Wanted = AS_IT_IS) -> str | None:
     """Return which tool quantized the model in a file (``cnn2snn``, ``QuantizeML``), or None."""
-    return None if archive_kind(path) is not None else quantized_by(path)
+    return None if archive_kind(path) is not None else quantized_by(path, wanted)
 
 
 def is_own(path) -> bool:

@@ -50,4 +50,4 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
             f"{path}: its inputs are {dtype}, the data are uint8 images; where scaling is part of"
             " the model set model.raw_images=true, otherwise put a Rescaling layer in front"
         )
-    return replace(graph, name=str(model.get("name") or graph.name)), notes
+    return replace(graph, name=str(model.get("name") or path.stem)), notes

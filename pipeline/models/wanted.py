@@ -21,10 +21,13 @@ class Wanted:
     until : tuple of str
         The nodes or layers whose outputs become the model's; empty for all of the model. One name,
         or None, may be given instead.
+    architecture : str or None
+        For a file of weights only: a model's JSON file, or the name of an architecture.
     """
 
     input_shape: tuple[int, ...] | None = None
     until: tuple[str, ...] = ()
+    architecture: str | None = None
 
     def __post_init__(self):
         """Accept one name for a tuple of names."""
@@ -49,15 +52,19 @@ class Wanted:
             raise ModelError(
                 f"until is {until!r}; allowed: the name of a layer, a list of names, or none"
             )
-        return cls(input_shape=sizes, until=tuple(names))
+        architecture = values.get("architecture")
+        if architecture is not None and not isinstance(architecture, str):
+            raise ModelError(f"architecture is {architecture!r}; allowed: a text, or none")
+        return cls(input_shape=sizes, until=tuple(names), architecture=architecture)
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values, from which `of` makes the same."""
         shape, names = self.input_shape, list(self.until)
-        return {
+        found = {
             "input_shape": shape if shape is None else list(shape),
             "until": names if len(names) > 1 else (names or [None])[0],
         }
+        return found if self.architecture is None else found | {"architecture": self.architecture}
 
     def ended(self, graph: Graph, label) -> Graph:
         """Return a graph that ends at `until`, without the layers that only follow it.

@@ -11,7 +11,8 @@ from pipeline.preparation.nonnegative import is_nonnegative
 from pipeline.preparation.obstacle import Obstacle
 from simulator.windows import output_length, same_padding
 
-LARGEST_KERNEL = 7
+LARGEST_KERNEL, LARGEST_GROWN = 7, 17
+"""Side of the chips' largest kernel, and of the largest one that the emulator is given instead."""
 POOL = "MaxPooling2D"
 WINDOWS = (*CONVOLUTIONS, POOL)
 
@@ -23,7 +24,8 @@ def fold_zero_padding(graph: Graph) -> Graph:
     reads the zeros) there must be as many windows, starting at the same pixels. Where 'same' starts
     elsewhere, a larger kernel with zeros at its edge may fit: ((1, 1), (1, 1)) before a 3x3 kernel
     of stride 2 on an even size pads as 'same' does for 5x5. (QuantizeML removes the padding there
-    and keeps 3x3, which shifts the image by one pixel.) Kernels grow to at most 7x7.
+    and keeps 3x3, which shifts the image by one pixel.) Kernels grow to at most 17x17,
+    of which the chips have those up to 7x7.
 
     A max pooling with padding 'same' ignores the border, while ZeroPadding2D adds zeros to its
     windows. Both agree where no value is negative, and before a ReLU.
@@ -163,7 +165,11 @@ class _Geometry:
         name, size = self.window.name, "x".join(map(str, self.size))
         kernel, stride = ("x".join(map(str, pair)) for pair in (self.kernel, self.strides))
         pads, same = (str(pair).replace(" ", "") for pair in (self.amounts, self.same))
-        grown = "" if self.window.op == POOL else ", or what a kernel grown to 7x7 can take in"
+        grown = (
+            ""
+            if self.window.op == POOL
+            else f", or what a kernel grown to {LARGEST_GROWN}x{LARGEST_GROWN} can take in"
+        )
         return Obstacle(
             f"padding {pads} before {name}, {kernel} of stride {stride}",
             f"{same}, as padding 'same' does on {size}{grown}",
@@ -205,7 +211,7 @@ class _Geometry:
         """Return a convolution with zeros at its kernel's edge for which 'same' fits, or None."""
         if self.window.op == POOL or self.dilation != (1, 1):
             return None
-        for extra in range(1, LARGEST_KERNEL - max(self.kernel) + 1):
+        for extra in range(1, LARGEST_GROWN - max(self.kernel) + 1):
             kernel = tuple(k + extra for k in self.kernel)
             margins = [
                 (before - start, extra - (before - start))

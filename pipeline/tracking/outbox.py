@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
@@ -32,14 +33,18 @@ def keep(record: Record, root, store: str) -> Path:
         copy = folder / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
-    files.write_json(folder / STORE, {"store": store})  # last: the copy is complete
+    # Last: the copy is complete.
+    files.write_json(folder / STORE, {"store": store, "tags": record.tags})
     return folder
 
 
 def kept(root) -> Iterator[tuple[Path, Record, str]]:
     """Yield folder, record and store of every run in the outbox."""
     for path in sorted((Path(root) / OUTBOX).glob(f"*/{STORE}")):
-        yield path.parent, gather(path.parent), files.read_json(path)["store"]
+        meant = files.read_json(path)
+        record = gather(path.parent)
+        # The code may have changed since.
+        yield path.parent, replace(record, tags=meant.get("tags", record.tags)), meant["store"]
 
 
 def discard(folder) -> None:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from pipeline import files
 from pipeline.messages.notes import SATURATION, Note
+from pipeline.tracking.curves import read_curve
+from pipeline.tracking.data_set import DataSet, data_set
+from pipeline.tracking.figures import figures as figures_of
+from pipeline.tracking.provenance import provenance
 
-HEADLINES = (
-    "accuracy",
-    "effective_macs",
-    "energy_proxy",
-    "macs",
-    "mean_absolute_error",
-    "weight_bytes",
-)
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
 """Parameters that change how a result is computed, but not the result."""
 
@@ -32,12 +28,12 @@ class Record:
     Attributes
     ----------
     name : str
-        Model, target and bit widths.
+        Model, data, target and bit widths.
     params : dict of str to str
         Every value of params.yaml by its dotted name.
     metrics : dict of str to float
-        Every metric of every stage as ``stage.metric``. The headline metrics come first, also
-        without their stage: user interfaces show the first metric.
+        Every metric of every stage as ``stage.metric``; `pipeline.tracking.figures` says what
+        MLflow gets of them.
     artifacts : tuple of path
         The program, its summary, metrics and plots.
     fingerprint : str
@@ -48,6 +44,14 @@ class Record:
         Why there is no result.
     warnings : tuple of str
         What a user should act on, of every stage; and what saturated, with its verdict.
+    curves : dict of str to list of (step, value)
+        Training metrics by epoch.
+    data : DataSet or None
+        The images.
+    tables : tuple of path
+        CSV files that MLflow shows as tables.
+    tags : dict of str to str
+        Source, commit and user.
     """
 
     name: str
@@ -58,6 +62,16 @@ class Record:
     program: Path | None = None
     refusal: str = ""
     warnings: tuple[str, ...] = ()
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    data: DataSet | None = None
+    tables: tuple[Path, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def description(self) -> str:
+        """What the run is, how good it is, and what to act on, in Markdown."""
+        lines = [self.refusal] if self.refusal else [_sentence(self.metrics), *self.warnings]
+        return "\n\n".join(filter(None, lines))
 
 
 def gather(root) -> Record:
@@ -75,24 +89,59 @@ def gather(root) -> Record:
     folders = (files.METRICS, files.PLOTS, files.INPUT_DATA.parent)
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
-    short = {name: metrics.get(f"evaluate.{name}") for name in HEADLINES}
-    metrics = {name: value for name, value in short.items() if value is not None} | metrics
     decisive = {key: value for key, value in params.items() if key not in WITHOUT_EFFECT}
     digest = hashlib.sha256(json.dumps([decisive, metrics], sort_keys=True).encode())
     digest.update((root / files.PROGRAM).read_bytes())
-    bits = "/".join(
-        params[f"quantization.{key}"]
-        for key in ("input_weight_bits", "weight_bits", "activation_bits")
-    )
     return Record(
-        name=f"{params.get('model.name', 'model')} {params['target.name']} {bits}",
+        name=run_name(params),
         params=params,
         metrics=metrics,
         artifacts=tuple(artifacts),
         fingerprint=digest.hexdigest(),
         program=root / files.PROGRAM,
         warnings=tuple(_warnings(figures)),
+        curves=read_curve(root / files.TRAINING_CURVE),
+        data=data_set(params, _hashes(root / files.INPUT_DATA), metrics),
+        tables=tuple(path for path in (root / files.LAYERS,) if path.is_file()),
+        tags=provenance(root),
     )
+
+
+def run_name(params: Mapping[str, str]) -> str:
+    """Return the name of a run: its model, data, target and bit widths."""
+    bits = "/".join(
+        params[f"quantization.{key}"]
+        for key in ("input_weight_bits", "weight_bits", "activation_bits")
+    )
+    parts = (model_name(params), params.get("data.name", ""), params["target.name"], bits)
+    return " ".join(filter(None, parts))
+
+
+def model_name(params: Mapping[str, str]) -> str:
+    """Return the model's name: the configured one, or that of its file."""
+    name = params.get("model.name", "null")
+    path = params.get("model.path", "null")
+    return name if name != "null" or path == "null" else Path(path).stem
+
+
+def _hashes(path) -> dict:
+    return files.read_json(path) if path.is_file() else {}
+
+
+def _sentence(metrics) -> str:
+    found = figures_of(metrics)
+    parts = []
+    if "accuracy" in found:
+        parts.append(f"accuracy {found['accuracy']:.4f}")
+    if "loss_to_float" in found:
+        parts.append(f"{found['loss_to_float']:.4f} below float")
+    if "mean_absolute_error" in found:
+        parts.append(f"mean absolute error {found['mean_absolute_error']:.4g}")
+    if "weight_kib" in found:
+        parts.append(f"{found['weight_kib']:.1f} KiB of weights")
+    if found.get("over_limits"):
+        parts.append(f"{found['over_limits']:.0f} limits of the chip exceeded")
+    return ", ".join(parts)
 
 
 def _warnings(figures) -> Iterator[str]:

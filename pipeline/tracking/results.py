@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.messages.saturation import verdict
-from pipeline.tracking.record import Record
+from pipeline.tracking.record import Record, model_name
 
 GAP = "  "
 
@@ -18,7 +18,7 @@ def results_table(record: Record, where: str) -> str:
         return format(metrics[f"evaluate.{name}"], style)
 
     rows = [
-        ("model", f"{params['model.name']} on {params['data.name']}"),
+        ("model", f"{model_name(params)} on {params['data.name']}"),
         *_quality(params["target.name"], figure, "evaluate.accuracy" in metrics),
         ("weight memory", figure("weight_bytes", ",.0f") + " bytes"),
         ("MACs per image", figure("macs", ",.0f")),

@@ -31,7 +31,7 @@ def save_served_model(program_path, folder) -> None:
         from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
         images = TensorSpec(np.dtype(program.input_dtype), (-1, *program.input_shape))
-        kind = np.float32 if program.layers[-1].gives_floats else np.int32
+        kind = np.float32 if program.gives_floats else np.int32
         outputs = TensorSpec(np.dtype(kind), (-1, *program.output_shape))
         mlflow.pyfunc.save_model(
             path=str(folder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
@@ -16,8 +17,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipeline.errors import ConfigError, CrossgradeError, one_line
+from pipeline.tracking.curves import read_table
+from pipeline.tracking.data_set import DataSet
+from pipeline.tracking.figures import figures
 from pipeline.tracking.names import parameter_name
 from pipeline.tracking.record import Record
+from pipeline.tracking.view import TAG, view_state
 
 EXPERIMENT = "crossgrade"
 SQLITE = "sqlite:///"
@@ -91,12 +96,19 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
                     return Tracked(run.info.run_id, store, True)
                 run_id = run.info.run_id
         if run_id is None:
-            tags = {FINGERPRINT: record.fingerprint} | ({PARENT: parent} if parent else {})
+            tags = record.tags | {FINGERPRINT: record.fingerprint}
+            tags |= {PARENT: parent} if parent else {}
             run = client.create_run(experiment, tags=tags, run_name=record.name)
             run_id = run.info.run_id
         _log(client, run_id, record)
         client.set_terminated(run_id, final)
     return Tracked(run_id, store, False)
+
+
+def experiment_id(store: str, root) -> str:
+    """Return the id of the experiment that holds all runs; it is created in a new store."""
+    with _open(store, root) as (_, experiment):
+        return experiment
 
 
 def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, str]) -> str:
@@ -186,9 +198,12 @@ def _experiment(client, store: str, root) -> str:
 
 def _find_or_create(client, location: str | None) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return found.experiment_id
-    return client.create_experiment(EXPERIMENT, artifact_location=location, tags=KIND)
+    if found is None:
+        tags = KIND | {TAG: view_state()}
+        return client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags)
+    if TAG not in found.tags:  # made by an earlier version
+        client.set_experiment_tag(found.experiment_id, TAG, view_state())
+    return found.experiment_id
 
 
 def _log(client, run_id: str, record: Record) -> None:
@@ -198,22 +213,42 @@ def _log(client, run_id: str, record: Record) -> None:
     for batch in _batches(record.params.items()):
         params = [Param(parameter_name(key), value) for key, value in batch]
         client.log_batch(run_id, params=params)
-    for batch in _batches(record.metrics.items()):
-        client.log_batch(run_id, metrics=[Metric(key, value, 0, 0) for key, value in batch])
+    metrics = [Metric(key, value, 0, 0) for key, value in figures(record.metrics).items()]
+    for name, curve in record.curves.items():
+        metrics += [Metric(f"training/{name}", value, 0, step) for step, value in curve]
+    for batch in _batches(metrics):
+        client.log_batch(run_id, metrics=batch)
+    if record.data is not None:
+        client.log_inputs(run_id, datasets=[_data_input(record.data)])
+    for path in record.tables:
+        client.log_table(run_id, read_table(path), f"{path.stem}.json")
     for path in record.artifacts:
         folder = path.parent.name if path.parent.name in FOLDERS else None
         client.log_artifact(run_id, str(path), folder)
-    if record.warnings:
-        client.set_tag(run_id, NOTE, "\n\n".join(record.warnings)[:NOTE_LENGTH])
+    client.set_tag(run_id, NOTE, record.description[:NOTE_LENGTH])
     if record.refusal:
         client.set_tag(run_id, OUTCOME, "refused")
-        client.set_tag(run_id, NOTE, record.refusal[:NOTE_LENGTH])
     if record.program is not None:
         from pipeline.tracking.served_model import save_served_model
 
         with tempfile.TemporaryDirectory() as folder:
             save_served_model(record.program, Path(folder) / "model")
             client.log_artifacts(run_id, str(Path(folder) / "model"), "model")
+
+
+def _data_input(data: DataSet):
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return DatasetInput(
+        Dataset(
+            name=data.name,
+            digest=data.digest,
+            source_type="crossgrade",
+            source=json.dumps(data.source),
+            profile=json.dumps(data.profile),
+        ),
+        tags=[InputTag("mlflow.data.context", "training and test")],
+    )
 
 
 def _batches(items) -> Iterator[list]:

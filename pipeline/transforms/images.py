@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.progress import Progress
+from pipeline.transforms.feeding import Feeding
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +42,13 @@ class Images:
     def has_test(self) -> bool:
         """True if accuracy can be measured."""
         return self.test_images is not None and self.test_labels is not None
+
+    def fed(self, feeding: Feeding) -> Images:
+        """Return the same images as a transformed model takes them."""
+        if not feeding:
+            return self
+        test = self.test_images if self.test_images is None else feeding(self.test_images)
+        return replace(self, images=feeding(self.images), test_images=test)
 
     def drawn(self, count: int, seed: int) -> np.ndarray:
         """Return `count` of the images, or all if there are fewer, drawn by `seed`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.graph.graph import Graph
+from pipeline.transforms.feeding import AS_THEY_ARE, Feeding
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,6 +24,8 @@ class Rewrite:
         True if the new graph computes the same as the old one, up to float rounding.
     calibrated : bool
         True if it does so only where values stay in the range of the images that it measured.
+    feeding : Feeding
+        How to change images for the new graph, where it takes another shape.
     details : mapping
         Further figures of the transform; JSON values.
     """
@@ -31,4 +34,5 @@ class Rewrite:
     changed: tuple[str, ...]
     equivalent: bool = True
     calibrated: bool = False
+    feeding: Feeding = AS_THEY_ARE
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.messages.settings import setting
 from pipeline.transforms.images import Images
+from pipeline.transforms.rewrite import Rewrite
 from pipeline.transforms.table import TRANSFORMS
 
 TOLERANCE = 1e-3
@@ -20,7 +21,12 @@ TOLERANCE = 1e-3
 
 
 def apply(
-    graph: Graph, options: Any, samples: np.ndarray, images: Images | None = None
+    graph: Graph,
+    options: Any,
+    samples: np.ndarray,
+    images: Images | None = None,
+    *,
+    images_stay: bool = False,
 ) -> tuple[Graph, dict[str, dict]]:
     """Return the transformed graph and a report.
 
@@ -33,6 +39,9 @@ def apply(
         Images on which the model before and after each transform is compared.
     images : Images, optional
         For recalibration, tuning and accuracy; by default `samples` without labels.
+    images_stay : bool
+        True to leave out transforms that need other images and without which the emulator runs the
+        model.
 
     Returns
     -------
@@ -41,8 +50,9 @@ def apply(
         For each transform: ``changed`` (layers), ``equivalent``, ``calibrated``,
         ``max_abs_difference`` and
         ``agreement`` (share of samples with the same class; not for a regression) on `samples`,
-        ``added_parameters``, ``added_macs``, the transform's own details and, if there are test
-        labels and something changed, ``accuracy_before`` and ``accuracy_after``.
+        ``added_parameters``, ``added_macs``, ``feeding`` where images change, the transform's own
+        details and, if there are test labels and something changed, ``accuracy_before`` and
+        ``accuracy_after``.
 
     Raises
     ------
@@ -71,13 +81,17 @@ def apply(
     score = start = None
     for name in options.names:
         rewrite = TRANSFORMS[name](graph, options, images)
+        if images_stay and rewrite.feeding and not rewrite.feeding.reshapes:
+            rewrite = Rewrite(graph=graph, changed=())
+        test = images.test_images, images.test_labels
+        samples, images = rewrite.feeding(samples), images.fed(rewrite.feeding)
         after = forward(rewrite.graph, samples) if rewrite.changed else before
         report[name] = _measure(name, graph, rewrite, before, after, images.are_numbers)
         if rewrite.changed and images.has_test:
-            test = images.test_images, images.test_labels
             score = accuracy(graph, *test) if score is None else score
             start = score if start is None else start
             report[name]["accuracy_before"] = score
+            test = images.test_images, images.test_labels
             report[name]["accuracy_after"] = score = accuracy(rewrite.graph, *test)
         graph, before = rewrite.graph, after
     if options.names and options.max_accuracy_drop is not None:
@@ -108,5 +122,6 @@ def _measure(name, graph, rewrite, before, after, are_numbers) -> dict:
         **({} if are_numbers else {"agreement": _agreement(graph, before, after)}),
         "added_parameters": rewrite.graph.parameters - graph.parameters,
         "added_macs": sum(count_macs(rewrite.graph).values()) - sum(count_macs(graph).values()),
+        **({"feeding": rewrite.feeding.as_list()} if rewrite.feeding else {}),
         **rewrite.details,
     }

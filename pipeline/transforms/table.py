@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pipeline.transforms.approximate.continuous_activations import continuous_activations
 from pipeline.transforms.approximate.power_of_two_clip import power_of_two_clip
 from pipeline.transforms.approximate.relu_after_max_pooling import relu_after_max_pooling
+from pipeline.transforms.approximate.replace_bilinear import replace_bilinear
 from pipeline.transforms.exact.batchnorm_to_depthwise import batchnorm_to_depthwise
 from pipeline.transforms.exact.cut_borders_in_dense import cut_borders_in_dense
 from pipeline.transforms.exact.dense_on_map import dense_on_map
@@ -28,9 +29,14 @@ from pipeline.transforms.exact.identity_before_pooling import identity_before_po
 from pipeline.transforms.exact.identity_before_tail import identity_before_tail
 from pipeline.transforms.exact.match_pool_padding import match_pool_padding
 from pipeline.transforms.exact.replace_average_pooling import replace_average_pooling
+from pipeline.transforms.exact.replace_cropping import replace_cropping
 from pipeline.transforms.exact.replace_global_max_pooling import replace_global_max_pooling
 from pipeline.transforms.exact.replace_upsampling import replace_upsampling
 from pipeline.transforms.exact.select_after_pooling import select_after_pooling
+from pipeline.transforms.exact.shape_input import shape_input
+from pipeline.transforms.exact.shift_input import shift_input
+from pipeline.transforms.exact.sink_permutes import sink_permutes
+from pipeline.transforms.exact.sink_reshapes import sink_reshapes
 from pipeline.transforms.exact.square_windows import square_windows
 from pipeline.transforms.exact.stride_by_selection import stride_by_selection
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
@@ -40,9 +46,16 @@ from pipeline.transforms.transform import APPROXIMATE, BY_STRATEGY, CALIBRATED, 
 _ROWS = (
     # Discrete activations first, because the other transforms only know ReLUs.
     Transform(continuous_activations, APPROXIMATE, ("images",), repairs=("discrete_activation",)),
+    # What moves values goes first, so that all other transforms see maps.
+    Transform(sink_reshapes, repairs=("reshape", "flat_dense")),
+    Transform(sink_permutes, repairs=("unknown_layer",)),
+    Transform(shape_input, repairs=("reshape", "unknown_layer", "float_input")),
+    Transform(shift_input, repairs=("signed_input",)),
     # Poolings, Dense layers and dilations become convolutions before convolutions are rewritten.
     Transform(replace_average_pooling, repairs=("average_pooling",)),
     Transform(replace_global_max_pooling, repairs=("unknown_layer",)),
+    Transform(replace_cropping, repairs=("unknown_layer",)),
+    Transform(replace_bilinear, APPROXIMATE, repairs=("unknown_layer",)),
     Transform(replace_upsampling, repairs=("unknown_layer",)),
     Transform(dense_on_map, repairs=("flat_dense",)),
     Transform(expand_dilation, repairs=("dilation",)),

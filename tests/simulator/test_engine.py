@@ -62,6 +62,26 @@ def test_a_reset_clears_the_state_and_a_memory_keeps_it():
     np.testing.assert_array_equal(simulate(program, frames, memory=memory), whole)
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 6, 9])
+@pytest.mark.parametrize("batch_size", [None, 1, 2, 4])
+def test_streams_of_equal_length_start_from_a_reset(length, batch_size):
+    rng = np.random.default_rng(2)
+    layer = builders.neural_layer("BufferTempConv", rng, inputs=("data",), requantize=False)
+    program = builders.program([builders.input_data(), layer])
+    frames = builders.images(rng, program, 6)
+    streams = [frames[start : start + length] for start in range(0, len(frames), length)]
+    expected = np.concatenate([simulate(program, stream) for stream in streams])
+    found = simulate(program, frames, reset_every=length, batch_size=batch_size)
+    np.testing.assert_array_equal(found, expected)
+    assert np.array_equal(found, simulate(program, frames)) == (length >= len(frames))
+
+
+def test_a_stream_has_at_least_one_image(program):
+    images = builders.images(np.random.default_rng(1), program, 2)
+    with pytest.raises(ProgramError, match="reset_every is 0; it must be at least 1"):
+        simulate(program, images, reset_every=0)
+
+
 def test_images_of_a_program_without_memory_are_independent(program):
     rng = np.random.default_rng(3)
     images = builders.images(rng, program, 5)

@@ -11,6 +11,7 @@ from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.archive import save_graph
 from pipeline.repro.workspace import KEEP_PARAMS, STAGES
+from pipeline.tracking.figures import figures
 from pipeline.tracking.record import gather
 from pipeline.tracking.store import PARENT
 from tests.repository import Repository
@@ -33,8 +34,14 @@ def test_a_second_repro_runs_only_track_and_makes_no_second_run(repository):
     record = gather(repository.root)
     assert run.data.params == record.params
     assert run.data.params["quantization.weight_bits"] == "8"
-    assert run.data.metrics == record.metrics
-    assert {f"{stage}.accuracy" for stage in ("build", "evaluate")} <= set(run.data.metrics)
+    shown = {name for name in run.data.metrics if not name.startswith("training/")}
+    assert {name: run.data.metrics[name] for name in shown} == figures(record.metrics)
+    assert {"accuracy", "loss_to_float", "weight_kib", "over_limits"} <= shown
+    curve = client.get_metric_history(run.info.run_id, "training/val_accuracy")
+    assert [point.step for point in curve] == list(range(1, len(curve) + 1))
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.name == "digits" and used.dataset.digest
+    assert run.data.tags["mlflow.note.content"].startswith("accuracy ")
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"program.npz", "summary.txt", "params.yaml", "metrics", "plots"} <= names
     assert "Model Summary" in (repository.root / "artifacts/summary.txt").read_text()

@@ -72,6 +72,7 @@ def _neuron(block: Block, a: float, b: float, *, is_input: bool) -> tuple[Neuron
             activation=relu is not None,
             act_bits=bits,
             padding_value=b if is_input else 0.0,
+            level=np.float64(step) if relu else None,
         ),
         1 / step,
     )

@@ -54,7 +54,16 @@ def lower(graph: QuantizedGraph) -> Program:
         output_shape=graph.node(graph.output).shape,
         layers=tuple(layers),
         notes=program_lines(graph.notes),
+        output_scale=_output_scale(neurons[-1]),
     )
+
+
+def _output_scale(last: Neuron) -> tuple[float, ...] | None:
+    """Return the value of one level of the last layer; None where it outputs values itself."""
+    if last.level is None:
+        return None
+    values = np.float32(np.atleast_1d(last.level))
+    return tuple(map(float, values[:1] if np.all(values == values[0]) else values))
 
 
 def chain_neurons(graph: QuantizedGraph) -> list[Neuron]:

@@ -69,6 +69,8 @@ class Neuron:
     act_bits : int
     padding_value : float
         In units of a pixel, real-valued. 0, except in a first layer whose zero is another pixel.
+    level : float64 array of shape () or (filters,), or None
+        Value of one level of the model's output; None in other layers and without activation.
     """
 
     threshold: np.ndarray
@@ -77,6 +79,7 @@ class Neuron:
     activation: bool
     act_bits: int = 4
     padding_value: float = 0.0
+    level: np.ndarray | None = None
 
     @property
     def fraction(self) -> np.ndarray | None:

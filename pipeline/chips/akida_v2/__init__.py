@@ -3,7 +3,12 @@
 from pipeline.chips.akida_v2.kinds import facts
 from pipeline.chips.akida_v2.lowering import lower
 from pipeline.chips.akida_v2.notes import notes
-from pipeline.chips.akida_v2.repairs import REFUSED_LIMITS, REPAIRS, limit_repair
+from pipeline.chips.akida_v2.repairs import (
+    REFUSED_LIMITS,
+    REPAIRS,
+    WINDOW_LIMITS,
+    limit_repair,
+)
 from pipeline.chips.akida_v2.rules import RULES, normalize
 from pipeline.chips.chip import Chip
 
@@ -18,6 +23,7 @@ CHIP = Chip(
     limit_repairs=limit_repair,
     refused_limits=REFUSED_LIMITS,
     several_outputs=True,
+    emulated_limits=WINDOW_LIMITS,
     notes=notes,
     lower=lower,
 )

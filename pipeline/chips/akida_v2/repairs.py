@@ -8,8 +8,14 @@ from simulator.facts import LayerFacts
 
 REPAIRS = (
     "continuous_activations",
+    "sink_reshapes",
+    "sink_permutes",
+    "shape_input",
+    "shift_input",
     "replace_average_pooling",
     "replace_global_max_pooling",
+    "replace_cropping",
+    "replace_bilinear",
     "replace_upsampling",
     "dense_on_map",
     "expand_dilation",
@@ -31,20 +37,16 @@ REPAIRS = (
     "gap_after_relu",
     "identity_before_pooling",
 )
-REFUSED_LIMITS = (
-    "layer_pattern",
-    "square_kernel",
-    "square_stride",
-    "square_pool",
-    "transposed_convolution",
-    "pool_padding",
-)
+REFUSED_LIMITS = ("layer_pattern", "pool_padding")
 """Limits that the vendor's layer patterns refuse already, while the emulator runs them."""
+WINDOW_LIMITS = ("square_kernel", "square_stride", "square_pool", "transposed_convolution")
+"""... and those of windows, which count as limits of the chip where no transform repairs them."""
 _REPAIRS = {
     **dict.fromkeys(("square_kernel", "square_stride", "square_pool"), "square_windows"),
     "pool_padding": "match_pool_padding",
     "kernel_and_stride": "enlarge_small_kernels",
     "padding": "cut_borders_in_dense",
+    "signed_input": "shift_input",
 }
 _TAIL_REPAIRS = {("MaxPooling2D",): "relu_after_max_pooling"}
 

@@ -31,6 +31,8 @@ OTHER_RULES = (
 )
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
 REPLACED = {
+    "Permute": "sink_permutes",
+    "Cropping2D": "replace_cropping",
     "UpSampling2D": "replace_upsampling",
     "GlobalMaxPooling2D": "replace_global_max_pooling",
 }
@@ -131,8 +133,14 @@ def unknown_layer(view: View) -> Iterator[Finding]:
             found=node.op,
             allowed="a layer with a counterpart",
             fix=FIXES.get(node.op, "use another layer and retrain"),
-            transform=REPLACED.get(node.op),
+            transform=_replacement(node),
         )
+
+
+def _replacement(node) -> str | None:
+    if node.attrs.get("interpolation") == "bilinear":
+        return "replace_bilinear"
+    return REPLACED.get(node.op)
 
 
 def join(view: View) -> Iterator[Finding]:
@@ -223,6 +231,7 @@ def reshape(view: View) -> Iterator[Finding]:
                 f" {others[0] if others else 'the output'}",
                 allowed="before Dense",
                 fix="feed a Dense, or keep the shape",
+                transform="shape_input" if view.source(node).op == "Input" else "sink_reshapes",
             )
 
 

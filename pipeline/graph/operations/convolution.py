@@ -7,8 +7,8 @@ import numpy as np
 from pipeline.errors import LayerError
 from pipeline.graph.attributes import COUNT, INTERNAL, Attribute
 from pipeline.graph.float_kernels import conv2d, depthwise_conv2d
-from pipeline.graph.keras_form import ONE_GROUP, PLAIN_WEIGHTS, KerasRule
-from pipeline.graph.neural import FILTERS, WINDOW, Neural, bias, biased
+from pipeline.graph.keras_form import ONE_GROUP, PLAIN_WEIGHTS, KerasRule, along_steps
+from pipeline.graph.neural import FILTERS, WINDOW, WINDOW_PAIRS, Neural, bias, biased
 from pipeline.graph.windows import padded, windowed_shape
 
 
@@ -28,6 +28,9 @@ class Conv2D(Neural):
     on_maps = data_format = convolution = True
     keras = {
         "Conv2D": KerasRule(fixed=PLAIN_WEIGHTS, aliases=("Convolution2D",)),
+        "Conv1D": KerasRule(
+            fixed=PLAIN_WEIGHTS, convert=along_steps(*WINDOW_PAIRS), aliases=("Convolution1D",)
+        ),
         "PaddedConv2D": KerasRule(fixed={"padding_value": (None,)}),
     }
 
@@ -63,7 +66,10 @@ class DepthwiseConv2D(Neural):
 
     attributes = {**WINDOW, "depth_multiplier": Attribute(COUNT, 1)}
     on_maps = data_format = convolution = depthwise = True
-    keras = {"DepthwiseConv2D": KerasRule(fixed=ONE_GROUP)}
+    keras = {
+        "DepthwiseConv2D": KerasRule(fixed=ONE_GROUP),
+        "DepthwiseConv1D": KerasRule(fixed=ONE_GROUP, convert=along_steps(*WINDOW_PAIRS)),
+    }
     keras_variables = {"kernel": "depthwise_kernel"}
 
     def weights(self, attrs, shape):

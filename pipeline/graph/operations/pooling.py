@@ -6,9 +6,11 @@ import numpy as np
 
 from pipeline.graph.attributes import FLAG, PADDING, PAIR, Attribute
 from pipeline.graph.float_kernels import max_pool, sum_pool
-from pipeline.graph.keras_form import KerasRule
+from pipeline.graph.keras_form import KerasRule, along_steps
 from pipeline.graph.operation import Operation
 from pipeline.graph.windows import padded, windowed_shape
+
+POOL_OF_STEPS = along_steps("pool_size", "strides")
 
 
 class Windowed(Operation):
@@ -29,7 +31,10 @@ class MaxPooling2D(Windowed):
     """Maximum of each window."""
 
     moves_only = True
-    keras = {"MaxPooling2D": KerasRule(aliases=("MaxPool2D",))}
+    keras = {
+        "MaxPooling2D": KerasRule(aliases=("MaxPool2D",)),
+        "MaxPooling1D": KerasRule(convert=POOL_OF_STEPS, aliases=("MaxPool1D",)),
+    }
 
     def forward(self, node, x):
         pool = node.attrs["pool_size"]
@@ -39,7 +44,10 @@ class MaxPooling2D(Windowed):
 class AveragePooling2D(Windowed):
     """Mean of each window, without the padding."""
 
-    keras = {"AveragePooling2D": KerasRule(aliases=("AvgPool2D",))}
+    keras = {
+        "AveragePooling2D": KerasRule(aliases=("AvgPool2D",)),
+        "AveragePooling1D": KerasRule(convert=POOL_OF_STEPS, aliases=("AvgPool1D",)),
+    }
 
     def forward(self, node, x):
         pool = node.attrs["pool_size"]
@@ -53,7 +61,10 @@ class GlobalAveragePooling2D(Operation):
     """Mean of the whole map."""
 
     attributes = {"keepdims": Attribute(FLAG, False)}
-    keras = {"GlobalAveragePooling2D": KerasRule(aliases=("GlobalAvgPool2D",))}
+    keras = {
+        "GlobalAveragePooling2D": KerasRule(aliases=("GlobalAvgPool2D",)),
+        "GlobalAveragePooling1D": KerasRule(aliases=("GlobalAvgPool1D",)),
+    }
     on_maps = data_format = pooling = True
 
     def output_shape(self, node, shape):
@@ -67,7 +78,10 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
     """The largest value of the whole map."""
 
     moves_only = True
-    keras = {"GlobalMaxPooling2D": KerasRule(aliases=("GlobalMaxPool2D",))}
+    keras = {
+        "GlobalMaxPooling2D": KerasRule(aliases=("GlobalMaxPool2D",)),
+        "GlobalMaxPooling1D": KerasRule(aliases=("GlobalMaxPool1D",)),
+    }
 
     def forward(self, node, x):
         return x.max((1, 2), keepdims=node.attrs["keepdims"])

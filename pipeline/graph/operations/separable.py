@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.graph.attributes import COUNT, Attribute
 from pipeline.graph.float_kernels import conv2d, depthwise_conv2d
-from pipeline.graph.keras_form import ONE_GROUP, KerasRule
-from pipeline.graph.neural import FILTERS, WINDOW, Neural, bias, biased
+from pipeline.graph.keras_form import ONE_GROUP, KerasRule, along_steps
+from pipeline.graph.neural import FILTERS, WINDOW, WINDOW_PAIRS, Neural, bias, biased
 from pipeline.graph.windows import padded, windowed_shape
 
 
@@ -16,6 +16,11 @@ class SeparableConv2D(Neural):
     on_maps = data_format = convolution = True
     keras = {
         "SeparableConv2D": KerasRule(fixed=ONE_GROUP, aliases=("SeparableConvolution2D",)),
+        "SeparableConv1D": KerasRule(
+            fixed=ONE_GROUP,
+            convert=along_steps(*WINDOW_PAIRS),
+            aliases=("SeparableConvolution1D",),
+        ),
     }
     input_kernel, output_kernel = "depthwise_kernel", "pointwise_kernel"
 

@@ -6,8 +6,8 @@ import math
 
 from pipeline.errors import LayerError
 from pipeline.graph.attributes import DIMS, NUMBER, PAIR, SIDES, TARGET_SHAPE, TEXT, Attribute
-from pipeline.graph.float_kernels import pad
-from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule
+from pipeline.graph.float_kernels import interpolated, pad
+from pipeline.graph.keras_form import CHANNELS_LAST, KerasRule, along_steps
 from pipeline.graph.operation import Operation
 
 
@@ -21,12 +21,22 @@ def read_zero_padding(config):
     }
 
 
+def read_step_padding(config):
+    """Return the four sides of a padding of steps, given as one or two numbers."""
+    padding = config["padding"]
+    padding = [padding, padding] if isinstance(padding, int) else padding
+    return {"padding": (tuple(padding), (0, 0))}
+
+
 class ZeroPadding2D(Operation):
     """Zeros around a map: ((top, bottom), (left, right))."""
 
     attributes = {"padding": Attribute(SIDES, ((1, 1), (1, 1)))}
     on_maps = data_format = moves_only = True
-    keras = {"ZeroPadding2D": KerasRule(attrs=(), convert=read_zero_padding, reads=("padding",))}
+    keras = {
+        "ZeroPadding2D": KerasRule(attrs=(), convert=read_zero_padding, reads=("padding",)),
+        "ZeroPadding1D": KerasRule(attrs=(), convert=read_step_padding, reads=("padding",)),
+    }
 
     def output_shape(self, node, shape):
         (top, bottom), (left, right) = node.attrs["padding"]
@@ -36,24 +46,64 @@ class ZeroPadding2D(Operation):
         return pad(x, *node.attrs["padding"])
 
 
+def read_step_cropping(config):
+    """Return the four sides of a cropping of steps, given as one or two numbers."""
+    return {"cropping": read_step_padding({"padding": config["cropping"]})["padding"]}
+
+
+class Cropping2D(Operation):
+    """A map without rows and columns at its edges: ((top, bottom), (left, right))."""
+
+    attributes = {"cropping": Attribute(SIDES)}
+    on_maps = data_format = moves_only = True
+    keras = {
+        "Cropping2D": KerasRule(
+            attrs=(),
+            convert=lambda config: {
+                "cropping": read_zero_padding({"padding": config["cropping"]})["padding"]
+            },
+            reads=("cropping",),
+        ),
+        "Cropping1D": KerasRule(attrs=(), convert=read_step_cropping, reads=("cropping",)),
+    }
+
+    def output_shape(self, node, shape):
+        rows, columns = (
+            n - sum(sides) for n, sides in zip(shape, node.attrs["cropping"], strict=False)
+        )
+        if min(rows, columns) < 1:
+            raise LayerError(node.name, f"it cuts {node.attrs['cropping']} off a map of {shape}")
+        return rows, columns, shape[2]
+
+    def forward(self, node, x):
+        (top, bottom), (left, right) = node.attrs["cropping"]
+        return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
 class UpSampling2D(Operation):
-    """Nearest-neighbour upsampling: each pixel is repeated."""
+    """Upsampling: each pixel is repeated (nearest), or the map is interpolated (bilinear)."""
 
     attributes = {"size": Attribute(PAIR, (2, 2)), "interpolation": Attribute(TEXT, "nearest")}
     on_maps = data_format = moves_only = True
-    keras = {"UpSampling2D": KerasRule()}
+    keras = {
+        "UpSampling2D": KerasRule(),
+        "UpSampling1D": KerasRule(attrs=("size",), convert=along_steps("size")),
+    }
 
     def output_shape(self, node, shape):
         rows, columns = node.attrs["size"]
         return (shape[0] * rows, shape[1] * columns, shape[2])
 
     def forward(self, node, x):
+        rows, columns = node.attrs["size"]
+        if node.attrs["interpolation"] == "bilinear":
+            return interpolated(interpolated(x, rows, 1), columns, 2)
         if node.attrs["interpolation"] != "nearest":
             raise LayerError(
                 node.name,
-                f"interpolation '{node.attrs['interpolation']}' is not known; use 'nearest'",
+                f"interpolation '{node.attrs['interpolation']}' is not known; use 'nearest'"
+                " or 'bilinear'",
             )
-        rows, columns = node.attrs["size"]
         return x.repeat(rows, 1).repeat(columns, 2)
 
 
@@ -123,4 +173,12 @@ class Dropout(Operation):
     }
 
 
-OPERATIONS = (ZeroPadding2D(), UpSampling2D(), Flatten(), Reshape(), Permute(), Dropout())
+OPERATIONS = (
+    ZeroPadding2D(),
+    Cropping2D(),
+    UpSampling2D(),
+    Flatten(),
+    Reshape(),
+    Permute(),
+    Dropout(),
+)

@@ -6,14 +6,12 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import CONVOLUTIONS
+from pipeline.preparation.zero_padding import LARGEST_GROWN
 from pipeline.transforms.rewrite import Rewrite
-
-LARGEST = 31
-"""Beyond 7 taps only the emulator runs a kernel, which `check` reports as a limit of the chip."""
 
 
 def expand_dilation(graph: Graph) -> Rewrite:
-    """Expand dilated kernels to up to 31x31 taps; the chip takes up to 7x7."""
+    """Expand dilated kernels to up to 17x17 taps, with zeros; larger ones are kept."""
     changed = []
 
     def split(node):
@@ -22,7 +20,7 @@ def expand_dilation(graph: Graph) -> Rewrite:
         key = node.operation.input_kernel
         kernel, rates = node.weights[key], node.attrs["dilation_rate"]
         size = tuple((k - 1) * d + 1 for k, d in zip(kernel.shape[:2], rates, strict=True))
-        if max(size) > LARGEST:
+        if max(size) > LARGEST_GROWN:
             return None
         changed.append(node.name)
         spread = np.zeros((*size, *kernel.shape[2:]), np.float32)

@@ -8,6 +8,7 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import JOINS, POINTWISE
 from pipeline.preparation.editing import inserted
+from pipeline.preparation.odd_kernels import reads_image
 from pipeline.transforms.rewrite import Rewrite
 
 AVERAGING = ("Conv2D", "SeparableConv2D")
@@ -18,7 +19,8 @@ def identity_before_pooling(graph: Graph) -> Rewrite:
     """Insert a 1x1 identity Conv2D before averages that no convolution can absorb.
 
     These are averages after depthwise and transposed convolutions, after a max pooling, of the
-    input, and of a tensor with several consumers. After a join, quantization inserts an identity
+    input, of a tensor with several consumers, and after the first convolution where that is one of
+    pixels, or pads images with other values than 0. After a join, quantization inserts an identity
     itself.
     """
     changed = []
@@ -45,6 +47,20 @@ def _is_absorbed(graph, average):
         if graph.sole_consumer(before) is None:
             return False
         before = graph.node(before.inputs[0])
-    return before.op in JOINS or (
-        before.op in AVERAGING and graph.sole_consumer(before) is not None
-    )
+    if before.op in AVERAGING:
+        return graph.sole_consumer(before) is not None and not _reads_pixels(graph, before)
+    return before.op in JOINS
+
+
+def _reads_pixels(graph, node):
+    """Return whether only InputConv2D, which averages nothing, reads what a layer reads.
+
+    It does for uint8 images, and where the zeros around rescaled images are other pixels.
+    """
+    if node.op != "Conv2D":
+        return False
+    source = graph.node(node.inputs[0])
+    shifted = source.op == "Rescaling" and np.any(source.attrs["offset"])
+    if shifted and node.attrs["padding"] == "same":
+        return True
+    return graph.input.attrs["dtype"] == "uint8" and reads_image(graph, node)

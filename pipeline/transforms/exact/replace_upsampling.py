@@ -16,17 +16,20 @@ SIDE = min(TRANSPOSED_KERNELS)
 def replace_upsampling(graph: Graph) -> Rewrite:
     """Replace UpSampling2D by Conv2DTranspose layers of stride 2, of ones and zeros.
 
-    For sizes of 2, 4, 8 and so on, the same in both directions, and interpolation 'nearest'; each
-    layer doubles the map. A DepthwiseConv2DTranspose would need fewer weights, but Keras has none,
-    so that no Keras file could hold it.
+    For interpolation 'nearest'. Sizes of 2, 4, 8 and so on, the same in both directions, become
+    layers that double the map; others become one layer of that stride, which runs on the emulator
+    only. A DepthwiseConv2DTranspose would need fewer weights, but Keras has none, so that no Keras
+    file could hold it.
     """
     changed = []
 
     def split(node):
-        if node.op != "UpSampling2D" or not (count := _doublings(node)):
+        if node.op != "UpSampling2D" or node.attrs["interpolation"] != "nearest":
             return None
         changed.append(node.name)
-        chain, source = [], node.inputs[0]
+        chain, source, count = [], node.inputs[0], _doublings(node)
+        if not count:
+            return [] if node.attrs["size"] == (1, 1) else [_repeating(node, graph)]
         for step in range(count):
             name = graph.part_name(node.name, str(step + 1)) if step < count - 1 else node.name
             chain.append(_doubling(name, source, graph.shapes[node.name][-1]))
@@ -39,9 +42,18 @@ def replace_upsampling(graph: Graph) -> Rewrite:
 def _doublings(node: Node) -> int:
     """Return how many layers of stride 2 make an upsampling; 0 where none do."""
     rows, columns = node.attrs["size"]
-    if rows != columns or node.attrs["interpolation"] != "nearest" or rows & (rows - 1):
+    if rows != columns or rows & (rows - 1):
         return 0
     return rows.bit_length() - 1
+
+
+def _repeating(node: Node, graph: Graph) -> Node:
+    """Return a layer whose kernel of ones is as large as its stride."""
+    channels, size = graph.shapes[node.name][-1], node.attrs["size"]
+    kernel = np.ones((*size, 1, 1), np.float32) * np.eye(channels, dtype=np.float32)
+    attrs = {"kernel_size": size, "strides": size, "padding": "same"}
+    attrs |= {"filters": channels, "use_bias": False}
+    return make_node(node.name, "Conv2DTranspose", node.inputs, attrs, {"kernel": kernel})
 
 
 def _doubling(name, source, channels) -> Node:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.preparation.editing import inserted, replaced
 from pipeline.transforms.exact.match_pool_padding import tiles
 from pipeline.transforms.rewrite import Rewrite
+from pipeline.transforms.selecting import selection
 from pipeline.transforms.tails import POOL, inner_operations, tail_before, tail_end
 from simulator.windows import same_padding
 
@@ -33,9 +31,6 @@ def _applies(graph, ops, pool) -> bool:
     shape = graph.shapes[pool.inputs[0]]
     if pool.attrs["padding"] == "same" or len(shape) != 3 or tiles(pool, shape):
         return False
-    size, strides = pool.attrs["pool_size"], pool.attrs["strides"] or pool.attrs["pool_size"]
-    if len(set(size)) > 1 or len(set(strides)) > 1:
-        return False
     found = tail_before(graph, ops, pool)
     if found is None:
         return False
@@ -44,14 +39,12 @@ def _applies(graph, ops, pool) -> bool:
 
 
 def _selected(graph, ops, pool: Node) -> Graph:
-    side, channels = pool.attrs["pool_size"][0], graph.shapes[pool.name][-1]
-    before = same_padding(side, side, 1)[0]
-    kernel = np.zeros((side, side, channels, 1), np.float32)
-    kernel[before, before] = 1
-    attrs = {"kernel_size": side, "strides": pool.attrs["strides"] or side, "use_bias": False}
+    size, channels = pool.attrs["pool_size"], graph.shapes[pool.name][-1]
+    place = tuple(same_padding(side, side, 1)[0] for side in size)
+    strides = pool.attrs["strides"] or size
     full = pool.with_attrs(padding="same", strides=(1, 1))
     graph = replaced(graph, {pool.name: full})
     last = tail_end(graph, ops, pool.name)
     name = graph.part_name(pool.name, "selection")
-    new = make_node(name, "DepthwiseConv2D", [last], attrs, {"kernel": kernel})
+    new = selection(name, last, channels, size=size, place=place, strides=strides)
     return inserted(graph, last, new)

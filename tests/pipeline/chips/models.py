@@ -99,7 +99,7 @@ MATRIX = {
             conv(), RELU, ("MaxPooling2D", {"pool_size": (2, 1), "padding": "same"}), FLAT, dense()
         ),
         YES,
-        NO,
+        YES,
     ),
     "max pool 3/2 on the first conv": (
         first(
@@ -132,7 +132,7 @@ MATRIX = {
     "transposed, stride 1": (
         image(conv(op="Conv2DTranspose"), RELU, conv(), RELU, FLAT, dense()),
         NO,
-        NO,
+        YES,
     ),
     "rectangular kernel": (image(conv(kernel=(3, 5)), RELU, FLAT, dense()), YES, FIX),
     "rectangular valid kernel": (
@@ -140,9 +140,9 @@ MATRIX = {
         YES,
         FIX,
     ),
-    "rectangular stride": (image(conv(strides=(2, 1)), RELU, FLAT, dense()), YES, NO),
+    "rectangular stride": (image(conv(strides=(2, 1)), RELU, FLAT, dense()), YES, YES),
     "dilation": (image(conv(dilation_rate=2), RELU, FLAT, dense()), FIX, FIX),
-    "wide dilation": (image(conv(dilation_rate=4), RELU, FLAT, dense()), NO, NO),
+    "wide dilation": (image(conv(dilation_rate=9), RELU, FLAT, dense()), NO, NO),
     "groups": (image(conv(groups=2), RELU, FLAT, dense()), FIX, FIX),
     "depth multiplier": (
         image(conv(op="SeparableConv2D", depth_multiplier=2), RELU, FLAT, dense()),

@@ -22,13 +22,13 @@ SLICE, DRAWN = 40, 450
 @pytest.mark.parametrize("seed", range(60))
 def test_verdicts_predict_the_conversion(seed, target):
     model = random_model(seed, target)
-    report, (fixed, _) = check(model, target), repaired(model, target)
+    report, (fixed, _, feeding) = check(model, target), repaired(model, target)
     again = check(fixed, target)
     assert (report.verdict == NO) == (again.verdict != YES)
     assert (report.verdict == FIX) == (again.verdict == YES and bool(report.conversion))
     assert bool(report.refusals()) == (report.verdict == NO)
     images = random_images(model)
-    before, after = forward(model, images), forward(fixed, images)
+    before, after = forward(model, images), forward(fixed, feeding(images))
     # Sums in another order: a few float32 roundings of the largest term.
     error = np.abs(after.reshape(before.shape) - before).max()
     assert error <= 1e-4 * max(np.abs(before).max(), 1e-6)

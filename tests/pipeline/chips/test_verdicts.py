@@ -47,13 +47,13 @@ def test_the_verdict_is_the_matrix_entry(model, target, verdict):
 
 @MATRIX_ROWS
 def test_repairs_keep_the_function_and_lead_to_compatibility(model, target, verdict):
-    fixed, _ = repaired(model, target)
+    fixed, _, feeding = repaired(model, target)
     images = random_images(model)
     expected = forward(model, images)
     # Sums in another order: a few float32 roundings of the largest term.
     tolerance = 1e-5 * np.abs(expected).max()
     np.testing.assert_allclose(
-        forward(fixed, images).reshape(expected.shape), expected, atol=tolerance, rtol=1e-5
+        forward(fixed, feeding(images)).reshape(expected.shape), expected, atol=tolerance, rtol=1e-5
     )
     assert check(fixed, target).verdict == (YES if verdict == FIX else verdict)
 
@@ -81,7 +81,7 @@ def test_the_converter_agrees(model, target, verdict):
     elif not any(model is MATRIX[name][0] for name in EMULATED):
         assert found
     if verdict == FIX:
-        fixed, _ = repaired(model, target)
+        fixed, _, _ = repaired(model, target)
         assert len(refusals(fixed, target)) <= len(check(fixed, target).hardware)
 
 

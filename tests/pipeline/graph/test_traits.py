@@ -33,6 +33,7 @@ def test_operations_of_each_trait():
     assert set(traits.RESHAPES) == {"Flatten", "Reshape"}
     assert set(traits.KEEPS_VALUES) == {"Flatten", "Reshape", "Dropout"}
     moves = {"MaxPooling2D", "Permute", "Concatenate", "ZeroPadding2D", "UpSampling2D"}
+    moves.add("Cropping2D")
     moves.add("GlobalMaxPooling2D")
     assert set(traits.MOVES_ONLY) == {*traits.KEEPS_VALUES, *moves}
     averages = {"AveragePooling2D", "GlobalAveragePooling2D"}

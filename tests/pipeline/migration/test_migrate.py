@@ -47,9 +47,13 @@ def test_the_matrix(model, target, verdict):
         return
     found = migrate(model, target, samples)
     assert found.check_after.verdict == "compatible"
-    # A compatible model is unchanged, except for layers that quantization removes.
+    # A compatible model is unchanged, except for layers that quantization removes, and what brings
+    # it within the chip's limits.
     steps = {step["transform"] for step in found.steps}
-    assert bool(steps - {"fold_zero_padding"}) == (verdict == FIX)
+    if verdict == FIX:
+        assert steps - {"fold_zero_padding"}
+    else:
+        assert steps <= {"fold_zero_padding", "identity_before_pooling"}
     assert not any(node.op == "ZeroPadding2D" for node in found.after.nodes)
     assert found.equivalence == ("float noise" if found.outputs["max_abs_difference"] else "exact")
     assert found.outputs["agreement"] == 1.0

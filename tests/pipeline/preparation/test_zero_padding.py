@@ -156,10 +156,11 @@ def reason(*layers, shape=(16, 16, 3)):
 
 
 def test_unfolded_layers_have_a_reason():
-    stem = pad((3, 3), (3, 3)), ("Conv2D", {"filters": 2, "kernel_size": 7, "strides": 2})
+    stem = pad((8, 8), (8, 8)), ("Conv2D", {"filters": 2, "kernel_size": 17, "strides": 2})
     assert reason(*stem) == (
-        "padding ((3,3),(3,3)) before n1, 7x7 of stride 2x2; ((2,3),(2,3)), as padding 'same' does"
-        " on 16x16, or what a kernel grown to 7x7 can take in; give n1 padding 'same' and retrain"
+        "padding ((8,8),(8,8)) before n1, 17x17 of stride 2x2; ((7,8),(7,8)), as padding 'same'"
+        " does on 16x16, or what a kernel grown to 17x17 can take in; give n1 padding 'same' and"
+        " retrain"
     )
     pool = ("MaxPooling2D", {"pool_size": 3, "strides": 2})
     assert reason(RELU, pad((1, 1), (1, 1)), pool) == (

@@ -1,13 +1,17 @@
 """Output of a run: files, their record, tables."""
 
+import functools
 import json
+import subprocess
 
 import pytest
 
 from pipeline import files
 from pipeline.errors import DataError
 from pipeline.messages.notes import Note
-from pipeline.tracking.record import flatten, gather
+from pipeline.tracking.figures import HEADLINES, figures
+from pipeline.tracking.provenance import provenance
+from pipeline.tracking.record import flatten, gather, run_name
 from pipeline.tracking.results import results_table
 
 PARAMS = """
@@ -39,7 +43,7 @@ def root(tmp_path):
 
 def test_record(root):
     record = gather(root)
-    assert record.name == "tiny akida_v2 8/4/4"
+    assert record.name == "tiny digits akida_v2 8/4/4"
     assert record.params["quantization.weight_bits"] == "4"
     assert record.params["data.path"] == "null"
     assert record.params["model.layers.0.Dense.units"] == "2"
@@ -47,6 +51,55 @@ def test_record(root):
     assert "evaluate.notes" not in record.metrics
     names = [path.name for path in record.artifacts]
     assert names == ["program.npz", "summary.txt", "params.yaml", "evaluate.json", "layers.csv"]
+
+
+def test_an_imported_model_has_the_name_of_its_file():
+    params = {"model.name": "null", "model.path": "/models/old net.h5", "data.name": "mine"}
+    params |= {"target.name": "akida_v2"}
+    params |= {f"quantization.{k}_bits": "8" for k in ("input_weight", "weight", "activation")}
+    assert run_name(params) == "old net mine akida_v2 8/8/8"
+    assert run_name(params | {"model.name": "new"}) == "new mine akida_v2 8/8/8"
+
+
+def test_mlflow_gets_each_figure_once_and_headlines_first():
+    found = figures(
+        {
+            "build.accuracy": 0.9,
+            "convert.exceeded_limits": 1.0,
+            "convert.weight_bytes": 2048.0,
+            "evaluate.accuracy": 0.85,
+            "evaluate.float_accuracy": 0.9,
+            "evaluate.weight_bytes": 2048.0,
+            "transform.gap.max_abs_difference": 1e-6,
+        }
+    )
+    assert list(found)[:4] == ["accuracy", "loss_to_float", "weight_kib", "over_limits"]
+    assert found["loss_to_float"] == pytest.approx(0.05) and found["weight_kib"] == 2
+    assert set(found) - set(HEADLINES) == {"build/accuracy", "evaluate/float_accuracy"}
+
+
+def test_what_a_run_was_made_of(root):
+    record = gather(root)
+    assert record.data.name == "digits" and len(record.data.digest) == 12
+    files.write_json(root / files.INPUT_DATA, {"images.npy": "another hash"})
+    assert gather(root).data.digest != record.data.digest
+    assert record.description.startswith("accuracy 0.2500, 0.2500 below float, 1.2 KiB of weights")
+    files.write_csv(root / files.TRAINING_CURVE, ("epoch", "loss"), [(1, 0.5), (2, 0.25)])
+    assert gather(root).curves == {"loss": [(1, 0.5), (2, 0.25)]}
+
+
+def test_the_commit_and_its_state_are_recorded(tmp_path):
+    assert "mlflow.source.git.commit" not in provenance(tmp_path)
+    run = functools.partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True)
+    run(["git", "init", "-q"])
+    (tmp_path / "file").write_text("one")
+    run(["git", "add", "file"])
+    run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"])
+    clean = provenance(tmp_path)
+    assert len(clean["mlflow.source.git.commit"]) == 40
+    assert clean["crossgrade.git.dirty"] == "false"
+    (tmp_path / "file").write_text("two")
+    assert provenance(tmp_path)["crossgrade.git.dirty"] == "true"
 
 
 def test_the_fingerprint_distinguishes_runs(root):

@@ -128,7 +128,9 @@ def bare_poolings(draw):
 def upsamplings(draw):
     made = draw(builders(sides=st.integers(3, 6)))
     made.add(*draw(st.sampled_from([[], [conv()], [conv(), RELU, pool(2)]])))
-    made.add(("UpSampling2D", {"size": draw(st.sampled_from([2, 4]))}), conv(), RELU)
+    made.add(
+        ("UpSampling2D", {"size": draw(st.sampled_from([2, 4, 3, (2, 1), (1, 3)]))}), conv(), RELU
+    )
     return made.graph
 
 
@@ -170,7 +172,8 @@ def odd_poolings(draw):
     made = draw(builders())
     made.add(conv(kernel=draw(st.sampled_from([1, 3]))))
     made.add(*draw(st.sampled_from([[RELU], []])))
-    size, stride = draw(st.sampled_from([(2, 2), (3, 1), (2, 1), (3, 2)]))
+    sizes = [(2, 2), (3, 1), (2, 1), (3, 2), ((2, 1), (2, 1)), ((1, 3), (1, 2)), ((3, 1), (3, 1))]
+    size, stride = draw(st.sampled_from(sizes))
     made.add(pool(size, padding="valid", strides=stride))
     made.add(*draw(st.sampled_from([[conv()], [RELU, conv()], [GAP, DENSE]])))
     return made.graph
@@ -208,7 +211,127 @@ def symmetric_paddings(draw):
     return made.graph
 
 
+@st.composite
+def steps(draw):
+    """Draw layers on (steps, channels), as files of Conv1D are read."""
+    shape = (draw(st.integers(6, 14)), draw(st.sampled_from([1, 2, 3])))
+    made = Builder(shape, draw(st.sampled_from(["uint8", "float32"])), draw(st.integers(0, 99)))
+    if draw(st.booleans()):
+        made.add(("Rescaling", {"scale": 1 / 128, "offset": draw(st.sampled_from([0.0, -1.0]))}))
+    for number in range(draw(st.integers(1, 3))):
+        kernel = draw(st.integers(1, 3)), 1
+        layers = [conv(kernel=kernel, padding=draw(st.sampled_from(["same", "valid"])))]
+        layers = draw(st.sampled_from([layers, [*layers, pool((2, 1))]])) if number else layers
+        if draw(st.booleans()) and number == 0:
+            layers = [
+                ("ZeroPadding2D", {"padding": ((2, 0), (0, 0))}),
+                conv(kernel=(3, 1), padding="valid"),
+            ]
+        _on_column(made, layers)
+        made.add(*draw(st.sampled_from([[RELU], [BN, RELU], [RELU, ("Dropout", {})]])))
+    made.add(*draw(st.sampled_from([[], [("Dense", {"units": 5}), RELU]])))
+    if draw(st.booleans()):
+        made.add(FLAT, DENSE)
+    else:
+        _on_column(made, [draw(st.sampled_from([GAP, ("GlobalMaxPooling2D", {})]))])
+        made.add(DENSE)
+    return made.graph
+
+
+def _on_column(made, layers):
+    """Add layers on a map between Reshapes from and to (steps, channels)."""
+    rows, channels = made.graph.shapes[made.graph.output]
+    made.add(("Reshape", {"target_shape": (rows, 1, channels)}), *layers)
+    shape = made.graph.shapes[made.graph.output]
+    if len(shape) == 3:
+        made.add(("Reshape", {"target_shape": (shape[0], shape[2])}))
+
+
+@st.composite
+def swapped_axes(draw):
+    """Draw layers on a map whose rows and columns are swapped, and perhaps back again."""
+    made = draw(builders(sides=st.integers(6, 12), start=draw(st.booleans())))
+    swap = ("Permute", {"dims": (2, 1, 3)})
+    made.add(swap, conv(kernel=draw(st.sampled_from([3, (3, 5), (1, 3)]))), *draw(TAILS))
+    if draw(st.booleans()):
+        start = made.graph.output
+        made.join("Add", made.add(depthwise((3, 1)), RELU, source=start), start)
+    made.add(conv(strides=draw(st.sampled_from([1, 2]))), RELU)
+    made.add(*draw(st.sampled_from([[], [swap]])))
+    ends = [[FLAT, ("Dropout", {}), DENSE], [GAP, DENSE], [FLAT, BN, DENSE]]
+    made.add(*draw(st.sampled_from(ends)))
+    return made.graph
+
+
+TAILS = st.sampled_from([[RELU], [BN, RELU], [pool(2, padding="same"), RELU], [SWISH]])
+
+
+@st.composite
+def moved_inputs(draw):
+    """Draw images that a model reshapes, or whose channels come first."""
+    rows, columns, channels = draw(SIDES), draw(SIDES), draw(st.sampled_from([1, 3]))
+    flat = draw(st.booleans())
+    shape = (rows * columns * channels,) if flat else (channels, rows, columns)
+    made = Builder(shape, draw(st.sampled_from(["uint8", "float32"])), draw(st.integers(0, 99)))
+    if draw(st.booleans()):
+        made.add(("Rescaling", {"scale": 1 / 128, "offset": draw(st.sampled_from([0.0, -1.0]))}))
+    if flat:
+        made.add(("Reshape", {"target_shape": (rows, columns, channels)}))
+        made.add(*draw(st.sampled_from([[], [("Permute", {"dims": (2, 1, 3)})]])))
+    else:
+        made.add(("Permute", {"dims": (2, 3, 1)}))
+    made.add(conv(), RELU, *draw(st.sampled_from([[GAP], [FLAT]])), DENSE)
+    return made.graph
+
+
+@st.composite
+def croppings(draw):
+    made = draw(builders(sides=st.integers(7, 10)))
+    sides = st.integers(0, 2)
+    cropping = tuple((draw(sides), draw(sides)) for _ in range(2))
+    made.add(*draw(st.sampled_from([[], [conv()], [conv(), BN, RELU]])))
+    made.add(("Cropping2D", {"cropping": cropping}), conv(), RELU, FLAT, DENSE)
+    return made.graph
+
+
+@st.composite
+def unsigned_vectors(draw):
+    """Draw uint8 images that go to a Dense layer."""
+    shape = draw(st.sampled_from([(20,), (4, 5), (4, 5, 1), (3, 4, 3)]))
+    made = Builder(shape, "uint8", draw(st.integers(0, 99)))
+    scales = (
+        [1 / 128] if len(shape) < 3 else [1 / 128, tuple(1 / (n + 90) for n in range(shape[-1]))]
+    )
+    if draw(st.booleans()):
+        offset = draw(st.sampled_from([0.0, -1.0]))
+        made.add(("Rescaling", {"scale": draw(st.sampled_from(scales)), "offset": offset}))
+    made.add(*([FLAT] if len(shape) > 1 else []), ("Dense", {"units": 6}), RELU, DENSE)
+    return made.graph
+
+
+@st.composite
+def rectangles(draw):
+    """Draw convolutions of all sizes up to 7x7, strides and paddings."""
+    made = draw(builders(sides=st.integers(9, 12)))
+    for _ in range(draw(st.integers(1, 2))):
+        attrs = {"kernel": draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))}
+        attrs["padding"] = draw(st.sampled_from(["same", "same", "valid"]))
+        attrs["strides"] = draw(st.sampled_from([1, 1, 1, (2, 1), 2]))
+        shape = made.graph.shapes[made.graph.output]
+        if any(n < k for n, k in zip(shape, attrs["kernel"], strict=False)):
+            attrs["padding"] = "same"
+        made.add(draw(st.sampled_from([conv, depthwise]))(**attrs), RELU)
+    made.add(*draw(st.sampled_from([[GAP], [conv(), RELU, FLAT]])), DENSE)
+    return made.graph
+
+
 KINDS = {
+    "replace_cropping": croppings(),
+    "shift_input": unsigned_vectors(),
+    "square_windows": rectangles(),
+    "sink_reshapes": steps(),
+    "sink_permutes": swapped_axes(),
+    "shape_input": moved_inputs(),
     "stride_by_selection": symmetric_paddings(),
     "enlarge_small_kernels": small_kernels(),
     "identity_before_tail": shared_tails(),

@@ -25,7 +25,8 @@ def test_keras_reads_a_carried_network(tmp_path, name, generation):
     @given(KINDS[name])
     def holds(graph):
         images = random_images(graph)
-        new = migrate(graph, "akida_v2", images).after
+        migration = migrate(graph, "akida_v2", images)
+        new, images = migration.after, migration.samples
         (tmp_path / file).unlink(missing_ok=True)
         save(tmp_path / file, new)
         model = keras.models.load_model(tmp_path / file)

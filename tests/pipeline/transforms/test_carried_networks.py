@@ -27,12 +27,13 @@ DRAWN = 25
 
 def carry(graph, drawn=None):
     """Repair a model, and assert all that must hold of any."""
-    report, (fixed, _) = check(graph, TARGET), repaired(graph, TARGET)
+    report, (fixed, _, feeding) = check(graph, TARGET), repaired(graph, TARGET)
     assert report.verdict != NO, report.reasons()
     after = check(fixed, TARGET)
     assert after.verdict == YES, after.reasons()
     images = random_images(graph)
-    before, now = forward(graph, images), forward(fixed, images)
+    before, images = forward(graph, images), feeding(images)
+    now = forward(fixed, images)
     # Sums in another order: a few float32 roundings of the largest term.
     scale = max(np.abs(before).max(), 1e-6)
     np.testing.assert_allclose(now.reshape(before.shape), before, rtol=0, atol=1e-4 * scale)

@@ -70,7 +70,7 @@ def test_no_transforms_change_nothing(graph, samples):
 
 
 def test_unknown_transform_is_refused(graph, samples):
-    with pytest.raises(ConfigError, match="'unfuse'; allowed: continuous_activations, replace"):
+    with pytest.raises(ConfigError, match="'unfuse'; allowed: continuous_activations, sink"):
         apply(graph, options("unfuse"), samples)
 
 

@@ -1,14 +1,18 @@
 """Final outputs of Akida 1.0 programs compared with the fake-quantized float model."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 
 from pipeline.chips import convert
 from pipeline.config import Quantization
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
 from pipeline.quantization.integers import integers
+from pipeline.quantization.quantize import quantize
 from pipeline.quantization.schemes.cnn2snn import legacy
-from simulator import simulate
+from simulator import Program, ProgramError, simulate
 
 OPTIONS = Quantization(scheme="cnn2snn", weight_bits=4, activation_bits=4)
 DENSE = {
@@ -44,3 +48,80 @@ def test_fitted_registers_have_integer_thresholds_only():
     error = simulate(program, images) - simulate(convert(quantized, "akida_v1"), images)
     potentials = error * program.layers[-1].act_step
     assert 0 < np.abs(potentials).max() < 1.01
+
+
+def relu_models(seed, bits, *, per_tensor):
+    """Return images, and integer models that end in a ReLU, by both schemes."""
+    layers = [
+        {"Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same"}},
+        {"ReLU": {"max_value": 6.0}},
+        {"Flatten": {}},
+        {"Dense": {"units": 5}},
+        {"ReLU": {"max_value": 6.0}},
+    ]
+    image = {"shape": [6, 5, 3], "dtype": "uint8"}
+    graph = build_graph({"name": "m", "input": image, "layers": layers}, seed=seed)
+    images = np.random.default_rng(seed).integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
+    scheme = {"weight_bits": 4, "activation_bits": bits}
+    old = legacy(graph, Quantization(scheme="cnn2snn", **scheme))
+    new = quantize(
+        graph,
+        images,
+        Quantization(**scheme, per_tensor_activations=per_tensor, last_output_bits=4),
+    )
+    return images, old, _unsigned(new)
+
+
+def _unsigned(model):
+    """Return an integer model with unsigned outputs, as QuantizeML's files have after a ReLU."""
+    last = model.node(model.node(model.output).inputs[0])
+    changed = dataclasses.replace(last, bits={**last.bits, "output_signed": False})
+    nodes = [changed if node is last else node for node in model.nodes]
+    return dataclasses.replace(model, nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_last_relu_gives_values(bits):
+    for seed in range(5):
+        images, old, _ = relu_models(seed, bits, per_tensor=True)
+        program = convert(integers(old), "akida_v1")
+        outputs = simulate(program, images)
+        expected = forward(old.fake_quantized(), images)
+        step = program.output_scale[0]
+        assert outputs.dtype == np.float32 and program.gives_floats
+        # Thresholds are rounded to integers, which may move a value by one level.
+        assert np.abs(outputs - expected).max() <= step * 1.001
+        assert np.mean(np.abs(outputs - expected) < step / 100) > 0.9
+
+
+@pytest.mark.parametrize("per_tensor", [True, False])
+def test_a_last_relu_has_the_values_that_akida_v2_gives(per_tensor):
+    for seed in range(5):
+        images, _, model = relu_models(seed, 4, per_tensor=per_tensor)
+        old, new = (convert(model, target) for target in ("akida_v1", "akida_v2"))
+        outputs, expected = simulate(old, images), simulate(new, images)
+        assert np.ptp(expected) > 0
+        # Both round sums to levels: Akida 1.0's end at the ReLU's maximum, which is no level here.
+        steps = model.node(model.output).registers["scales"]
+        assert np.abs(outputs - expected).max() <= (steps.max() + max(old.output_scale)) / 2 + 1e-6
+
+
+def test_a_program_keeps_the_unit_of_its_output(tmp_path):
+    images, old, _ = relu_models(1, 4, per_tensor=True)
+    program = convert(integers(old), "akida_v1")
+    program.save(tmp_path / "p.npz")
+    again, trace = Program.load(tmp_path / "p.npz"), []
+    assert again.output_scale == program.output_scale
+    found = simulate(again, images, probe=lambda layer, levels: trace.append(levels))
+    np.testing.assert_array_equal(found, simulate(program, images, backend="reference"))
+    assert trace[-1].dtype == np.int32 and trace[-1].max() <= 15
+
+
+@pytest.mark.parametrize(
+    ("scale", "found"), [((1.0, 2.0), "has 2 values"), ((0.0,), "above 0"), ((1,), "needs")]
+)
+def test_a_unit_that_does_not_fit_is_refused(scale, found):
+    _, old, _ = relu_models(1, 4, per_tensor=True)
+    program = convert(integers(old), "akida_v1")
+    with pytest.raises(ProgramError, match=found):
+        dataclasses.replace(program, output_scale=scale)
