@@ -141,14 +141,21 @@ class OnnxPart:
 
     def _batches(self, feeds, count) -> list[np.ndarray]:
         """Return the outputs, batch by batch where the file has a fixed number of images."""
-        fixed = self.inputs[0].shape[0]
-        size = fixed or count
+        size = self.inputs[0].shape[0]
+        if size in (None, count):
+            return list(map(np.asarray, self._compute(feeds)))
         made = []
         for start in range(0, count, size):
             batch = {
                 name: _filled(part[start : start + size], size) for name, part in feeds.items()
             }
-            made.append([np.asarray(value) for value in self._compute(batch)])
+            made.append(list(map(np.asarray, self._compute(batch))))
+        for name, values in zip(self.outputs, zip(*made, strict=True), strict=True):
+            if any(value.shape[:1] != (size,) for value in values):
+                raise DataError(
+                    f"{self.label}: {name} has no axis of images, and the file takes {size} at a"
+                    f" time; found {count} images, give {size}"
+                )
         return [np.concatenate(values)[:count] for values in zip(*made, strict=True)]
 
 

@@ -123,12 +123,9 @@ class _Flattener:
         inputs, outputs = _endpoints(inner["input_layers"]), _endpoints(inner["output_layers"])
         for what, found in (("inputs", inputs), ("outputs", outputs)):
             if not found or (path and len(found) != 1):
-                names = ", ".join(name for name, _ in found)
-                raise ModelError(
-                    f"{self.label}: {'/'.join(name for name, _ in path) or 'the model'}: found"
-                    f" {len(found)} {what} ({names}); a model inside another with exactly one can"
-                    " be read; put its layers into the outer model"
-                )
+                where = "/".join(name for name, _ in path) or "the model"
+                text = f"{self.label}: {where}: found {len(found)} {what}; allowed: one of a model"
+                raise ModelError(f"{text} inside another; put its layers into the outer model")
         names = frozenset(map(layer_name, layers))
         calls = [
             [read_call(node, names) for node in layer.get("inbound_nodes") or ()]

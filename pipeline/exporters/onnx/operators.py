@@ -169,6 +169,19 @@ def zero_padding(sheet: Sheet, node: Node) -> str:
     return sheet.add(node, "Pad", [sheet.source(node), sheet.constant(node, "pads", amounts)])
 
 
+def cropping(sheet: Sheet, node: Node) -> str:
+    """Write a map without some of its rows and columns."""
+    height, width, _ = sheet.graph.shapes[node.inputs[0]]
+    (top, bottom), (left, right) = node.attrs["cropping"]
+    places = {
+        "starts": [top, left],
+        "ends": [height - bottom, width - right],
+        "axes": [2, 3],
+    }
+    inputs = [sheet.constant(node, key, np.array(values)) for key, values in places.items()]
+    return sheet.add(node, "Slice", [sheet.source(node), *inputs])
+
+
 def upsampling(sheet: Sheet, node: Node) -> str:
     """Write a repetition of pixels."""
     scales = sheet.constant(node, "scales", np.array([1, 1, *node.attrs["size"]], np.float32))
@@ -227,6 +240,7 @@ OPERATORS: Mapping[str, Write] = {
     "GlobalAveragePooling2D": _global_pool("GlobalAveragePool"),
     "GlobalMaxPooling2D": _global_pool("GlobalMaxPool"),
     "ZeroPadding2D": zero_padding,
+    "Cropping2D": cropping,
     "UpSampling2D": upsampling,
     "Flatten": reshape,
     "Reshape": reshape,

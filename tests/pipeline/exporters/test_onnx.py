@@ -92,6 +92,7 @@ LAYERS = {
     "global max": [conv(3), pool("GlobalMaxPooling2D"), dense()],
     "global max of a map": [conv(3), pool("GlobalMaxPooling2D", keepdims=True), conv(2)],
     "padding": [("ZeroPadding2D", {"padding": ((1, 2), (0, 3))}), conv(3)],
+    "cropping": [conv(3), ("Cropping2D", {"cropping": ((1, 2), (0, 3))}), conv(3)],
     "upsampling": [conv(3), ("UpSampling2D", {"size": (2, 3)})],
     "permute": [conv(3), ("Permute", {"dims": (3, 1, 2)}), conv(2)],
     "permute rows": [("Reshape", {"target_shape": (14, 12)}), ("Permute", {"dims": (2, 1)}), FLAT],

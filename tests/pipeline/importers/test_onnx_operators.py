@@ -213,6 +213,21 @@ EQUAL = {
     "gate": model(
         node("Sigmoid", "x", out="s"), node("Relu", "x", out="r"), node("Mul", "r", "s"), shape=MAP
     ),
+    "slice": model(
+        node("Slice", "x", "a", "b", "ax", "st", out="s"),
+        node("Relu", "s"),
+        shape=MAP,
+        a=ints(1, -8),
+        b=ints(-2, 99),
+        ax=ints(2, 3),
+        st=ints(1, 1),
+    ),
+    "slice 9": model(
+        node("Slice", "x", out="s", starts=[1], ends=[7], axes=[3]),
+        node("Relu", "s"),
+        shape=MAP,
+        opset=9,
+    ),
     "squeeze and excite": model(
         node("GlobalAveragePool", "x", out="m"),
         node("Conv", "m", "w", out="c"),
@@ -471,6 +486,10 @@ REFUSED = {
             shape=MAP,
         ),
         "the same number of axes",
+    ),
+    "slice channels": (
+        one("Slice", "x", "a", "b", "ax", a=ints(1), b=ints(3), ax=ints(1)),
+        "slices the",
     ),
     "quotient": (
         model(
