@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 
 from pipeline.repro.workspace import copy_code
-from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP, local_store
+from pipeline.tracking.address import local_store
+from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP
 
 GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
 SIX = (*GRID, "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")

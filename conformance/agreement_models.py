@@ -215,6 +215,8 @@ def _other_layer(rng) -> Layer:
         ("BufferTempConv", {"filters": 3, "fifo_size": _pick(rng, 1, 2, 10, 11)}),
         ("Dropout", {}),
         ("LeakyReLU", {}),
+        ("Permute", {"dims": (2, 1, 3)}),
+        ("Cropping2D", {"cropping": ((1, 0), (0, 1))}),
         ("Reshape", {"target_shape": (-1, 1, 4)}),
         ("add", {}),
         ("shortcut", {}),

@@ -15,7 +15,8 @@ import numpy as np
 from conformance.damage_onnx import onnx_model
 
 NUMBERS = (0, -1, 1, 2, 3, 7, 255, 2**31, -(2**63), 10**30, 0.0, -0.5, 1e-45, 1e308)
-ODD = (None, True, False, "", "x", "../x", "a\nb", "é", [], {}, [[]], [0] * 9, {"a": 1})
+LONG = ("long" * 5000, [[0, "text"]] * 5000, {f"key{n}": n for n in range(5000)})
+ODD = (None, True, False, "", "x", "../x", "a\nb", "é", [], {}, [[]], [0] * 9, {"a": 1}, LONG)
 NOT_FINITE = (float("nan"), float("inf"), -float("inf"))
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
 
@@ -221,7 +222,8 @@ def _change(parent, key, rng: random.Random, places) -> None:
     if kind == "number":
         parent[key] = rng.choice(NUMBERS)
     elif kind == "odd":
-        parent[key] = copy.deepcopy(rng.choice(ODD))
+        odd = rng.choice(ODD)
+        parent[key] = copy.deepcopy(rng.choice(LONG) if odd is LONG else odd)
     elif kind == "infinite":
         parent[key] = rng.choice(NOT_FINITE)
     elif kind == "copy":

@@ -25,8 +25,6 @@ LIMIT_SECONDS = 10
 """Limit of processor time for one file."""
 LIMIT_BYTES = 4 << 30
 """Limit of address space for the process that reads files."""
-MESSAGE = 4000
-"""Longest error message that counts as readable."""
 
 
 def main(arguments=None) -> int:
@@ -45,7 +43,7 @@ def main(arguments=None) -> int:
 
 
 def _report(run: Run) -> int:
-    outcomes, slowest = run.run()
+    outcomes = run.run()
     width = max(map(len, outcomes), default=0)
     kinds = ("read", "refused", "fault", "slow", "crash")
     print("  ".join(["sample".ljust(width), *(kind.rjust(7) for kind in kinds)]))
@@ -54,7 +52,8 @@ def _report(run: Run) -> int:
     total = sum(outcomes.values(), Counter())
     bad = sum(total[kind] for kind in kinds[2:])
     print(f"{total.total()} files: {total['read']} read, {total['refused']} refused, {bad} faults;")
-    print(f"the slowest took {slowest:.1f} s; seed {run.seed}")
+    print(f"the slowest took {run.slowest:.1f} s, memory at most {run.memory >> 10} MiB", end="")
+    print(f"; seed {run.seed}")
     return 1 if bad else 0
 
 
@@ -69,26 +68,36 @@ class Run:
         Seed of the damage; number of files.
     keep : path
         Folder for files that cause faults.
+    reader : function of a pipe
+        Reads files in the child process, as `serve`.
+
+    Attributes
+    ----------
+    slowest : float
+        Processor seconds of the slowest file.
+    memory : int
+        Largest resident memory in KiB of the process that reads files.
     """
 
-    def __init__(self, samples: list[Path], seed: int, count: int, keep: Path):
+    def __init__(self, samples: list[Path], seed: int, count: int, keep: Path, reader=None):
         self.samples, self.seed, self.count, self.keep = samples, seed, count, keep
+        self.reader = reader or serve
         self.outcomes: dict[str, Counter] = {path.name: Counter() for path in samples}
-        self.slowest = 0.0
+        self.slowest, self.memory = 0.0, 0
 
-    def run(self) -> tuple[dict[str, Counter], float]:
-        """Return the outcomes by sample, and the processor seconds of the slowest file."""
+    def run(self) -> dict[str, Counter]:
+        """Return the outcomes by sample."""
         context = multiprocessing.get_context("spawn")
         index = 0
         while index < self.count:
             ours, theirs = context.Pipe()
-            child = context.Process(target=serve, args=(theirs,), daemon=True)
+            child = context.Process(target=self.reader, args=(theirs,), daemon=True)
             child.start()
             theirs.close()
             index = self._feed(ours, child, index)
             child.kill()
             child.join()
-        return self.outcomes, self.slowest
+        return self.outcomes
 
     def _feed(self, pipe, child, index: int) -> int:
         """Send files to the child until one hangs or kills it; return the next file's index."""
@@ -99,11 +108,11 @@ class Run:
             path.write_bytes(content)
             pipe.send((str(path), sample.name))
             try:
-                outcome, seconds, why = self._reply(pipe, child)
+                outcome, why, seconds, memory = self._reply(pipe, child)
             except (EOFError, ConnectionError):
-                outcome, seconds, why = "crash", 0.0, "the process ended"
+                outcome, why, seconds, memory = "crash", "the process ended", 0.0, 0
             self.outcomes[sample.name][outcome] += 1
-            self.slowest = max(self.slowest, seconds)
+            self.slowest, self.memory = max(self.slowest, seconds), max(self.memory, memory)
             if outcome not in ("read", "refused"):
                 self._keep(f"{self.seed}-{index}-{way}-{sample.name}", content, f"{outcome}: {why}")
             index += 1
@@ -117,7 +126,7 @@ class Run:
         start = _cpu_seconds(child.pid)
         while not pipe.poll(1):
             if _cpu_seconds(child.pid) - start > LIMIT_SECONDS:
-                return "slow", float(LIMIT_SECONDS), "it did not end"
+                return "slow", "it did not end", float(LIMIT_SECONDS), 0
         return pipe.recv()
 
     def _keep(self, name: str, content: bytes, why: str) -> None:
@@ -136,7 +145,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def serve(pipe) -> None:
-    """Read the files named on a pipe until it is closed."""
+    """Read the files named on a pipe; reply with outcome, reason, seconds, and KiB of memory."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
@@ -145,19 +154,18 @@ def serve(pipe) -> None:
         path, name = pipe.recv()
         start = time.process_time()
         outcome, why = examine(Path(path), _reader(name))
-        pipe.send((outcome, time.process_time() - start, why))
+        seconds = time.process_time() - start
+        pipe.send((outcome, why, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
 def examine(path: Path, read: Callable) -> tuple[str, str]:
     """Return the outcome of a file, ``read``, ``refused`` or ``fault``, and the reason."""
-    from pipeline.errors import CrossgradeError
-    from simulator.archive import ArchiveError
-    from simulator.errors import ProgramError
+    from simulator.errors import MOST_CHARACTERS, UserError
 
     try:
         read(path)
-    except (CrossgradeError, ProgramError, ArchiveError) as refusal:
-        if len(str(refusal)) > MESSAGE:
+    except UserError as refusal:
+        if len(str(refusal)) > MOST_CHARACTERS:
             return "fault", f"a message of {len(str(refusal))} characters"
         return "refused", str(refusal)
     except Exception as error:
@@ -184,9 +192,13 @@ def _reader(name: str) -> Callable:
 
 
 def _model(path: Path) -> None:
+    from pipeline.chips.check import check
     from pipeline.cli.parameters import load_any
+    from pipeline.graph.graph import Graph
 
-    load_any(path)
+    model = load_any(path)
+    if isinstance(model, Graph):
+        check(model, "akida_v2")
 
 
 def _program(path: Path) -> None:

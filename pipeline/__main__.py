@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.config import check
 from pipeline.config.compose import compose, write_params
 from pipeline.files import PARAMS, TABLE
-from pipeline.repro.workspace import prepare_without_git, reproduce
+from pipeline.repro.workspace import check_cache, prepare_without_git, reproduce
 from pipeline.stage import run
 
 MULTIRUN = ("-m", "--multirun")
@@ -36,10 +36,11 @@ def single(overrides: list[str]) -> None:
     """Compose, write params.yaml, run the pipeline, and print the results."""
     values = compose(overrides)
     check(values)
+    root = Path.cwd()
+    check_cache(root)
     write_params(values, PARAMS)
     if overrides:
         print(f"params.yaml now holds {' '.join(overrides)}; 'python -m pipeline' restores it")
-    root = Path.cwd()
     if prepare_without_git(root):
         logging.info("no git here: .dvc/config.local now tells DVC so")
     reproduce(root)

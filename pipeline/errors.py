@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeline.messages.lines import wrapped
 from simulator.archive import ArchiveError
-from simulator.errors import ProgramError
+from simulator.errors import ProgramError, UserError
 from simulator.refusal import Refusal, refusal_lines
 
 REFUSED, INTERRUPTED = 1, 130
@@ -14,12 +14,7 @@ REFUSED, INTERRUPTED = 1, 130
 ENTRY = "  - "
 
 
-def one_line(error: BaseException) -> str:
-    """Return the message of another library's error as one line."""
-    return " ".join(str(error).split())
-
-
-class CrossgradeError(ValueError):
+class CrossgradeError(UserError):
     """Base class: the message names the object, what was found, what is allowed, what to do."""
 
 

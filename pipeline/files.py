@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -22,14 +23,26 @@ TRANSFORMED = ARTIFACTS / "transformed.npz"
 QUANTIZED = ARTIFACTS / "quantized.npz"
 PROGRAM = ARTIFACTS / "program.npz"
 SUMMARY = ARTIFACTS / "summary.txt"
+SCORES = ARTIFACTS / "scores.json"
+ANALYSIS = ARTIFACTS / "analysis.html"
 TABLE = ARTIFACTS / "table.txt"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 TRAINING_CURVE = PLOTS / "training.csv"
+REGISTER_CURVE = PLOTS / "register_training.csv"
 TRAINING_PICTURE = PLOTS / "training.png"
 PREDICTIONS = PLOTS / "predictions.csv"
 LAYERS = PLOTS / "layers.csv"
 CONFUSION = PLOTS / "confusion.png"
+
+
+def home() -> Path:
+    """Return the folder of the repository.
+
+    DVC runs queued and temporary experiments in a copy that it removes, and names the repository
+    in DVC_ROOT. The store of the runs, and files that git does not know, are only there.
+    """
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 def metrics_path(stage: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable
 
 from pipeline.errors import EXPECTED, ending
@@ -44,3 +45,15 @@ def log_notes(notes: Iterable[Note]) -> None:
 def log_epoch(epoch: int, epochs: int, metrics) -> None:
     """Log one epoch of a training; a `pipeline.progress.Progress`."""
     logging.info(epoch_line(epoch, epochs, metrics))
+
+
+class EpochLog:
+    """Logs each epoch of a training with the time left; a `pipeline.progress.Progress`."""
+
+    def __init__(self):
+        self.start = time.monotonic()
+
+    def __call__(self, epoch: int, epochs: int, metrics) -> None:
+        """Log one epoch."""
+        left = (time.monotonic() - self.start) / epoch * (epochs - epoch)
+        logging.info("%s, %.0f s left", epoch_line(epoch, epochs, metrics), left)

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from simulator.atomic_file import write_atomically
+from simulator.errors import UserError
+from simulator.malformed import MALFORMED, brief
 from simulator.npy import read_npy_member
 
 HEADER = "header.json"
@@ -29,17 +31,15 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
-    KeyError,
-    ValueError,
     EOFError,
     OSError,
     RuntimeError,  # an encrypted member, or a compression that zipfile does not know
-    RecursionError,  # a header nested too deeply
+    *MALFORMED,
 )
 """Exceptions that a damaged archive may raise while it is read."""
 
 
-class ArchiveError(ValueError):
+class ArchiveError(UserError):
     """A file is missing, damaged, or not an archive of the expected kind."""
 
 
@@ -109,7 +109,7 @@ def read_archive(path, kind: str) -> tuple[dict, dict[str, np.ndarray]]:
             }
     except DAMAGE as error:
         raise ArchiveError(
-            f"{path}: not a readable crossgrade {kind} file ({error}); make it again"
+            f"{path}: not a readable crossgrade {kind} file ({brief(error)}); make it again"
         ) from error
     found = header.get("kind") if isinstance(header, dict) else None
     if found != kind:
@@ -123,7 +123,7 @@ def archive_kind(path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             _check_size(Path(path), archive)
             return json.loads(archive.read(HEADER)).get("kind")
-    except (*DAMAGE, AttributeError):
+    except DAMAGE:
         return None
 
 

@@ -14,6 +14,7 @@ from simulator.archive import ArchiveError, read_archive, write_archive
 from simulator.errors import ProgramError
 from simulator.facts import LayerFacts
 from simulator.layer import Layer
+from simulator.malformed import MALFORMED, brief
 from simulator.refusal import Refusal
 from simulator.registers import check_types
 from simulator.targets import layer_types, limits_of
@@ -233,8 +234,10 @@ class Program:
             )
         except ProgramError:
             raise
-        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-            raise ProgramError(f"{path}: damaged program file ({error}); convert again") from error
+        except MALFORMED as error:
+            raise ProgramError(
+                f"{path}: damaged program file ({brief(error)}); convert again"
+            ) from error
 
 
 def _has_3d_inputs(layer: Layer) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+MOST_NAMES, MOST_FINDINGS = 10, 10
+"""Names of layers for one finding, and different findings in one line."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
@@ -37,13 +40,14 @@ class Refusal:
 
 
 def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
-    """Return one line for each rule and fix, with all its layers; equal findings are merged.
+    """Return one line for each rule and fix, with its layers; equal findings are merged.
 
-    A refusal without a rule has its own line.
+    Without a rule, only equal findings share a line. Of many layers, and of many findings, the
+    first ones are named and the others counted.
     """
     groups: dict[tuple, dict[str, list[str]]] = {}
-    for number, refusal in enumerate(refusals):
-        apart = "" if refusal.rule and refusal.layers else number
+    for refusal in refusals:
+        apart = "" if refusal.rule and refusal.layers else refusal.found
         key = (refusal.rule, refusal.allowed, refusal.full_fix, apart)
         layers = groups.setdefault(key, {}).setdefault(refusal.found, [])
         layers += [layer for layer in refusal.layers if layer not in layers]
@@ -55,6 +59,14 @@ def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
 
 def _line(findings, allowed: str, fix: str) -> str:
     """Format findings, pairs of (layers, found), and the allowed values and fix they share."""
-    parts = [f"{', '.join(layers)}: {found}" if layers else found for layers, found in findings]
+    parts = [f"{_names(layers)}: {found}" if layers else found for layers, found in findings]
+    if (more := len(parts) - MOST_FINDINGS) > 1:
+        parts[MOST_FINDINGS:] = [f"and {more} other findings of this kind"]
     parts += [f"allowed: {allowed}"] if allowed else []
     return "; ".join(parts + ([fix] if fix else []))
+
+
+def _names(layers) -> str:
+    more = len(layers) - MOST_NAMES
+    shown = layers if more <= 1 else [*layers[:MOST_NAMES], f"{more} other layers"]
+    return ", ".join(shown)

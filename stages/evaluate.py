@@ -17,6 +17,7 @@ from pipeline.files import (
     LAYERS,
     PREDICTIONS,
     PROGRAM,
+    SCORES,
     metrics_path,
     write_bytes,
     write_csv,
@@ -39,6 +40,10 @@ MANY = 2000
 """Number of images from which progress is logged."""
 
 
+QUALITY = ("accuracy", "float_accuracy", "mean_absolute_error", "float_mean_absolute_error")
+COST = ("weight_bytes", "effective_macs")
+
+
 class ProgressLog:
     """Callback that logs the number of images and their rate after each tenth of the total."""
 
@@ -52,6 +57,12 @@ class ProgressLog:
         if 10 * self.done // self.total > before:
             rate = self.done / max(time.monotonic() - self.start, 1e-9)
             logging.info("%d of %d images, %.0f images/s", self.done, self.total, rate)
+
+
+def scores(metrics, program: Program) -> dict[str, float]:
+    """Return the figures by which experiments are compared; DVC shows a column for each."""
+    found = {name: metrics[name] for name in (*QUALITY, *COST) if name in metrics}
+    return found | {"exceeded_limits": len(list(program.exceeded()))}
 
 
 def main() -> None:
@@ -73,6 +84,7 @@ def main() -> None:
     write_bytes(CONFUSION, picture)
     notes = [note.as_dict() for note in result.notes]
     write_json(metrics_path("evaluate"), {**result.metrics, "notes": notes})
+    write_json(SCORES, scores(result.metrics, program))
     log_notes(result.notes)
     logging.info(MEAN_ERROR if data.is_regression else ACCURACY, result.metrics)
 

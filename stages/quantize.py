@@ -1,24 +1,26 @@
-"""Stage ``quantize``: quantize a float graph, calibrated on images."""
+"""Stage ``quantize``: quantize a float graph, calibrated on images, and train its registers."""
 
 from __future__ import annotations
 
 import logging
 
 from pipeline.config import load
-from pipeline.data import calibration_samples, load_data
-from pipeline.files import QUANTIZED, TRANSFORMED, metrics_path, write_json
+from pipeline.data import calibration_samples, load_data, training_samples
+from pipeline.files import QUANTIZED, REGISTER_CURVE, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph
 from pipeline.quantization.archive import save_quantized
 from pipeline.quantization.quantize import quantize
-from pipeline.stage import log_notes, run
+from pipeline.stage import EpochLog, log_notes, run
+from pipeline.training.curve import write_curve
+from pipeline.training.registers.train import NOT_TRAINED, train_registers
 
 
 def main() -> None:
     """Calibrate and quantize the transformed graph; write it and its metrics."""
     config = load()
-    graph = load_graph(TRANSFORMED)
+    graph, data = load_graph(TRANSFORMED), load_data(config.data)
     options = config.quantization.calibration
-    samples = calibration_samples(load_data(config.data), options)
+    samples = calibration_samples(data, options)
     count = options.samples if samples is None else len(samples)
     if count < options.samples:
         logging.info(
@@ -27,6 +29,12 @@ def main() -> None:
             options.samples,
         )
     quantized = quantize(graph, samples, config.quantization)
+    history = NOT_TRAINED
+    if config.quantization.train != "none":
+        images, labels = training_samples(data, config.quantization)
+        quantized, history = train_registers(
+            graph, quantized, images, labels, config.quantization, epoch_done=EpochLog()
+        )
     log_notes(quantized.notes)
     metrics = {
         "calibration_images": count,
@@ -34,6 +42,7 @@ def main() -> None:
         "notes": [note.as_dict() for note in quantized.notes],
     }
     save_quantized(QUANTIZED, quantized)
+    write_curve(REGISTER_CURVE, history)
     write_json(metrics_path("quantize"), metrics)
 
 

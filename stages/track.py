@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
-from pipeline.files import TABLE, write_text
+from pipeline.config.choices import chosen_in
+from pipeline.files import PARAMS, TABLE, home, write_text
 from pipeline.stage import run
+from pipeline.tracking.address import chosen_store
 from pipeline.tracking.outbox import keep
 from pipeline.tracking.record import gather
 from pipeline.tracking.recorded import find_recorded
 from pipeline.tracking.results import results_table
-from pipeline.tracking.store import StoreUnavailable, local_store, track
+from pipeline.tracking.store import StoreUnavailable, track
 
 
 def main() -> None:
     """Record parameters, metrics and files, unless an equal run is already recorded."""
-    root = Path.cwd()
-    store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
-    record = gather(root)
+    root, made = home(), Path.cwd()
+    store = chosen_store(root)
+    record = gather(made)
     try:
-        tracked = find_recorded(record, store) or track(record, store, root)
+        tracked = find_recorded(record, store) or track(record, store)
         where, message = f"{tracked.run_id} in {store}", tracked.message
     except StoreUnavailable as error:
         logging.warning("%s", error)
-        folder = keep(record, root, store)
+        folder = keep(record, made, root, store)
         where = f"not yet; kept in {folder}"
         message = f"results are kept in {folder}; 'crossgrade track --resume' records them"
-    write_text(TABLE, results_table(record, where))
+    write_text(TABLE, results_table(record, where, chosen_in(PARAMS)))
     print(f"track: {message}")
 
 

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from pipeline.repro.workspace import CODE
+from pipeline.tracking.address import local_store
 from pipeline.tracking.record import gather
-from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP, local_store
+from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP
 
 SOURCE = Path(__file__).parents[1]
 FRONT = (sys.executable, "-m", "pipeline")

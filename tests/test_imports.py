@@ -53,13 +53,23 @@ LATE = {
         "pipeline/graph/keras_io.py",
         "pipeline/graph/keras_transposed.py",
         "pipeline/training/image_reader.py",
+        "pipeline/training/registers/train.py",
         "pipeline/training/train.py",
     },
     "threadpoolctl": {"pipeline/evaluation/shards_processes.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
-# Optional backends: whole modules that only their own backend imports, inside functions.
+# Whole modules that only their own backend or package imports, inside functions.
 OPTIONAL = {
+    "pipeline/training/registers/adam.py": {"tensorflow"},
+    "pipeline/training/registers/cnn2snn.py": {"tensorflow"},
+    "pipeline/training/registers/course.py": {"tensorflow"},
+    "pipeline/training/registers/exact.py": {"tensorflow"},
+    "pipeline/training/registers/goal.py": {"tensorflow"},
+    "pipeline/training/registers/latents.py": {"tensorflow"},
+    "pipeline/training/registers/quantizeml.py": {"tensorflow"},
+    "pipeline/training/registers/tables.py": {"tensorflow"},
+    "pipeline/training/registers/teacher.py": {"tensorflow"},
     "simulator/plan/fast/border.py": {"numba"},
     "simulator/plan/fast/depthwise.py": {"numba"},
     "simulator/plan/fast/measuring.py": {"llvmlite", "numba"},

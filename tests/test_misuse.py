@@ -7,13 +7,13 @@ import yaml
 from pipeline.files import ARTIFACTS, GRAPH, PROGRAM, QUANTIZED, TRANSFORMED
 from pipeline.stage import run
 from simulator.archive import write_archive
-from stages import build, compose, convert, evaluate, inputs, quantize, track, transform
+from stages import analyze, build, compose, convert, evaluate, inputs, quantize, track, transform
 
 STAGES = {
     module.__name__.partition(".")[2]: module.main
-    for module in (compose, inputs, build, transform, quantize, convert, evaluate, track)
+    for module in (compose, inputs, build, transform, quantize, convert, analyze, evaluate, track)
 }
-ORDER = ("inputs", "build", "transform", "quantize", "convert", "evaluate")
+ORDER = ("inputs", "build", "transform", "quantize", "convert", "analyze", "evaluate")
 TINY = {
     "model": {
         "name": "tiny",
@@ -148,6 +148,7 @@ def test_wrong_images(folder, capsys, file, message):
         ("transform", GRAPH),
         ("quantize", TRANSFORMED),
         ("convert", QUANTIZED),
+        ("analyze", QUANTIZED),
         ("evaluate", PROGRAM),
     ],
 )
@@ -163,6 +164,27 @@ def test_missing_and_damaged_artifacts(folder, capsys, stage, path):
         path.write_bytes(whole)
     write_archive(path, {"kind": "cake"}, {})
     assert "cake" in refused(stage, capsys)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"analyze": {"images": 0}}, "switched off"),
+        (
+            {
+                "quantization": {"scheme": "cnn2snn", "weight_bits": 4, "activation_bits": 4},
+                "target": {"name": "akida_v1"},
+            },
+            "scheme cnn2snn",
+        ),
+    ],
+)
+def test_what_is_not_analysed_is_said_on_the_page(folder, changes, reason):
+    configure(changes)
+    carry_to("evaluate")
+    assert reason in (ARTIFACTS / "analysis.html").read_text()
+    found = yaml.safe_load((ARTIFACTS / "metrics" / "analyze.json").read_text())
+    assert found == {"images": 0}
 
 
 MAPS = {"layers": [{"Conv2D": {"filters": 1, "kernel_size": 3, "padding": "same"}}]}

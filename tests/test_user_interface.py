@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.tracking.address import local_store
 from pipeline.tracking.record import Record
-from pipeline.tracking.store import begin_sweep, end_sweep, local_store, track
+from pipeline.tracking.store import begin_sweep, end_sweep, track
 from tests.waiting import PATIENCE_SECONDS, wait_for
 
 # MLflow's database layer uses what the next version deprecates.
@@ -28,7 +29,7 @@ SELECT = ".ag-row .ag-selection-checkbox input"
 def store(tmp_path):
     """Return the URI of a store with one sweep of three points."""
     address = local_store(tmp_path)
-    parent = begin_sweep(address, tmp_path, key="one", name="sweep weight_bits=2,4,8", params={})
+    parent = begin_sweep(address, key="one", name="sweep weight_bits=2,4,8", params={})
     for bits in BITS:
         record = Record(
             name=f"point {bits}",
@@ -41,10 +42,8 @@ def store(tmp_path):
             artifacts=(),
             fingerprint=str(bits),
         )
-        track(record, address, tmp_path, parent=parent)
-    end_sweep(
-        address, tmp_path, parent, status="FINISHED", metrics={"points": 3}, note="", artifacts=()
-    )
+        track(record, address, parent=parent)
+    end_sweep(address, parent, status="FINISHED", metrics={"points": 3}, note="", artifacts=())
     return address
 
 

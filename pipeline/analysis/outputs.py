@@ -15,6 +15,7 @@ from pipeline.graph.graph import Graph
 from pipeline.preparation.batchnorm import fold_batchnorm
 from simulator import Program, simulate
 from simulator.archive import read_archive
+from simulator.malformed import MALFORMED, brief
 
 INTEGERS, FLOATS = "integers", "floats"
 VECTORS, TRACE = "golden vectors", "trace"
@@ -123,10 +124,11 @@ def of_vectors(folder) -> Outputs:
         files = {name: _array(folder, entry, count) for name, entry in entries.items()}
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{folder / MANIFEST}: not readable: {error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{folder / MANIFEST}: damaged ({error!r}); make it again") from error
+    except DataError:
+        raise
+    except MALFORMED as error:
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise DataError(f"{folder / MANIFEST}: damaged ({reason}); make it again") from error
     wrong = [problem for problem in files.values() if isinstance(problem, str)]
     if wrong:
         raise DataError("; ".join(wrong))

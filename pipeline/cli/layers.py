@@ -73,13 +73,14 @@ def _read_file(path: str) -> dict:
     """Return the mapping of a file, which may be a choice of ``conf/quantization``."""
     import yaml
 
-    from pipeline.errors import ConfigError, one_line
+    from pipeline.errors import ConfigError
+    from simulator.malformed import brief
 
     try:
         with open(path, encoding="utf-8") as file:
             values = yaml.safe_load(file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {one_line(error)}") from error
+        raise ConfigError(f"{path}: not readable as YAML: {brief(error)}") from error
     if isinstance(values, dict) and set(values) <= {"defaults", "layers"} and "layers" in values:
         values = values["layers"]
     if not isinstance(values, dict):

@@ -17,6 +17,8 @@ OPTIONS = {
     "quantization.layers": ("quantize", "--layer"),
     "quantization.per_tensor_activations": ("quantize", "--per-tensor"),
     "quantization.refine": ("quantize", "--refine"),
+    "quantization.train": ("quantize", "--train"),
+    "quantization.training.epochs": ("quantize", "--epochs"),
     "quantization.calibration.source": ("quantize", "--samples"),
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
@@ -43,6 +45,7 @@ PHRASES = {
     ("quantization.calibration.source", "data"): "--samples",
 }
 """Names of settings with a value, where they are not an option with that value."""
+LAYER = "quantization.layers."
 WITHOUT_OPTION = {
     "quantization.observer": "the observer of ranges",
     "transforms.names": "the transforms",
@@ -54,6 +57,9 @@ def option_name(name: str, value: Any = NO_VALUE) -> str:
     """Return the name of a setting for users of a command; see `pipeline.messages.settings`."""
     if value is not NO_VALUE and (name, value) in PHRASES:
         return PHRASES[name, value]
+    if name.startswith(LAYER):
+        layer, _, key = name.removeprefix(LAYER).rpartition(".")
+        return _in_command("quantize", f"--layer '{layer}:{key}={yaml_value(value)}'")
     if name == "transforms.names" and value is not NO_VALUE:
         return "'crossgrade migrate' does it on the float model"
     if name in WITHOUT_OPTION:
@@ -61,8 +67,13 @@ def option_name(name: str, value: Any = NO_VALUE) -> str:
     if name not in OPTIONS:
         return configuration_name(name, value)
     command, option = OPTIONS[name]
+    text = option if value is NO_VALUE or value is True else f"{option} {yaml_value(value)}"
+    return _in_command(command, text, *SHARED.get(name, ()))
+
+
+def _in_command(command: str, text: str, *shared: str) -> str:
+    """Return an option, with its command where another one is running."""
     context = click.get_current_context(silent=True)
     running = context.info_name if context is not None else None
-    text = option if value is NO_VALUE or value is True else f"{option} {yaml_value(value)}"
-    own = running == command or running in SHARED.get(name, ())
+    own = running == command or running in shared
     return text if own else f"{text} of 'crossgrade {command}'"

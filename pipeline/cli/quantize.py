@@ -17,6 +17,7 @@ from pipeline.cli.parameters import (
     reading_options,
     verbose_option,
 )
+from pipeline.cli.training import check_training, read_labels, trained, training_options
 
 BATCH = 100
 BITS = click.Choice(["4", "8"])
@@ -56,6 +57,7 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
     help="Fit and round layer by layer on the samples; keep what helps on the last fifth of them."
     "  [default: layers where there are samples]",
 )
+@training_options
 @verbose_option
 def command(
     model,
@@ -72,6 +74,9 @@ def command(
     until,
     architecture,
     refine,
+    train,
+    labels,
+    epochs,
     verbose,
     **bits,
 ) -> None:
@@ -81,13 +86,14 @@ def command(
     needs no ranges. With temporal layers, images are successive frames of --batch-size videos, one
     frame of each per batch.
     """
-    from pipeline.config import Calibration, Quantization
+    from pipeline.config import Calibration, Quantization, RegisterTraining
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
     from pipeline.quantization.quantize import quantize
 
     _check_refine(refine, scheme, parity, samples)
+    check_training(train, labels, epochs, samples, parity)
     chosen = read_layers(layer, layers)
     graph = load_any(model, input_shape, until, architecture)
     if not isinstance(graph, Graph):
@@ -101,6 +107,8 @@ def command(
         per_tensor_activations=per_tensor,
         flatten="saturate" if parity else "align",
         refine=refine,
+        train=train,
+        training=RegisterTraining(epochs=epochs),
         calibration=Calibration(
             source="data" if samples else "random",
             samples=num_samples,
@@ -108,11 +116,12 @@ def command(
         ),
     )
     print_notes(graph.notes, verbose=verbose)
-    images = None
+    images, known = None, None
     if samples is not None:
         from pipeline.data.array_file import load_array
 
-        images = load_array(samples)[:num_samples]
+        images = load_array(samples)
+        known = read_labels(labels, graph, images)
     label, start = "calibrating" if refine == "none" else "refining", time.monotonic()
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         done = 0
@@ -123,9 +132,12 @@ def command(
             bar.update(now - done)
             done = now
 
-        quantized = quantize(graph, images, options, progress)
+        first = None if images is None else images[:num_samples]
+        quantized = quantize(graph, first, options, progress)
     if refine == "layers":
         click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)
+    if train != "none":
+        quantized = trained(graph, quantized, images, known, options)
     print_notes(quantized.notes, verbose=verbose)
     save_quantized(output, quantized)
     widths = "/".join(

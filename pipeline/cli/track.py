@@ -26,7 +26,7 @@ def command(resume: bool, store: str | None) -> None:
     for folder, record, meant in kept(root):
         waiting += 1
         if resume:
-            click.echo(f"{record.name}: {track(record, store or meant, root).message}")
+            click.echo(f"{record.name}: {track(record, store or meant).message}")
             discard(folder)
         else:
             click.echo(f"{record.name}: kept in {folder} for {meant}")

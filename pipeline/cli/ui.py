@@ -11,9 +11,7 @@ LOOPBACK = "127.0.0.1"
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Local port."
 )
-@click.option(
-    "--store", envvar="MLFLOW_TRACKING_URI", help="MLflow's address.  [default: ./mlflow.db]"
-)
+@click.option("--store", help="MLflow's address.  [default: ./mlflow.db]")
 @click.option("--open", "opens", is_flag=True, help="Open the list of runs in the browser.")
 def command(port: int, store: str | None, opens: bool) -> None:
     """Serve MLflow's pages on this machine, and print the address of the list of runs.

@@ -16,8 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
 from pipeline.config.layer_widths import LayerWidths
-from pipeline.config.sections import Config
-from pipeline.errors import ConfigError, UnknownKeyError, one_line
+from pipeline.config.sections import OWN_FILES, Config
+from pipeline.errors import ConfigError, UnknownKeyError
+from pipeline.files import home
+from simulator.malformed import brief
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -42,9 +44,22 @@ def load(path="params.yaml") -> Config:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        reason = one_line(error)
+        reason = brief(error)
         raise ConfigError(f"{path}: not readable as a configuration: {reason}") from error
-    return check(values)
+    return check(_with_found_files(values, home()))
+
+
+def _with_found_files(values, root: Path):
+    """Return `values` with the user's files where DVC runs in a copy that has only git's files."""
+    if root == Path.cwd() or not isinstance(values, Mapping):
+        return values
+    whole = dict(values)
+    for section, key in OWN_FILES:
+        part = values.get(section)
+        given = part.get(key) if isinstance(part, Mapping) else None
+        if isinstance(given, str) and not Path(given).exists() and (root / given).exists():
+            whole[section] = {**part, key: str(root / given)}
+    return whole
 
 
 def check(values) -> Config:

@@ -10,11 +10,16 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from pipeline.config.layer_overrides import PREFIX, encode
-from pipeline.config.sections import Config
+from pipeline.config.sections import OWN_FILES, Config
 from pipeline.errors import ConfigError
 from pipeline.graph.parameters import PARAMETERS
 
 OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<name>[\w./@$-]+)(=(?P<value>.*))?", re.DOTALL)
+
+
+PATHS = {".".join(names) for names in OWN_FILES}
+PLAIN = re.compile(r"[\w./:\\+%@*-]*|'.*'|\".*\"", re.ASCII | re.DOTALL)
+"""Values that Hydra reads without quotes, or that have them."""
 
 
 def read_overrides(overrides: Sequence[str], folder) -> list[str]:
@@ -35,6 +40,7 @@ def read_overrides(overrides: Sequence[str], folder) -> list[str]:
     ConfigError
         Listing everything that is not an override, and unknown groups and choices.
     """
+    overrides = with_quoted_paths(overrides)
     problems = [p for override in overrides for p in _problems(override, Path(folder))]
     if problems:
         raise ConfigError("; ".join(problems))
@@ -45,6 +51,25 @@ def read_overrides(overrides: Sequence[str], folder) -> list[str]:
         else o
         for o in overrides
     ]
+
+
+def with_quoted_paths(overrides: Sequence[str]) -> list[str]:
+    """Return `overrides` with quotes around paths that Hydra does not read without them.
+
+    Those have spaces, ``=``, brackets or letters of other languages. Commas separate the values of
+    a sweep.
+    """
+    return [_quoted(override) for override in overrides]
+
+
+def _quoted(override: str) -> str:
+    name, equals, value = override.partition("=")
+    if name.lstrip("+") not in PATHS or PLAIN.fullmatch(value) or value.startswith("choice("):
+        return override
+    parts = value.split(",")
+    return f"{name}{equals}" + ",".join(
+        part if PLAIN.fullmatch(part) else "'" + part.replace("'", "\\'") + "'" for part in parts
+    )
 
 
 def dotted_names(section, prefix="") -> Iterator[str]:

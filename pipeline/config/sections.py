@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config.fields import number, one_of
-from pipeline.config.layer_widths import (
-    ACTIVATION_BITS,
-    OUTPUT_BITS,
-    WEIGHT_BITS,
-    LayerWidths,
-)
+from pipeline.config.layer_widths import ACTIVATION_BITS, OUTPUT_BITS, WEIGHT_BITS, LayerWidths
+from pipeline.config.measuring import Analyze, Evaluate
 from pipeline.transforms.table import TRANSFORMS
+
+OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
+"""Values that name files of the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +168,28 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RegisterTraining:
+    """How registers are trained where ``train`` is not ``none``.
+
+    Attributes
+    ----------
+    samples : int
+        Training images at most, a fifth of which is held out.
+    epochs : int or None
+        None takes 5 to 40, the more the fewer images.
+    batch_size : int
+    learning_rate : float
+        Of weights and biases, in units of an integer; it falls along half a cosine. Scales learn
+        at a tenth of it.
+    """
+
+    samples: int = number(15000, 1)
+    epochs: int | None = number(None, 1)
+    batch_size: int = number(64, 1)
+    learning_rate: float = number(0.01, above=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantization:
     """How a float model is quantized.
 
@@ -199,6 +220,11 @@ class Quantization:
     refine : {"none", "layers"}
         ``layers`` fits and rounds kernels, biases and ranges layer by layer, without labels, and
         keeps what helps on calibration images held out for that (scheme ``quantizeml``).
+    train : {"none", "distill", "labels"}
+        Train the registers further in TensorFlow: ``distill`` on the float model's outputs,
+        ``labels`` half on these and half on the labels. The start is kept where it is better on
+        held-out images.
+    training : RegisterTraining
     calibration : Calibration
     """
 
@@ -216,6 +242,8 @@ class Quantization:
     equalize: bool = True
     flatten: str = one_of("align", "align", "saturate")
     refine: str = one_of("none", "none", "layers")
+    train: str = one_of("none", "none", "distill", "labels")
+    training: RegisterTraining = field(default_factory=RegisterTraining)
     calibration: Calibration = field(default_factory=Calibration)
 
 
@@ -237,30 +265,6 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """How the program is evaluated.
-
-    Attributes
-    ----------
-    samples : int or None
-        Test images; None runs all.
-    batch_size : int
-    workers : int
-        Processes that share the images. The result does not depend on it.
-    engine : {"processes", "ray"}
-        Where they run: on this machine, or on the Ray cluster that ``RAY_ADDRESS`` names.
-    backend : {"auto", "fast", "numpy", "reference"}
-        How the emulator computes, see `simulator.simulate`. The result does not depend on it.
-    """
-
-    samples: int | None = number(None, 1)
-    batch_size: int = number(256, 1)
-    workers: int = number(1, 1, 1024)
-    engine: str = one_of("processes", "processes", "ray")
-    backend: str = one_of("auto", "auto", "fast", "numpy", "reference")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that determines the result of one run.
 
@@ -270,7 +274,7 @@ class Config:
         Initial weights and the order of training images.
     model : mapping
         An architecture, see `pipeline.graph.architecture`.
-    data, training, transforms, quantization, target, evaluate
+    data, training, transforms, quantization, target, evaluate, analyze
         The sections above.
     """
 
@@ -282,3 +286,4 @@ class Config:
     quantization: Quantization = field(default_factory=Quantization)
     target: Target = field(default_factory=Target)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    analyze: Analyze = field(default_factory=Analyze)

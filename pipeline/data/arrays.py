@@ -14,8 +14,9 @@ from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.data.labels import MOST_CLASSES
 from pipeline.data.stored_images import Images, StoredImages
-from pipeline.errors import DataError, one_line
+from pipeline.errors import DataError
 from pipeline.files import file_sha256
+from simulator.malformed import brief
 from simulator.npy import load_npy, read_npy_member
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
@@ -70,7 +71,7 @@ def _folder(path: Path) -> dict[str, Images]:
             large = name.startswith("x") and file.stat().st_size > store.LARGE
             arrays[name] = StoredImages(file) if large else load_npy(file)
         except DAMAGED as error:
-            raise DataError(f"{file}: not a readable .npy array ({one_line(error)})") from error
+            raise DataError(f"{file}: not a readable .npy array ({brief(error)})") from error
     return arrays
 
 
@@ -89,7 +90,7 @@ def _archive(path: Path) -> dict[str, Images]:
     except DataError:
         raise
     except DAMAGED as error:
-        reason = one_line(error)
+        reason = brief(error)
         raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
     return arrays
 

@@ -1,4 +1,4 @@
-"""Choose the images on which activation ranges are measured."""
+"""Choose the images on which activation ranges are measured, and registers trained."""
 
 from __future__ import annotations
 
@@ -25,5 +25,27 @@ def calibration_samples(data: Dataset, options) -> Images | None:
     """
     if options.source == "random":
         return None
-    rng = np.random.default_rng(options.seed)
-    return choose(data.x_train, rng.permutation(len(data.x_train))[: options.samples])
+    return choose(data.x_train, _order(data, options.seed)[: options.samples])
+
+
+def training_samples(data: Dataset, options) -> tuple[Images, np.ndarray]:
+    """Return the training images on which registers are trained, and their labels.
+
+    Parameters
+    ----------
+    data : Dataset
+    options : pipeline.config.Quantization
+        ``training.samples`` and ``calibration.seed``.
+
+    Returns
+    -------
+    images : array of shape (samples, height, width, channels), or StoredImages
+        In the order of `calibration_samples`, which are the first of them.
+    labels : array of shape (samples, ...)
+    """
+    chosen = _order(data, options.calibration.seed)[: options.training.samples]
+    return choose(data.x_train, chosen), data.y_train[chosen]
+
+
+def _order(data: Dataset, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(len(data.x_train))

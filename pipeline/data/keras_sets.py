@@ -8,8 +8,9 @@ import zlib
 import numpy as np
 
 from pipeline.data.dataset import Dataset
-from pipeline.errors import DataError, one_line
+from pipeline.errors import DataError
 from pipeline.quiet_tensorflow import quiet_tensorflow
+from simulator.malformed import brief
 
 LICENCES = {
     "mnist": "CC BY-SA 3.0",
@@ -39,7 +40,7 @@ def load(options) -> Dataset:
         # is a fault of ours.
         if type(error) is not Exception and not isinstance(error, DAMAGED):
             raise
-        reason = one_line(error)
+        reason = brief(error)
         raise DataError(
             f"keras:{name}: Keras could not fetch or read it ({reason}); it needs a network the"
             " first time; choose data=digits or data=fashion_mnist without one"

@@ -8,8 +8,9 @@ import numpy as np
 
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
-from pipeline.errors import DataError, one_line
+from pipeline.errors import DataError
 from pipeline.quiet_tensorflow import quiet_tensorflow
+from simulator.malformed import brief
 
 SPLITS = ("train", "test")
 
@@ -48,7 +49,7 @@ def load(options) -> Dataset:
         )
     except (ValueError, OSError, KeyError) as error:
         # The rest of the message lists all known sets.
-        reason = one_line(error).partition(" Available datasets")[0][:300]
+        reason = brief(error).partition(" Available datasets")[0][:300]
         raise DataError(
             f"data.name: '{options.name}' cannot be had ({reason}); it needs pairs of image and"
             " label, the splits train and test, and a network the first time"

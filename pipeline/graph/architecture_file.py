@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import ModelError, one_line
+from pipeline.errors import ModelError
 from pipeline.graph.parameters import PARAMETERS
+from simulator.malformed import brief
 
 ZOO = Path("conf") / "model"
 SUFFIXES = (".yaml", ".yml")
@@ -54,7 +55,7 @@ def read_architecture(model: str, parameters: Sequence[str] = ()) -> dict[str, A
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = one_line(error)
+        reason = brief(error)
         raise ModelError(f"{path}: not readable as YAML: {reason}") from error
     if isinstance(values, dict) and isinstance(values.get("model"), dict):
         values = values["model"]

@@ -8,6 +8,7 @@ from pipeline.errors import LayerError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from simulator.archive import ArchiveError, read_archive, write_archive
+from simulator.malformed import MALFORMED, brief
 
 KIND = "graph"
 VERSION = 1
@@ -42,8 +43,11 @@ def load_graph(path) -> Graph:
         )
     try:
         return graph_from_content(header, arrays)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: its header is damaged ({error!r}); make it again") from error
+    except ModelError:
+        raise
+    except MALFORMED as error:
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise ModelError(f"{path}: its header is damaged ({reason}); make it again") from error
 
 
 def graph_content(graph: Graph) -> tuple[dict, dict]:

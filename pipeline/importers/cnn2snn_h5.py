@@ -13,13 +13,14 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import scalar
 from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
+from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.weights import check_weights
 from pipeline.preparation.dropout import remove_dropout
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.pooling_order import max_pool_before_activation
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
+from simulator.malformed import MALFORMED
 
 KERNELS = {
     "QuantizedConv2D": ("Conv2D", {"kernel": "quantizer"}),

@@ -10,14 +10,9 @@ from typing import Any
 from pipeline.errors import ModelError
 from pipeline.importers.keras_calls import Call, Tensor, check_inference, read_call
 from pipeline.importers.keras_classes import KERAS_MODELS, bare_class_name, class_name
-from pipeline.importers.keras_model import (
-    MALFORMED,
-    Flattened,
-    KerasLayer,
-    check_name,
-    needed_calls,
-)
+from pipeline.importers.keras_model import Flattened, KerasLayer, check_name, needed_calls
 from pipeline.importers.tensor_functions import NAMES
+from simulator.malformed import MALFORMED, brief
 
 MOST_LAYERS, MOST_NESTING = 4096, 16
 MODEL_KEYS = frozenset(
@@ -52,9 +47,8 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
     except MALFORMED as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(
-            f"{label}: its model configuration is malformed ({type(error).__name__}: {error})"
-        ) from error
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise ModelError(f"{label}: its model configuration is malformed ({reason})") from error
     calls = tuple(flattener.layers)
     return Flattened(name=name, layers=needed_calls(calls, outputs), outputs=outputs, calls=calls)
 

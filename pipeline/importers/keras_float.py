@@ -21,7 +21,7 @@ from pipeline.importers.input_shape import with_input_shape
 from pipeline.importers.integer_tensors import IntegerTensors
 from pipeline.importers.keras_calls import check_inference
 from pipeline.importers.keras_classes import is_foreign
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
+from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.normalization import rescaling_attrs
 from pipeline.importers.option_check import IDENTITIES, SPECIAL, check_options
@@ -41,6 +41,7 @@ from pipeline.importers.tensor_functions import (
 )
 from pipeline.importers.weights import check_weights
 from pipeline.messages.settings import setting
+from simulator.malformed import MALFORMED
 from simulator.refusal import Refusal
 
 

@@ -25,6 +25,7 @@ from pipeline.importers.keras_weights import (
 )
 from pipeline.importers.stored_by_key import StoredByKey
 from pipeline.importers.variable_owners import owners
+from pipeline.importers.weights import MISSING
 
 MODEL = "model_weights"
 BOOKKEEPING = ("count", "mask", "threshold", "pruning_step")
@@ -107,6 +108,4 @@ class _Variables:
                 return group, text_list(group, "weight_names")
             except DAMAGE as error:
                 cause = error
-        raise ModelError(
-            f"{self.reader.label}: the weights of layer '{outermost}' are missing"
-        ) from cause
+        raise ModelError(MISSING) from cause

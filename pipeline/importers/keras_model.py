@@ -11,10 +11,8 @@ import numpy as np
 from pipeline.errors import LayerError, ModelError, UnknownLayerError
 from pipeline.importers.keras_calls import Call
 from pipeline.importers.unread_layers import ADVICE
+from simulator.malformed import brief
 from simulator.refusal import Refusal
-
-# Raised on reading a configuration of the wrong structure; ModelError is a ValueError.
-MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -153,5 +151,5 @@ def refusal(layer: KerasLayer, error: Exception) -> Refusal:
         found = str(error)
     else:
         kind = type(error).__name__
-        found = f"{layer.class_name} has a malformed configuration ({kind}: {error})"
+        found = f"{layer.class_name} has a malformed configuration ({kind}: {brief(error)})"
     return Refusal(layers=(layer.name,), found=found)

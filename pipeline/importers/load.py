@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
@@ -11,6 +12,7 @@ from pipeline.importers.keras_file import KERAS_H5, KERAS_ZIP
 from pipeline.importers.onnx.importer import ONNX
 from pipeline.importers.outline import Outline
 from pipeline.models.wanted import AS_IT_IS, Wanted
+from simulator.malformed import MALFORMED, brief
 
 IMPORTERS: tuple[Importer, ...] = (KERAS_H5, KERAS_ZIP, ONNX)
 """In the order in which they are asked. A format is a new importer and a row here."""
@@ -38,7 +40,8 @@ def load_model(path: str | Path, wanted: Wanted = AS_IT_IS) -> Loaded:
         them.
     """
     path = Path(path)
-    return format_of(path).load(path, wanted)
+    with _refusing(path):
+        return format_of(path).load(path, wanted)
 
 
 def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
@@ -48,19 +51,36 @@ def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
     `pipeline.importers.float_recovery.recovered_graph` describes the recovery.
     """
     path = Path(path)
-    return format_of(path).load_float(path, wanted)
+    with _refusing(path):
+        return format_of(path).load_float(path, wanted)
 
 
 def outline_of(path: str | Path, wanted: Wanted = AS_IT_IS) -> Outline:
     """Return the layers of a file by name, also of one that cannot be read as a graph."""
     path = Path(path)
-    return format_of(path).outline(path, wanted)
+    with _refusing(path):
+        return format_of(path).outline(path, wanted)
 
 
 def quantized_by(path: str | Path, wanted: Wanted = AS_IT_IS) -> str | None:
     """Return which tool quantized the model in a file: ``cnn2snn``, ``QuantizeML`` or None."""
     path = Path(path)
-    return format_of(path).quantized_by(path, wanted)
+    with _refusing(path):
+        return format_of(path).quantized_by(path, wanted)
+
+
+@contextmanager
+def _refusing(path):
+    """Refuse a file in which the parts of the model do not fit together as an importer expects."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except MALFORMED as error:
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise ModelError(
+            f"{path}: its model is malformed ({reason}); save or copy it again"
+        ) from error
 
 
 def format_of(path) -> Importer:

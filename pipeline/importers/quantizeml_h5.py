@@ -17,7 +17,7 @@ from pipeline.graph.operations import OPERATIONS
 from pipeline.graph.traits import NEURAL
 from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
-from pipeline.importers.keras_model import MALFORMED, KerasLayer, KerasModel, refusal
+from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
 from pipeline.importers.weights import check_weights
 from pipeline.quantization.calibrated_graph import (
     CalibratedGraph,
@@ -25,6 +25,7 @@ from pipeline.quantization.calibrated_graph import (
     NodeQuantization,
     OutputQuantizer,
 )
+from simulator.malformed import MALFORMED
 
 PREFIX = "Quantized"
 CONVOLUTIONS = (

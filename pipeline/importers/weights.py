@@ -10,6 +10,8 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from simulator.refusal import Refusal
 
+MISSING = "its weights are missing or damaged; save the whole model, or copy the file, again"
+"""Why a layer is refused if the file has no weights for it."""
 MOST_VALUES = 1 << 28
 """Largest number of values of one layer's output for one image."""
 
@@ -42,6 +44,6 @@ def check_weights(graph: Graph, label: str) -> None:
             allowed = f"{MOST_VALUES} values"
             refusals.append(Refusal(layers=(node.name,), found=found, allowed=allowed))
         for text in check_node(node, [shapes[source] for source in node.inputs]):
-            refusals.append(Refusal(layers=(node.name,), found=text))
+            refusals.append(Refusal(layers=(node.name,), found=text, rule="weights"))
     if refusals:
         raise IncompatibleModelError(label, refusals, "read the weights")

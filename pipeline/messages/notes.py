@@ -16,6 +16,7 @@ LIMITS = "limits"
 INPUT = "input"
 SATURATION = "saturation"
 REFINED = "refined"
+TRAINED = "trained"
 KINDS = {
     READ: "content of a model file that inference does not need, or computes in another way",
     LEFT_TO_HOST: "a final activation that the host computes",
@@ -27,6 +28,7 @@ KINDS = {
     INPUT: "the images, and the scale that the model expects of them",
     SATURATION: "numbers that saturate",
     REFINED: "whether refining helped, on images held out for it",
+    TRAINED: "whether training the registers helped, on images held out for it",
 }
 NOTE, WARNING = "note", "warning"
 
@@ -75,7 +77,7 @@ class Note:
         return cls(**texts, layers=layers, details=details)
 
 
-MEASURED = (INPUT, SATURATION, REFINED)
+MEASURED = (INPUT, SATURATION, REFINED, TRAINED)
 """Kinds of notes that concern the samples rather than the model."""
 
 

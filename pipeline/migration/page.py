@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from pipeline.chips import chip
-from pipeline.migration.page_style import STYLE
+from pipeline.messages.page_style import STYLE
 from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
 from pipeline.transforms.feeding import Feeding, feeding_sentence

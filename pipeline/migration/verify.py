@@ -19,6 +19,7 @@ from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
 from pipeline.transforms.feeding import Feeding
 from pipeline.transforms.sequence import TOLERANCE
+from simulator.malformed import MALFORMED, brief
 
 MOST_RANDOM = 1024
 """More than `migrate` uses, so that a damaged count cannot exhaust memory."""
@@ -65,8 +66,9 @@ def verify(path, *, model=None, output=None, calibration=None) -> list[Finding]:
         return _findings(content, folder, model, output, calibration)
     except CrossgradeError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{path}: damaged certificate ({type(error).__name__}: {error})") from error
+    except MALFORMED as error:
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise DataError(f"{path}: damaged certificate ({reason})") from error
 
 
 def _findings(content, folder, model, output, calibration):

@@ -8,6 +8,7 @@ from pipeline.errors import ModelError
 from pipeline.messages.notes import Note
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from simulator.archive import ArchiveError, read_archive, write_archive
+from simulator.malformed import MALFORMED, brief
 
 KIND = "quantized model"
 
@@ -18,9 +19,11 @@ def save_quantized(path, graph: QuantizedGraph) -> None:
     nodes = []
     for node in graph.nodes:
         arrays |= {f"{node.name}/{key}": value for key, value in node.registers.items()}
-        arrays[f"{node.name}/format.frac_bits"] = np.asarray(node.format.frac_bits, np.int64)
-        if node.format.scales is not None:
-            arrays[f"{node.name}/format.scales"] = np.asarray(node.format.scales, np.float32)
+        arrays |= _format_arrays(f"{node.name}/format", node.format)
+        if node.sums is not None:
+            arrays |= _format_arrays(f"{node.name}/sums", node.sums)
+        if node.rate is not None:
+            arrays[f"{node.name}/rate"] = np.asarray(node.rate, np.float32)
         nodes.append(
             {
                 "name": node.name,
@@ -31,6 +34,7 @@ def save_quantized(path, graph: QuantizedGraph) -> None:
                 "registers": sorted(node.registers),
                 "value_bits": node.format.value_bits,
                 "shape": node.shape,
+                **({} if node.sums is None else {"sums_value_bits": node.sums.value_bits}),
             }
         )
     header = {
@@ -63,8 +67,9 @@ def load_quantized(path) -> QuantizedGraph:
         )
     except ArchiveError as error:
         raise ModelError(str(error)) from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ModelError(f"{path}: damaged {KIND} ({error!r}); quantize again") from error
+    except MALFORMED as error:
+        reason = f"{type(error).__name__}: {brief(error)}"
+        raise ModelError(f"{path}: damaged {KIND} ({reason}); quantize again") from error
 
 
 def _node(entry, arrays) -> QuantizedNode:
@@ -76,13 +81,25 @@ def _node(entry, arrays) -> QuantizedNode:
         attrs={key: _tuples(value) for key, value in entry["attrs"].items()},
         registers={key: arrays[f"{name}/{key}"] for key in entry["registers"]},
         bits=entry["bits"],
-        format=Format(
-            value_bits=entry["value_bits"],
-            frac_bits=arrays[f"{name}/format.frac_bits"],
-            scales=arrays.get(f"{name}/format.scales"),
-        ),
+        format=_format(f"{name}/format", entry["value_bits"], arrays),
         shape=tuple(entry["shape"]),
+        sums=_format(f"{name}/sums", entry["sums_value_bits"], arrays)
+        if "sums_value_bits" in entry
+        else None,
+        rate=arrays.get(f"{name}/rate"),
     )
+
+
+def _format_arrays(key: str, given: Format) -> dict[str, np.ndarray]:
+    arrays = {f"{key}.frac_bits": np.asarray(given.frac_bits, np.int64)}
+    if given.scales is not None:
+        arrays[f"{key}.scales"] = np.asarray(given.scales, np.float32)
+    return arrays
+
+
+def _format(key: str, value_bits: int, arrays) -> Format:
+    frac_bits, scales = arrays[f"{key}.frac_bits"], arrays.get(f"{key}.scales")
+    return Format(value_bits=value_bits, frac_bits=frac_bits, scales=scales)
 
 
 def _tuples(value):

@@ -52,6 +52,10 @@ class QuantizedNode:
         Format of the output.
     shape : tuple of int
         Output shape without the batch dimension.
+    sums : Format or None
+        Format before the output is quantized; None if the output is not, or if a file lacks it.
+    rate : float32 array of shape () or (channels,), or None
+        Factor that equalization puts on the output, and the next kernel takes back; None is 1.
     """
 
     name: str
@@ -62,6 +66,8 @@ class QuantizedNode:
     bits: Mapping[str, int] = field(default_factory=dict)
     format: Format
     shape: tuple[int, ...]
+    sums: Format | None = None
+    rate: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

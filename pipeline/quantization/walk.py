@@ -55,7 +55,9 @@ class Walk:
         """Return the format of one input."""
         return self.formats[node.inputs[position]]
 
-    def emit(self, node: Node, registers: dict, bits: dict, given: Format, **attrs) -> None:
+    def emit(
+        self, node: Node, registers: dict, bits: dict, given: Format, sums=None, rate=None, **attrs
+    ) -> None:
         """Append the integer form of `node`, whose output has the format `given`."""
         self.nodes.append(
             QuantizedNode(
@@ -67,6 +69,8 @@ class Walk:
                 bits=bits,
                 format=given,
                 shape=self.shapes[node.name],
+                sums=sums,
+                rate=rate,
             )
         )
         self.formats[node.name] = given
@@ -99,7 +103,9 @@ class Walk:
             "post_op_buffer": quantizer.buffer_bits,
         }
         output = Format(value_bits=value_bits, frac_bits=np.asarray(frac_bits))
-        self.emit(node, registers, bits, output, **attrs)
+        rate = np.asarray(quantizer.rescaling_rate, np.float32)
+        rate = None if np.all(rate == 1) else rate
+        self.emit(node, registers, bits, output, sums=accumulator, rate=rate, **attrs)
 
     def _sum(self, given: Format, scales=None, product_bits: int = 32) -> Sum:
         unit = 1.0 if given.scales is None else np.asarray(given.scales, np.float64)

@@ -14,13 +14,23 @@ from pathlib import Path
 import yaml
 
 from pipeline.config.compose import write_params
-from pipeline.errors import CrossgradeError
+from pipeline.config.sections import OWN_FILES
+from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.files import PARAMS
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
-STAGES = ("compose", "inputs", "build", "transform", "quantize", "convert", "evaluate", "track")
-OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
+STAGES = (
+    "compose",
+    "inputs",
+    "build",
+    "transform",
+    "quantize",
+    "convert",
+    "analyze",
+    "evaluate",
+    "track",
+)
 ENDS = ("compose", "track")
 ERRORS = Path("errors.log")
 SERVER = DvcServer()
@@ -158,6 +168,23 @@ def _without_ends(path: Path) -> None:
     pipeline = yaml.safe_load(path.read_text(encoding="utf-8"))
     stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ENDS}
     path.write_text(yaml.safe_dump(pipeline | {"stages": stages}, sort_keys=False), "utf-8")
+
+
+def check_cache(root) -> None:
+    """Refuse a cache that cannot be written before stages run whose results it should keep.
+
+    Raises
+    ------
+    ConfigError
+        Naming the folder that belongs to someone else, or is read-only.
+    """
+    cache = cache_folder(root)
+    for folder in (cache, cache / "files", cache / "files" / "md5", cache / "runs"):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"DVC's cache {folder}: cannot be written (read-only, or another user's); get the"
+                " right to write, or choose another folder: dvc cache dir --local FOLDER"
+            )
 
 
 def cache_folder(root) -> Path:

@@ -15,14 +15,16 @@ from pipeline import files
 from pipeline.config import check
 from pipeline.config.compose import check_front, compose, plain
 from pipeline.config.layer_overrides import PREFIX, decode, encode
-from pipeline.config.overrides import read_overrides
+from pipeline.config.overrides import read_overrides, with_quoted_paths
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.messages.notes import Note
+from pipeline.repro.workspace import check_cache
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import terminal_table
 from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
 from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
-from pipeline.tracking.store import StoreUnavailable, local_store
+from pipeline.tracking.address import chosen_store
+from pipeline.tracking.store import StoreUnavailable
 
 OBJECTIVES = "--objectives"
 GOES_ON = "the same command goes on with the sweep"
@@ -63,10 +65,12 @@ def launch(arguments: Sequence[str]) -> None:
     """
     objectives, overrides = _objectives(arguments)
     root = Path.cwd()
+    overrides = with_quoted_paths(overrides)
     read_overrides(overrides, root / "conf")
     check_front(overrides, root / "conf")
     _check_names(overrides)
-    store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
+    check_cache(root)
+    store = chosen_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
         make_folders(sweep)
         if begun:

@@ -129,4 +129,5 @@ def _reproduce(sweep, workspace, values) -> None:
                 lock.release()
 
         release_done = release if held else None
-        reproduce(workspace, "evaluate", quiet=True, watch=release_done)
+        wanted = ("evaluate", *(["analyze"] if values["analyze"]["sweeps"] else []))
+        reproduce(workspace, *wanted, quiet=True, watch=release_done)

@@ -95,7 +95,6 @@ def record_sweep(sweep: Sweep) -> str:
     status = "FAILED" if states[FAILED] else "FINISHED" if sweep.complete else "KILLED"
     end_sweep(
         sweep.store,
-        sweep.root,
         parent,
         status=status,
         metrics={"points": len(comparison.outcomes), **states},
@@ -128,7 +127,7 @@ def write_comparison(sweep: Sweep) -> Comparison:
 def begin(sweep: Sweep) -> str:
     """Find or create the sweep's run."""
     params = dict(o.lstrip("+").split("=", 1) for o in sweep.overrides if "=" in o)
-    return begin_sweep(sweep.store, sweep.root, key=sweep.key, name=sweep.name, params=params)
+    return begin_sweep(sweep.store, key=sweep.key, name=sweep.name, params=params)
 
 
 def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
@@ -143,5 +142,5 @@ def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
 def _record_points(sweep: Sweep, parent: str) -> None:
     for folder, outcome in _unrecorded(sweep):
         record = outcome_record(folder, outcome, sweep.point_name(outcome.changed))
-        tracked = track(record, sweep.store, sweep.root, parent=parent)
+        tracked = track(record, sweep.store, parent=parent)
         files.write_json(folder / TRACKED, {"store": sweep.store, "run": tracked.run_id})

@@ -13,14 +13,16 @@ from pipeline.tracking.record import Record, gather
 OUTBOX, STORE = "unrecorded", "store.json"
 
 
-def keep(record: Record, root, store: str) -> Path:
+def keep(record: Record, made, root, store: str) -> Path:
     """Copy the files of a run before the next run overwrites them; return the folder.
 
     Parameters
     ----------
     record : Record
+    made : path-like
+        Where the run's files are.
     root : path-like
-        Where the run's files are, and where the outbox is.
+        Where the outbox is.
     store : str
         MLflow's tracking address, which did not respond.
     """
@@ -30,7 +32,7 @@ def keep(record: Record, root, store: str) -> Path:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     for path in record.artifacts:
-        copy = folder / path.relative_to(root)
+        copy = folder / path.relative_to(made)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     # Last: the copy is complete.

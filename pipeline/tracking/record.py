@@ -17,6 +17,9 @@ from pipeline.tracking.data_set import DataSet, data_set
 from pipeline.tracking.figures import figures as figures_of
 from pipeline.tracking.provenance import provenance
 
+WIDTHS = ("input_weight_bits", "weight_bits", "activation_bits")
+CURVES = {"training": files.TRAINING_CURVE, "registers": files.REGISTER_CURVE}
+"""By name of a training: the table of its epochs."""
 WITHOUT_EFFECT = ("evaluate.workers", "evaluate.engine")
 """Parameters that change how a result is computed, but not the result."""
 
@@ -45,7 +48,8 @@ class Record:
     warnings : tuple of str
         What a user should act on, of every stage; and what saturated, with its verdict.
     curves : dict of str to list of (step, value)
-        Training metrics by epoch.
+        Metrics of the float training and of that of registers by epoch, as ``training/name`` and
+        ``registers/name``.
     data : DataSet or None
         The images.
     tables : tuple of path
@@ -73,6 +77,11 @@ class Record:
         lines = [self.refusal] if self.refusal else [_sentence(self.metrics), *self.warnings]
         return "\n\n".join(filter(None, lines))
 
+    @property
+    def bits(self) -> str:
+        """Bit widths of the first layer's weights, of other weights, and of activations."""
+        return _bits(self.params)
+
 
 def gather(root) -> Record:
     """Return the record of the run whose files are in `root`."""
@@ -85,7 +94,13 @@ def gather(root) -> Record:
     metrics = {
         key: float(value) for key, value in flatten(figures) if isinstance(value, int | float)
     }
-    single = (files.PROGRAM, files.SUMMARY, files.ARCHITECTURE, files.PARAMS)
+    single = (
+        files.PROGRAM,
+        files.SUMMARY,
+        files.ANALYSIS,
+        files.ARCHITECTURE,
+        files.PARAMS,
+    )
     folders = (files.METRICS, files.PLOTS, files.INPUT_DATA.parent)
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
@@ -100,7 +115,11 @@ def gather(root) -> Record:
         fingerprint=digest.hexdigest(),
         program=root / files.PROGRAM,
         warnings=tuple(_warnings(figures)),
-        curves=read_curve(root / files.TRAINING_CURVE),
+        curves={
+            f"{folder}/{name}": curve
+            for folder, path in CURVES.items()
+            for name, curve in read_curve(root / path).items()
+        },
         data=data_set(params, _hashes(root / files.INPUT_DATA), metrics),
         tables=tuple(path for path in (root / files.LAYERS,) if path.is_file()),
         tags=provenance(root),
@@ -109,12 +128,8 @@ def gather(root) -> Record:
 
 def run_name(params: Mapping[str, str]) -> str:
     """Return the name of a run: its model, data, target and bit widths."""
-    bits = "/".join(
-        params[f"quantization.{key}"]
-        for key in ("input_weight_bits", "weight_bits", "activation_bits")
-    )
-    parts = (model_name(params), params.get("data.name", ""), params["target.name"], bits)
-    return " ".join(filter(None, parts))
+    parts = (model_name(params), params.get("data.name", ""), params["target.name"])
+    return " ".join(filter(None, (*parts, _bits(params))))
 
 
 def model_name(params: Mapping[str, str]) -> str:
@@ -122,6 +137,10 @@ def model_name(params: Mapping[str, str]) -> str:
     name = params.get("model.name", "null")
     path = params.get("model.path", "null")
     return name if name != "null" or path == "null" else Path(path).stem
+
+
+def _bits(params: Mapping[str, str]) -> str:
+    return "/".join(params[f"quantization.{key}"] for key in WIDTHS)
 
 
 def _hashes(path) -> dict:

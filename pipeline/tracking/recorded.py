@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
+from pipeline.tracking.address import database
+from pipeline.tracking.moved import follow_move
 from pipeline.tracking.record import Record
-from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, PARENT, SQLITE, Tracked
+from pipeline.tracking.store import EXPERIMENT, FINGERPRINT, PARENT, Tracked
 
 EQUAL = """
 SELECT runs.run_uuid FROM runs
@@ -26,9 +27,10 @@ def find_recorded(record: Record, store: str) -> Tracked | None:
 
     Also None for other kinds of store and other database schemas; `track` then asks MLflow.
     """
-    path = Path(store.removeprefix(SQLITE))
-    if not store.startswith(SQLITE) or not path.is_file():
+    path = database(store)
+    if path is None or not path.is_file():
         return None
+    follow_move(store, EXPERIMENT)
     values = {
         "tag": FINGERPRINT,
         "fingerprint": record.fingerprint,
@@ -36,8 +38,8 @@ def find_recorded(record: Record, store: str) -> Tracked | None:
         "parent": PARENT,
     }
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            found = database.execute(EQUAL, values).fetchone()
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute(EQUAL, values).fetchone()
     except sqlite3.Error:
         return None
     return found and Tracked(found[0], store, True)

@@ -8,10 +8,19 @@ from pipeline.messages.saturation import verdict
 from pipeline.tracking.record import Record, model_name
 
 GAP = "  "
+RESTORE = "'python -m pipeline' runs the defaults"
 
 
-def results_table(record: Record, where: str) -> str:
-    """Format accuracy, agreement and cost of one run, and `where` it is recorded."""
+def results_table(record: Record, where: str, changed: Sequence[str] = ()) -> str:
+    """Format accuracy, agreement and cost of one run, and `where` it is recorded.
+
+    Parameters
+    ----------
+    record : Record
+    where : str
+    changed : sequence of str
+        Choices other than the defaults.
+    """
     params, metrics = record.params, record.metrics
 
     def figure(name, style):
@@ -19,11 +28,13 @@ def results_table(record: Record, where: str) -> str:
 
     rows = [
         ("model", f"{model_name(params)} on {params['data.name']}"),
+        ("bits", f"{record.bits} (first layer's weights, other weights, activations)"),
         *_quality(params["target.name"], figure, "evaluate.accuracy" in metrics),
         ("weight memory", figure("weight_bytes", ",.0f") + " bytes"),
         ("MACs per image", figure("macs", ",.0f")),
         ("saturated values", verdict(metrics["evaluate.saturated_share"])),
         ("MLflow run", where),
+        *([("other than conf/", f"{', '.join(changed)}; {RESTORE}")] if changed else []),
     ]
     return align(rows)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.tracking.store import experiment_id, local_store
+from pipeline.tracking.address import chosen_store
+from pipeline.tracking.store import experiment_id
 from pipeline.tracking.view import runs_address
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -48,12 +49,11 @@ def serve(
     ConfigError
         When the server does not start, such as on a port in use.
     """
-    root = Path.cwd()
-    store = store or local_store(root)
+    store = store or chosen_store(Path.cwd())
     server = f"http://{host}:{port}"
     if responds(server):
         raise ConfigError(f"port {port}: something serves there already; choose another: --port")
-    address = runs_address(f"http://{NAME}:{port}", experiment_id(store, root))
+    address = runs_address(f"http://{NAME}:{port}", experiment_id(store))
     announce(f"starting MLflow on {store}")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
     command += ["--workers", "1", "--host", host, "--port", str(port)]

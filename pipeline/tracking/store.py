@@ -9,23 +9,25 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.errors import ConfigError, CrossgradeError, one_line
+from pipeline.errors import ConfigError, CrossgradeError
+from pipeline.tracking.address import check_address, database, is_remote
 from pipeline.tracking.curves import read_table
 from pipeline.tracking.data_set import DataSet
 from pipeline.tracking.figures import figures
+from pipeline.tracking.moved import artifact_folder, follow_move
 from pipeline.tracking.names import parameter_name
 from pipeline.tracking.record import Record
 from pipeline.tracking.view import TAG, view_state
+from simulator.malformed import brief
 
 EXPERIMENT = "crossgrade"
-SQLITE = "sqlite:///"
 FOLDERS = ("inputs", "metrics", "plots")
 """Artifact folders that keep their name in MLflow."""
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
@@ -59,12 +61,7 @@ class Tracked:
         return f"recorded in MLflow as run {self.run_id}"
 
 
-def local_store(root) -> str:
-    """Return the address of the store in `root`, absolute since stages may run elsewhere."""
-    return f"{SQLITE}{(Path(root).resolve() / 'mlflow.db').as_posix()}"
-
-
-def track(record: Record, store: str, root, *, parent: str | None = None) -> Tracked:
+def track(record: Record, store: str, *, parent: str | None = None) -> Tracked:
     """Record one run, unless an equal one exists under the same parent.
 
     A run left unfinished by a killed process is completed.
@@ -74,8 +71,6 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
     record : Record
     store : str
         MLflow's tracking address.
-    root : path-like
-        Folder for artifacts of a new experiment in a local store.
     parent : str, optional
         Sweep run that this run is a point of.
 
@@ -85,7 +80,7 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
         When the store does not respond, or stops responding.
     """
     final = "FAILED" if record.refusal else "FINISHED"
-    with _open(store, root) as (client, experiment):
+    with _open(store) as (client, experiment):
         condition = f"tags.`{FINGERPRINT}` = '{record.fingerprint}'"
         if parent:
             condition += f" and tags.`{PARENT}` = '{parent}'"
@@ -105,15 +100,15 @@ def track(record: Record, store: str, root, *, parent: str | None = None) -> Tra
     return Tracked(run_id, store, False)
 
 
-def experiment_id(store: str, root) -> str:
+def experiment_id(store: str) -> str:
     """Return the id of the experiment that holds all runs; it is created in a new store."""
-    with _open(store, root) as (_, experiment):
+    with _open(store) as (_, experiment):
         return experiment
 
 
-def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, str]) -> str:
+def begin_sweep(store: str, *, key: str, name: str, params: Mapping[str, str]) -> str:
     """Find or create the run of the sweep `key`, set it to running, and return its id."""
-    with _open(store, root) as (client, experiment):
+    with _open(store) as (client, experiment):
         found = client.search_runs([experiment], f"tags.`{SWEEP}` = '{key}'")
         if found:
             run_id = found[0].info.run_id
@@ -128,7 +123,6 @@ def begin_sweep(store: str, root, *, key: str, name: str, params: Mapping[str, s
 
 def end_sweep(
     store: str,
-    root,
     run_id: str,
     *,
     status: str,
@@ -137,7 +131,7 @@ def end_sweep(
     artifacts: Sequence[Path],
 ) -> None:
     """Record the results of a whole sweep in its run, and close it with `status`."""
-    with _open(store, root) as (client, _):
+    with _open(store) as (client, _):
         for name, value in metrics.items():
             client.log_metric(run_id, name, value, timestamp=0, step=0)
         client.set_tag(run_id, NOTE, note[:NOTE_LENGTH])
@@ -147,27 +141,31 @@ def end_sweep(
 
 
 @contextmanager
-def _open(store: str, root) -> Iterator[tuple]:
-    """Yield a client and the experiment id; distinguish an offline server from a bad address."""
-    remote = store.startswith(("http://", "https://"))
+def _open(store: str) -> Iterator[tuple]:
+    """Yield a client and the experiment id; distinguish an offline server from a bad address.
+
+    One process at a time uses a local database: MLflow fails where two create its tables, and where
+    one waits too long for the other.
+    """
+    check_address(store)
+    file, remote = database(store), is_remote(store)
     if remote:
         # Its own retries would keep a stage waiting for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         _answers(store)
-    elif store.startswith(SQLITE):
-        folder = Path(store.removeprefix(SQLITE)).parent
-        if not folder.is_dir():  # MLflow would try again for minutes
-            raise ConfigError(f"MLflow store {store}: there is no folder {folder}")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     for name in ("alembic", "mlflow"):  # a new store logs every table
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        client = MlflowClient(tracking_uri=store)
-        yield client, _experiment(client, store, root)
+        with FileLock(f"{file}.lock") if file else nullcontext():
+            if old := follow_move(store, EXPERIMENT):
+                logging.info("the files of recorded runs are now beside %s, not in %s", file, old)
+            client = MlflowClient(tracking_uri=store)
+            yield client, _experiment(client, artifact_folder(file) if file else None)
     except MlflowException as error:
-        reason = one_line(error)
+        reason = brief(error)
         kind = StoreUnavailable if remote else ConfigError
         raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
     except ImportError as error:
@@ -188,15 +186,8 @@ def _answers(store: str) -> None:
         raise StoreUnavailable(f"MLflow store {store}: does not answer ({reason})") from error
 
 
-def _experiment(client, store: str, root) -> str:
-    """Return the id of our experiment; one process at a time creates the tables of a new store."""
-    if not store.startswith(SQLITE):
-        return _find_or_create(client, None)
-    with FileLock(Path(root).resolve() / "mlflow.db.lock"):
-        return _find_or_create(client, (Path(root).resolve() / "mlruns").as_uri())
-
-
-def _find_or_create(client, location: str | None) -> str:
+def _experiment(client, location: str | None) -> str:
+    """Return the id of our experiment; a new one keeps artifacts at `location`."""
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
         tags = KIND | {TAG: view_state()}
@@ -215,7 +206,7 @@ def _log(client, run_id: str, record: Record) -> None:
         client.log_batch(run_id, params=params)
     metrics = [Metric(key, value, 0, 0) for key, value in figures(record.metrics).items()]
     for name, curve in record.curves.items():
-        metrics += [Metric(f"training/{name}", value, 0, step) for step, value in curve]
+        metrics += [Metric(name, value, 0, step) for step, value in curve]
     for batch in _batches(metrics):
         client.log_batch(run_id, metrics=batch)
     if record.data is not None:

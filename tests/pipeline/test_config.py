@@ -1,5 +1,6 @@
 """Configuration: every choice composes, every mistake is reported."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import yaml
 
 from pipeline.chips import chip, known_targets
 from pipeline.config import Config, LayerWidths, check, load
+from pipeline.config.choices import other_choices
 from pipeline.config.compose import compose, write_params
+from pipeline.config.overrides import with_quoted_paths
 from pipeline.data import known_sources
 from pipeline.errors import ConfigError
 from pipeline.graph.architecture import build_graph
@@ -43,8 +46,56 @@ def test_repairs_are_those_of_migrate(generation):
 
 
 def test_committed_params_are_the_composed_default():
-    committed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert committed == compose(folder=CONF)
+    """The file itself holds the choices of whoever used the checkout."""
+    shown = subprocess.run(
+        ["git", "show", ":params.yaml"], cwd=ROOT, capture_output=True, check=False
+    )
+    if shown.returncode:
+        pytest.skip("needs git and its history")
+    assert yaml.safe_load(shown.stdout) == compose(folder=CONF)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a=b.npz",
+        "with space.npz",
+        "dätä=1/画.npz",
+        "a(1)/[2]/{3}.npz",
+        "it's.npz",
+        "C:\\x.npz",
+        "~/x",
+    ],
+)
+def test_paths_need_no_quotes(path):
+    for name in ("data.path", "training.weights", "+model.path"):
+        values = compose([f"{name}={path}"], folder=CONF)
+        section, key = name.lstrip("+").split(".")
+        assert values[section][key] == path
+    quoted = path.replace("'", "\\'")
+    assert compose([f"data.path='{quoted}'"], folder=CONF)["data"]["path"] == path
+
+
+def test_values_of_a_sweep_over_paths_are_quoted_one_by_one():
+    sweep = ["data.path=a=1.npz,b.npz,c d.npz", "seed=1,2", "data=arrays"]
+    wanted = ["data.path='a=1.npz',b.npz,'c d.npz'", "seed=1,2", "data=arrays"]
+    assert with_quoted_paths(sweep) == wanted == with_quoted_paths(wanted)
+    assert with_quoted_paths(["data.path=null", "seed=1"]) == ["data.path=null", "seed=1"]
+
+
+def test_choices_other_than_the_defaults_are_named():
+    defaults = compose(folder=CONF)
+
+    def changed(*overrides):
+        return other_choices(compose(overrides, folder=CONF), defaults)
+
+    assert changed() == []
+    assert changed("quantization=w4a4") == [
+        f"quantization.{name}=4" for name in ("weight_bits", "activation_bits")
+    ]
+    assert changed("target=akida_v1", "seed=3") == ["target.name=akida_v1", "seed=3"]
+    assert changed("model=ds_cnn")[0] == "model=ds_cnn"
+    assert changed("model.layers=[]") == ["model.layers=..."]
 
 
 @pytest.mark.parametrize("group", ["data", "training", "transforms", "quantization", "target"])

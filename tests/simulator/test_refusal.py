@@ -26,8 +26,19 @@ def test_different_findings_share_the_allowed_values():
     assert refusal_lines(refusals) == ["a, c: kernel 2; b: kernel 4; allowed: 1, 3 or 5"]
 
 
-def test_reasons_without_a_rule_or_with_another_fix_are_separate():
-    plain = [Refusal(layers=(layer,), found="odd") for layer in "ab"]
-    assert refusal_lines(plain) == ["a: odd", "b: odd"]
+def test_other_findings_without_a_rule_and_other_fixes_are_separate():
+    plain = [Refusal(layers=(layer,), found=f"odd {layer < 'c'}") for layer in "abc"]
+    assert refusal_lines(plain) == ["a, b: odd True", "c: odd False"]
     cured = [Refusal(layers=(layer,), found="odd", fix=layer, rule="r") for layer in "ab"]
     assert refusal_lines(cured) == ["a: odd; a", "b: odd; b"]
+
+
+def test_of_many_layers_and_findings_the_first_are_named():
+    same = [Refusal(layers=(f"c{n}",), found="no weights") for n in range(152)]
+    (line,) = refusal_lines(same)
+    assert line == ", ".join(f"c{n}" for n in range(10)) + ", 142 other layers: no weights"
+    assert "other" not in refusal_lines(same[:11])[0]
+    other = [Refusal(layers=(f"c{n}",), found=f"width {n}", rule="width") for n in range(152)]
+    (line,) = refusal_lines(other)
+    assert line.startswith("c0: width 0; c1: ")
+    assert line.endswith("c9: width 9; and 142 other findings of this kind")

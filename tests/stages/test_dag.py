@@ -44,6 +44,8 @@ def test_a_second_repro_runs_only_track_and_makes_no_second_run(repository):
     assert run.data.tags["mlflow.note.content"].startswith("accuracy ")
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"program.npz", "summary.txt", "params.yaml", "metrics", "plots"} <= names
+    assert "analysis.html" in names and "analyze.decibels" in run.data.metrics
+    assert "<svg" in (repository.root / "artifacts/analysis.html").read_text()
     assert "Model Summary" in (repository.root / "artifacts/summary.txt").read_text()
     assert run.info.run_id in (repository.root / "artifacts/table.txt").read_text()
 
@@ -57,7 +59,8 @@ def test_metrics_and_plots_can_be_shown(repository):
 def test_other_bits_rerun_quantize_and_later_stages(repository):
     front = (sys.executable, "-m", "pipeline")
     touched = repository.touched(*front, "quantization.weight_bits=4")
-    assert touched == ["compose", "inputs", "quantize", "convert", "evaluate", "track"]
+    rerun = ["compose", "inputs", "quantize", "convert", "analyze", "evaluate", "track"]
+    assert touched == rerun
     assert repository.param("quantization.weight_bits") == "4"
     assert repository.touched(*front)[0] == "compose"
     assert repository.param("quantization.weight_bits") == "8"

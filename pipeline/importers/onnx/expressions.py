@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.importers.onnx.functions import ATTRIBUTES, FUNCTIONS, Found, recognised
-from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode
+from pipeline.importers.onnx.model import OnnxModel, OnnxNode
+from simulator.malformed import MALFORMED
 
 RECOGNISED = "crossgrade.Recognised"
 """Operator of the nodes that take the place of several."""

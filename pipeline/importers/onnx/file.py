@@ -10,7 +10,8 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.external import external_bytes
-from pipeline.importers.onnx.model import MALFORMED, OnnxInput, OnnxModel, OnnxNode, plain_name
+from pipeline.importers.onnx.model import OnnxInput, OnnxModel, OnnxNode, plain_name
+from simulator.malformed import MALFORMED, brief
 
 MOST_BYTES, MOST_NODES, MOST_AXES = 1 << 30, 16384, 8
 OPSETS = range(7, 23)
@@ -49,7 +50,7 @@ def read_with_message(path: Path) -> tuple[OnnxModel, Any]:
     except ModelError:
         raise
     except MALFORMED as error:
-        raise ModelError(f"{path}: it is damaged, or no ONNX file ({error})") from error
+        raise ModelError(f"{path}: it is damaged, or no ONNX file ({brief(error)})") from error
 
 
 def plain(message, path) -> OnnxModel:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode
+from pipeline.importers.onnx.model import OnnxModel, OnnxNode
+from simulator.malformed import MALFORMED
 
 MOST_VALUES = 1 << 26
 """Of all constants that are computed."""

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.importers.keras_model import MALFORMED as MALFORMED_CONFIGURATION
 
-MALFORMED = (*MALFORMED_CONFIGURATION, ArithmeticError, MemoryError)
 """What values of the wrong kind or size raise where they are read; ModelError is a ValueError."""
 
 

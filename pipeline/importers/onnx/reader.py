@@ -17,11 +17,12 @@ from pipeline.importers.onnx.expressions import with_activations
 from pipeline.importers.onnx.first import input_order, only_input
 from pipeline.importers.onnx.folding import Folder, folded
 from pipeline.importers.onnx.merging import merged
-from pipeline.importers.onnx.model import MALFORMED, OnnxModel, OnnxNode, plain_name
+from pipeline.importers.onnx.model import OnnxModel, OnnxNode, plain_name
 from pipeline.importers.onnx.operators import RULES
 from pipeline.importers.onnx.tensor import Tensor
 from pipeline.messages.notes import INPUT, READ, Note
 from pipeline.models.wanted import Wanted
+from simulator.malformed import MALFORMED
 from simulator.refusal import Refusal
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")

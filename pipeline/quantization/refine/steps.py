@@ -37,7 +37,9 @@ def steps(graph: Graph, nodes: Mapping[str, NodeQuantization]) -> list[Step]:
 
 def _follower(graph, nodes, node) -> Node | None:
     settings = nodes.get(node.name)
-    summing = node.op not in ("Input", "Rescaling") and (settings is None or not settings.output)
+    summing = node.op not in ("Input", "Rescaling") and (
+        settings is None or settings.output is None
+    )
     if not summing or (settings is None and not _continues(graph, nodes, node)):
         return None
     follower = graph.sole_consumer(node)

@@ -9,6 +9,7 @@ from itertools import product, zip_longest
 
 import numpy as np
 
+from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import CONVOLUTIONS, POINTWISE
@@ -19,7 +20,7 @@ from pipeline.transforms.rewrite import Rewrite
 from simulator.akida_v2.limits import INPUT_STRIDES, INPUTS, STRIDE, STRIDED_KERNEL
 from simulator.windows import output_length, same_padding
 
-POOL = "MaxPooling2D"
+POOL, MEAN = "MaxPooling2D", "GlobalAveragePooling2D"
 MOST_GROWN = 8
 """First layers of a chain whose kernels may grow further, of which all choices are tried."""
 BETWEEN = tuple(op for op in POINTWISE if op != "PReLU")
@@ -30,8 +31,8 @@ def cut_borders_in_dense(graph: Graph) -> Rewrite:
     """Give convolutions and max poolings before a flattened map padding 'same', which the chip has.
 
     What the padding adds around the map gets weights of zero in the Dense layer. Kernels grow to
-    odd squares with zeros. Only where nothing pads in between, and the Dense layer keeps within
-    the chip's number of inputs.
+    odd squares with zeros. A global average before the Dense layer becomes weights of it. Only
+    where nothing pads in between, and the Dense layer keeps within the chip's number of inputs.
     """
     changed: list[str] = []
     for node in graph.nodes:
@@ -61,17 +62,24 @@ def _rewritten(graph: Graph, dense: Node) -> tuple[Graph, list[str]]:
         return graph, []
     last = graph.shapes[chain[-1].name]
     sizes = [plan[-1] for plan in plans]
-    if int(np.prod(sizes)) * last[2] > max(INPUTS, int(np.prod(last))):
+    flat = graph.skip_back(dense.inputs[0], ("Dropout",))
+    largest = INPUTS if flat.op == MEAN else max(INPUTS, int(np.prod(last)))
+    if int(np.prod(sizes)) * last[2] > largest:
         return graph, []
     new = {}
     for place, node in enumerate(chain):
         margins = [plan[0][place] for plan in plans]
         padded = node if node.op == POOL else enlarged(node, *margins)
         new[node.name] = padded.with_attrs(padding="same")
-    new[dense.name] = _with_border(dense, last, sizes, [plan[1] for plan in plans])
-    flat = graph.skip_back(dense.inputs[0], ("Dropout",))
-    if flat.op == "Reshape":
+    inner = dense.weights["kernel"]
+    if flat.op == MEAN:
+        pixels = last[0] * last[1]
+        inner = np.tile(inner / np.float32(pixels), (pixels, 1))
+        new[flat.name] = make_node(flat.name, "Flatten", flat.inputs)
+    elif flat.op == "Reshape":
         new[flat.name] = flat.with_attrs(target_shape=(-1,))
+    starts = [plan[1] for plan in plans]
+    new[dense.name] = dense.with_weights(kernel=_with_border(inner, last, sizes, starts))
     return replaced(graph, new), [node.name for node in chain]
 
 
@@ -82,7 +90,7 @@ def _chain(graph: Graph, dense: Node) -> list[Node]:
     """
     chain: list[Node] = []
     flat = graph.skip_back(dense.inputs[0], ("Dropout",))
-    if flat.op not in ("Flatten", "Reshape") or len(graph.shapes[flat.name]) != 1:
+    if flat.op not in ("Flatten", "Reshape", MEAN) or len(graph.shapes[flat.name]) != 1:
         return []
     if graph.sole_consumer(flat) is None:
         return []
@@ -185,10 +193,11 @@ def _margins(window: _Window) -> Iterator[tuple[int, int]]:
     return ((before, extra - before) for before in range(extra + 1))
 
 
-def _with_border(dense, shape, sizes, starts) -> Node:
-    """Return a Dense layer whose weights are zero around a map of `shape` within one of `sizes`."""
-    rows, columns, channels = shape
-    kernel = np.zeros((*sizes, channels, dense.attrs["units"]), np.float32)
-    inner = dense.weights["kernel"].reshape(*shape, -1)
-    kernel[starts[0] : starts[0] + rows, starts[1] : starts[1] + columns] = inner
-    return dense.with_weights(kernel=kernel.reshape(-1, dense.attrs["units"]))
+def _with_border(inner: np.ndarray, shape, sizes, starts) -> np.ndarray:
+    """Return the weights of a map of `shape`, with zeros around it within one of `sizes`."""
+    (rows, columns, channels), units = shape, inner.shape[-1]
+    kernel = np.zeros((*sizes, channels, units), np.float32)
+    kernel[starts[0] : starts[0] + rows, starts[1] : starts[1] + columns] = inner.reshape(
+        *shape, units
+    )
+    return kernel.reshape(-1, units)

@@ -31,7 +31,7 @@ def sink_reshapes(graph: Graph) -> Rewrite:
 
 @dataclass(frozen=True)
 class _Reshape:
-    """Another shape of a map; both have the same channels, on the last axis."""
+    """Another shape of a map, without the channels, which are last before and after."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
@@ -39,29 +39,24 @@ class _Reshape:
 
     def past(self, graph: Graph, node: Node):
         if node.op in RESHAPES:
-            after = graph.shapes[node.name]
-            if after == self.before:
+            after, channels = graph.shapes[node.name], graph.shapes[node.inputs[0]][-1]
+            if after == (*self.before, channels):
                 return None, None
-            if after[-1] == self.before[-1]:
-                return None, _Reshape(self.before, after)
-            return node, None
-        if node.op == "Concatenate":
-            if axis_without_batch(node, self.after) != len(self.after) - 1:
-                return None
-            node = node.with_attrs(axis=-1)
-        elif not self._keeps_axes(node):
+            return (
+                (None, _Reshape(self.before, after[:-1])) if after[-1] == channels else (node, None)
+            )
+        if not self._keeps_axes(graph, node):
             return None
-        channels = graph.shapes[node.name][-1]
-        new = node.with_attrs(axis=-1) if node.op in ("BatchNormalization", "Softmax") else node
-        return new, _Reshape((*self.before[:-1], channels), (*self.after[:-1], channels))
+        return (node.with_attrs(axis=-1) if "axis" in node.attrs else node), self
 
-    def _keeps_axes(self, node):
-        if node.op == "Softmax":
-            return axis_without_batch(node, self.after) == len(self.after) - 1
+    def _keeps_axes(self, graph, node):
+        if node.op in ("Softmax", "Concatenate"):
+            shape = graph.shapes[node.name]
+            return axis_without_batch(node, shape) == len(shape) - 1
         return node.op in (*CHANNELS_LAST, "Add")
 
     def nodes(self, name, source):
-        return [make_node(name, "Reshape", [source], {"target_shape": self.after})]
+        return [make_node(name, "Reshape", [source], {"target_shape": (*self.after, -1)})]
 
 
 def _start(graph: Graph, node: Node) -> _Reshape | None:
@@ -71,7 +66,7 @@ def _start(graph: Graph, node: Node) -> _Reshape | None:
     reads_input = graph.node(node.inputs[0]).op in ("Input", "Rescaling")
     if len(before) != 3 or before[:2] == (1, 1) or before[-1] != after[-1] or reads_input:
         return None
-    return _Reshape(before, after)
+    return _Reshape(before[:-1], after[:-1])
 
 
 def _dense_on_columns(graph: Graph) -> tuple[Graph, list[str]]:

@@ -91,3 +91,37 @@ def test_wrong_files_of_widths_are_refused(files, text):
     result = run(files, "--layers", str(files / "w.yaml"))
     assert isinstance(result.exception, ConfigError)
     assert str(files / "w.yaml") in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (("--train", "distill"), "without --samples"),
+        (("--train", "labels", "--samples", "x.npy"), "without --labels"),
+        (("--train", "distill", "--samples", "x.npy", "--parity"), "with --parity"),
+        (("--labels", "y.npy"), "--labels: without a training"),
+        (("--epochs", "3"), "--epochs: without a training"),
+    ],
+)
+def test_training_what_cannot_be_trained_is_refused(files, options, found):
+    result = run(files, *options)
+    assert isinstance(result.exception, ConfigError) and found in str(result.exception)
+    assert not (files / "q.npz").exists()
+
+
+def test_labels_are_refused_before_the_work(files):
+    np.save(files / "y.npy", np.arange(7))
+    samples, labels = str(files / "x.npy"), str(files / "y.npy")
+    result = run(files, "--samples", samples, "--train", "labels", "--labels", labels)
+    assert "training labels: found 7 for 120 images" in str(result.exception)
+    assert "refining" not in result.output
+
+
+@pytest.mark.slow
+def test_registers_are_trained_on_all_samples(files):
+    np.save(files / "y.npy", np.arange(120) % 5)
+    samples, labels = str(files / "x.npy"), str(files / "y.npy")
+    options = ("--train", "labels", "--labels", labels, "--epochs", "2", "--num-samples", "20")
+    result = run(files, "--samples", samples, "-w", "2", *options)
+    assert result.exit_code == 0, result.output
+    assert any("24 held-out images" in n.text for n in load_quantized(files / "q.npz").notes)

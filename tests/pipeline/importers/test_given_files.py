@@ -15,7 +15,7 @@ REFUSED = {
     "S02_registered_user_classes/class_k3.keras": "c: 'mine>Conv2D' is a user-defined class",
     "S02_registered_user_classes/mini.keras": "d: 'mine>Dense' is a user-defined class",
     "S02_registered_user_classes/unreg_k3.keras": "c: function 'swish' is user-defined",
-    "S02_registered_user_classes/fun_gelu_k2.h5": "c: function 'mine>gelu' is user-defined",
+    "S02_registered_user_classes/fun_gelu_k2.h5": "activation: function 'mine>gelu' is user",
     "S04_training_true/mini.h5": "bn: it was called with training=True",
     "S11_two_layers_of_one_name/dup.h5": "two layers of one model are named 'a'",
 }

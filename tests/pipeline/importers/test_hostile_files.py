@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -57,6 +58,27 @@ def test_weights_only(tmp_path):
     with h5py.File(path, "r+") as file:
         del file.attrs["model_config"]
     refused(path, "no model_config")
+
+
+def test_layers_without_weights_share_one_reason(tmp_path):
+    """Nothing else of the file is needed to say so, whatever the number of layers."""
+    names = [f"layer_with_a_long_name_{n}" for n in range(150)]
+    convs = [conv(name, source) for source, name in pairwise(["image", *names])]
+    path = write_h5(tmp_path / "m.h5", functional([image(), *convs]), {})
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    first, line = str(caught.value).split("\n")
+    assert first.endswith("cannot read the model, 1 reason:")
+    assert "140 other layers: its weights are missing" in line and len(line) < 1000
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e308, "x" * 20000, [[0]] * 5000])
+@pytest.mark.parametrize("key", ["filters", "kernel_size", "strides", "dilation_rate"])
+def test_values_that_are_no_sizes(tmp_path, key, value):
+    config = functional([image(), conv("c", "image", **{key: value})])
+    with pytest.raises(ModelError) as caught:
+        load_model(write_h5(tmp_path / "m.h5", config, WEIGHTS))
+    assert len(str(caught.value)) < 4000
 
 
 @pytest.mark.parametrize(

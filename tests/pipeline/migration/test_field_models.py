@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import field_inputs
+from benchmarks.field import KINDS, measured
 from pipeline.chips import convert
 from pipeline.chips.check import check
 from pipeline.chips.report import COMPATIBLE, INCOMPATIBLE
@@ -19,10 +21,19 @@ from simulator import simulate
 FIELD = Path(__file__).resolve().parents[4] / "shared" / "field"
 FILES = sorted(FIELD.glob("*/model.h5"))
 TARGET = "akida_v2"
-LEAST_RATIO = 10.0
-"""dB of the outputs against what quantizing changes; on their calibration inputs."""
+LEAST_RATIO, LEAST_AGREEMENT = 10.0, 0.8
+"""dB of the outputs against what quantizing changes, and share of equal classes."""
 
 pytestmark = pytest.mark.skipif(not FILES, reason="the folder of trained models is not there")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in KINDS if "xception" not in name])
+def test_classes_agree_on_inputs_of_their_kind(name, monkeypatch):
+    monkeypatch.setattr(field_inputs, "COUNT", 24)
+    found = measured(name, read_float(FIELD / name / "model.h5"))
+    assert found["equivalence"] != "approximate" and found["snr"] > LEAST_RATIO
+    assert found["agreement"] is None or found["agreement"] >= LEAST_AGREEMENT
 
 
 @pytest.mark.slow

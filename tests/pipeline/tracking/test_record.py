@@ -85,7 +85,9 @@ def test_what_a_run_was_made_of(root):
     assert gather(root).data.digest != record.data.digest
     assert record.description.startswith("accuracy 0.2500, 0.2500 below float, 1.2 KiB of weights")
     files.write_csv(root / files.TRAINING_CURVE, ("epoch", "loss"), [(1, 0.5), (2, 0.25)])
-    assert gather(root).curves == {"loss": [(1, 0.5), (2, 0.25)]}
+    files.write_csv(root / files.REGISTER_CURVE, ("epoch", "held_out_loss"), [(1, 0.25)])
+    curves = {"training/loss": [(1, 0.5), (2, 0.25)], "registers/held_out_loss": [(1, 0.25)]}
+    assert gather(root).curves == curves
 
 
 def test_the_commit_and_its_state_are_recorded(tmp_path):
@@ -123,6 +125,12 @@ def test_the_results_table(root):
     assert "weight memory               1,234 bytes" in table
     assert "saturated values            0.1% of a layer at most; harmless below" in table
     assert "MLflow run                  here" in table
+    assert "bits                        8/4/4 (first layer's weights, other weights" in table
+    assert "conf/" not in table
+    changed = results_table(record, "here", ["quantization.weight_bits=4"])
+    assert changed.splitlines()[-1].startswith(
+        "other than conf/            quantization.weight_bits=4; "
+    )
 
 
 def test_the_record_contains_warnings_and_saturation(root):

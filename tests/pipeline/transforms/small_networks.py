@@ -162,7 +162,7 @@ def borders(draw):
         smallest = min(made.graph.shapes[made.graph.output][:2])
         if smallest >= 2 and draw(st.booleans()):
             made.add(pool(2, padding="valid"))
-    made.add(FLAT, DENSE)
+    made.add(draw(st.sampled_from([FLAT, FLAT, GAP])), DENSE)
     return made.graph
 
 

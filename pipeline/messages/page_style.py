@@ -1,4 +1,4 @@
-"""The style sheet of a certificate's page: light and dark, and for paper."""
+"""The style sheet of pages: light and dark, and for paper."""
 
 STYLE = """\
 :root {

@@ -1,0 +1,173 @@
+"""The likely cause of a layer's error, and an option that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipeline.analysis.blocks import Block
+from pipeline.messages.settings import setting
+
+MANY_SATURATED = 0.005
+MOST = 0.5
+"""Share of an error's power from which one cause explains it."""
+UNUSED = 0.25
+"""Largest integer used, of the largest that the width holds, below which a range is too wide."""
+GOOD = 30.0
+"""Decibels from which a layer's own error is no cause for concern: 3 % of the amplitude."""
+DEAD = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Why a layer loses accuracy, and what to do.
+
+    Attributes
+    ----------
+    cause, remedy : str
+        One line each; the remedy is empty where none is needed.
+    """
+
+    cause: str
+    remedy: str = ""
+
+
+def explain(layer, block: Block, refined: bool) -> Finding:
+    """Return the first cause that applies to a `LayerAnalysis`.
+
+    Parameters
+    ----------
+    layer : LayerAnalysis
+        Without its finding.
+    block : Block
+    refined : bool
+        True if the model was refined, so that refining is no remedy.
+    """
+    refine = (
+        f"more images of more sources: {setting('quantization.calibration.samples')}"
+        if refined
+        else f"fit the layer to its inputs: {setting('quantization.refine', 'layers')}"
+    )
+    return next(finding for rule in RULES for finding in rule(layer, block, refine))
+
+
+Rule = Callable[..., Iterator[Finding]]
+
+
+def _fault(layer, block, refine):
+    if layer.faults:
+        yield Finding(
+            cause="registers that do not follow from the float model: " + layer.faults[0],
+            remedy="quantize again, or compare with what wrote them: crossgrade compare",
+        )
+
+
+def _good(layer, block, refine):
+    if layer.isolated.decibels >= GOOD:
+        yield Finding(cause=f"little error of its own ({layer.isolated.decibels:.0f} dB)")
+
+
+def _flatten(layer, block, refine):
+    if block.end.op == "Flatten" and layer.isolated.saturated > MANY_SATURATED:
+        remedy = setting("quantization.flatten", "align")
+        yield Finding(
+            cause=f"{layer.isolated.saturated:.1%} of the values saturate in the Flatten",
+            remedy=f"align channels after it: {remedy}",
+        )
+
+
+def _saturation(layer, block, refine):
+    if layer.clipped > MANY_SATURATED and layer.weights_share < MOST:
+        yield Finding(
+            cause=f"{layer.clipped:.1%} of the outputs are cut off by their range",
+            remedy=refine,
+        )
+
+
+def _dead(layer, block, refine):
+    if layer.dead > DEAD:
+        yield Finding(
+            cause=f"{layer.dead:.0%} of the channels became 0: their values are below one step",
+            remedy=_wider(layer, block, refine, "outputs"),
+        )
+
+
+def _outlier(layer, block, refine):
+    channel, share = layer.isolated.channels[0] if layer.isolated.channels else (0, 0.0)
+    if share > MOST and block.end.shape[-1] >= 8:
+        where = "weights" if layer.weights_share >= MOST else "outputs"
+        yield Finding(
+            cause=f"channel {channel} alone has {share:.0%} of the error, in its {where}",
+            remedy=_wider(layer, block, refine, where),
+        )
+
+
+def _shift(layer, block, refine):
+    if layer.isolated.bias > MOST:
+        yield Finding(
+            cause=f"{layer.isolated.bias:.0%} of the error shifts whole channels",
+            remedy=refine,
+        )
+
+
+def _narrow_weights(layer, block, refine):
+    if layer.weight_bits is not None and layer.weight_bits < 8:
+        yield from _weights(layer, block, refine)
+
+
+def _weights(layer, block, refine):
+    if layer.weights_share >= MOST:
+        yield Finding(
+            cause=f"{layer.weights_share:.0%} of the error comes from "
+            + (f"{layer.weight_bits}-bit weights" if layer.weight_bits else "its sums"),
+            remedy=_wider(layer, block, refine, "weights"),
+        )
+
+
+def _range(layer, block, refine):
+    lowest, highest, counts = layer.output_counts
+    step = (highest + 1 - lowest) / len(counts)
+    used = [lowest + step * (place + 0.5) for place, count in enumerate(counts) if count]
+    largest = max(map(abs, used), default=0)
+    if layer.output_bits and largest < UNUSED * highest:
+        yield Finding(
+            cause=f"the range is too wide: outputs use {largest / highest:.0%} of it",
+            remedy=refine,
+        )
+
+
+def _levels(layer, block, refine):
+    yield Finding(
+        cause=f"rounding to {layer.output_bits}-bit outputs" if layer.output_bits else "rounding",
+        remedy=_wider(layer, block, refine, "outputs"),
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    _fault,
+    _good,
+    _flatten,
+    _saturation,
+    _dead,
+    _outlier,
+    _narrow_weights,
+    _shift,
+    _weights,
+    _range,
+    _levels,
+)
+"""From the most to the least specific; the last one always applies."""
+
+
+def _wider(layer, block, refine: str, what: str) -> str:
+    """Return the option that gives a layer more bits, or refines it where it has 8."""
+    bits = layer.weight_bits if what == "weights" else layer.output_bits
+    if bits is None or bits >= 8:
+        return refine
+    key = "weight_bits" if what == "weights" else _output_key(block)
+    return f"8 bits for it: {setting(f'quantization.layers.{layer.name}.{key}', 8)}"
+
+
+def _output_key(block: Block) -> str:
+    activated = any(node.op in ("ReLU", "Activation") for node in block.floats)
+    return "activation_bits" if activated else "output_bits"

@@ -1,0 +1,119 @@
+"""Registers that the float model does not give: quantize it again with the same formats.
+
+The ranges and factors in a quantized model determine every register by `integerize`'s rules. What
+differs was changed afterwards: by refinement or training, which change kernels and biases only, or
+by a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.analysis.blocks import BORDERS, Blocks
+from pipeline.errors import ModelError
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.quantization.calibrated_graph import (
+    CalibratedGraph,
+    NodeQuantization,
+    OutputQuantizer,
+)
+from pipeline.quantization.equalization import divide_kernel, next_layer
+from pipeline.quantization.integerize import integerize
+from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+
+FITTED = ("kernel", "depthwise_kernel", "pointwise_kernel", "bias", "bias_shift")
+"""Registers that refinement and training change."""
+INSIDE = 0.75
+"""A range of this share of a power of two needs exactly that power of two."""
+
+
+def unexpected(blocks: Blocks) -> dict[str, list[str]]:
+    """Return, by node, a sentence for every register that differs from the float model's.
+
+    Models with float images or without stored factors (files of older versions) are not examined.
+    """
+    quantized = blocks.quantized
+    computing = [node for node in quantized.nodes if "output_shift" in node.registers]
+    if any(n.op == "Quantizer" for n in quantized.nodes) or any(n.sums is None for n in computing):
+        return {}
+    try:
+        wanted = integerize(_calibrated(blocks.graph, quantized))
+    except ModelError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for node in quantized.nodes:
+        if node.op not in BORDERS:
+            sentences = list(_differences(node, wanted.node(node.name), blocks.refined))
+            if sentences:
+                found[node.name] = sentences
+    return found
+
+
+def _calibrated(graph: Graph, quantized: QuantizedGraph) -> CalibratedGraph:
+    """Return the float graph with the formats of its integers, equalized by their factors."""
+    settings = {
+        node.name: _settings(node, graph.node(node.name)) for node in quantized.nodes if node.bits
+    }
+    for node in quantized.nodes:
+        output = settings[node.name].output if node.name in settings else None
+        if node.rate is None or output is None:
+            continue
+        consumer = next_layer(graph, node.name, per_tensor=output.per_tensor)
+        if consumer is None:
+            raise ModelError(f"{node.name}: no kernel takes back its factor")
+        changed = divide_kernel(consumer[0], node.rate, consumer[1])
+        graph = graph.with_nodes(changed if n.name == changed.name else n for n in graph.nodes)
+    saturates = any(n.op == "Flatten" and n.bits for n in quantized.nodes)
+    return CalibratedGraph(graph=graph, nodes=settings, flatten_saturates=saturates)
+
+
+def _settings(node: QuantizedNode, source: Node) -> NodeQuantization:
+    bits, output = node.bits, None
+    if "output_shift" in node.registers:
+        value_bits = bits["output"] - bits["output_signed"]
+        exponent = value_bits - np.asarray(node.format.frac_bits)
+        scales = node.registers.get("output_scales")
+        output = OutputQuantizer(
+            bits=bits["output"],
+            signed=bool(bits["output_signed"]),
+            per_tensor=node.format.frac_bits.ndim == 0,
+            range_max=np.ldexp(np.float32(INSIDE), exponent).astype(np.float32),
+            rescaling_rate=np.float32(1) if node.rate is None else node.rate,
+            scale_bits=16 if scales is not None and scales.dtype == np.uint16 else 8,
+            buffer_bits=bits["post_op_buffer"],
+        )
+    padding = source.attrs.get("padding_value")
+    return NodeQuantization(
+        weight_bits=bits.get("weights"),
+        buffer_bits=bits.get("buffer", 32),
+        output=output,
+        padding_value=None if padding is None else np.atleast_1d(np.float32(padding)),
+    )
+
+
+def _differences(node: QuantizedNode, wanted: QuantizedNode, fitted: bool) -> Iterator[str]:
+    for key in sorted(node.registers.keys() | wanted.registers.keys()):
+        if fitted and key in FITTED:
+            continue
+        mine, other = node.registers.get(key), wanted.registers.get(key)
+        if mine is None or other is None:
+            yield f"{key} is {'missing' if mine is None else 'there'}, unlike in the float model"
+        elif not np.array_equal(mine, other):
+            yield _sentence(key, mine, other)
+    for key in sorted(wanted.attrs):
+        if node.attrs.get(key) != wanted.attrs[key]:
+            yield f"{key} is {node.attrs.get(key)}, in the float model {wanted.attrs[key]}"
+
+
+def _sentence(key: str, mine: np.ndarray, other: np.ndarray) -> str:
+    wrong = mine != other
+    channels = np.flatnonzero(wrong.reshape(-1, wrong.shape[-1]).any(axis=0))
+    shown = ", ".join(map(str, channels[:3])) + ", ..." * (len(channels) > 3)
+    first = tuple(np.argwhere(wrong)[0])
+    return (
+        f"{key} differs from the float model's in {int(wrong.sum())} of {wrong.size} values,"
+        f" channels {shown}: {mine[first]} instead of {other[first]}"
+    )

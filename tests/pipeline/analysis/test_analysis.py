@@ -1,0 +1,291 @@
+"""``crossgrade analyze``: errors, planted faults, causes, the page; agreement with QuantizeML."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from conformance.parity import parity_options
+from conformance.parity_models import MODELS
+from conformance.parity_models import images as pictures
+from pipeline.analysis.analysis import analyse
+from pipeline.analysis.cost import layer_costs
+from pipeline.analysis.error import NO_ERROR, ErrorSums
+from pipeline.analysis.page import page
+from pipeline.analysis.table import analysis_json, analysis_text
+from pipeline.chips import convert
+from pipeline.cli.main import cli
+from pipeline.config import Calibration, LayerWidths, Quantization
+from pipeline.errors import DataError, IncompatibleModelError, ModelError
+from pipeline.graph.archive import save_graph
+from pipeline.graph.forward import forward
+from pipeline.quantization.archive import load_quantized, save_quantized
+from pipeline.quantization.quantize import quantize
+from pipeline.transforms import TRANSFORMS
+from simulator import simulate
+from tests.pipeline.analysis.faults import FAULTS, changed, images, network, quantized
+from tests.pipeline.quantization.graphs import RELU, chain, conv
+
+CHROMIUM = shutil.which("chromium")
+
+
+def test_a_sound_model_has_no_unexpected_register():
+    analysis = analyse(network(), quantized(), images())
+    assert not any(layer.faults for layer in analysis.layers)
+    assert all(layer.isolated.decibels > 30 for layer in analysis.layers)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named_first(fault):
+    node, _, change = FAULTS[fault]
+    worst, *others = analyse(network(), changed(quantized(), node, change), images()).worst_first
+    assert [text.partition(":")[0] for text in worst.faults] == [node]
+    assert not any(layer.faults for layer in others)
+    assert "do not follow from the float model" in worst.finding.cause
+
+
+@pytest.mark.parametrize("model", ["tutorial", "ds_cnn", "residual", "miscellaneous"])
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_models_without_a_fault_have_none(model, per_tensor):
+    graph = MODELS[model]()
+    options = parity_options((8, 4, 4), per_tensor=per_tensor)
+    analysis = analyse(graph, quantize(graph, pictures(graph, 10), options), pictures(graph, 6))
+    assert not any(layer.faults for layer in analysis.layers)
+
+
+def test_figures_of_an_error():
+    rng = np.random.default_rng(0)
+    floats = rng.normal(size=(50, 4, 4, 3)).astype(np.float32)
+    found = floats + np.float32([0, 0.1, 0])
+    found[:, 0, 0, 2] = 9
+    sums, whole = ErrorSums(), ErrorSums()
+    for part in (slice(0, 20), slice(20, 50)):
+        sums.add(floats[part], found[part], found[part] == 9)
+    whole.add(floats, found, found == 9)
+    error = sums.result()
+    wrong = (found - floats).astype(np.float64)
+    assert error.decibels == pytest.approx(whole.result().decibels)
+    noise = np.square(wrong).sum()
+    varying = np.square(floats - floats.mean((0, 1, 2), dtype=np.float64)).sum()
+    expected = 10 * np.log10(varying / noise)
+    assert error.decibels == pytest.approx(expected)
+    assert error.saturated == pytest.approx(1 / 48)
+    assert error.channels[0][0] == 2
+    assert error.largest == pytest.approx(np.abs(wrong).max())
+    shift = np.square(wrong.mean(axis=(0, 1, 2))).sum() * 800
+    assert error.bias == pytest.approx(shift / noise)
+    single = ErrorSums()
+    single.add(floats[:1, 0, 0], found[:1, 0, 0], found[:1, 0, 0] == 9)
+    square = np.square(floats[0, 0, 0], dtype=np.float64).sum()
+    noise = np.square(wrong[0, 0, 0]).sum()
+    assert single.result().decibels == pytest.approx(10 * np.log10(square / noise))
+    same = ErrorSums()
+    same.add(floats, floats, floats > 9)
+    assert same.result().decibels == NO_ERROR and same.result().bias == 0
+
+
+def test_cumulative_errors_are_those_of_the_emulator():
+    graph = network()
+    analysis = analyse(graph, quantized(), images())
+    outputs = simulate(convert(quantized(), "akida_v2"), images())
+    floats = forward(graph, images())
+    noise = np.square(outputs - floats, dtype=np.float64).sum()
+    varying = np.square(floats - floats.mean(0, dtype=np.float64)).sum()
+    expected = 10 * np.log10(varying / noise)
+    assert analysis.decibels == pytest.approx(expected, abs=1e-3)
+    assert analysis.layers[-1].cumulative.decibels == pytest.approx(expected, abs=1e-3)
+    assert analysis.agreement == np.mean(outputs.argmax(-1) == floats.argmax(-1))
+
+
+def test_files_give_the_same_figures(tmp_path):
+    save_quantized(tmp_path / "q.npz", quantized())
+    stored = analyse(network(), load_quantized(tmp_path / "q.npz"), images())
+    assert analysis_json(stored) == analysis_json(analyse(network(), quantized(), images()))
+
+
+def test_a_model_is_matched_before_its_layers_were_split():
+    separable = ("SeparableConv2D", {"filters": 4, "kernel_size": 3, "padding": "same"})
+    gap, dense = ("GlobalAveragePooling2D", {}), ("Dense", {"units": 3})
+    fused = chain(conv(4), RELU, separable, ("BatchNormalization", {}), RELU, gap, dense)
+    split = TRANSFORMS["unfuse_separable"](fused).graph
+    batch = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+    made = quantize(split, batch, Quantization(calibration=Calibration(batch_size=10)))
+    both = [analysis_json(analyse(graph, made, batch)) for graph in (fused, split)]
+    assert both[0] == both[1]
+    with pytest.raises(IncompatibleModelError, match="give the model that was quantized"):
+        analyse(network(), made, batch)
+
+
+def options(**values):
+    return Quantization(calibration=Calibration(batch_size=8), **values)
+
+
+def finding(layer, **values):
+    """Return the finding on one layer of the network, quantized with options."""
+    made = quantize(network(), images(), options(**values))
+    found = {entry.name: entry for entry in analyse(network(), made, images()).layers}
+    return found[layer]
+
+
+def test_causes_and_remedies():
+    narrow = finding("conv2d_12", layers={"conv2d_12": LayerWidths(weight_bits=2)})
+    assert "comes from 2-bit weights" in narrow.finding.cause
+    assert narrow.finding.remedy == "8 bits for it: quantization.layers.conv2d_12.weight_bits=8"
+    coarse = finding("conv2d_2", layers={"conv2d_2": LayerWidths(activation_bits=2)})
+    assert "2-bit outputs" in coarse.finding.cause or "became 0" in coarse.finding.cause
+    assert coarse.finding.remedy.endswith("quantization.layers.conv2d_2.activation_bits=8")
+    good = finding("conv2d_2")
+    assert good.finding.cause.startswith("little error") and not good.finding.remedy
+
+
+def test_following_the_remedies_mends_the_model():
+    choices, quality = {}, []
+    while True:
+        made = quantize(network(), images(), options(weight_bits=2, layers=choices))
+        analysis = analyse(network(), made, images())
+        quality.append(analysis.decibels)
+        named = re.search(r"layers\.(\w+)\.(\w+)=8", analysis.worst_first[0].finding.remedy)
+        if named is None:
+            break
+        choices = {**choices, named[1]: LayerWidths(**{named[2]: 8})}
+    assert 3 <= len(choices) <= 5 and quality[-1] > quality[0] + 12
+
+
+def test_a_cut_off_range_is_seen():
+    change = FAULTS["saturating range"][2]
+    worst = analyse(network(), changed(quantized(), "relu_6", change), images()).worst_first[0]
+    assert worst.clipped > 0.1 and worst.isolated.decibels < 15
+
+
+def test_a_saturating_flatten_is_seen():
+    made = quantize(network(), images(), options(flatten="saturate"))
+    found = {layer.name: layer for layer in analyse(network(), made, images()).layers}
+    assert "flatten_14" in found
+
+
+def test_labels_give_accuracies():
+    labels = forward(network(), images()).argmax(-1)
+    analysis = analyse(network(), quantized(), images(), labels)
+    assert analysis.float_accuracy == 1 and analysis.accuracy == analysis.agreement
+    assert "accuracy: float 100.00%" in analysis_text(analysis)
+    with pytest.raises(DataError, match="found 3 labels for 24 images"):
+        analyse(network(), quantized(), images(), labels[:3])
+
+
+def test_tables_fit_a_terminal():
+    node, _, change = FAULTS["wrong padding"]
+    text = analysis_text(analyse(network(), changed(quantized(), node, change), images()))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.index("conv2d_2") < text.index("depthwiseconv2d_5")
+
+
+@pytest.fixture
+def files(tmp_path):
+    np.save(tmp_path / "x.npy", images())
+    save_graph(tmp_path / "float.npz", network())
+    save_quantized(tmp_path / "q.npz", quantized())
+    convert(quantized(), "akida_v2").save(tmp_path / "p.npz")
+    return tmp_path
+
+
+def run(files, *options):
+    names = [str(files / name) if name.endswith((".npz", ".npy")) else name for name in options]
+    return CliRunner().invoke(cli, ["analyze", *names])
+
+
+def test_the_command_writes_a_page(files):
+    result = run(files, "float.npz", "q.npz", "x.npy", "-o", str(files / "a.html"))
+    assert result.exit_code == 0, result.output
+    text = (files / "a.html").read_text()
+    assert not re.search(r"(src|href)=|https?://|<script|@import|url\(", text)
+    for layer in analyse(network(), quantized(), images()).layers:
+        assert f"<code>{layer.name}</code>" in text
+    result = run(files, "float.npz", "q.npz", "x.npy", "--json")
+    found = json.loads(result.stdout)
+    assert found["worst_first"] and found["layers"][0]["isolated"]["decibels"] > 30
+
+
+def test_what_cannot_be_analysed_is_refused(files):
+    for names, reason in (
+        (("float.npz", "p.npz"), "a program has no scales"),
+        (("q.npz", "q.npz"), "is quantized; give the float model first"),
+        (("float.npz", "float.npz"), "is a float model; quantize it first"),
+    ):
+        result = run(files, *names, "x.npy")
+        assert isinstance(result.exception, ModelError) and reason in str(result.exception)
+
+
+def test_names_in_a_page_are_escaped():
+    analysis = analyse(network(), quantized(), images())
+    program = convert(quantized(), "akida_v2")
+    first = replace(analysis.layers[0], name="<b>&")
+    hostile = replace(analysis, model="</title><i>", layers=(first, *analysis.layers[1:]))
+    text = page(hostile, layer_costs(program), ["<u>limit</u>"])
+    assert "<b>&" not in text and "<i>" not in text and "<u>" not in text
+    assert "&lt;u&gt;limit" in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [600, 1200])
+def test_a_page_fits_the_window(tmp_path, width):
+    analysis = analyse(network(), quantized(), images())
+    program = convert(quantized(), "akida_v2")
+    path = tmp_path / "a.html"
+    probe = (
+        "<script>document.title = document.documentElement.scrollWidth + ' ' +"
+        " document.querySelectorAll('svg').length</script></body>"
+    )
+    path.write_text(page(analysis, layer_costs(program)).replace("</body>", probe))
+    command = [CHROMIUM, "--headless", "--no-sandbox", f"--window-size={width},900"]
+    shown = subprocess.run(
+        [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, check=True
+    ).stdout
+    wide, pictures = map(int, re.search(r"<title>(\d+) (\d+)</title>", shown).groups())
+    assert wide <= width and pictures > 10
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", ["tutorial", "residual"])
+def test_errors_are_those_of_quantizeml(model, monkeypatch):
+    pytest.importorskip("quantizeml")
+    # Its analysis imports a package that only its logs need.
+    logger = ModuleType("tensorboardX")
+    logger.SummaryWriter = None
+    monkeypatch.setitem(sys.modules, "tensorboardX", logger)
+    from quantizeml.analysis import (
+        measure_cumulative_quantization_error,
+        measure_layer_quantization_error,
+    )
+    from quantizeml.models.random import generate_keras_random_samples
+
+    from conformance import quantizeml_model
+
+    graph = MODELS[model]()
+    settings = parity_options((8, 4, 4))
+    samples = pictures(graph, 10)
+    theirs = quantizeml_model.quantize(graph, samples, settings)
+    batch = np.asarray(generate_keras_random_samples(theirs, batch_size=4, seed=1))
+    batch = batch.astype(np.uint8)
+    analysis = analyse(graph, quantize(graph, samples, settings), batch, each=True)
+    mine = {layer.name: layer for layer in analysis.layers}
+    compared = 0
+    for measure, kind in (
+        (measure_layer_quantization_error, "isolated"),
+        (measure_cumulative_quantization_error, "cumulative"),
+    ):
+        found = measure(quantizeml_model.to_tf_keras(graph), theirs, batch_size=4, seed=1)
+        for key, figures in found.items():
+            error = getattr(mine[key.partition(" ")[0]], kind)
+            assert f"{error.smape:.4f}" == f"{figures['SMAPE']:.4f}", (kind, key)
+            assert error.saturated * 100 == pytest.approx(figures["Saturation (%)"], abs=1e-3)
+            compared += 1
+    assert compared > 4
