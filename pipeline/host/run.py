@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.errors import DataError, ModelError, one_line
+from pipeline.errors import DataError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.models.file import is_onnx, read_float
 from simulator.akida_v2 import Outputs
+from simulator.malformed import brief
 from simulator.program import Program
 
 
@@ -186,7 +187,7 @@ def _evaluator(content: bytes, label):
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     # Its exceptions have no common class of their own.
     except Exception as error:
-        raise ModelError(f"{label}: onnxruntime does not take it: {one_line(error)}") from error
+        raise ModelError(f"{label}: onnxruntime does not take it: {brief(error)}") from error
     return lambda feeds: _guarded(lambda: session.run(None, feeds), label)
 
 
@@ -197,7 +198,7 @@ def _reference(content: bytes, label):
     try:
         session = onnx.reference.ReferenceEvaluator(onnx.load_from_string(content))
     except Exception as error:
-        raise ModelError(f"{label}: onnx.reference does not take it: {one_line(error)}") from error
+        raise ModelError(f"{label}: onnx.reference does not take it: {brief(error)}") from error
     return lambda feeds: _guarded(lambda: session.run(None, feeds), label)
 
 
@@ -207,4 +208,4 @@ def _guarded(compute, label):
         with np.errstate(all="ignore"):
             return compute()
     except Exception as error:
-        raise ModelError(f"{label}: cannot be computed: {one_line(error)}") from error
+        raise ModelError(f"{label}: cannot be computed: {brief(error)}") from error
