@@ -73,7 +73,15 @@ def test_both_parts_of_random_models_are_the_whole(tmp_path):
         seen[beside.suffix] += 1
         seen["several"] += len(part.ends) > 1
     assert min(seen[key] for key in (".npz", ".keras", "several")) >= 10, seen
-    assert seen["reads more"] >= 1, seen
+
+
+def test_a_branch_past_the_end_is_named(tmp_path):
+    graph = chain(conv(3), RELU, conv(3), ("Add", {}, ("relu_2", "conv2d_3")), conv(2))
+    save_graph(tmp_path / "m.npz", graph)
+    found = split(tmp_path / "m.npz", Wanted(until="conv2d_3"))
+    assert found.rest is None and "it also reads relu_2" in found.reason
+    assert split(tmp_path / "m.npz", Wanted(until=("conv2d_3", "relu_2"))).rest is not None
+    assert len(split(tmp_path / "m.npz", Wanted(until="add_4")).host) == 1
 
 
 def detector(batch="N"):
