@@ -109,12 +109,14 @@ def gather(root) -> Record:
 
 def run_name(params: Mapping[str, str]) -> str:
     """Return the name of a run: its model, data, target and bit widths."""
-    bits = "/".join(
-        params[f"quantization.{key}"]
-        for key in ("input_weight_bits", "weight_bits", "activation_bits")
-    )
-    parts = (model_name(params), params.get("data.name", ""), params["target.name"], bits)
-    return " ".join(filter(None, parts))
+    parts = (model_name(params), params.get("data.name", ""), params["target.name"])
+    return " ".join(filter(None, (*parts, bit_widths(params))))
+
+
+def bit_widths(params: Mapping[str, str]) -> str:
+    """Return the widths of first weights, weights and activations, as ``8/4/4``."""
+    keys = ("input_weight_bits", "weight_bits", "activation_bits")
+    return "/".join(params[f"quantization.{key}"] for key in keys)
 
 
 def model_name(params: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.messages.saturation import verdict
-from pipeline.tracking.record import Record, model_name
+from pipeline.tracking.record import Record, bit_widths, model_name
 
 GAP = "  "
 
@@ -19,9 +19,11 @@ def results_table(record: Record, where: str) -> str:
 
     rows = [
         ("model", f"{model_name(params)} on {params['data.name']}"),
+        ("chip and bit widths", f"{params['target.name']} {bit_widths(params)}"),
         *_quality(params["target.name"], figure, "evaluate.accuracy" in metrics),
         ("weight memory", figure("weight_bytes", ",.0f") + " bytes"),
         ("MACs per image", figure("macs", ",.0f")),
+        ("chip limits exceeded", format(metrics.get("convert.exceeded_limits", 0), ".0f")),
         ("saturated values", verdict(metrics["evaluate.saturated_share"])),
         ("MLflow run", where),
     ]
