@@ -175,7 +175,7 @@ class RegisterTraining:
     Attributes
     ----------
     samples : int
-        Training images at most, a fifth of which is held out.
+        Training images at most, a fifth of which is held out (1,000 at most).
     epochs : int or None
         None takes 5 to 40, the more the fewer images.
     batch_size : int
@@ -197,8 +197,8 @@ class Quantization:
     Attributes
     ----------
     scheme : {"quantizeml", "cnn2snn"}
-        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which calibrates nothing
-        and reads ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` only.
+        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which reads
+        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` only.
     input_weight_bits, weight_bits, activation_bits, output_bits : int
         Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
     layers : mapping of str to LayerWidths
@@ -220,7 +220,7 @@ class Quantization:
         shift, or already in the narrow output, as QuantizeML does.
     refine : {"none", "layers"}
         ``layers`` fits and rounds kernels, biases and ranges layer by layer, without labels, and
-        keeps what helps on calibration images held out for that (scheme ``quantizeml``).
+        keeps what helps on calibration images held out for that.
     train : {"none", "distill", "labels"}
         Train the registers further in TensorFlow: ``distill`` on the float model's outputs,
         ``labels`` half on these and half on the labels. The start is kept where it is better on

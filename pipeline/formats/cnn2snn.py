@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.formats.bit_widths import bit_width
 from pipeline.graph.keras_values import scalar
 from pipeline.quantization.legacy_graph import WeightQuantizer
 
@@ -45,7 +46,7 @@ THRESHOLD = 3.0
 
 def read_activation(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of a QuantizedReLU from its configuration."""
-    bits = int(config["bitwidth"])
+    bits = bit_width(config)
     highest = 2**bits - 1
     limit = scalar(config.get("max_value")) if kind == RELU else min(highest, 6.0)
     return {"bits": bits, "max_value": float(highest) if limit is None else limit}
@@ -68,7 +69,7 @@ def read_quantizer(entry: Mapping[str, Any]) -> WeightQuantizer:
     if name not in RANGES:
         raise ModelError(f"weight quantizer {name} is not known; known: {', '.join(RANGES)}")
     config = entry["config"]
-    bits = int(config["bitwidth"])
+    bits = bit_width(config)
     if not LEAST_BITS <= bits <= MOST_BITS:
         raise ModelError(f"its weights have {bits} bits; allowed: {LEAST_BITS} to {MOST_BITS}")
     threshold = float(config.get("threshold", THRESHOLD))

@@ -159,10 +159,6 @@ def test_every_target_has_a_choice(name):
             {"export": {"formats": ["cnn2snn"]}},
             "export.formats: found cnn2snn, which holds models of quantization.scheme=cnn2snn",
         ),
-        (
-            {"quantization": {"refine": "layers", "scheme": "cnn2snn", "activation_bits": 4}},
-            "quantization.scheme=cnn2snn takes quantization.refine=none",
-        ),
         ({"model": None}, "model: found None"),
         ({"seed": None}, "seed: found None"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.formats.bit_widths import bit_width
 from pipeline.graph.traits import NEURAL
 from pipeline.quantization.calibrated_graph import (
     InputQuantizer,
@@ -86,7 +87,7 @@ def read_input_quantizer(
 ) -> InputQuantizer:
     """Return the quantizer of float inputs from its layer's configuration and variables."""
     return InputQuantizer(
-        bits=int(config.get("bitwidth", 8)),
+        bits=bit_width(config, default=8),
         signed=bool(config.get("signed", True)),
         per_tensor=_per_tensor(config.get("axis", PER_TENSOR)),
         range_min=variables["range_min"],
@@ -114,7 +115,7 @@ def _weight_bits(op, settings):
         _require(quantizer, name, "signed", True)
         _require(quantizer, name, "fp_quantizer", False)
         _require(quantizer, name, "axis", axis)
-        widths.append(int(quantizer["bitwidth"]))
+        widths.append(bit_width(quantizer))
     if len(set(widths)) > 1:
         raise ModelError(f"its two kernels have {widths} bits; both need the same width")
     _require(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", CONSTANT_BITS)
@@ -122,7 +123,7 @@ def _weight_bits(op, settings):
 
 
 def _lut_bits(settings):
-    bits = int(settings.get("lut_bitwidth", 14))
+    bits = bit_width(settings, "lut_bitwidth", 14)
     if not 2 <= bits <= 16:
         raise ModelError(f"lut_bitwidth is {bits}; allowed: 2 to 16, the values are int16")
     return bits
@@ -132,7 +133,7 @@ def _buffer_bits(op, settings):
     if op == "ReLU":
         limit = settings.get("max_value_quantizer") or {}
         _require(limit, "max_value_quantizer", "bitwidth", CONSTANT_BITS)
-    bits = int(settings.get("buffer_bitwidth", BUFFER_BITS))
+    bits = bit_width(settings, "buffer_bitwidth", BUFFER_BITS)
     return min(NARROW_BITS, bits) if op in NARROW else bits
 
 
@@ -149,13 +150,13 @@ def _output(settings, ranges):
         raise ModelError("its output quantizer has no range in the file; calibrate the model")
     rate = ranges["rescaling_rate"]
     return OutputQuantizer(
-        bits=int(settings.get("bitwidth", 8)),
+        bits=bit_width(settings, default=8),
         signed=bool(settings.get("signed", True)),
         per_tensor=_per_tensor(settings.get("axis", PER_TENSOR)),
         range_max=ranges["range_max"],
         rescaling_rate=np.float32(1) if rate is None else rate,
-        scale_bits=int(settings.get("scale_bits", 8)),
-        buffer_bits=int(settings.get("buffer_bitwidth", BUFFER_BITS)),
+        scale_bits=bit_width(settings, "scale_bits", 8),
+        buffer_bits=bit_width(settings, "buffer_bitwidth", BUFFER_BITS),
     )
 
 
