@@ -43,7 +43,7 @@ LATE = {
     },
     "mlflow": {"pipeline/tracking/served_model.py", "pipeline/tracking/store.py"},
     "platformdirs": {"pipeline/data/cache.py"},
-    "onnx": {"pipeline/importers/onnx/file.py"},
+    "onnx": {"pipeline/exporters/program_onnx/writer.py", "pipeline/importers/onnx/file.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
     "scipy": {"pipeline/analysis/search.py", "pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
