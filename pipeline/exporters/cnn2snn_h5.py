@@ -57,7 +57,7 @@ def export_cnn2snn(path: str | Path, quantized: QuantizedGraph) -> tuple[Note, .
     legacy = _renamed(restore_legacy(quantized))
     layers = list(_layers(legacy))
     remarks = Remarks(notes=legacy.notes)
-    write_keras2(path, legacy.graph.name, layers, legacy.graph.output, remarks, sequential=True)
+    write_keras2(path, legacy.graph.name, layers, [legacy.graph.output], remarks, sequential=True)
     return ()
 
 

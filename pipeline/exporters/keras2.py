@@ -22,10 +22,10 @@ def save_keras2_h5(path: str | Path, graph: Graph) -> None:
         If Keras 2 lacks a layer; names all of them.
     """
     graph = renamed_for_keras(graph, 2)
-    write_keras2(path, graph.name, keras_layers(graph, 2), graph.output)
+    write_keras2(path, graph.name, keras_layers(graph, 2), [end.name for end in graph.ends])
 
 
 def keras2_model(graph: Graph) -> dict:
     """Return the configuration of a model of Keras 2, as ``model.to_json()`` would write it."""
     graph = renamed_for_keras(graph, 2)
-    return functional(graph.name, keras_layers(graph, 2), graph.output)
+    return functional(graph.name, keras_layers(graph, 2), [end.name for end in graph.ends])

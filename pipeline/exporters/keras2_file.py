@@ -24,7 +24,7 @@ def write_keras2(
     path: str | Path,
     name: str,
     layers: Sequence[Layer],
-    output: str,
+    outputs: Sequence[str],
     remarks: Remarks | None = None,
     *,
     sequential: bool = False,
@@ -37,15 +37,15 @@ def write_keras2(
     name : str
         Of the model.
     layers : sequence of Layer
-        In topological order, the input first; all contribute to the output.
-    output : str
-        Name of the last layer.
+        In topological order, the input first; all contribute to an output.
+    outputs : sequence of str
+        Names of the layers that compute the outputs.
     remarks : Remarks, optional
         What the layers cannot hold; other tools ignore it.
     sequential : bool
         Write a Sequential model instead of a functional one; every layer has one input.
     """
-    model = _sequential(name, layers) if sequential else functional(name, layers, output)
+    model = _sequential(name, layers) if sequential else functional(name, layers, outputs)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         root = file.create_group("model_weights")
@@ -55,7 +55,7 @@ def write_keras2(
         file.attrs["model_config"] = json.dumps(model, allow_nan=False)
         if remarks is not None:
             file.attrs[ATTRIBUTE] = remarks.text()
-        ordered = layers[1:] if sequential else in_keras_order(layers, output)
+        ordered = layers[1:] if sequential else in_keras_order(layers, outputs)
         _write_names(root.attrs, "layer_names", [layer.name for layer in ordered])
         for layer in ordered:
             group = root.require_group(layer.name)
@@ -66,7 +66,7 @@ def write_keras2(
     write_bytes(path, buffer.getvalue())
 
 
-def functional(name: str, layers: Sequence[Layer], output: str) -> dict:
+def functional(name: str, layers: Sequence[Layer], outputs: Sequence[str]) -> dict:
     """Return the configuration of a functional model; arguments as in `write_keras2`."""
     described = [
         {
@@ -82,7 +82,7 @@ def functional(name: str, layers: Sequence[Layer], output: str) -> dict:
         "trainable": True,
         "layers": described,
         "input_layers": [[layers[0].name, 0, 0]],
-        "output_layers": [[output, 0, 0]],
+        "output_layers": [[output, 0, 0] for output in outputs],
     }
     return {"class_name": "Functional", "config": config}
 

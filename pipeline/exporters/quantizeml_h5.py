@@ -35,7 +35,7 @@ def save_quantizeml_h5(path: str | Path, calibrated: CalibratedGraph) -> None:
     entry = calibrated.input
     clips = entry is not None and entry.clip_at_zero
     remarks = Remarks(notes=calibrated.notes, clip_at_zero=clips)
-    write_keras2(path, calibrated.graph.name, layers, layers[-1].name, remarks)
+    write_keras2(path, calibrated.graph.name, layers, [layers[-1].name], remarks)
 
 
 def _layers(calibrated: CalibratedGraph) -> Iterator[Layer]:

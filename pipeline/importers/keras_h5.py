@@ -67,7 +67,7 @@ def open_keras_h5(path: Path, architecture: str | None = None):
         name=flat.name,
         label=label,
         layers=flat.layers,
-        output=flat.output,
+        outputs=flat.outputs,
         weights=lambda layer: read(layer, flat.calls),
         remarks=read_remarks(text_attribute(file, ATTRIBUTE, label), label),
     )

@@ -11,6 +11,7 @@ from pipeline.errors import ModelError
 from pipeline.exporters.program_onnx.sheet import INT64, Sheet
 from pipeline.exporters.program_onnx.sums import Bounds, bounds
 from pipeline.files import write_bytes
+from pipeline.importers.onnx.file import import_onnx
 from simulator import Program
 
 OPSET, IR = 17, 8
@@ -41,7 +42,7 @@ def program_model(program: Program, *, layers: bool = False):
     layers : bool
         Make the output of each layer an output of the model.
     """
-    onnx = _onnx()
+    onnx = import_onnx(program.name)
     module = importlib.import_module(f"pipeline.exporters.program_onnx.{program.target}")
     sheet, tensors, limits = Sheet(onnx), {}, {}
     helper, kinds = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
@@ -104,11 +105,3 @@ def _limits(layer, given) -> Bounds | None:
         return min(low), max(high)
     width = layer.output_width()
     return None if width is None else bounds(*width)
-
-
-def _onnx():
-    try:
-        import onnx
-    except ImportError as error:
-        raise ModelError("writing .onnx needs a package: pip install 'crossgrade[onnx]'") from error
-    return onnx
