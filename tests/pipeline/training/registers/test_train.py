@@ -28,7 +28,8 @@ OPTIONS = Quantization(
     training=RegisterTraining(epochs=6, batch_size=16, learning_rate=0.01),
     calibration=Calibration(batch_size=20),
 )
-SCHEMES = {"quantizeml": GRAPH, "cnn2snn": chain(*NET, shape=(8, 8, 3), seed=1)}
+FIRST = [HALF, conv(8), RELU, conv(8, strides=2), GAP, RELU, ("Dense", {"units": 5})]
+SCHEMES = {"quantizeml": GRAPH, "cnn2snn": chain(*FIRST, shape=(8, 8, 3))}
 
 
 def trained(graph=GRAPH, images=None, labels=None, options=OPTIONS):
