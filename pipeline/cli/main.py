@@ -19,6 +19,8 @@ COMMANDS = {
     "summary": "Print a program's layers and the chip's limits that it exceeds.",
     "diff": "Compare two programs layer by layer, and on images.",
     "analyze": "Measure what quantization costs in each layer, and why.",
+    "sensitivity": "Measure what fewer bits cost in each single layer.",
+    "search": "Find widths per layer that lose least within a budget.",
     "compare": "Find where two models, programs, traces or golden vectors first differ.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
     "ui": "Open MLflow's pages on the recorded runs.",

@@ -196,8 +196,8 @@ class Quantization:
     Attributes
     ----------
     scheme : {"quantizeml", "cnn2snn"}
-        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which calibrates nothing
-        and reads ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` only.
+        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which reads
+        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` only.
     input_weight_bits, weight_bits, activation_bits, output_bits : int
         Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
     layers : mapping of str to LayerWidths
@@ -219,7 +219,7 @@ class Quantization:
         shift, or already in the narrow output, as QuantizeML does.
     refine : {"none", "layers"}
         ``layers`` fits and rounds kernels, biases and ranges layer by layer, without labels, and
-        keeps what helps on calibration images held out for that (scheme ``quantizeml``).
+        keeps what helps on calibration images held out for that.
     train : {"none", "distill", "labels"}
         Train the registers further in TensorFlow: ``distill`` on the float model's outputs,
         ``labels`` half on these and half on the labels. The start is kept where it is better on

@@ -13,6 +13,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.keras_values import scalar
 from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
+from pipeline.importers.bit_widths import bit_width
 from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.weights import check_weights
@@ -137,7 +138,7 @@ def _node(layer: KerasLayer, model: KerasModel):
 
 
 def _activation(kind, config):
-    bits = int(config["bitwidth"])
+    bits = bit_width(config)
     highest = 2**bits - 1
     limit = scalar(config.get("max_value")) if kind == "QuantizedReLU" else min(highest, 6.0)
     return {"bits": bits, "max_value": float(highest) if limit is None else limit}
@@ -148,7 +149,7 @@ def _quantizer(entry) -> WeightQuantizer:
     if name not in RANGES:
         raise ModelError(f"weight quantizer {name} is not known; known: {', '.join(RANGES)}")
     config = entry["config"]
-    bits = int(config["bitwidth"])
+    bits = bit_width(config)
     if not 2 <= bits <= 8:
         raise ModelError(f"its weights have {bits} bits; allowed: 2 to 8")
     return WeightQuantizer(

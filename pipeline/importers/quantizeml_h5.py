@@ -15,6 +15,7 @@ from pipeline.graph.keras_values import scalar
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
 from pipeline.graph.traits import NEURAL
+from pipeline.importers.bit_widths import bit_width
 from pipeline.importers.float_tail import TailLayer, tail_layer, tail_notes
 from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
@@ -122,7 +123,7 @@ class _Reader:
             raise LayerError(layer.name, "an InputQuantizer must follow the model's input")
         self.feeds[layer.name] = self.feeds[layer.inputs[0]]
         self.input = InputQuantizer(
-            bits=int(config.get("bitwidth", 8)),
+            bits=bit_width(config, default=8),
             signed=bool(config.get("signed", True)),
             per_tensor=_per_tensor(config.get("axis", "per-tensor")),
             range_min=weights["range_min"],
@@ -205,7 +206,7 @@ def _weight_bits(op, settings):
         _require(quantizer, name, "fp_quantizer", False)
         axis = None if name.startswith("dw_") else KERNEL_AXIS.get(op, -1)
         _require(quantizer, name, "axis", axis)
-        widths.append(int(quantizer["bitwidth"]))
+        widths.append(bit_width(quantizer))
     if len(set(widths)) > 1:
         raise ModelError(f"its two kernels have {widths} bits; both need the same width")
     _require(settings.get("bias_quantizer") or {}, "bias_quantizer", "bitwidth", 8)
@@ -213,7 +214,7 @@ def _weight_bits(op, settings):
 
 
 def _lut_bits(settings):
-    bits = int(settings.get("lut_bitwidth", 14))
+    bits = bit_width(settings, "lut_bitwidth", 14)
     if not 2 <= bits <= 16:
         raise ModelError(f"lut_bitwidth is {bits}; allowed: 2 to 16, the values are int16")
     return bits
@@ -223,7 +224,7 @@ def _buffer_bits(op, settings):
     if op == "ReLU":
         limit = settings.get("max_value_quantizer") or {}
         _require(limit, "max_value_quantizer", "bitwidth", 8)
-    bits = int(settings.get("buffer_bitwidth", 32))
+    bits = bit_width(settings, "buffer_bitwidth", 32)
     return min(28, bits) if op in CONVOLUTIONS else bits
 
 
@@ -240,13 +241,13 @@ def _output_quantizer(settings, ranges):
         raise ModelError("its output quantizer has no range in the file; calibrate the model")
     rate = ranges["rescaling_rate"]
     return OutputQuantizer(
-        bits=int(settings.get("bitwidth", 8)),
+        bits=bit_width(settings, default=8),
         signed=bool(settings.get("signed", True)),
         per_tensor=_per_tensor(settings.get("axis", "per-tensor")),
         range_max=ranges["range_max"],
         rescaling_rate=np.float32(1) if rate is None else rate,
-        scale_bits=int(settings.get("scale_bits", 8)),
-        buffer_bits=int(settings.get("buffer_bitwidth", 32)),
+        scale_bits=bit_width(settings, "scale_bits", 8),
+        buffer_bits=bit_width(settings, "buffer_bitwidth", 32),
     )
 
 

@@ -54,7 +54,17 @@ def calibrate(
     DataError
         If the frames of a temporal model do not fill their batches.
     """
-    ranges, low, high = observe(graph, assignment, samples, options, progress)
+    return with_ranges(
+        graph, assignment, observe(graph, assignment, samples, options, progress), options
+    )
+
+
+def with_ranges(graph: Graph, assignment: Assignment, observed, options) -> CalibratedGraph:
+    """Return `graph` with ranges that `observe` has measured, equalized.
+
+    The ranges depend on where outputs are quantized, and on whether per channel, but not on widths.
+    """
+    ranges, low, high = observed
     notes = tuple(dead_channels(ranges))
     outputs = {
         name: replace(quantizer, range_max=ranges[name], rescaling_rate=np.ones_like(ranges[name]))
@@ -118,7 +128,9 @@ def observe(
             smallest = -observer.measure(-values, per_tensor=per_tensor)
             low = observer.merge(low, smallest, lower=True)
         if name in quantizers:
-            new = observer.measure(np.abs(values), per_tensor=quantizers[name].per_tensor)
+            # A ReLU has no negative outputs; a copy of all values costs more than their maximum.
+            magnitudes = values if graph.node(name).op == "ReLU" else np.abs(values)
+            new = observer.measure(magnitudes, per_tensor=quantizers[name].per_tensor)
             if not np.isfinite(new).all():
                 raise ModelError(
                     f"{name}: its output is infinite or not a number on the calibration samples;"

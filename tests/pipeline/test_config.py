@@ -155,10 +155,6 @@ def test_every_target_has_a_choice(name):
             {"quantization": {"refine": "layers", "flatten": "saturate"}},
             "quantization.flatten=saturate takes quantization.refine=none",
         ),
-        (
-            {"quantization": {"refine": "layers", "scheme": "cnn2snn", "activation_bits": 4}},
-            "quantization.scheme=cnn2snn takes quantization.refine=none",
-        ),
         ({"model": None}, "model: found None"),
         ({"seed": None}, "seed: found None"),
     ],

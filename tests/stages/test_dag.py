@@ -44,7 +44,7 @@ def test_a_second_repro_runs_only_track_and_makes_no_second_run(repository):
     assert run.data.tags["mlflow.note.content"].startswith("accuracy ")
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"program.npz", "summary.txt", "params.yaml", "metrics", "plots"} <= names
-    assert "analysis.html" in names and "analyze.decibels" in run.data.metrics
+    assert "analysis.html" in names and "analyze/decibels" in run.data.metrics
     assert "<svg" in (repository.root / "artifacts/analysis.html").read_text()
     assert "Model Summary" in (repository.root / "artifacts/summary.txt").read_text()
     assert run.info.run_id in (repository.root / "artifacts/table.txt").read_text()

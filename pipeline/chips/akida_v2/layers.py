@@ -44,6 +44,8 @@ def _output_stage(block: Block) -> dict:
             "activation_shift": block.head.registers["output_shift"],
             "activation_bits": table.bits["index"],
             "lut_values": table.registers["lut_values"],
+            # Of the index; the output's is the same, as the rule `one_product_width` says.
+            "post_op_buffer_bits": block.head.bits["post_op_buffer"],
         }
     if pool := block.member("GlobalAveragePooling2D"):
         fields["global_pool"] = True
