@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.chips import known_targets
 from pipeline.config.sections import Config
+from pipeline.formats.table import EXPORTS
 
 
 def impossible(config: Config) -> Iterator[str]:
@@ -47,6 +48,13 @@ def impossible(config: Config) -> Iterator[str]:
             f"quantization.refine: found {quantization.refine};"
             " quantization.flatten=saturate takes quantization.refine=none"
         )
+    for name in config.export.formats:
+        if quantization.scheme not in EXPORTS[name].schemes:
+            schemes = " or ".join(EXPORTS[name].schemes)
+            yield (
+                f"export.formats: found {name}, which holds models of quantization.scheme="
+                f"{schemes}; quantization.scheme is {quantization.scheme}"
+            )
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:
         yield f"transforms.names: found {repeated[0]} twice; name each transform once"

@@ -155,6 +155,10 @@ def test_every_target_has_a_choice(name):
             {"quantization": {"refine": "layers", "flatten": "saturate"}},
             "quantization.flatten=saturate takes quantization.refine=none",
         ),
+        (
+            {"export": {"formats": ["cnn2snn"]}},
+            "export.formats: found cnn2snn, which holds models of quantization.scheme=cnn2snn",
+        ),
         ({"model": None}, "model: found None"),
         ({"seed": None}, "seed: found None"),
     ],
