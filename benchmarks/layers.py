@@ -18,57 +18,64 @@ from simulator.plan import compile_program
 
 OUTPUT = Path("docs/speed_layers.json")
 NET, BATCH, ROUNDS = "akidanet05_224", 8, 15
-BACKENDS = ("numpy", "fast")
 
 
-class Clock:
-    """Timer of each layer of a compiled program.
+def timed_steps(plan, images) -> dict[str, float]:
+    """Return the seconds of each step of a plan whose steps are Python, in one run."""
+    times, steps = {}, dict(plan.steps)
 
-    Parameters
-    ----------
-    plan : simulator.plan.Plan
-        Its steps are wrapped; layers without a step are not timed.
-    """
-
-    def __init__(self, plan):
-        self.rounds: list[dict[str, float]] = []
-        for name, step in plan.steps.items():
-            step.run = self._timed(name, step.run)
-
-    def _timed(self, name, run):
-        def timed(*arguments):
-            start = time.perf_counter()
+    def timed(name, run):
+        def call(*arguments):
+            start = time.process_time()
             result = run(*arguments)
-            self.rounds[-1][name] = time.perf_counter() - start
+            times[name] = time.process_time() - start
             return result
 
-        return timed
+        return call
 
-    def milliseconds(self, name: str) -> float | None:
-        """Return the median over rounds for one image."""
-        times = [layers[name] for layers in self.rounds if name in layers]
-        return 1e3 * float(np.median(times)) / BATCH if times else None
+    for name, step in steps.items():
+        step.run = timed(name, step.run)
+    simulate(plan.program, images, batch_size=len(images), backend=plan)
+    for step in steps.values():
+        del step.run
+    return times
+
+
+def timed_rows(plan, images) -> dict[str, float]:
+    """Return the seconds of the rows of each layer of a ``fast`` plan, in one run."""
+    simulate(plan.program, images, batch_size=len(images), backend=plan)
+    times = {}
+    with plan.workspace() as work:
+        tape = work.tapes[len(images)]
+        tape.feed(images)
+        for entry in tape.entries:
+            start = time.process_time()
+            tape.run(entry.rows)
+            times[entry.layer.name] = time.process_time() - start
+    return times
 
 
 def main() -> None:
     """Run both backends alternately and write one row per layer."""
     folder = prepare(NET, oracle=False)
     program, images = Program.load(folder / "program.npz"), np.load(folder / "images.npy")[:BATCH]
-    plans = {name: compile_program(program, name) for name in BACKENDS}
-    for plan in plans.values():
-        simulate(program, images, batch_size=BATCH, backend=plan)
-    clocks = {name: Clock(plan) for name, plan in plans.items()}
-    for _ in range(ROUNDS):
-        for name, plan in plans.items():
-            clocks[name].rounds.append({})
-            simulate(program, images, batch_size=BATCH, backend=plan)
+    plans = {name: compile_program(program, name) for name in ("numpy", "fast")}
+    timed = {"numpy": timed_steps, "fast": timed_rows}
+    rounds = [
+        {name: timed[name](plan, images) for name, plan in plans.items()} for _ in range(ROUNDS)
+    ]
+
+    def milliseconds(name: str, layer: str) -> float | None:
+        times = [found[name][layer] for found in rounds if found[name].get(layer)]
+        return 1e3 * float(np.median(times)) / BATCH if times else None
+
     rows = [
         {
             "name": layer.name,
             "type": type(layer).__name__,
             "path": getattr(plans["fast"].steps.get(layer.name), "path", "the layer's own"),
             "macs": layer.macs,
-            **{name: clock.milliseconds(layer.name) for name, clock in clocks.items()},
+            **{name: milliseconds(name, layer.name) for name in plans},
         }
         for layer in program.layers
     ]

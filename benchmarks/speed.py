@@ -2,8 +2,8 @@
 
 Tools are interleaved in one run, each in its own process; figures are CPU milliseconds per image on
 one thread, medians over rounds with their spread. Weights are the seeded initial values and images
-are random, since speed is compared, not accuracy. Writes ``docs/speed.json``, from which
-`benchmarks.speed_page` generates the page.
+are random, since speed is compared, not accuracy. Writes ``docs/speed_KIND.json`` for this kind of
+processor, from which `benchmarks.speed_page` generates the page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.nets import NETS, prepare
-from benchmarks.speed_page import BASE, table
+from benchmarks.speed_page import BASE, ratios, table
 from benchmarks.worker import TOOLS
 
 
@@ -60,6 +60,13 @@ def _run_batches(worker, repeats: int) -> tuple[float, float]:
     return float(cpu), float(wall)
 
 
+def kind() -> str:
+    """Return the kind of processor that the ``fast`` backend has chosen here."""
+    from simulator.plan.fast.processor import chosen
+
+    return chosen().name
+
+
 def machine() -> str:
     """Return one line on the machine that the figures depend on."""
     name = platform.processor() or platform.machine()
@@ -69,7 +76,19 @@ def machine() -> str:
         name = models[0].partition(":")[2].strip() if models else name
     coretype = os.environ.get("OPENBLAS_CORETYPE", "unset")
     load = os.getloadavg()[0]
-    return f"{name}, {os.cpu_count()} cores, load {load:.1f}; OPENBLAS_CORETYPE {coretype}"
+    return (
+        f"{name}, {os.cpu_count()} cores, {features()}; load {load:.1f}; OPENBLAS_CORETYPE"
+        f" {coretype}"
+    )
+
+
+def features() -> str:
+    """Return which of the features that matter for integer products this processor has."""
+    import llvmlite.binding
+
+    found = llvmlite.binding.get_host_cpu_features()
+    names = ("avx2", "avx512bw", "avxvnni", "avx512vnni", "amx-int8", "dotprod")
+    return " ".join(name for name in names if found.get(name)) or "none of the known features"
 
 
 def main() -> None:
@@ -80,9 +99,11 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU time of a turn")
-    parser.add_argument("--output", type=Path, default=Path("docs/speed.json"))
+    parser.add_argument("--output", type=Path, help="default: docs/speed_KIND.json")
     options = parser.parse_args()
+    output = options.output or Path(f"docs/speed_{kind()}.json")
     results, start = {}, machine()
+    print(f"{kind()}: {start}", flush=True)
     for net in options.nets:
         print(f"{net}: preparing", flush=True)
         folder = prepare(net, oracle=BASE in options.tools)
@@ -90,10 +111,11 @@ def main() -> None:
             print(f"{net}, batch {batch}", flush=True)
             case = f"{net}, {batch}"
             results[case] = measure(folder, options.tools, batch, options.rounds, options.seconds)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": start, "rounds": options.rounds, "results": results}
-    options.output.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    output.write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(table(results))
+    print(ratios(results))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,15 @@ import statistics
 from pathlib import Path
 
 DOCS = Path("docs")
-BASE, RIVAL = "QuantizeML call", "TFLite int8"
+BASE, RIVAL, OTHER = "QuantizeML call", "TFLite int8", "ORT int8"
+KINDS = {
+    "avx512-vnni": "With products of bytes of 512 bits (AVX-512 VNNI)",
+    "avx-vnni": "With products of bytes of 256 bits (AVX-VNNI)",
+    "avx512": "Without products of bytes, 512 bits (AVX-512)",
+    "avx2": "Without products of bytes, 256 bits (AVX2)",
+    "any": "Other processors",
+}
+"""Name of a kind of processor to its title, in order of the page."""
 REMARKS = """\
 QuantizeML emulates the same integers in float32 TensorFlow. TFLite (XNNPACK) and onnxruntime (QDQ)
 compute other integers; their networks have ReLU6 instead of our ReLU7.5 or ReLU3.75, since they
@@ -34,20 +42,25 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def ratios(results: dict, batch: str) -> str:
-    """Return the ratios to QuantizeML and TFLite at one batch size as a Markdown table."""
+def ratios(results: dict) -> str:
+    """Return the ratios to other tools, by network and batch size, as a Markdown table."""
     lines = [
-        f"| network | numpy: faster than {BASE} | fast: faster than {BASE} |"
-        f" fast: time of {RIVAL} |",
-        "|---|---:|---:|---:|",
+        f"| network, batch | numpy: faster than {BASE} | fast: faster than {BASE} |"
+        f" fast: time of {RIVAL} | fast: time of {OTHER} |",
+        "|---|---:|---:|---:|---:|",
     ]
+    pairs = (
+        (BASE, "crossgrade numpy", ".2f"),
+        (BASE, "crossgrade fast", ".1f"),
+        ("crossgrade fast", RIVAL, ".2f"),
+        ("crossgrade fast", OTHER, ".2f"),
+    )
     for case, figures in results.items():
-        if not case.endswith(f", {batch}") or not {BASE, RIVAL} <= set(figures):
-            continue
-        numpy = _ratio(figures, BASE, "crossgrade numpy")
-        fast = _ratio(figures, BASE, "crossgrade fast")
-        rival = _ratio(figures, "crossgrade fast", RIVAL)
-        lines.append(f"| {case.split(',')[0]} | {numpy:.2f}x | {fast:.1f}x | {rival:.2f}x |")
+        cells = [
+            f"{_ratio(figures, one, other):{form}}x" if {one, other} <= set(figures) else "-"
+            for one, other, form in pairs
+        ]
+        lines.append(f"| {case} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -115,27 +128,40 @@ def by_layer(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def kinds() -> str:
+    """Return the ratios and figures of every kind of processor that has been measured."""
+    parts = []
+    for name, title in KINDS.items():
+        place = DOCS / f"speed_{name}.json"
+        if not place.exists():
+            continue
+        speed = json.loads(place.read_text(encoding="utf-8"))
+        parts.append(f"""\
+## {title}
+
+Machine: {speed["machine"]}.
+
+{ratios(speed["results"])}
+
+CPU milliseconds per image, median (smallest-largest) of {speed["rounds"]} rounds; **bold**: times
+faster than QuantizeML's compiled call.
+
+{table(speed["results"])}""")
+    return "\n\n".join(parts)
+
+
 def page() -> str:
     """Return the page, made from the files that the benchmarks have written."""
-    speed = json.loads((DOCS / "speed.json").read_text(encoding="utf-8"))
     whole = json.loads((DOCS / "speed_processes.json").read_text(encoding="utf-8"))
     layers = json.loads((DOCS / "speed_layers.json").read_text(encoding="utf-8"))
     return f"""\
 # Speed
 
-Made by `make bench` on: {speed["machine"]}.
-Tools are interleaved in one run; ratios are medians over rounds, each of adjacent runs.
+Made by `make bench`, which measures this machine's kind of processor and keeps the tables of the
+other kinds. Tools are interleaved in one run, on one thread; ratios are medians over rounds, each
+of adjacent runs. `CROSSGRADE_PROCESSOR` forces the kernels of another kind.
 
-## Summary for batches of 32
-
-{ratios(speed["results"], "32")}
-
-## All figures
-
-CPU milliseconds per image on one thread, median (smallest-largest) of {speed["rounds"]} rounds;
-**bold**: times faster than QuantizeML's compiled call.
-
-{table(speed["results"])}
+{kinds()}
 
 {REMARKS}
 
@@ -166,19 +192,30 @@ One image of {layers["net"]}, in batches of 8, wall time on one thread:
 
 ## Limits of speed
 
-The `fast` backend multiplies pairs of 16-bit integers (`vpmaddwd`), which is exact for all bytes;
-products of bytes (`vpmaddubsw`) would saturate. On a processor without VNNI that is at most 32
-products per cycle and core (100 GMAC/s at 3.1 GHz), twice the rate of float32; pointwise
-convolutions reach about two thirds of it here. A speed-up of four over a float emulation that uses
-its units fully is therefore impossible. Convolutions of 3 by 3 with complete tiles need fewer
-products by Winograd's F(2x2, 3x3), computed in integers. In NumPy, the product is BLAS's float32,
-and the remaining time is spent on passes over memory that NumPy cannot fuse.
+Where the processor has products of bytes (`vpdpbusd`: 64 products in an instruction of 512 bits),
+the `fast` backend multiplies unsigned by signed bytes and adds four products to a 32-bit sum, which
+is exact for all bytes; signed inputs are offset by 128, and the sums of the weights taken off.
+Levels that fit 8 bits are kept in 8 bits. Elsewhere, and for layers whose factors need more than a
+byte, it multiplies pairs of 16-bit integers (`vpmaddwd`); products of bytes without a 32-bit sum
+(`vpmaddubsw`) would saturate. Convolutions of 3 by 3 with complete tiles need fewer 16-bit products
+by Winograd's F(2x2, 3x3), computed in integers; with products of bytes, which are twice as many in
+an instruction, the transforms would cost more than the method saves.
+
+All layers of a batch run in one native call, which works through a table of kernels and their
+arguments; layers without a kernel (joins, look-up tables, temporal layers) run in Python between
+two calls. The kernels do not depend on the program: LLVM compiles them once for a kind of processor
+(2.5 s of CPU time, announced on standard error) and keeps the machine code in
+`~/.cache/crossgrade`, from where later processes load it in milliseconds.
+
+In NumPy, the product is BLAS's float32, and the remaining time is spent on passes over memory that
+NumPy cannot fuse.
 
 `crossgrade summary --plan` shows each layer's path and proof. The tests draw layers of both
 chips until every pair of states of two registers, inputs, widths and shapes has occurred (some
 50,000 pairs in about 1,900 layers), and compare every integer and every count of saturated values
-with the reference; `CROSSGRADE_CASES=1000 pytest tests/simulator/plan/test_drawn_layers.py` draws
-more. `make mutations` plants faults in the plans and prints which test finds each.
+with the reference, for the kernels of every kind that the processor can run;
+`CROSSGRADE_CASES=1000 pytest tests/simulator/plan/test_drawn_layers.py` draws more. `make
+mutations` plants faults in the plans and prints which test finds each.
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,15 +13,12 @@ from simulator.lossless import cast_without_loss
 from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.plan.workspace import Workspace
 from simulator.program import Program
-from simulator.statistics import Statistics, measure
-
-Probe = Callable[[object, np.ndarray], None]
-LayerTally = Callable[[object, str, int], None]
-Memory = dict[str, np.ndarray]
+from simulator.run import LayerTally, Memory, Observers, Probe, Run
+from simulator.statistics import Statistics
 
 BACKENDS = ("auto", "fast", "numpy", "reference")
-FAST_MACS = 2e10
-"""MACs below which importing the ``fast`` backend takes longer than it saves."""
+FAST_MACS = 2e9
+"""MACs below which loading the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Most values that the largest tensor of one batch may have; bounds memory."""
 
@@ -86,11 +83,12 @@ def simulate(
         raise ProgramError(f"{program.name}: reset_every is {reset_every}; it must be at least 1")
     images = check_images(program, images)
     memory = {} if memory is None else memory
-    batch_size = batch_size or default_batch_size(program)
     plan = make_plan(program, backend, len(images))
+    if batch_size is None:
+        batch_size = default_batch_size(program)
     outputs = []
     with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
-        run = _Run(program, plan, work, _Observers(probe, tally, statistics), memory)
+        run = _run(program, plan, work, Observers(probe, tally, statistics), memory)
         for start, stop in _batches(len(images), batch_size, reset_every):
             batch = images[start:stop]
             if reset_every is not None and start % reset_every == 0:
@@ -98,7 +96,7 @@ def simulate(
             outputs.append(run.batch(batch))
             if progress is not None:
                 progress(len(batch))
-    values = program.valued(np.concatenate(outputs))
+    values = program.valued(outputs[0] if len(outputs) == 1 else np.concatenate(outputs))
     return values.reshape(len(images), *program.output_shape)
 
 
@@ -142,6 +140,7 @@ def make_plan(program: Program, backend: str | Plan, images: int | None = None) 
     return compile_program(program, backend)
 
 
+@lru_cache(maxsize=1)
 def default_batch_size(program: Program) -> int:
     """Return the number of images per batch: 1 to 256, by `BATCH_VALUES`."""
     largest = max(
@@ -163,12 +162,10 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
         If the program does not accept them.
     """
     images = np.asarray(images)
-    shape = ", ".join(map(str, program.input_shape))
-    wanted = f"the program takes {program.input_dtype} of shape (n, {shape})"
     if images.shape[1:] != tuple(program.input_shape):
-        raise ProgramError(f"{program.name}: images have shape {images.shape}; {wanted}")
+        raise ProgramError(f"{program.name}: images have shape {images.shape}; {_wanted(program)}")
     if not len(images):
-        raise ProgramError(f"{program.name}: there are no images; {wanted}, n at least 1")
+        raise ProgramError(f"{program.name}: there are no images; {_wanted(program)}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
     cast = cast_without_loss(images, program.input_dtype)
@@ -176,10 +173,16 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
         hint = "; give raw pixels 0..255, scaling is part of the program"
         raise ProgramError(
             f"{program.name}: images are {images.dtype}, with values that {program.input_dtype}"
-            f" does not hold; {wanted}{hint if program.input_dtype == 'uint8' else ''}"
+            f" does not hold; {_wanted(program)}{hint if program.input_dtype == 'uint8' else ''}"
         )
     _check_range(program, cast)
     return cast
+
+
+def _wanted(program: Program) -> str:
+    """Return which images a program takes, for messages."""
+    shape = ", ".join(map(str, program.input_shape))
+    return f"the program takes {program.input_dtype} of shape (n, {shape})"
 
 
 def _check_range(program: Program, images: np.ndarray) -> None:
@@ -190,7 +193,12 @@ def _check_range(program: Program, images: np.ndarray) -> None:
     first = program.layers[0]
     if first.input_range is None:
         return
-    (low, high), found = first.input_range, (int(images.min()), int(images.max()))
+    low, high = first.input_range
+    if images.dtype.kind in "iu":
+        limits = np.iinfo(images.dtype)
+        if low <= limits.min and limits.max <= high:
+            return
+    found = int(images.min()), int(images.max())
     if found[0] < low or found[1] > high:
         raise ProgramError(
             f"{program.name}: images hold {found[0]}..{found[1]}; {first.name}"
@@ -199,91 +207,10 @@ def _check_range(program: Program, images: np.ndarray) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Observers:
-    """Callbacks of a run."""
+def _run(program: Program, plan: Plan | None, work, observers: Observers, memory: Memory) -> Run:
+    """Return the run of a plan: layer by layer, or by native calls of several layers."""
+    if plan is None or plan.kernels is None:
+        return Run(program, plan, work, observers, memory)
+    from simulator.plan.fast.run import TapedRun
 
-    probe: Probe | None
-    tally: LayerTally | None
-    statistics: Statistics | None
-
-    def observe(self, layer, step, value: np.ndarray, work) -> None:
-        """Report the output of a layer; `step` is the plan's step that computed it, or None."""
-        levels = step is not None and step.gives_levels
-        if self.probe is not None:
-            self.probe(layer, _integers(value) if levels else value)
-        if self.statistics is not None:
-            figures = step.measure(value, work) if levels else measure(value)
-            self.statistics.add_output(layer, value.size, *figures)
-
-    def tally_of(self, layer):
-        """Return the tally to pass to a layer's arithmetic; None if nobody counts."""
-        tallies = [self.tally] if self.tally is not None else []
-        if self.statistics is not None:
-            tallies.append(self.statistics.tally)
-        if not tallies:
-            return None
-
-        def count(stage: str, number: int) -> None:
-            for tally in tallies:
-                tally(layer, stage, number)
-
-        return count
-
-
-class _Run:
-    """State of a run that persists from batch to batch."""
-
-    def __init__(self, program: Program, plan: Plan | None, work, observers, memory: Memory):
-        self.program, self.work, self.observers, self.memory = program, work, observers, memory
-        self.steps = plan.steps if plan is not None else {}
-        self.last_use = {
-            name: position for position, layer in enumerate(program.layers) for name in layer.inputs
-        }
-
-    def batch(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs of one batch."""
-        values: dict[str, np.ndarray] = {}
-        for position, layer in enumerate(self.program.layers):
-            sources = [values[name] for name in layer.inputs] or [images]
-            shaped = [
-                value if value.shape[1:] == shape else value.reshape(len(images), *shape)
-                for value, shape in zip(sources, layer.input_shapes, strict=True)
-            ]
-            value = values[layer.name] = self._layer(layer, shaped)
-            self.observers.observe(layer, self.steps.get(layer.name), value, self.work)
-            for name in set(layer.inputs):
-                if self.last_use[name] == position:
-                    self.work.release(values.pop(name))
-        result = values[self.program.layers[-1].name]
-        if self._gives_levels(self.program.layers[-1]):
-            self.work.release(result)
-            return _integers(result)
-        return result
-
-    def _gives_levels(self, layer) -> bool:
-        """Return True if a step computes the layer and outputs levels in its own dtype."""
-        return layer.name in self.steps and self.steps[layer.name].gives_levels
-
-    def _layer(self, layer, sources: list[np.ndarray]) -> np.ndarray:
-        """Return a layer's output: levels in a step's dtype, or the layer's own output."""
-        count = self.observers.tally_of(layer)
-        step = self.steps.get(layer.name)
-        if step is None and not layer.reads_floats:
-            sources = [_integers(source) for source in sources]
-        try:
-            if step is not None:
-                return step.run(sources[0], self.work, count)
-            if hasattr(layer, "step"):
-                value, self.memory[layer.name] = layer.step(
-                    *sources, self.memory.get(layer.name), tally=count
-                )
-                return value
-            return layer.run(*sources, tally=count)
-        except OverflowError as error:
-            raise ProgramError(f"{self.program.name}: {layer.name}: {error}") from error
-
-
-def _integers(values: np.ndarray) -> np.ndarray:
-    """Return integer-valued arrays as int32; int64 accumulators unchanged."""
-    return values if values.dtype == np.int64 else values.astype(np.int32)
+    return TapedRun(program, plan, work, observers, memory)

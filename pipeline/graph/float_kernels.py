@@ -124,7 +124,7 @@ def depthwise_conv2d(
     return out
 
 
-def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) -> np.ndarray:
+def scale_and_shift(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Return ``x * scale + shift`` per channel, the last axis.
 
     The vectors are repeated over a row of the image, since loops over channels alone are mostly
@@ -133,18 +133,19 @@ def scale_and_shift(x: np.ndarray, scale: np.ndarray | None, shift: np.ndarray) 
     Parameters
     ----------
     x : array of shape (n, ..., c)
-    scale : array of shape (c,), or None
-        None for ``x + shift``.
-    shift : array of shape (c,)
+    scale, shift : array of shape (c,)
     """
     repeats = x.shape[2] if x.ndim == 4 else 1
     lines = x.reshape(-1, repeats * x.shape[-1])
-    if scale is None:
-        y = lines + np.tile(shift, repeats)
-    else:
-        y = lines * np.tile(scale, repeats)
-        y += np.tile(shift, repeats)
-    return y.reshape(x.shape)
+    return shifted((lines * np.tile(scale, repeats)).reshape(x.shape), shift)
+
+
+def shifted(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Return ``x + shift`` per channel, in place if `x` is contiguous; see `scale_and_shift`."""
+    repeats = x.shape[2] if x.ndim == 4 else 1
+    lines = x.reshape(-1, repeats * x.shape[-1])
+    lines += np.tile(shift, repeats)
+    return lines.reshape(x.shape)
 
 
 def conv2d_transpose(x: np.ndarray, kernel: np.ndarray, strides: Pair, padding: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.graph.attributes import COUNT, FLAG, PADDING, PAIR, Attribute
-from pipeline.graph.float_kernels import scale_and_shift
+from pipeline.graph.float_kernels import shifted
 from pipeline.graph.operation import Operation, Shape
 
 FILTERS = {"filters": Attribute(COUNT)}
@@ -60,5 +60,5 @@ def bias(attrs: Mapping[str, Any], size: int) -> dict[str, Shape]:
 
 
 def biased(node, y: np.ndarray) -> np.ndarray:
-    """Return `y` plus the node's bias, if any."""
-    return scale_and_shift(y, None, node.weights["bias"]) if node.attrs["use_bias"] else y
+    """Return `y`, new products of the node that may be changed in place, plus its bias, if any."""
+    return shifted(y, node.weights["bias"]) if node.attrs["use_bias"] else y

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.formats.remarks import ATTRIBUTE, read_remarks
 from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import (
     DAMAGE,
@@ -66,8 +67,9 @@ def open_keras_h5(path: Path, architecture: str | None = None):
         name=flat.name,
         label=label,
         layers=flat.layers,
-        output=flat.output,
+        outputs=flat.outputs,
         weights=lambda layer: read(layer, flat.calls),
+        remarks=read_remarks(text_attribute(file, ATTRIBUTE, label), label),
     )
 
 

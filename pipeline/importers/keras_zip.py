@@ -44,7 +44,7 @@ def open_keras_zip(path: Path, architecture: str | None = None):
     flat = flatten_config(parse_json(config, label), label)
     read = StoredByKey(data, label).read
     yield KerasModel(
-        name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=read
+        name=flat.name, label=label, layers=flat.layers, outputs=flat.outputs, weights=read
     )
 
 

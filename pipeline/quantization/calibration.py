@@ -128,7 +128,9 @@ def observe(
             smallest = -observer.measure(-values, per_tensor=per_tensor)
             low = observer.merge(low, smallest, lower=True)
         if name in quantizers:
-            new = observer.measure(np.abs(values), per_tensor=quantizers[name].per_tensor)
+            # A ReLU has no negative outputs; a copy of all values costs more than their maximum.
+            magnitudes = values if graph.node(name).op == "ReLU" else np.abs(values)
+            new = observer.measure(magnitudes, per_tensor=quantizers[name].per_tensor)
             if not np.isfinite(new).all():
                 raise ModelError(
                     f"{name}: its output is infinite or not a number on the calibration samples;"

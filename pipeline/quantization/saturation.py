@@ -122,39 +122,61 @@ class _SaturationCounter:
         """Count one batch of one node's values."""
         if (accumulator := self.accumulators.sums.get(name)) is None:
             return
-        node, layer = self.graph.node(name), _layer(self.graph, name)
-        units = values.astype(np.float64) / accumulator.unit
+        node = self.graph.node(name)
+        clipped = self._clipped.pop(node.inputs[0], None) if node.op == "ReLU" else None
+        # A value saturates only if an extreme of its channel does, since all conditions are
+        # monotone: most layers need no further pass over their values.
+        found, _ = self._conditions(node, accumulator, _extremes(values), None)
+        if clipped is not None or any(np.any(beyond) for beyond in found.values()):
+            found, sums = self._conditions(node, accumulator, values, clipped)
+            follower = self.graph.sole_consumer(node)
+            if node.op in SUMMING and follower is not None and follower.op == "ReLU":
+                self._clipped[name] = sums
+        layer = _layer(self.graph, name)
+        for kind, beyond in found.items():
+            self.counts[layer, kind] += int(np.count_nonzero(beyond))
+            self.totals[layer, kind] += values.size
+
+    def _conditions(self, node, accumulator, values, clipped) -> tuple[dict[str, np.ndarray], ...]:
+        """Return where values saturate, by kind, and the values in units of the accumulator.
+
+        Parameters
+        ----------
+        values : float32 array (..., channels)
+            Of the float model.
+        clipped : float64 array or None
+            Saturated sums of the layer before a ReLU.
+        """
+        units, found = values.astype(np.float64) / accumulator.unit, {}
         if node.op in SUMMING:
-            units = self._summed(node, accumulator, units, layer)
+            units, found = self._summed(node, accumulator, units)
         elif node.op == "GlobalAveragePooling2D":
-            self._count(layer, "global sum", np.abs(units) >= 2.0**accumulator.value_bits)
-        elif node.op == "ReLU" and (sums := self._clipped.pop(node.inputs[0], None)) is not None:
+            found["global sum"] = np.abs(units) >= 2.0**accumulator.value_bits
+        elif clipped is not None:
             # Later values follow from the saturated sum, not from the float model's value.
             highest = node.attrs["max_value"]
-            units = np.clip(sums, 0, np.inf if highest is None else highest / accumulator.unit)
+            units = np.clip(clipped, 0, np.inf if highest is None else highest / accumulator.unit)
         if accumulator.scales is not None:
             product = np.abs(units) * accumulator.scales
-            self._count(layer, "output product", product >= 2.0**accumulator.product_bits)
+            found["output product"] = product >= 2.0**accumulator.product_bits
+        return found, units
 
-    def _summed(self, node, accumulator, units, layer) -> np.ndarray:
-        """Return sums as in the accumulator: clipped before and after the bias."""
+    def _summed(self, node, accumulator, units) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return sums as in the accumulator, clipped before and after the bias, and conditions."""
         bound = 2.0**accumulator.value_bits
         bias = node.weights.get("bias", np.zeros(1)) / accumulator.unit
         before = units - bias
         sums = np.clip(before, -bound, bound) + np.clip(bias, -bound, bound)
-        self._count(layer, "accumulator", (np.abs(before) >= bound) | (np.abs(sums) >= bound))
+        found = {"accumulator": (np.abs(before) >= bound) | (np.abs(sums) >= bound)}
         if "bias" in node.weights:
-            beyond = np.broadcast_to(np.abs(bias) >= bound, units.shape)
-            self._count(layer, "bias", beyond)
-        sums = np.clip(sums, -bound, bound)
-        follower = self.graph.sole_consumer(node)
-        if follower is not None and follower.op == "ReLU":
-            self._clipped[node.name] = sums
-        return sums
+            found["bias"] = np.broadcast_to(np.abs(bias) >= bound, units.shape)
+        return np.clip(sums, -bound, bound), found
 
-    def _count(self, layer: str, kind: str, beyond: np.ndarray) -> None:
-        self.counts[layer, kind] += int(np.count_nonzero(beyond))
-        self.totals[layer, kind] += beyond.size
+
+def _extremes(values: np.ndarray) -> np.ndarray:
+    """Return the smallest and the largest value of each channel, (2, channels)."""
+    rows = values.reshape(-1, values.shape[-1])
+    return np.stack([rows.min(axis=0), rows.max(axis=0)])
 
 
 def _layer(graph: Graph, name: str) -> str:

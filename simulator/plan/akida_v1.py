@@ -81,8 +81,23 @@ def global_sum(layer, bound: int) -> GlobalSum | None:
     """Return the global sum of a layer; None if it has no average pooling."""
     if layer.pool_type != "average":
         return None
-    zero = np.zeros(layer.filters, np.int64)
-    return GlobalSum(bias=zero, low=None, high=None, finish=layer.activate_pooled)
+    height, width, _ = layer.potential_shape
+    return GlobalSum(
+        bias=np.zeros(layer.filters, np.int64),
+        low=None,
+        high=None,
+        finish=layer.activate_pooled,
+        largest=bound * height * width,
+        stairs=None,
+    )
+
+
+def accumulators(layer, bound: int) -> None:
+    """Return None: outputs of this chip are levels or floats."""
+
+
+def scales(layer) -> None:
+    """Return None: this chip's programs have no separate scaling to floats."""
 
 
 def finish(layer, sums: np.ndarray, tally) -> np.ndarray:

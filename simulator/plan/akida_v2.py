@@ -8,6 +8,7 @@ from simulator.akida_v2.conv2d import Conv2D
 from simulator.akida_v2.dense1d import Dense1D
 from simulator.akida_v2.depthwise_conv2d import DepthwiseConv2D
 from simulator.akida_v2.input_conv2d import InputConv2D
+from simulator.akida_v2.quantizer import Dequantizer
 from simulator.plan.global_pool import GlobalSum
 from simulator.plan.linear import Linear
 from simulator.plan.proofs import NEVER, Staircase
@@ -84,29 +85,53 @@ def staircase(layer, bound: int) -> Staircase | str:
         return "a global sum follows"
     if layer.output_shift is None:
         return "the output is the accumulator"
-    value_bits = layer.output_bits - layer.output_signed
-    if value_bits > WIDEST_OUTPUT:
-        return f"outputs of {layer.output_bits} bits have too many steps"
-    channels = layer.accumulator_shape[2]
     bias = _bias(layer)
     largest = bound + int(np.abs(bias).max(initial=0))
     if largest >= 1 << (layer.buffer_bits - 1):
         return f"the accumulator may need more than its {layer.buffer_bits} bits"
+    top = None
+    if layer.max_value is not None:
+        top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
+    return _requantized(layer, largest, bias, positive=layer.activation == "relu", top=top)
+
+
+def _requantized(layer, largest, bias, *, positive: bool, top=None, uncounted=False):
+    """Return the requantization of a sum plus `bias` as a staircase of the sum, or why not.
+
+    Parameters
+    ----------
+    largest : int or int64 (channels,)
+        Largest magnitude of the sum plus bias, of all channels or of each.
+    positive : bool
+        True clips it at zero.
+    top : int64 (channels,) or None
+        Its upper bound.
+    uncounted : bool
+        True if nobody counts the products of positive sums that saturate.
+    """
+    value_bits = layer.output_bits - layer.output_signed
+    if value_bits > WIDEST_OUTPUT:
+        return f"outputs of {layer.output_bits} bits have too many steps"
+    channels = layer.accumulator_shape[2]
     scales = np.ones(channels, np.int64)
     if layer.output_scales is not None:
         scales = layer.output_scales.astype(np.int64)
-    if largest * int(scales.max()) >= 1 << layer.post_op_buffer_bits:
-        return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
     if not scales.min() > 0:
         return "an output scale is zero"
     shift = np.clip(layer.output_shift.astype(np.int64), *SHIFTS)
     widest = (1 << value_bits) - 1
+    limit = (1 << layer.post_op_buffer_bits) - 1
+    saturating = largest * scales > limit
+    if np.any(saturating) and not uncounted:
+        return f"the scaled accumulator may need more than {layer.post_op_buffer_bits} bits"
+    # A product saturates without effect if its output saturates anyway.
+    if np.any(saturating & (_rounded(np.int64(limit), shift) <= widest)):
+        return "a saturated product changes the output"
     low, high = -(1 << value_bits), np.full(channels, widest, np.int64)
     reach = np.full(channels, NEVER)
-    if layer.activation == "relu":
+    if positive:
         low = 0
-        if layer.max_value is not None:
-            top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
+        if top is not None:
             reach = _rounded(np.minimum(top, largest) * scales, shift)
             high = np.minimum(high, reach)
     levels = np.arange(low + 1, widest + 1, dtype=np.int64)[:, None]
@@ -134,12 +159,41 @@ def global_sum(layer, bound: int) -> GlobalSum | None:
     if largest >= min(1 << 24, 1 << (layer.buffer_bits - 1)):
         return None
     low = high = None
-    if layer.activation == "relu":
+    relu = layer.activation == "relu"
+    if relu:
         low = np.zeros_like(bias)
         if layer.max_value is not None:
             top = layer.max_value.astype(np.int64) << layer.max_value_shift.astype(np.int64)
             high = np.minimum(top, largest)
-    return GlobalSum(bias=bias, low=low, high=high, finish=layer.finish_pooled)
+    height, width, _ = layer.pooled_shape
+    total = height * width * (np.full_like(bias, largest) if high is None else high)
+    stairs = "the output is the total"
+    if layer.output_shift is not None:
+        # After a ReLU no total is negative, so that clipping at zero changes none.
+        stairs = _requantized(layer, total, np.zeros_like(bias), positive=relu, uncounted=relu)
+    return GlobalSum(
+        bias=bias,
+        low=low,
+        high=high,
+        finish=layer.finish_pooled,
+        largest=int(total.max(initial=0)),
+        stairs=None if isinstance(stairs, str) else stairs,
+    )
+
+
+def accumulators(layer, bound: int) -> np.ndarray | None:
+    """Return the bias of a layer whose output is its sums plus bias; None for other layers."""
+    plain = layer.activation == "none" and layer.pool_size is None and not layer.global_pool
+    if not plain or layer.output_shift is not None:
+        return None
+    bias = _bias(layer)
+    fits = bound + int(np.abs(bias).max(initial=0)) < 1 << (layer.buffer_bits - 1)
+    return bias if fits else None
+
+
+def scales(layer) -> np.ndarray | None:
+    """Return the float32 scales of a layer that only scales its inputs; None for other layers."""
+    return layer.scales if type(layer) is Dequantizer else None
 
 
 def _bias(layer) -> np.ndarray:

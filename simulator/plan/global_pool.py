@@ -10,6 +10,7 @@ import numpy as np
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_step import NumpySums
+from simulator.plan.proofs import Staircase
 from simulator.plan.workspace import Workspace
 
 
@@ -25,12 +26,19 @@ class GlobalSum:
         Bounds of each sum plus bias; None is unbounded.
     finish : function (int64 totals, tally) -> array
         Computes the layer's output.
+    largest : int
+        Largest magnitude of a total.
+    stairs : Staircase or None
+        The layer's output as a staircase of the totals, without its counts of saturated values;
+        None if there is none.
     """
 
     bias: np.ndarray
     low: np.ndarray | None
     high: np.ndarray | None
     finish: Callable[[np.ndarray, Tally | None], np.ndarray]
+    largest: int
+    stairs: Staircase | None
 
 
 class PooledSums(NumpySums):

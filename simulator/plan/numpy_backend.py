@@ -66,6 +66,9 @@ class Step(Protocol):
 class NumpyBackend:
     """Backend that computes integers exactly in floats, with BLAS."""
 
+    kernels = None
+    """Machine code of the steps; None if they are Python."""
+
     def narrow(self, case: Case) -> bool:
         """Return True if float32 holds all sums exactly, as `step` and `pooled` require."""
         return case.bound < LIMITS[np.dtype(np.float32)]
@@ -81,6 +84,14 @@ class NumpyBackend:
         """Return a step that computes the sums; `finish` computes the layer's output from them."""
         dtype = np.float32 if self.narrow(case) else np.float64
         return NumpySums(case.linear, case.input_shape, finish, dtype)
+
+    def accumulators(self, case: Case, finish: Finish, bias: np.ndarray) -> Step:
+        """Return a step for a layer whose output is the sums plus `bias`, int64 (filters,)."""
+        return self.sums(case, finish)
+
+    def scaled(self, scales: np.ndarray, shape):
+        """Return a step for ``float32(x) * scales``; None leaves it to the layer."""
+        return None
 
     def pooled(self, case: Case, pool: GlobalSum) -> Step:
         """Return a step that sums over the map before it rounds; see `GlobalSum`."""

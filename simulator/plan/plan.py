@@ -32,11 +32,14 @@ class Plan:
         Steps by layer name; layers without one run their own arithmetic.
     proofs : tuple of Proof
         One for each layer, in order.
+    kernels : simulator.plan.fast.kernels.Kernels or None
+        Machine code that runs several steps in one call; None if the steps run one by one.
     """
 
     program: Program
     steps: dict[str, Step]
     proofs: tuple[Proof, ...]
+    kernels: object | None = None
     _spare: list[Workspace] = field(default_factory=list, repr=False)
 
     @contextmanager
@@ -97,7 +100,7 @@ def compile_program(program: Program, backend: str = "numpy") -> Plan:
         if step is not None:
             steps[layer.name] = step
     made_by.link(program.layers, steps)
-    return Plan(program=program, steps=steps, proofs=tuple(proofs))
+    return Plan(program=program, steps=steps, proofs=tuple(proofs), kernels=made_by.kernels)
 
 
 def _forms(target: str):
@@ -115,6 +118,14 @@ def _step(layer, sources, forms, backend):
     output = _output_range(layer, sources)
     if forms is None:
         return None, _fallback(layer, "this chip has no fast forms"), output
+    if (scales := forms.scales(layer)) is not None:
+        step, reason = (
+            backend.scaled(scales, layer.output_shape),
+            "no fast form for this layer type",
+        )
+        path = "reference" if step is None else step.path
+        reason = reason if step is None else f"float32 products of {len(scales)} channels"
+        return step, _proven(layer, path, None, reason), output
     linear = forms.linear(layer)
     if isinstance(linear, str):
         return None, _fallback(layer, linear), output
@@ -146,7 +157,10 @@ def _step(layer, sources, forms, backend):
         return step, _proven(layer, step.path, bits, "a global sum follows"), output
     stairs = forms.staircase(layer, bound)
     if isinstance(stairs, str):
-        step = backend.sums(case, finish)
+        bias = forms.accumulators(layer, bound)
+        step = (
+            backend.sums(case, finish) if bias is None else backend.accumulators(case, finish, bias)
+        )
         return step, _proven(layer, step.path, bits, stairs), output
     if (step := backend.step(case, stairs)) is not None:
         reason = f"{int((stairs.first < NEVER).sum())} steps of {linear.filters} channels"

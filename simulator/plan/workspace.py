@@ -19,14 +19,20 @@ def aligned(size: int, dtype) -> np.ndarray:
 
 
 class Workspace:
-    """Pool of buffers, so that only the first batch allocates memory."""
+    """Pool of buffers, so that only the first batch allocates memory.
+
+    Attributes
+    ----------
+    tapes : dict
+        Recordings of the ``fast`` backend, by number of images.
+    """
 
     def __init__(self):
+        self.tapes: dict = {}
         self._free: list[np.ndarray] = []
         self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
         # Arrays are kept with their buffers, since an id is unique only while its object lives.
         self._taken: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._owners: dict[int, np.ndarray] = {}
 
     def take(self, shape, dtype=np.float32) -> np.ndarray:
         """Return an uninitialized array of `shape`; `release` returns it to the pool."""
@@ -46,20 +52,9 @@ class Workspace:
         self._taken[id(array)] = (array, buffer)
         return array
 
-    def lend(self, part: np.ndarray, owner: np.ndarray) -> None:
-        """Make `part`, a view of `owner` from `take`, the array that `release` accepts."""
-        _, buffer = self._taken.pop(id(owner))
-        self._taken[id(part)] = (part, buffer)
-        self._owners[id(part)] = owner
-
-    def owner(self, part: np.ndarray) -> np.ndarray | None:
-        """Return the array that `part` is a view of by `lend`; None for other arrays."""
-        return self._owners.get(id(part))
-
     def release(self, array: np.ndarray) -> None:
         """Return an array to the pool; arrays of other origin are ignored."""
         taken = self._taken.pop(id(array), None)
-        self._owners.pop(id(array), None)
         if taken is not None:
             self._free.append(taken[1])
 

@@ -1,1 +1,1 @@
-"""Backend ``fast``: compiled loops around register tiles; needs numba."""
+"""Backend ``fast``: kernels compiled by LLVM, one native call per batch; needs llvmlite."""

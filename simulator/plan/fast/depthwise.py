@@ -1,168 +1,140 @@
-"""Depthwise convolutions of the ``fast`` backend: two taps of many channels at once."""
+"""Depthwise convolutions of the ``fast`` backend: some taps of many channels at once."""
 
 from __future__ import annotations
 
-import numba
-import numpy as np
-from numba import types
-from numba.extending import intrinsic
+from llvmlite import ir
 
-from simulator.plan.fast.products import copy_part, find_windows
-from simulator.plan.fast.vectors import (
-    LANES,
-    PAIRS,
-    ZEROS,
-    Arguments,
-    Stairs,
-    lanes,
-    load,
-    loop,
-    number,
-    store,
-    sum_of_pairs,
-)
+from simulator.plan.fast.code import I8, WORD, Code
+from simulator.plan.fast.products import Blocks, chosen_finish
+from simulator.plan.fast.row import Row
+from simulator.plan.fast.vectors import Vectors
 
-CHANNELS = 2 * LANES
-"""Number of channels of a tile."""
-PIXELS = 4
-"""Number of windows of a tile."""
+TILE = ("x", "windows", "weights", "taps", "steps", "initial", "sums", "stride")
+"""Arguments of a tile: `x`, `weights` and `sums` from its first channel on, `steps` groups of taps,
+`stride` bytes between the sums of two windows."""
+GROUP = 4
+"""Number of tiles of the same windows whose sums are consumed together."""
 
 
-def channel_order() -> list[int]:
-    """Return the channel of each sum of a tile.
+def channels(vectors: Vectors, unit: str) -> int:
+    """Return the number of channels of a tile."""
+    return vectors.lanes if unit == "bytes" else 2 * vectors.lanes
+
+
+def pixels(vectors: Vectors, unit: str) -> int:
+    """Return the number of windows of a tile."""
+    return 8 if unit == "bytes" else 4
+
+
+def tile_bytes(module, vectors: Vectors) -> Code:
+    """Write the tile of bytes: four taps of a channel make a sum of four products."""
+    code = Code(module, "depthwise_tile_bytes", TILE)
+    x, windows, weights, taps, steps, initial, out, stride = code.arguments(*TILE)
+    rows, lanes = pixels(vectors, "bytes"), vectors.lanes
+    starts = [x + code.entry(windows, row) for row in range(rows)]
+    sums = [code.variable(code.load(initial, vectors.sums)) for _ in range(rows)]
+    part = ir.VectorType(I8, lanes)
+    grouping = [tap * lanes // 4 + group for group in range(lanes // 4) for tap in range(4)]
+    blocks = range(0, 4 * lanes, 16)
+    transposing = [
+        start + 4 * tap + lane for start in blocks for lane in range(4) for tap in range(4)
+    ]
+    with code.loop(0, steps) as step:
+        offsets = [code.entry(taps, step * 4 + tap) for tap in range(4)]
+        factor = code.load(weights + step * vectors.size, vectors.sums)
+        for start, total in zip(starts, sums, strict=True):
+            values = [code.load(start + offset, part) for offset in offsets]
+            halves = [
+                one.shuffled(other, range(2 * lanes)) for one, other in (values[:2], values[2:])
+            ]
+            joined = halves[0].shuffled(halves[1], range(4 * lanes)).to(vectors.sums)
+            # Four channels of four taps to 128 bits, then transposed within them.
+            grouped = joined.shuffled(joined, grouping).to(vectors.bytes)
+            inputs = grouped.shuffled(grouped, transposing).to(vectors.sums)
+            total.set(vectors.add_dots(total.get(), inputs, factor))
+    for row, total in enumerate(sums):
+        code.store(total.get(), out + stride * row)
+    code.finish()
+    return code
+
+
+def tile_words(module, vectors: Vectors) -> Code:
+    """Write the tile of words: two taps of a channel make a sum of two products.
 
     Two vectors of 16-bit values interleave within groups of 8 (128 bits on x86): the first vector
     of sums has the lower half of each group, the second the upper half.
     """
-    lower = [group + lane for group in range(0, CHANNELS, 8) for lane in range(4)]
+    code = Code(module, "depthwise_tile_words", TILE)
+    x, windows, weights, taps, steps, initial, out, stride = code.arguments(*TILE)
+    rows, count = pixels(vectors, "words"), channels(vectors, "words")
+    order = channel_order(vectors)
+    starts = [x + code.entry(windows, row) for row in range(rows)]
+    zero = code.number(0, vectors.sums)
+    sums = [[code.variable(zero) for _ in range(2)] for _ in range(rows)]
+    interleaved = [
+        [
+            channel + side * count
+            for channel in order[half : half + vectors.lanes]
+            for side in (0, 1)
+        ]
+        for half in (0, vectors.lanes)
+    ]
+    with code.loop(0, steps) as step:
+        offsets = [code.entry(taps, step * 2 + side) for side in (0, 1)]
+        where = weights + step * (2 * vectors.size)
+        factors = [code.load(where + half * vectors.size, vectors.sums) for half in (0, 1)]
+        for start, row in zip(starts, sums, strict=True):
+            one, other = (code.load(start + offset, vectors.pairs) for offset in offsets)
+            for total, factor, mixing in zip(row, factors, interleaved, strict=True):
+                values = one.shuffled(other, mixing).to(vectors.sums)
+                total.set(vectors.add_pairs(total.get(), values, factor))
+    natural = [order.index(channel) for channel in range(count)]
+    first = [code.load(initial + half * vectors.size, vectors.sums) for half in (0, 1)]
+    for number, row in enumerate(sums):
+        lower, upper = (total.get() for total in row)
+        for half in (0, 1):
+            lanes = natural[half * vectors.lanes : (half + 1) * vectors.lanes]
+            total = lower.shuffled(upper, lanes) + first[half]
+            code.store(total, out + stride * number + half * vectors.size)
+    code.finish()
+    return code
+
+
+def channel_order(vectors: Vectors) -> list[int]:
+    """Return the channel of each sum of a tile of words."""
+    groups = range(0, channels(vectors, "words"), 8)
+    lower = [group + lane for group in groups for lane in range(4)]
     return lower + [channel + 4 for channel in lower]
 
 
-@intrinsic
-def depthwise_steps(
-    typing, x, windows, window, taps, pairs, weights, start,
-    scale, offset, low, high, over, cut, channel, rows, out, places, place, column, saturated,
-):  # fmt: skip
-    """Write the levels of one tile to `out` at ``places[place + row] + column``.
-
-    Adds the saturated values of the first `rows` windows to `saturated`, int32 (LANES,); see
-    `convolve_channels`.
-    """
-    names = (
-        "x", "windows", "window", "taps", "pairs", "weights", "start",
-        "scale", "offset", "low", "high", "over", "cut", "channel", "rows",
-        "out", "places", "place", "column", "saturated",
-    )  # fmt: skip
-    index = types.int64
-    arguments = (
-        x, windows, index, taps, index, weights, index,
-        scale, offset, index, high, over, cut, index, index, out, places, index, index, saturated,
-    )  # fmt: skip
-
-    def generate(context, builder, signature, values):
-        use = Arguments(context, builder, signature, values, names)
-        stairs = Stairs(builder, use)
-        order = channel_order()
-        natural = lanes(order.index(channel) for channel in range(CHANNELS))
-        for row, sums in enumerate(_sums(builder, use)):
-            counted = builder.icmp_signed("<", number(row), use.rows)
-            levels = [
-                stairs(total, builder.add(use.channel, number(half * LANES)), counted)
-                for half, total in enumerate(sums)
-            ]
-            spot = builder.add(use.entry("places", builder.add(use.place, number(row))), use.column)
-            store(builder, builder.shuffle_vector(*levels, natural), use.at("out", spot))
-        stairs.keep_count()
-        return context.get_dummy_value()
-
-    return types.void(*arguments), generate
-
-
-def _sums(builder, use):
-    """Return the sums of a tile: `PIXELS` pairs of vectors, in `channel_order`."""
-    rows = [
-        use.at(
-            "x",
-            builder.add(use.entry("windows", builder.add(use.window, number(row))), use.channel),
-        )
-        for row in range(PIXELS)
-    ]
-    weights = use.at("weights", use.start)
-    order = channel_order()
-    interleaved = [
-        lanes(c + side * CHANNELS for c in order[first : first + LANES] for side in (0, 1))
-        for first in (0, LANES)
-    ]
-
-    def pair(position, sums):
-        first = builder.shl(position, number(1))
-        taps = [use.entry("taps", builder.add(first, number(side))) for side in (0, 1)]
-        offset = builder.mul(position, number(2 * CHANNELS))
-        columns = [
-            load(builder, builder.gep(weights, [builder.add(offset, number(half))]), PAIRS)
-            for half in (0, 2 * LANES)
-        ]
-        totals = []
-        for row, pointer in enumerate(rows):
-            sides = [load(builder, builder.gep(pointer, [tap]), PAIRS) for tap in taps]
-            for half in (0, 1):
-                mixed = builder.shuffle_vector(*sides, interleaved[half])
-                more = sum_of_pairs(builder, mixed, columns[half])
-                totals.append(builder.add(sums[2 * row + half], more))
-        return totals
-
-    sums = loop(builder, use.pairs, [ZEROS] * (2 * PIXELS), pair)
-    return [sums[2 * row : 2 * row + 2] for row in range(PIXELS)]
-
-
-@numba.njit(cache=True, nogil=True)
-def convolve_channels(
-    x, shape, steps, images, taps, weights, channels, block,
-    scale, offset, low, high, over, cut, out, out_steps,
-):  # fmt: skip
-    """Write the levels of all windows of each channel; return the number of saturated values.
-
-    Parameters
-    ----------
-    x : int16 (size,)
-        Padded images, and at least `CHANNELS` values after the last.
-    shape, steps, images : as in `simulator.plan.fast.products.convolve`
-    taps : int64 (2 * pairs,)
-        Offset of each tap from the start of a window; two make a pair.
-    weights : int16 (size,)
-        In the layout of `simulator.plan.fast.layout.tap_pairs`.
-    channels : int
-    block : int
-        Number of windows whose values stay in the cache while all channels are computed.
-    scale, offset, low, high, over, cut : as in `convolve`, but in `channel_order`
-    out, out_steps : as in `convolve`
-    """
-    pairs = len(taps) // 2
-    depth = pairs * 2 * CHANNELS
-    total = images * shape[0] * shape[1]
-    windows, places = np.empty(block + PIXELS, np.int64), np.empty(block, np.int64)
-    scratch, inside = np.empty(PIXELS * CHANNELS, np.int16), np.arange(PIXELS) * CHANNELS
-    saturated = np.zeros(LANES, np.int32)
-    for first in range(0, total, block):
-        count = min(block, total - first)
-        find_windows(first, count, shape, steps, windows)
-        find_windows(first, count, shape, out_steps, places)
-        for channel in range(0, channels, CHANNELS):
-            start = channel // CHANNELS * depth
-            columns = min(CHANNELS, channels - channel)
-            for window in range(0, count, PIXELS):
-                rows = min(PIXELS, count - window)
-                if rows == PIXELS and columns == CHANNELS:
-                    depthwise_steps(
-                        x, windows, window, taps, pairs, weights, start,
-                        scale, offset, low, high, over, cut, channel, rows,
-                        out, places, window, channel, saturated,
+def convolve_channels(module, vectors: Vectors, unit: str) -> Code:
+    """Write the kernel that computes the windows of each channel; see `row.FIELDS`."""
+    tile = tile_bytes(module, vectors) if unit == "bytes" else tile_words(module, vectors)
+    code = Code(module, f"depthwise_{unit}", ("row",), public=True)
+    row = Row(code, code.argument("row"))
+    group, most = channels(vectors, unit), pixels(vectors, unit)
+    blocks = Blocks(code, row, most)
+    x, weights, initial, taps, steps = row.take("x", "weights", "initial", "taps", "steps")
+    filters, finish, saturated = row.filters, chosen_finish(code, row), code.variable(0)
+    size, stride = 1 if unit == "bytes" else 2, GROUP * group * 4
+    sums = code.memory(most * stride)
+    with code.loop(0, blocks.total, blocks.block) as first:
+        count = blocks.find(first)
+        with code.loop(0, filters, GROUP * group) as begin:
+            columns = code.smaller(filters - begin, GROUP * group)
+            with code.loop(0, count, most) as window:
+                rows = code.smaller(count - window, most)
+                starts = blocks.windows + window * WORD
+                with code.loop(0, columns, group) as column:
+                    channel = begin + column
+                    panel = weights + channel * steps * 4
+                    code.call(
+                        tile, x + channel * size, starts, panel, taps, steps,
+                        initial + channel * 4, sums + column * 4, stride,
                     )  # fmt: skip
-                    continue
-                depthwise_steps(
-                    x, windows, window, taps, pairs, weights, start,
-                    scale, offset, low, high, over, cut, channel, rows,
-                    scratch, inside, 0, 0, saturated,
-                )  # fmt: skip
-                copy_part(scratch, CHANNELS, rows, columns, out, places, window, channel)
-    return saturated.sum()
+                place = blocks.places + window * WORD
+                found = code.call(finish, row.address, sums, rows, stride, columns, place, begin)
+                saturated.set(saturated.get() + found)
+    row.set("saturated", row.saturated + saturated.get())
+    code.finish()
+    return code

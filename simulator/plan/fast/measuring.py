@@ -2,103 +2,76 @@
 
 from __future__ import annotations
 
-import numba
-import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from simulator.plan.fast.vectors import LANES, PAIRS, Arguments, load, loop, number, store
-
-VALUES = 2 * LANES
-"""Number of values of a vector."""
-MOST = 30_000
-"""Number of vectors whose zeros a 16-bit counter holds."""
+from simulator.plan.fast.code import I64, WORD, Code, Value
+from simulator.plan.fast.moving import SOURCES
+from simulator.plan.fast.row import Row
+from simulator.plan.fast.vectors import Vectors
 
 
-@intrinsic
-def measure_vectors(typing, flat, start, rows, step, vectors, zeros, low, high):
-    """Update the number of zeros and the extremes of each lane.
+def measure(module, vectors: Vectors, source: str) -> Code:
+    """Write the kernel that writes the number of zeros, the smallest and the largest value.
 
-    Parameters
-    ----------
-    flat : int16 (size,)
-    start, rows, step, vectors : int64
-        Index of the first value; number of rows, `step` values apart; number of vectors of
-        `VALUES` values in each, at least one. ``rows * vectors`` is at most `MOST`.
-    zeros, low, high : int16 (VALUES,)
-        Updated in place.
+    `x` has images of `height` rows of `width` values, `image_step` and `row_step` bytes apart.
     """
-    index = types.int64
-    arguments = (flat, index, index, index, index, zeros, low, high)
-    names = ("flat", "start", "rows", "step", "vectors", "zeros", "low", "high")
-
-    def generate(context, builder, signature, values):
-        use = Arguments(context, builder, signature, values, names)
-        none = ir.Constant(PAIRS, [0] * VALUES)
-
-        def row(position, state):
-            offset = builder.mul(position, use.step)
-            first = use.at("flat", builder.add(use.start, offset))
-
-            def vector(position, state):
-                zeros, low, high = state
-                place = builder.gep(first, [builder.mul(position, number(VALUES))])
-                value = load(builder, place, PAIRS)
-                # A true comparison is -1.
-                zero = builder.sext(builder.icmp_signed("==", value, none), PAIRS)
-                return [
-                    builder.sub(zeros, zero),
-                    builder.select(builder.icmp_signed("<", value, low), value, low),
-                    builder.select(builder.icmp_signed(">", value, high), value, high),
-                ]
-
-            return loop(builder, use.vectors, state, vector)
-
-        kept = ("zeros", "low", "high")
-        state = [load(builder, getattr(use, name), PAIRS) for name in kept]
-        for name, value in zip(kept, loop(builder, use.rows, state, row), strict=True):
-            store(builder, value, getattr(use, name))
-        return context.get_dummy_value()
-
-    return types.void(*arguments), generate
+    code = Code(module, f"measure_{source}", ("row",), public=True)
+    row = Row(code, code.argument("row"))
+    kind, widening = SOURCES[source]
+    lanes, size = vectors.bits // kind.width, kind.width // 8
+    state = _Extremes(code, ir.VectorType(kind, lanes), unsigned=widening == "zext")
+    zeros, low, high = code.variable(0), code.variable(1 << 31), code.variable(-(1 << 31))
+    with code.loop(0, row.images) as image, code.loop(0, row.height) as line:
+        start = row.x + image * row.image_step + line * row.row_step
+        whole = row.width - row.width % lanes
+        with code.loop(0, whole, lanes) as first:
+            zeros.set(zeros.get() + state.add(code.load(start + first * size, state.kind)))
+        with code.loop(whole, row.width) as number:
+            value = code.load(start + number * size, kind).to(I64, widening)
+            zeros.set(zeros.get() + value.equals(0).to(I64, "zext"))
+            low.set(code.smaller(low.get(), value))
+            high.set(code.larger(high.get(), value))
+    with code.when(row.width >= lanes):
+        for value in state.lanes(0):
+            low.set(code.smaller(low.get(), value))
+        for value in state.lanes(1):
+            high.set(code.larger(high.get(), value))
+    for entry, value in enumerate((zeros, low, high)):
+        code.store(value.get(), row.zeros + entry * WORD)
+    code.finish()
+    return code
 
 
-@numba.njit(cache=True, nogil=True)
-def measure(flat, images, rows, length, steps):
-    """Return the number of zeros, the smallest and the largest value.
+class _Extremes:
+    """Smallest and largest value of each lane."""
 
-    Parameters
-    ----------
-    flat : int16 (size,)
-    images, rows, length : int
-        Each row is `length` values.
-    steps : (image, row, column)
-        Distances between images, rows and columns, in values.
-    """
-    zeros, lane_zeros = 0, np.zeros(VALUES, np.int16)
-    lane_low, lane_high = np.full(VALUES, 32767, np.int16), np.full(VALUES, -32768, np.int16)
-    low, high, measured = 32767, -32768, 0
-    vectors = length // VALUES
-    for image in range(images):
-        start = image * steps[0]
-        for first in range(0, vectors, MOST):
-            count = min(MOST, vectors - first)
-            for row in range(0, rows, MOST // count):
-                lines = min(MOST // count, rows - row)
-                if measured + lines * count > MOST:
-                    zeros, measured = zeros + lane_zeros.sum(), 0
-                    lane_zeros[:] = 0
-                place = start + row * steps[1] + first * VALUES
-                extremes = lane_low, lane_high
-                measure_vectors(flat, place, lines, steps[1], count, lane_zeros, *extremes)
-                measured += lines * count
-        if vectors * VALUES == length:
-            continue
-        for row in range(rows):
-            for place in range(vectors * VALUES, length):
-                value = flat[start + row * steps[1] + place]
-                zeros += value == 0
-                low, high = min(low, value), max(high, value)
-    zeros += lane_zeros.sum()
-    return zeros, min(low, lane_low.min()), max(high, lane_high.max())
+    def __init__(self, code: Code, kind, unsigned: bool):
+        self.code, self.kind, self.unsigned = code, kind, unsigned
+        width = kind.element.width
+        low, high = (0, (1 << width) - 1) if unsigned else (-(1 << width - 1), (1 << width - 1) - 1)
+        self.variables = [code.variable(code.number(value, kind)) for value in (high, low)]
+        self.place = code.memory(kind.count * width // 8)
+
+    def add(self, values: Value) -> Value:
+        """Update the extremes; return the number of zeros, int64."""
+        for variable, sign in zip(self.variables, "<>", strict=True):
+            found = variable.get()
+            compare = (
+                self.code.builder.icmp_unsigned if self.unsigned else self.code.builder.icmp_signed
+            )
+            better = Value(self.code, compare(sign, values.ir, found.ir))
+            variable.set(self.code.either(better, values, found))
+        count = self.kind.count
+        mask = values.equals(0).to(ir.IntType(count))
+        ones = self.code.intrinsic(f"llvm.ctpop.i{count}", ir.IntType(count), mask)
+        return ones if count == 64 else ones.to(I64, "zext")
+
+    def lanes(self, side: int) -> list[Value]:
+        """Return the smallest (0) or largest (1) value of each lane, int64."""
+        code, size = self.code, self.kind.element.width // 8
+        code.store(self.variables[side].get(), self.place)
+        widening = "zext" if self.unsigned else "sext"
+        return [
+            code.load(self.place + lane * size, self.kind.element).to(I64, widening)
+            for lane in range(self.kind.count)
+        ]

@@ -2,40 +2,66 @@
 
 from __future__ import annotations
 
-import numba
+from llvmlite import ir
+
+from simulator.plan.fast.code import I8, I16, I32, Code
+from simulator.plan.fast.row import Row
+from simulator.plan.fast.vectors import Vectors
 
 
-@numba.njit(cache=True, nogil=True)
-def max_pool(x, size, strides, padding, low, high, out):
-    """Write the largest level of each window, clipped; return the number of saturated values.
+def max_pool(module, vectors: Vectors, size: int) -> Code:
+    """Write the kernel that writes the largest level of each window, clipped.
+
+    `x` has int16 images of `runs` rows and `steps` columns, `image_step` and `row_step` bytes
+    apart, of `filters` channels; a saturated level is beyond `low` or `high`. `out` has images of
+    `height` by `width`. Windows are `pool_height` by `pool_width`, their strides `pool_row_step`
+    and `pool_column_step`; `top` and `left` are the padding before them, which never is the
+    maximum.
 
     Parameters
     ----------
-    x : int16 (n, h, w, c)
-        Levels; a saturated one is beyond `low` or `high`.
-    size, strides, padding : pairs of int
-        Padding before the first row and column, which never is the maximum.
-    low : int
-    high : int16 (c,)
-    out : int16 (n, oh, ow, c)
+    size : int
+        Bytes of an output.
     """
-    images, rows, columns, channels = out.shape
-    height, width = x.shape[1], x.shape[2]
-    saturated = 0
-    for image in range(images):
-        for row in range(rows):
-            for column in range(columns):
-                best = out[image, row, column]
-                best[:] = -32768
-                top, left = row * strides[0] - padding[0], column * strides[1] - padding[1]
-                for y in range(max(top, 0), min(top + size[0], height)):
-                    for z in range(max(left, 0), min(left + size[1], width)):
-                        values = x[image, y, z]
-                        for channel in range(channels):
-                            best[channel] = max(best[channel], values[channel])
-                for channel in range(channels):
-                    value = best[channel]
-                    inside = min(max(value, low), high[channel])
-                    saturated += value != inside
-                    best[channel] = inside
-    return saturated
+    code = Code(module, f"max_pool_{size}", ("row",), public=True)
+    row = Row(code, code.argument("row"))
+    count = code.variable(code.number(0, vectors.sums))
+    spare = code.memory(vectors.size)
+    with (
+        code.loop(0, row.images) as image,
+        code.loop(0, row.height) as line,
+        code.loop(0, row.width) as column,
+    ):
+        top, left = line * row.pool_row_step - row.top, column * row.pool_column_step - row.left
+        lines = code.larger(top, 0), code.smaller(top + row.pool_height, row.runs)
+        columns = code.larger(left, 0), code.smaller(left + row.pool_width, row.steps)
+        place = row.out + image * row.out_image_step + line * row.out_row_step
+        place = place + column * row.out_column_step
+        with code.loop(0, row.filters, vectors.lanes) as channel:
+            start = row.x + image * row.image_step + channel * 2
+            best = code.variable(code.number(-32768, vectors.half))
+            with code.loop(*lines) as y, code.loop(*columns) as z:
+                address = start + y * row.row_step + z * row.column_step
+                best.set(code.larger(best.get(), code.load(address, vectors.half)))
+            level = best.get().to(vectors.sums, "sext")
+            low = row.low.to(I32, "trunc").to_lanes(vectors.sums)
+            high = code.load(row.high + channel * 4, vectors.sums)
+            inside = code.smaller(code.larger(level, low), high)
+            exists = code.load(row.over + channel * 4, vectors.sums)
+            beyond = level.differs(inside).to(vectors.sums, "sext") & exists
+            count.set(count.get() - beyond)
+            value = inside.to(ir.VectorType(I8 if size == 1 else I16, vectors.lanes), "trunc")
+            rest = row.filters - channel
+            with code.when(rest >= vectors.lanes):
+                code.store(value, place + channel * size)
+            with code.when(rest < vectors.lanes):
+                code.store(value, spare)
+                with code.loop(0, rest * size) as byte:
+                    code.store(code.load(spare + byte, I8), place + channel * size + byte)
+    total = code.number(0)
+    code.store(count.get(), spare)
+    for lane in range(vectors.lanes):
+        total = total + code.load(spare + 4 * lane, I32).to(total.type, "zext")
+    row.set("saturated", row.saturated + total)
+    code.finish()
+    return code

@@ -2,169 +2,151 @@
 
 from __future__ import annotations
 
-import numba
-import numpy as np
+from simulator.plan.fast.code import I64, WORD, Code, Value
+from simulator.plan.fast.row import Row
+from simulator.plan.fast.tiles import heights, tile
+from simulator.plan.fast.vectors import Vectors
 
-from simulator.plan.fast.tiles import FILTERS, POSITIONS, tile_steps, tile_sums, tile_totals
-from simulator.plan.fast.vectors import LANES
 
+def find_windows(code: Code, first: Value, count: Value, shape, steps, table: Value, more: int):
+    """Write the start of `count` windows from number `first` on to a table of int64.
 
-@numba.njit(cache=True, nogil=True)
-def find_windows(first, count, shape, steps, table):
-    """Write the start of `count` windows from number `first` on, given (image, row, column) steps.
+    `more` entries repeat the last one: a tile computes all its rows and discards surplus.
 
-    The rest of the table repeats the last one: a tile computes all its rows and discards surplus.
+    Parameters
+    ----------
+    shape : (height, width)
+        Windows of an image.
+    steps : (image, row, column)
+        Bytes between windows.
     """
     height, width = shape
-    image, rest = divmod(first, height * width)
-    row, column = divmod(rest, width)
-    for entry in range(count):
-        table[entry] = image * steps[0] + row * steps[1] + column * steps[2]
-        column += 1
-        if column == width:
-            column = 0
-            row += 1
-            if row == height:
-                row = 0
-                image += 1
-    table[count:] = table[count - 1]
+    image, rest = (
+        code.variable(part) for part in (first // (height * width), first % (height * width))
+    )
+    row, column = code.variable(rest.get() // width), code.variable(rest.get() % width)
+    place = code.variable(0)
+    with code.loop(0, count) as entry:
+        start = image.get() * steps[0] + row.get() * steps[1] + column.get() * steps[2]
+        code.store(start, table + entry * WORD)
+        place.set(start)
+        column.set(column.get() + 1)
+        with code.when(column.get().equals(width)):
+            column.set(code.number(0))
+            row.set(row.get() + 1)
+            with code.when(row.get().equals(height)):
+                row.set(code.number(0))
+                image.set(image.get() + 1)
+    for entry in range(more):
+        code.store(place.get(), table + (count + entry) * WORD)
 
 
-@numba.njit(cache=True, nogil=True)
-def copy_part(tile, width, rows, columns, out, places, place, first):
-    """Copy `rows` by `columns` values of a tile of `width` to ``places[place + row] + first``."""
-    for row in range(rows):
-        start = places[place + row] + first
-        for column in range(columns):
-            out[start + column] = tile[row * width + column]
-
-
-@numba.njit(cache=True, nogil=True)
-def convolve(
-    x, shape, steps, images, weights, piece, filters, block,
-    scale, offset, low, high, over, cut, out, out_steps,
-):  # fmt: skip
-    """Write the levels of all windows; return the number of saturated values.
+class Blocks:
+    """Windows of a row of the table, block by block.
 
     Parameters
     ----------
-    x : int16 (size,)
-        Padded images, and at least one value after the last.
-    shape : (height, width)
-        Number of windows of an image.
-    steps : (image, row, column)
-        Distances between the starts of windows in `x`.
-    images : int
-    weights : int16 (size,)
-        In the layout of `simulator.plan.fast.layout.panels`.
-    piece : (runs, run_step, pairs)
-        See `WINDOWS`.
-    filters : int
-    block : int
-        Number of windows whose values stay in the cache while they are multiplied by all filters.
-    scale, offset : int64 (filters,), or None
-        In the order of `simulator.plan.fast.layout.lane_pairs`; levels are
-        ``(sum * scale + offset) >> 32``, or the sums themselves if None.
-    low : int
-    high : int32 (filters,)
-        Bounds of the levels. All vectors are padded to a multiple of a tile.
-    over : int32 (filters,) or None
-        Smallest levels that count as saturated.
-    cut : int or None
-        Any number counts all values beyond the bounds as saturated.
-    out : int16 (size,)
-    out_steps : (image, row, column)
-        Distances between outputs in `out`.
+    code : Code
+    row : Row
+    rows : int
+        Most windows of a tile.
     """
-    runs, run_step, pairs = piece
-    depth = runs * pairs * 2 * FILTERS
-    total = images * shape[0] * shape[1]
-    windows = np.empty(block + POSITIONS, np.int64)
-    places = np.empty(block + POSITIONS, np.int64)
-    scratch, inside = np.empty(POSITIONS * FILTERS, np.int16), np.arange(POSITIONS) * FILTERS
-    saturated = np.zeros(LANES, np.int32)
-    for first in range(0, total, block):
-        count = min(block, total - first)
-        find_windows(first, count, shape, steps, windows)
-        find_windows(first, count, shape, out_steps, places)
-        for filter_ in range(0, filters, FILTERS):
-            start = filter_ // FILTERS * depth
-            columns = min(FILTERS, filters - filter_)
-            for window in range(0, count, POSITIONS):
-                rows = min(POSITIONS, count - window)
-                if rows == POSITIONS and columns == FILTERS:
-                    tile_steps(
-                        x, windows, window, weights, start, runs, run_step, pairs,
-                        scale, offset, low, high, over, cut, filter_, rows,
-                        out, places, window, filter_, saturated,
-                    )  # fmt: skip
-                    continue
-                tile_steps(
-                    x, windows, window, weights, start, runs, run_step, pairs,
-                    scale, offset, low, high, over, cut, filter_, rows,
-                    scratch, inside, 0, 0, saturated,
+
+    def __init__(self, code: Code, row: Row, rows: int):
+        self.code, self.row, self.rows = code, row, rows
+        self.shape = row.take("height", "width")
+        self.steps = row.take("image_step", "row_step", "column_step")
+        self.out_steps = row.take("out_image_step", "out_row_step", "out_column_step")
+        self.block, self.windows = row.block, row.scratch
+        self.places = self.windows + (self.block + rows) * WORD
+        self.total = row.images * self.shape[0] * self.shape[1]
+
+    def find(self, first: Value) -> Value:
+        """Write both tables of the block from window `first` on; return its number of windows."""
+        code = self.code
+        count = code.smaller(self.block, self.total - first)
+        find_windows(code, first, count, self.shape, self.steps, self.windows, self.rows)
+        find_windows(code, first, count, self.shape, self.out_steps, self.places, self.rows)
+        return count
+
+
+def scratch_size(block: int, rows: int) -> int:
+    """Return the bytes that `Blocks` needs for two tables."""
+    return 2 * (block + rows) * WORD
+
+
+def chosen_finish(code: Code, row: Row) -> Value:
+    """Return the address of the function that consumes the sums."""
+    return code.either(row.counting.differs(0), row.count_finish, row.finish)
+
+
+def convolve(module, vectors: Vectors, unit: str) -> Code:
+    """Write the kernel that multiplies all windows by all filters; see `row.FIELDS`."""
+    tiles = {
+        (rows, columns): tile(module, vectors, unit, rows, columns, f"{unit}_{rows}_{columns}")
+        for rows in heights(vectors)
+        for columns in range(1, vectors.columns + 1)
+    }
+    code = Code(module, f"convolve_{unit}", ("row",), public=True)
+    row = Row(code, code.argument("row"))
+    positions, filters = vectors.positions, row.filters
+    blocks = Blocks(code, row, positions)
+    x, weights, initial = row.take("x", "weights", "initial")
+    runs, run_step, steps = row.take("runs", "run_step", "steps")
+    depth = runs * steps * (vectors.filters * 4)
+    finish, saturated = chosen_finish(code, row), code.variable(0)
+    sums = code.memory(positions * vectors.filters * 4)
+    with code.loop(0, blocks.total, blocks.block) as first:
+        count = blocks.find(first)
+        with code.loop(0, filters, vectors.filters) as filter_:
+            columns = code.smaller(filters - filter_, vectors.filters)
+            panel = weights + (filter_ // vectors.filters) * depth
+            with code.loop(0, count, positions) as window:
+                rows = code.smaller(count - window, positions)
+                chosen, stride = _choose(code, vectors, tiles, rows, columns)
+                code.call(
+                    chosen, x, blocks.windows + window * WORD, panel, runs, run_step, steps,
+                    initial + filter_ * 4, sums,
                 )  # fmt: skip
-                copy_part(scratch, FILTERS, rows, columns, out, places, window, filter_)
-    return saturated.sum()
+                place = blocks.places + window * WORD
+                found = code.call(finish, row.address, sums, rows, stride, columns, place, filter_)
+                saturated.set(saturated.get() + found)
+    row.set("saturated", row.saturated + saturated.get())
+    code.finish()
+    return code
 
 
-@numba.njit(cache=True, nogil=True)
-def sum_products(x, shape, steps, images, weights, piece, filters, block, out):
-    """Write the sums of all windows to `out`, int32 (positions * filters,); see `convolve`."""
-    runs, run_step, pairs = piece
-    depth = runs * pairs * 2 * FILTERS
-    total = images * shape[0] * shape[1]
-    windows, inside = np.empty(block + POSITIONS, np.int64), np.arange(POSITIONS) * FILTERS
-    sums = np.empty(POSITIONS * FILTERS, np.int32)
-    for first in range(0, total, block):
-        count = min(block, total - first)
-        find_windows(first, count, shape, steps, windows)
-        places = np.arange(first, first + count) * filters
-        for filter_ in range(0, filters, FILTERS):
-            start = filter_ // FILTERS * depth
-            columns = min(FILTERS, filters - filter_)
-            for window in range(0, count, POSITIONS):
-                tile_sums(
-                    x, windows, window, weights, start, runs, run_step, pairs, sums, inside, 0, 0
-                )
-                rows = min(POSITIONS, count - window)
-                copy_part(sums, FILTERS, rows, columns, out, places, window, filter_)
+def _choose(code, vectors, tiles, rows, columns):
+    """Return the address of the smallest tile that is large enough, and the bytes of its rows."""
+
+    def address(key):
+        return Value(code, code.builder.ptrtoint(tiles[key].function, I64))
+
+    def tallest(width: int) -> Value:
+        chosen, *smaller = heights(vectors)
+        found = address((chosen, width))
+        for height in smaller:
+            found = code.either(rows <= height, address((height, width)), found)
+        return found
+
+    found, stride = tallest(vectors.columns), code.number(vectors.columns * vectors.size)
+    for width in range(vectors.columns - 1, 0, -1):
+        fits = columns <= width * vectors.lanes
+        found = code.either(fits, tallest(width), found)
+        stride = code.either(fits, width * vectors.size, stride)
+    return found, stride
 
 
-@numba.njit(cache=True, nogil=True)
-def total_products(
-    x, shape, steps, images, weights, piece, filters, block, bias, low, high, totals
-):  # fmt: skip
-    """Add the sums of each image, plus bias and clipped to bounds, to its totals.
-
-    Parameters
-    ----------
-    bias, low, high : int32 (filters rounded up to `FILTERS`,)
-        Magnitudes of sums plus bias are below 2**24, so that the total of a tile is below 2**31.
-    totals : int64 (images, filters)
-        Updated in place.
-
-    See `convolve` for the other parameters.
-    """
-    runs, run_step, pairs = piece
-    depth = runs * pairs * 2 * FILTERS
-    positions = shape[0] * shape[1]
-    windows, part = np.empty(block + POSITIONS, np.int64), np.empty(FILTERS, np.int32)
-    for first in range(0, images * positions, block):
-        count = min(block, images * positions - first)
-        find_windows(first, count, shape, steps, windows)
-        for filter_ in range(0, filters, FILTERS):
-            start = filter_ // FILTERS * depth
-            for window in range(0, count, POSITIONS):
-                row, rows = 0, min(POSITIONS, count - window)
-                while row < rows:
-                    # A tile across two images is computed once for each of them.
-                    image = (first + window + row) // positions
-                    end = min(rows, (image + 1) * positions - first - window)
-                    tile_totals(
-                        x, windows, window, weights, start, runs, run_step, pairs,
-                        bias, low, high, filter_, row, end, part,
-                    )  # fmt: skip
-                    for column in range(min(FILTERS, filters - filter_)):
-                        totals[image, filter_ + column] += part[column]
-                    row = end
+def finish_rows(module) -> Code:
+    """Write the kernel that passes int32 `x` (images, filters) to the row's `finish`."""
+    code = Code(module, "finish_rows", ("row",), public=True)
+    row = Row(code, code.argument("row"))
+    with code.loop(0, row.images) as image:
+        code.store(image * row.out_image_step, row.scratch + image * WORD)
+    finish = chosen_finish(code, row)
+    found = code.call(
+        finish, row.address, row.x, row.images, row.image_step, row.filters, row.scratch, 0
+    )
+    row.set("saturated", row.saturated + found)
+    code.finish()
+    return code

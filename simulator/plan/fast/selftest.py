@@ -3,47 +3,78 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 
-from simulator.plan.fast.step import FastStep, FastSums
+from simulator.plan.fast.backend import FastBackend
+from simulator.plan.fast.processor import Processor, chosen
+from simulator.plan.fast.tape import Tape
 from simulator.plan.linear import Linear
+from simulator.plan.numpy_backend import Case
 from simulator.plan.proofs import NEVER, Staircase
-from simulator.plan.workspace import Workspace
+
+RANGES = ((0, 255, np.uint8), (-128, 127, np.int8), (-255, 255, np.int16))
+"""Smallest and largest input, and the dtype: products of bytes without and with an offset, where
+the processor has them, and of words."""
+
+
+def works() -> bool:
+    """Return True if sums and levels of random and extreme values are exact on this processor."""
+    return _works(chosen())
 
 
 @cache
-def works() -> bool:
-    """Return True if sums and levels of random and extreme values are exact on this processor."""
-    rng = np.random.default_rng(0)
-    for kind, channels, filters in (("conv", 19, 21), ("depthwise", 19, 19), ("conv", 64, 64)):
+def _works(processor: Processor) -> bool:
+    rng, backend = np.random.default_rng(0), FastBackend(processor)
+    return all(
+        _equal(rng, backend, kind, channels, filters, inputs)
+        for inputs in RANGES
         # The last shape consists of complete tiles, as the Winograd path requires.
-        shape = (2, 8, 10, channels) if filters == 64 else (2, 7, 9, channels)
-        x = rng.integers(-255, 256, shape).astype(np.int16)
-        x[0, :3] = 255
-        weights = rng.integers(-127, 128, (3, 3, channels, filters if kind == "conv" else 1))
-        weights[..., 0] = np.where(weights[..., 0] < 0, -127, 127)
-        linear = Linear(kind=kind, weights=weights)
-        sums = _sums(x, weights, kind)
-        if kind == "conv":
-            found = FastSums(linear, x.shape[1:], lambda sums, tally: sums).run(x, Workspace())
-            if not np.array_equal(found, sums):
-                return False
-        if not np.array_equal(_levels(linear, x, filters), np.clip(sums // 512, -100, 99)):
-            return False
-    return True
+        for kind, channels, filters in (("conv", 19, 21), ("depthwise", 19, 19), ("conv", 64, 64))
+    )
 
 
-def _levels(linear: Linear, x, filters: int) -> np.ndarray:
-    """Return ``floor(sum / 512)`` clipped to -100..99, computed by a step."""
+def _equal(rng, backend, kind: str, channels: int, filters: int, inputs) -> bool:
+    """Return True if a layer of 3x3 windows is computed as by definition."""
+    low, high, dtype = inputs
+    shape = (2, 8, 10, channels) if filters == 64 else (2, 7, 9, channels)
+    x = rng.integers(low, high + 1, shape).astype(dtype)
+    x[0, :3], x[0, 3:] = high, np.where(x[0, 3:] < 0, low, high)
+    weights = rng.integers(-127, 128, (3, 3, channels, filters if kind == "conv" else 1))
+    weights[..., 0] = np.where(weights[..., 0] < 0, -128, 127)
+    sums = _sums(x, weights, kind)
+    case = Case(
+        linear=Linear(kind=kind, weights=weights),
+        input_shape=shape[1:],
+        output_shape=(shape[1] - 2, shape[2] - 2, filters),
+        bound=1 << 23,
+        input_range=(low, high),
+    )
+    if kind == "conv" and not np.array_equal(_run(backend, backend.sums(case, None), x), sums):
+        return False
+    levels = _run(backend, backend.step(case, _stairs(filters)), x)
+    return np.array_equal(levels, np.clip(sums // 512, -100, 99))
+
+
+def _run(backend, step, x: np.ndarray) -> np.ndarray:
+    """Return the output of one step."""
+    tape = Tape(backend.kernels, len(x), x.dtype, x.shape[1:])
+    tape.begin(SimpleNamespace(name="step"))
+    tensor = step.record(tape, None)
+    tape.end(tensor, python=False)
+    tape.close()
+    tape.feed(x)
+    tape.run_all()
+    return tensor.array
+
+
+def _stairs(filters: int) -> Staircase:
+    """Return ``floor(sum / 512)`` clipped to -100..99."""
     never = np.full(filters, NEVER)
     first = np.repeat(np.arange(-99, 100)[:, None] * 512, filters, axis=1)
     high, slope = np.full(filters, 99), np.full(filters, 1 / 512)
-    stairs = Staircase(low=-100, high=high, first=first, slope=slope, under=-never, over=never)
-    height, width = x.shape[1] - 2, x.shape[2] - 2
-    shapes = x.shape[1:], (height, width, filters)
-    step = FastStep(linear, stairs, stairs.integers(1 << 23), *shapes, (-255, 255))
-    return step.run(x, Workspace())
+    return Staircase(low=-100, high=high, first=first, slope=slope, under=-never, over=never)
 
 
 def _sums(x, weights, kind: str) -> np.ndarray:

@@ -10,36 +10,33 @@ fit 16 bits. Intermediate sums may wrap around 2**32, since the result, four tim
 
 from __future__ import annotations
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from simulator.plan.fast.products import find_windows
-from simulator.plan.fast.tiles import FILTERS, POSITIONS, tile_sums
-from simulator.plan.fast.vectors import (
-    LANES,
-    PAIRS,
-    SUMS,
-    Arguments,
-    Stairs,
-    load,
-    number,
-    store,
-)
+from simulator.plan.fast.code import WORD, Code
+from simulator.plan.fast.products import chosen_finish, find_windows
+from simulator.plan.fast.row import Row
+from simulator.plan.fast.tiles import tile
+from simulator.plan.fast.vectors import Vectors
 
 POINTS = 16
 """Number of products per channel of a tile."""
-TILES = 8 * POSITIONS
-"""Number of tiles that are transformed together."""
-CHUNK = 2 * LANES
-"""Number of channels that are transformed at once."""
 KERNEL = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
 """2 * G."""
 
 
-def transformed(linear, sums_shape, input_range) -> np.ndarray | None:
+def tiles(vectors: Vectors) -> int:
+    """Return the number of tiles that are transformed together."""
+    return 8 * vectors.positions
+
+
+def scratch_size(vectors: Vectors, channels: int) -> int:
+    """Return the bytes of memory that the kernel needs."""
+    count = tiles(vectors)
+    tables = 2 * (count + 1) * WORD + 2 * POINTS * count * WORD
+    return tables + POINTS * count * (2 * channels + 4 * vectors.filters) + 64
+
+
+def transformed(linear, sums_shape, input_range, vectors: Vectors) -> np.ndarray | None:
     """Return ``4 G g G'`` of a layer's weights, int64 (4, 4, channels, filters).
 
     None if the layer cannot be computed this way, which requires a plain 3x3 convolution, complete
@@ -47,168 +44,121 @@ def transformed(linear, sums_shape, input_range) -> np.ndarray | None:
     """
     kh, kw, channels, filters = linear.weights.shape
     plain = linear.kind == "conv" and (kh, kw) == (3, 3) and linear.strides == (1, 1)
-    partial = sums_shape[0] % 2 or sums_shape[1] % 2 or channels % CHUNK or filters % FILTERS
-    if partial or not plain:
+    chunk = 2 * vectors.lanes
+    partial = sums_shape[0] % 2 or sums_shape[1] % 2 or channels % chunk
+    if partial or filters % vectors.filters or not plain:
         return None
     points = np.einsum("ia,abcf,jb->ijcf", KERNEL, linear.weights, KERNEL)
     largest = max(4 * max(map(abs, input_range)), int(np.abs(points).max()))
     return points if largest < 1 << 15 else None
 
 
-@intrinsic
-def transform_inputs(typing, x, start, row_step, column_step, out, place, part):
-    """Write ``B' d B`` of `CHUNK` channels of a tile.
-
-    Parameters
-    ----------
-    x : int16 array
-        The tile starts at `start`; its rows and columns are `row_step` and `column_step` apart.
-    out : int16 array
-        Point p is written to ``place + p * part``.
-    """
-    index = types.int64
-    names = ("x", "start", "row_step", "column_step", "out", "place", "part")
-
-    def generate(context, builder, signature, values):
-        use = Arguments(context, builder, signature, values, names)
-
-        def value(row, column):
-            offset = builder.add(
-                builder.mul(use.row_step, number(row)), builder.mul(use.column_step, number(column))
-            )
-            return load(builder, use.at("x", builder.add(use.start, offset)), PAIRS)
-
-        columns = [_input_transform(builder, [value(row, c) for row in range(4)]) for c in range(4)]
-        for row in range(4):
-            points = _input_transform(builder, [columns[column][row] for column in range(4)])
-            for column, point in enumerate(points):
-                offset = builder.mul(use.part, number(4 * row + column))
-                store(builder, point, use.at("out", builder.add(use.place, offset)))
-        return context.get_dummy_value()
-
-    return types.void(x, index, index, index, out, index, index), generate
-
-
-@intrinsic
-def tile_levels(
-    typing, sums, tile, part, scale, offset, low, high, over, cut, filter_,
-    out, place, row_step, column_step, saturated,
-):  # fmt: skip
-    """Write the levels of 2 by 2 outputs of `FILTERS` filters.
-
-    Parameters
-    ----------
-    sums : int32 array
-        Point p of the tile is at ``tile + p * part``.
-    scale, offset, low, high, over, cut, filter_, saturated
-        As in `simulator.plan.fast.products.convolve` and `tile_steps`.
-    out : int16 array
-        The first output is at `place`; rows and columns are `row_step` and `column_step` apart.
-    """
-    index = types.int64
-    arguments = (
-        sums, index, index, scale, offset, index, high, over, cut, index,
-        out, index, index, index, saturated,
-    )  # fmt: skip
-    names = (
-        "sums", "tile", "part", "scale", "offset", "low", "high", "over", "cut", "filter_",
-        "out", "place", "row_step", "column_step", "saturated",
-    )  # fmt: skip
-
-    def generate(context, builder, signature, values):
-        use = Arguments(context, builder, signature, values, names)
-        stairs, two = Stairs(builder, use), ir.Constant(SUMS, [2] * LANES)
-        for first in range(0, FILTERS, LANES):
-
-            def value(point, first=first):
-                offset = builder.add(builder.mul(use.part, number(point)), number(first))
-                return load(builder, use.at("sums", builder.add(use.tile, offset)), SUMS)
-
-            columns = [
-                _output_transform(builder, [value(4 * r + c) for r in range(4)]) for c in range(4)
-            ]
-            for row in range(2):
-                pair = _output_transform(builder, [columns[column][row] for column in range(4)])
-                for column, total in enumerate(pair):
-                    total = builder.ashr(total, two)
-                    entry = builder.add(use.filter_, number(first))
-                    levels = stairs(total, entry, ir.Constant(ir.IntType(1), 1))
-                    offset = builder.add(
-                        builder.mul(use.row_step, number(row)),
-                        builder.mul(use.column_step, number(column)),
-                    )
-                    spot = builder.add(builder.add(use.place, number(first)), offset)
-                    store(builder, levels, use.at("out", spot))
-        stairs.keep_count()
-        return context.get_dummy_value()
-
-    return types.void(*arguments), generate
-
-
-def _input_transform(builder, d):
-    """Return ``B' d``."""
-    return [
-        builder.sub(d[0], d[2]),
-        builder.add(d[1], d[2]),
-        builder.sub(d[2], d[1]),
-        builder.sub(d[1], d[3]),
-    ]
-
-
-def _output_transform(builder, m):
-    """Return ``A' m``."""
-    return [
-        builder.add(builder.add(m[0], m[1]), m[2]),
-        builder.sub(builder.sub(m[1], m[2]), m[3]),
-    ]
-
-
-@numba.njit(cache=True, nogil=True)
-def convolve_tiles(
-    x, shape, steps, images, weights, pairs, filters, block,
-    scale, offset, low, high, over, cut, out, out_steps,
-):  # fmt: skip
-    """Write the levels of all windows of 3 by 3; return the number of saturated values.
-
-    Parameters
-    ----------
-    weights : int16 (size,)
-        In the layout of `simulator.plan.fast.layout.winograd_panels`.
-    pairs : int
-        Half the number of channels.
-
-    See `simulator.plan.fast.products.convolve` for the other parameters.
-    """
-    channels, part = 2 * pairs, TILES * 2 * pairs
-    half = shape[0] // 2, shape[1] // 2
-    total = images * half[0] * half[1]
-    starts, places = np.empty(TILES, np.int64), np.empty(TILES, np.int64)
-    values = np.empty(POINTS * part, np.int16)
-    sums = np.empty(POINTS * TILES * FILTERS, np.int32)
-    windows, spots = np.arange(POINTS * TILES) * channels, np.arange(POINTS * TILES) * FILTERS
-    saturated = np.zeros(LANES, np.int32)
-    for first in range(0, total, TILES):
-        count = min(TILES, total - first)
-        find_windows(first, count, half, (steps[0], 2 * steps[1], 2 * steps[2]), starts)
-        find_windows(first, count, half, (out_steps[0], 2 * out_steps[1], 2 * out_steps[2]), places)
-        for tile in range(count):
-            for channel in range(0, channels, CHUNK):
-                transform_inputs(
-                    x, starts[tile] + channel, steps[1], steps[2],
-                    values, tile * channels + channel, part,
-                )  # fmt: skip
-        for filter_ in range(0, filters, FILTERS):
-            for point in range(POINTS):
-                start = (filter_ // FILTERS * POINTS + point) * pairs * 2 * FILTERS
-                for tile in range(0, count, POSITIONS):
-                    window = point * TILES + tile
-                    tile_sums(
-                        values, windows, window, weights, start, 1, 0, pairs,
-                        sums, spots, window, 0,
+def convolve_tiles(module, vectors: Vectors) -> Code:
+    """Write the kernel that computes all windows of 3 by 3; see `row.FIELDS`."""
+    product = tile(module, vectors, "words", vectors.positions, vectors.columns, "winograd_tile")
+    inputs, outputs = _transform_inputs(module, vectors), _transform_outputs(module, vectors)
+    code = Code(module, "winograd", ("row",), public=True)
+    row = Row(code, code.argument("row"))
+    x, weights, filters, steps = row.take("x", "weights", "filters", "steps")
+    channels, count = steps * 2, tiles(vectors)
+    part = channels * (2 * count)
+    starts = row.scratch
+    places = starts + (count + 1) * WORD
+    windows = places + (count + 1) * WORD
+    sums = windows + POINTS * count * WORD
+    values = sums + POINTS * count * vectors.filters * 4
+    with code.loop(0, POINTS * count) as entry:
+        code.store(entry * channels * 2, windows + entry * WORD)
+    shape = row.height // 2, row.width // 2
+    rows, columns = row.row_step, row.column_step
+    out_rows, out_columns = row.out_row_step, row.out_column_step
+    four, spots = code.memory(4 * vectors.filters * 4), code.memory(4 * WORD)
+    finish, saturated = chosen_finish(code, row), code.variable(0)
+    zeros = code.memory(vectors.filters * 4)
+    for column in range(vectors.columns):
+        code.store(code.number(0, vectors.sums), zeros + column * vectors.size)
+    total = row.images * shape[0] * shape[1]
+    with code.loop(0, total, count) as first:
+        found = code.smaller(total - first, count)
+        find_windows(code, first, found, shape, (row.image_step, rows * 2, columns * 2), starts, 1)
+        steps_out = row.out_image_step, out_rows * 2, out_columns * 2
+        find_windows(code, first, found, shape, steps_out, places, 1)
+        with code.loop(0, found) as number, code.loop(0, channels, 2 * vectors.lanes) as channel:
+            start = x + code.entry(starts, number) + channel * 2
+            place = values + (number * channels + channel) * 2
+            code.call(inputs, start, rows, columns, place, part)
+        with code.loop(0, filters, vectors.filters) as filter_:
+            with code.loop(0, POINTS) as point:
+                panel = weights + (filter_ * POINTS + point * vectors.filters) * channels * 2
+                with code.loop(0, found, vectors.positions) as number:
+                    entry = point * count + number
+                    code.call(
+                        product, values, windows + entry * WORD, panel, 1, 0, steps, zeros,
+                        sums + entry * (vectors.filters * 4),
                     )  # fmt: skip
-            for tile in range(count):
-                tile_levels(
-                    sums, tile * FILTERS, TILES * FILTERS, scale, offset, low, high, over, cut,
-                    filter_, out, places[tile] + filter_, out_steps[1], out_steps[2], saturated,
-                )  # fmt: skip
-    return saturated.sum()
+            with code.loop(0, found) as number:
+                size = vectors.filters * 4
+                code.call(
+                    outputs, sums + number * size, count * size, row.initial + filter_ * 4, four
+                )
+                place = code.entry(places, number)
+                for position in range(4):
+                    skip = out_rows * (position // 2) + out_columns * (position % 2)
+                    code.store(place + skip, spots + position * WORD)
+                more = code.call(
+                    finish, row.address, four, 4, size, vectors.filters, spots, filter_
+                )
+                saturated.set(saturated.get() + more)
+    row.set("saturated", row.saturated + saturated.get())
+    code.finish()
+    return code
+
+
+def _transform_inputs(module, vectors: Vectors) -> Code:
+    """Write ``B' d B`` of a vector of channels of a tile; point p goes to ``out + p * part``."""
+    names = ("start", "row_step", "column_step", "out", "part")
+    code = Code(module, "winograd_inputs", names)
+    start, row_step, column_step, out, part = code.arguments(*names)
+
+    def value(row, column):
+        return code.load(start + row_step * row + column_step * column, vectors.pairs)
+
+    columns = [_input_transform([value(row, column) for row in range(4)]) for column in range(4)]
+    for row in range(4):
+        points = _input_transform([columns[column][row] for column in range(4)])
+        for column, point in enumerate(points):
+            code.store(point, out + part * (4 * row + column))
+    code.finish()
+    return code
+
+
+def _transform_outputs(module, vectors: Vectors) -> Code:
+    """Write 2 by 2 sums of the filters of a tile; point p is at ``sums + p * part``."""
+    names = ("sums", "part", "initial", "out")
+    code = Code(module, "winograd_outputs", names)
+    sums, part, initial, out = code.arguments(*names)
+    for vector in range(vectors.columns):
+        skip = vector * vectors.size
+
+        def value(point, skip=skip):
+            return code.load(sums + part * point + skip, vectors.sums)
+
+        columns = [_output_transform([value(4 * r + c) for r in range(4)]) for c in range(4)]
+        first = code.load(initial + skip, vectors.sums)
+        for row in range(2):
+            pair = _output_transform([columns[column][row] for column in range(4)])
+            for column, total in enumerate(pair):
+                place = out + (2 * row + column) * vectors.filters * 4 + skip
+                code.store((total >> 2) + first, place)
+    code.finish()
+    return code
+
+
+def _input_transform(d):
+    """Return ``B' d``."""
+    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+
+
+def _output_transform(m):
+    """Return ``A' m``."""
+    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]

@@ -14,7 +14,7 @@ from simulator.plan.numpy_levels import RecheckedLevels
 from simulator.plan.proofs import NEVER, Staircase, staircase
 from simulator.plan.workspace import Workspace
 from tests import builders
-from tests.simulator.plan.comparison import BACKENDS, assert_same
+from tests.simulator.plan.comparison import BACKENDS, FAST, assert_same, compiled
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -43,10 +43,10 @@ def test_most_layers_of_a_plain_network_are_fast():
     assert "a" in plan.describe() and "b" in plan.describe()
 
 
-@pytest.mark.skipif("fast" not in BACKENDS, reason="the extra 'fast' is not installed")
+@pytest.mark.parametrize("backend", FAST)
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("pool", [None, (2, 2)])
-def test_winograd_gives_the_same_integers(padding, pool):
+def test_winograd_gives_the_same_integers(backend, padding, pool):
     """Extreme weights and images give the largest transformed values."""
     rng = np.random.default_rng(0)
     data = builders.input_data(input_shape=(8, 10, 32), bits=8, signed=False)
@@ -58,10 +58,11 @@ def test_winograd_gives_the_same_integers(padding, pool):
     extreme = np.where(layer.weights < 0, -127, 127).astype(layer.weights.dtype)
     layer = replace(layer, weights=extreme)
     program = builders.program([data, layer], input_dtype="uint8")
-    assert "winograd" in compile_program(program, "fast").describe()
+    path = "bytes" if "vnni" in backend else "winograd"
+    assert f"fast {path}" in compiled(program, backend).describe()
     images = rng.choice(np.array([0, 1, 254, 255], np.uint8), (4, 8, 10, 32))
     images[0], images[1] = 255, 0
-    assert_same(program, images, "fast")
+    assert_same(program, images, backend)
 
 
 def test_accumulators_beyond_float32_are_summed_in_float64():
@@ -104,7 +105,7 @@ def test_a_padding_value_in_units_of_the_shifted_input(backend, padding):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_padding_value_that_no_shift_gives_is_left_to_the_layer(backend):
     program, images = shifted_border((0, 1, 3), (3, 201, 255 << 3))
-    (_, proof) = compile_program(program, backend).proofs
+    (_, proof) = compiled(program, backend).proofs
     assert (proof.path, proof.reason) == (
         "reference", "the padding value is not a multiple of 2**input_shift",
     )  # fmt: skip
@@ -114,7 +115,7 @@ def test_a_padding_value_that_no_shift_gives_is_left_to_the_layer(backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_shifts_that_saturate_are_left_to_the_layer(backend):
     program, images = shifted_border((0, 1, 24), (0, 0, 0))
-    (_, proof) = compile_program(program, backend).proofs
+    (_, proof) = compiled(program, backend).proofs
     assert (proof.path, proof.reason) == ("reference", "shifted inputs may saturate")
     assert_same(program, images, backend)
 
@@ -123,7 +124,7 @@ def test_shifts_that_saturate_are_left_to_the_layer(backend):
 @pytest.mark.parametrize("bits", [12, 16, 31])
 def test_outputs_with_too_many_steps_to_tabulate(backend, bits):
     program, images = shifted_border((0, 1, 3), (3, 200, 8), output_bits=bits)
-    (_, proof) = compile_program(program, backend).proofs
+    (_, proof) = compiled(program, backend).proofs
     assert proof.path.startswith("sums") == (bits > 12)
     assert_same(program, images, backend)
 
