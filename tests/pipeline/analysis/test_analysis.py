@@ -302,7 +302,10 @@ def test_errors_are_those_of_quantizeml(model, monkeypatch):
     ):
         found = measure(quantizeml_model.to_tf_keras(graph), theirs, batch_size=4, seed=1)
         for key, figures in found.items():
-            error = getattr(mine[key.partition(" ")[0]], kind)
+            name = key.partition(" ")[0]
+            if name == "concat":  # moves values only, and is no layer of an analysis
+                continue
+            error = getattr(mine[name], kind)
             assert f"{error.smape:.4f}" == f"{figures['SMAPE']:.4f}", (kind, key)
             assert error.saturated * 100 == pytest.approx(figures["Saturation (%)"], abs=1e-3)
             compared += 1
