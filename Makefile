@@ -1,10 +1,12 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options results bench
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options results bench experiments fuzz faults audit
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
+# Scripts hold absolute paths: .ready holds the folder for which they are.
+MOVED := $(shell [ -s $(READY) ] && [ "$$(cat $(READY))" != "$(CURDIR)" ] && echo moved)
 export PATH := $(BIN):$(PATH)
 
 help: ## show this list
@@ -12,7 +14,8 @@ help: ## show this list
 
 setup: $(READY) ## install the locked packages into .venv (once)
 
-$(READY): requirements.lock pyproject.toml
+.PHONY: moved
+$(READY): requirements.lock pyproject.toml $(MOVED)
 	@set -e; python=; \
 	for name in "$(PYTHON)" python3.11 python3.12 python3; do \
 	  if [ -n "$$name" ] && "$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
@@ -22,10 +25,11 @@ $(READY): requirements.lock pyproject.toml
 	  echo "setup: no Python 3.11 or 3.12 found; install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
 	fi; \
 	echo "setup: installing the locked packages into $(VENV) with $$python; this takes some minutes, once"; \
-	[ -x "$(BIN)/python" ] || "$$python" -m venv $(VENV); \
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
+	[ -x "$(BIN)/python" ] && [ -z "$(MOVED)" ] || "$$python" -m venv $(VENV); \
+	if [ -n "$(MOVED)" ]; then "$(BIN)/python" -m pipeline.repro.environment "$$(cat $(READY))" "$(CURDIR)"; fi; \
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
-	touch $(READY); \
+	printf '%s\n' "$(CURDIR)" > $(READY); \
 	echo "setup: done"
 
 repro: $(READY) ## run the stages that changed, and print the results
@@ -49,8 +53,23 @@ PORT ?= 5000
 ui: $(READY) ## show the runs in MLflow on http://127.0.0.1:5000 (PORT=..., OPEN=1)
 	@crossgrade ui --port $(PORT) $(if $(OPEN),--open)
 
+experiments: $(READY) ## compare DVC's experiments: what differs, and what came out
+	@dvc exp show --only-changed --no-pager --drop '^(artifacts/|conf$$|pipeline|simulator|stages/|params\.yaml|Created|State|Executor)'
+
+FILES ?= 10000
+fuzz: $(READY) ## damage FILES model files, and read them; each must be read or refused
+	@python -m conformance.fuzz --count $(FILES) --seed $(SEED)
+
+faults: $(READY) ## break stores, disks, places and processes; nothing may be lost (an hour)
+	@python -m benchmarks.faults
+	@python -m benchmarks.sweeps kill 40
+	@python -m benchmarks.serving
+
+audit: ## look for known vulnerabilities of the locked packages (needs pip-audit)
+	pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
 lock: ## update requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --generate-hashes --output-file requirements.lock
 
 docs: $(READY) ## regenerate the pages that are generated from the code
 	@python -m pipeline.chips.layers_page > docs/targets.md

@@ -22,7 +22,6 @@ from pipeline.config.sections import Quantization
 from pipeline.errors import CrossgradeError, IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
-from pipeline.migration.compare import outputs_of
 from pipeline.migration.migrate import migrate
 from pipeline.models.file import read_float
 from pipeline.preparation.verification import random_images
@@ -40,7 +39,7 @@ NETWORKS = {
 }
 """Networks by the side of their images: `SIDE`, or the smallest one that a network takes."""
 HEAD = (
-    "| network | before | after `migrate` | beyond the chip, or the reason | MACs | SNR at 8/8/8 |",
+    "| network | before | after `migrate` | beyond the chip, or the reason | MACs | emulator |",
     "|---|---|---|---|---|---|",
 )
 
@@ -99,9 +98,8 @@ def _carried(graph: Graph) -> Iterator[str]:
     yield ", ".join(f"`{rule}`" for rule in limits) or "-"
     yield f"{_macs(found.after) / _macs(graph):.2f}"
     program = convert(quantize(found.after, found.samples, Quantization()), TARGET)
-    wanted = outputs_of(graph, images)
-    noise = simulate(program, found.samples).reshape(wanted.shape) - wanted
-    yield f"{10 * np.log10(np.sum(wanted**2) / np.sum(noise**2)):.0f} dB"
+    outputs = simulate(program, found.samples)
+    yield "runs" if np.all(np.isfinite(outputs)) else "fails"
 
 
 def _macs(graph: Graph) -> int:

@@ -15,7 +15,7 @@ from pipeline.errors import DataError
 
 RATE, WINDOW, STEP = 16000, 512, 320
 """Samples per second, in a spectrum, and from one spectrum to the next."""
-COUNT = 128
+COUNT = 64
 """Inputs to calibrate on, and to test on."""
 FLOOR = 1e-6
 

@@ -4,7 +4,7 @@
     python -m benchmarks.register_training --only separable --bits 8/2/4 --train distill
 
 The float models are those of `benchmarks.refinement`, and one in the layer order of Akida 1.0. Each
-is refined on 1,024 training images and trained on 10,000, a fifth of which is held out; accuracies
+is refined on 1,024 training images and trained on 10,000, some of which are held out; accuracies
 are those of the emulator on the 10,000 test images, which nothing was chosen by. The last columns
 compare TensorFlow's training graph with the emulator of the exported registers on all test images.
 """
@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -53,13 +54,11 @@ HEADER = (
 )
 
 
-def choices(schemes: Sequence[str], bits: Sequence[str]) -> Iterator[tuple[str, Quantization]]:
+def choices(scheme: str, bits: Sequence[str]) -> Iterator[tuple[str, Quantization]]:
     """Yield widths and options."""
-    for scheme in schemes:
-        for widths in bits:
-            first, weights, activations = map(int, widths.split("/"))
-            if scheme == "cnn2snn" and activations == 8:
-                continue
+    for widths in bits:
+        first, weights, activations = map(int, widths.split("/"))
+        if scheme == "quantizeml" or activations < 8:
             yield (
                 widths,
                 Quantization(
@@ -99,13 +98,11 @@ def model(name: str, scheme: str, data, options) -> Graph:
     return load_graph(path)
 
 
-def rows(name: str, data, options) -> Iterator[list[str]]:
-    """Yield the table's lines of one model."""
-    for bits, settings in choices(options.scheme, options.bits):
-        if settings.scheme == "cnn2snn" and name not in FIRST_CHIP:
-            continue
-        graph = model(name, settings.scheme, data, options)
-        right = classify(forward(graph, data.x_test)) == data.y_test
+def rows(name: str, scheme: str, data, options) -> Iterator[list[str]]:
+    """Yield the table's lines of one model on one chip."""
+    graph = model(name, scheme, data, options)
+    right = classify(forward(graph, data.x_test)) == data.y_test
+    for bits, settings in choices(scheme, options.bits):
         refined = quantize(graph, data.x_train[:SAMPLES], settings)
         for mode in options.train:
             start = time.perf_counter()
@@ -115,8 +112,8 @@ def rows(name: str, data, options) -> Iterator[list[str]]:
             )
             seconds = time.perf_counter() - start
             logging.info(quantized.notes[-1].text)
-            cells = [name, SCHEMES[settings.scheme], bits, mode]
-            yield [*cells, *compared(refined, quantized, right, data, settings.scheme, seconds)]
+            cells = [name, SCHEMES[scheme], bits, mode]
+            yield [*cells, *compared(refined, quantized, right, data, scheme, seconds)]
 
 
 def compared(refined, quantized, right, data, scheme, seconds) -> list[str]:
@@ -152,9 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     data = load_data(Data(name="fashion_mnist", train_samples=options.images))
     lines = []
-    for name in architectures():
-        if options.only in name:
-            for row in rows(name, data, options):
+    for name, scheme in product(architectures(), options.scheme):
+        if options.only in name and (scheme == "quantizeml" or name in FIRST_CHIP):
+            for row in rows(name, scheme, data, options):
                 logging.info("%s", " ".join(row))
                 lines.append(row)
     print(table(HEADER, lines))

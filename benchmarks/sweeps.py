@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.faults.place import Place
 from pipeline.repro.workspace import copy_code
 from pipeline.tracking.address import local_store
 from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP
@@ -157,7 +158,7 @@ def verify(root: Path, seed: int) -> str:
         assert point.data.metrics == expected["metrics"]
         files = {f.path for f in client.list_artifacts(point.info.run_id)}
         assert {"program.npz", "metrics", "plots", "model", "params.yaml"} <= files, files
-    torn = [path for path in newest(root).rglob(".*") if path.suffix == ".tmp"]
+    torn = Place(root).unreadable()
     assert not torn, torn
     return "3 points"
 

@@ -16,7 +16,7 @@ import numpy as np
 from conformance.backends import run_backends
 from conformance.coverage import combinations
 from conformance.float32 import BARE, Float32Rounding, magnitude, ulps
-from pipeline.chips.akida_v2.lowering import lower
+from pipeline.chips import convert
 from pipeline.chips.blocks import View
 from pipeline.quantization.integerize import integerize
 from simulator.akida_v2 import Concatenate, Dequantizer, InputData, Quantizer
@@ -86,7 +86,7 @@ def compare(calibrated, trace, images: np.ndarray) -> Comparison:
         If the model cannot be converted to a program.
     """
     quantized = integerize(calibrated)
-    program = lower(quantized)
+    program = convert(quantized, "akida_v2")
     run = _Run(quantized, program, trace, images)
     run.nodes()
     run.formats()

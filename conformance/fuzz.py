@@ -94,6 +94,7 @@ class Run:
             child = context.Process(target=self.reader, args=(theirs,), daemon=True)
             child.start()
             theirs.close()
+            ours.recv()  # it has started, which may take longer than a file
             index = self._feed(ours, child, index)
             child.kill()
             child.join()
@@ -150,6 +151,7 @@ def serve(pipe) -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     warnings.simplefilter("ignore")
+    pipe.send("ready")
     while True:
         path, name = pipe.recv()
         start = time.process_time()

@@ -15,7 +15,7 @@ MOST = 300
 """Characters of another library's message; some quote whole parts of the file."""
 
 
-def brief(error: BaseException) -> str:
-    """Return the message of another library's error as one short line."""
+def brief(error: object) -> str:
+    """Return another library's error, or a value of a file, as one short line."""
     text = " ".join(str(error).split())
     return text if len(text) <= MOST else f"{text[:MOST]}..."

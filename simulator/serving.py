@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from simulator.classes import classify
 from simulator.engine import simulate
+from simulator.errors import ProgramError
 from simulator.image_scale import input_warning
 from simulator.program import Program
 
@@ -25,7 +27,7 @@ class ServedProgram:
         Parameters
         ----------
         model_input : array of shape (n, *program.input_shape)
-            In the program's input dtype.
+            In the program's input dtype, or one that casts to it without loss, as JSON's numbers.
         params : mapping, optional
             ``classes``: True returns the class of each image, int64 of shape (n,), by
             `simulator.classes.classify`, instead of the outputs.
@@ -38,13 +40,28 @@ class ServedProgram:
         Raises
         ------
         ProgramError
-            If the images do not have the program's dtype, shape and range.
+            If the images do not have the program's shape and range, or lose values in its dtype;
+            within MLflow as MLflow's exception.
         """
         images = np.asarray(model_input)
-        outputs = simulate(self.program, images)
+        try:
+            outputs = simulate(self.program, images)
+        except ProgramError as error:
+            raise _for_clients(error) from error
         if warning := input_warning(self.program, images):
             logging.getLogger(__name__).warning(warning)
         return classify(outputs) if (params or {}).get("classes") else outputs
+
+
+def _for_clients(error: ProgramError) -> Exception:
+    """Return the exception whose message MLflow's server sends as a refusal (status 400).
+
+    It hides the messages of others. It is not imported: a served program needs only NumPy.
+    """
+    exceptions = sys.modules.get("mlflow.exceptions")
+    if exceptions is None:
+        return error
+    return exceptions.MlflowException.invalid_parameter_value(str(error))
 
 
 def _load_pyfunc(path: str) -> ServedProgram:

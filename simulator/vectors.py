@@ -114,6 +114,7 @@ def _write(program, images, folder, batch_size, progress) -> dict:
         "byte_order": "little",
         "dimension_order": "last dimension fastest",
         "notes": list(program.notes),
+        **({} if program.output_scale is None else {"output_scale": list(program.output_scale)}),
         **model,
         "layers": [files.entry() for files in writers],
     }

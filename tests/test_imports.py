@@ -45,7 +45,7 @@ LATE = {
     "platformdirs": {"pipeline/data/cache.py"},
     "onnx": {"pipeline/importers/onnx/file.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
-    "scipy": {"pipeline/transforms/gap/class_fit.py"},
+    "scipy": {"pipeline/analysis/search.py", "pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
         "pipeline/data/tfds_sets.py",

@@ -73,6 +73,8 @@ def test_the_loader_predicts_as_the_emulator(served):
     program, images, root = served
     answer = _load_pyfunc(str(root / "program.npz")).predict(images)
     np.testing.assert_array_equal(answer, simulate(program, images))
+    as_json = _load_pyfunc(str(root / "program.npz")).predict(images.astype(float))
+    np.testing.assert_array_equal(as_json, answer)
     classes = _load_pyfunc(str(root / "program.npz")).predict(images, {"classes": True})
     np.testing.assert_array_equal(classes, simulate(program, images).reshape(20, 3).argmax(1))
 
@@ -130,11 +132,14 @@ def test_served_predictions_are_the_emulators(served, address):
 @pytest.mark.parametrize(
     ("inputs", "reason"),
     [
-        (np.zeros((2, 5, 6, 1), int).tolist(), "expected shape (-1, 6, 6, 1)"),
-        (np.zeros((6, 6, 1), int).tolist(), "expected shape (-1, 6, 6, 1)"),
-        ([], ""),
-        (np.full((1, 6, 6, 1), 300).tolist(), "300"),
-        (np.full((1, 6, 6, 1), "a").tolist(), ""),
+        (np.zeros((2, 5, 6, 1), int).tolist(), "takes uint8 of shape (n, 6, 6, 1)"),
+        (np.zeros((6, 6, 1), int).tolist(), "takes uint8 of shape (n, 6, 6, 1)"),
+        ([], "takes uint8 of shape (n, 6, 6, 1)"),
+        (None, "takes uint8 of shape (n, 6, 6, 1)"),
+        (np.full((1, 6, 6, 1), 300).tolist(), "values that uint8 does not hold"),
+        (np.full((1, 6, 6, 1), 0.5).tolist(), "give raw pixels 0..255"),
+        (np.full((1, 6, 6, 1), "a").tolist(), "<U1"),
+        ([[1], [2, 3]], ""),
     ],
 )
 def test_wrong_inputs_are_refused_with_a_reason(address, inputs, reason):

@@ -25,8 +25,8 @@ def cases(folder: Path, _tries: int) -> Iterator[Outcome]:
     base = Place.made(folder / "base")
     wanted = (base.root / PROGRAM).read_bytes()
     for stage in STAGES:
-        disk = folder / "disk"
-        disk.mkdir(exist_ok=True)
+        disk = folder / stage  # MLflow keeps databases open by their path
+        disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", disk], check=True)
         try:
             yield _one(base.copy(disk / "clone"), stage, wanted)

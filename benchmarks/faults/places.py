@@ -20,13 +20,15 @@ WITHOUT_RIGHTS = (
     "--inh-caps=-all",
 )
 """As root, run a command that may write only its own files, like any other user."""
+WITHOUT_NETWORK = ("unshare", "--map-root-user", "--net")
 NOBODY = 65534
 
 
 def cases(folder: Path, _tries: int) -> Iterator[Outcome]:
     """Yield one outcome per place."""
     base = Place.made(folder / "base")
-    for case in (_worktree, _inside_another, _moved, _names, _folder_store, _foreign_cache):
+    kinds = (_worktree, _inside_another, _moved, _names, _folder_store, _foreign_cache, _offline)
+    for case in kinds:
         outcome = case(base, folder / case.__name__)
         if outcome is not None:
             yield outcome
@@ -93,6 +95,17 @@ def _foreign_cache(base: Place, folder: Path) -> Outcome | None:
     status, text = place.attempt("dvc", "repro", within=WITHOUT_RIGHTS)
     lost += f"nothing to do, but status {status}: {text[-300:]}" if status else ""
     return Outcome("another user's cache: refused, or only read", lost or place.lost(runs=1))
+
+
+def _offline(base: Place, folder: Path) -> Outcome | None:
+    place = base.copy(folder)
+    if not shutil.which(WITHOUT_NETWORK[0]) or place.attempt("true", within=WITHOUT_NETWORK)[0]:
+        return None
+    lost = ""
+    for command in ((*FRONT, FOUR), (*FRONT, "-m", "quantization.weight_bits=2,4")):
+        status, text = place.attempt(*command, within=WITHOUT_NETWORK)
+        lost += f"status {status}: {text[-300:]}" if status else ""
+    return Outcome("a run and a sweep without any network", lost or place.lost(runs=4))
 
 
 def images(path: Path) -> None:

@@ -124,7 +124,6 @@ def _run(blocks: Blocks, batch: np.ndarray, sums) -> tuple[np.ndarray, np.ndarra
     for node in quantized.nodes:
         if node.op == "Quantizer":
             integers[node.name] = run_node(node, batch)
-    real = np.zeros(0)
     for block in blocks.blocks:
         given = {name: integers[name] for name in block.nodes[0].inputs}
         total = _sums(block, given)
@@ -135,7 +134,9 @@ def _run(blocks: Blocks, batch: np.ndarray, sums) -> tuple[np.ndarray, np.ndarra
             inputs = zip(block.floats[0].inputs, block.nodes[0].inputs, strict=True)
             alone = run_step(block.floats, {a: blocks.real(b, given[b]) for a, b in inputs})
             sums[block.name].add(alone, floats[block.end.name], total, out, real)
-    return floats[blocks.graph.output], real
+    last = quantized.node(quantized.output)
+    outputs = run_node(last, integers[last.inputs[0]])
+    return floats[blocks.graph.output], outputs
 
 
 def _sums(block: Block, given) -> np.ndarray:

@@ -11,7 +11,7 @@ from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
-from pipeline.messages.notes import REFINED
+from pipeline.messages.notes import REFINED, TRAINED
 from pipeline.preparation import prepare
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from pipeline.quantization.refine.steps import steps
@@ -87,8 +87,16 @@ class Blocks:
     @property
     def refined(self) -> bool:
         """True if kernels and biases were fitted to the layers' inputs."""
+        return self._says(REFINED, "refined")
+
+    @property
+    def trained(self) -> bool:
+        """True if registers were trained."""
+        return self._says(TRAINED, "trained")
+
+    def _says(self, kind: str, first: str) -> bool:
         notes = self.quantized.notes
-        return any(n.kind == REFINED and n.text.startswith("refined") for n in notes)
+        return any(note.kind == kind and note.text.startswith(first) for note in notes)
 
     def real(self, name: str, values: np.ndarray) -> np.ndarray:
         """Return the floats that a node's integers stand for, float32."""

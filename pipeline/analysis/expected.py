@@ -1,8 +1,8 @@
 """Registers that the float model does not give: quantize it again with the same formats.
 
 The ranges and factors in a quantized model determine every register by `integerize`'s rules. What
-differs was changed afterwards: by refinement or training, which change kernels and biases only, or
-by a fault.
+differs was changed afterwards: by refinement, which changes kernels and biases only, by training,
+or by a fault.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
 FITTED = ("kernel", "depthwise_kernel", "pointwise_kernel", "bias", "bias_shift")
-"""Registers that refinement and training change."""
+"""Registers that refinement changes."""
 INSIDE = 0.75
 """A range of this share of a power of two needs exactly that power of two."""
 
@@ -33,11 +33,16 @@ INSIDE = 0.75
 def unexpected(blocks: Blocks) -> dict[str, list[str]]:
     """Return, by node, a sentence for every register that differs from the float model's.
 
-    Models with float images or without stored factors (files of older versions) are not examined.
+    Trained models, models with float images, and files without stored factors (of older versions)
+    are not examined.
     """
     quantized = blocks.quantized
     computing = [node for node in quantized.nodes if "output_shift" in node.registers]
-    if any(n.op == "Quantizer" for n in quantized.nodes) or any(n.sums is None for n in computing):
+    if (
+        blocks.trained
+        or any(n.op == "Quantizer" for n in quantized.nodes)
+        or any(n.sums is None for n in computing)
+    ):
         return {}
     try:
         wanted = integerize(_calibrated(blocks.graph, quantized))

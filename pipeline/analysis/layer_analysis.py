@@ -136,7 +136,7 @@ class LayerSums:
                 f"{node.name}: {text}" for node in block.nodes for text in faults.get(node.name, ())
             ),
         )
-        return replace(layer, finding=explain(layer, block, blocks.refined))
+        return replace(layer, finding=explain(layer, block, blocks.refined or blocks.trained))
 
 
 def _limits(node: QuantizedNode) -> tuple[int, int]:

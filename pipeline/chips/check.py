@@ -112,13 +112,22 @@ def repaired(graph: Graph, target: str) -> tuple[Graph, list[Refusal], Feeding]:
     """
     refusals: list[Refusal] = []
     feeding = AS_THEY_ARE
-    for name in in_order(chip(target).repairs):
+    for name in repairs(target):
         try:
             rewrite = TRANSFORMS[name](graph)
             graph, feeding = rewrite.graph, feeding + rewrite.feeding
         except IncompatibleModelError as error:
             refusals += error.refusals
-    return graph, refusals, feeding
+    return graph, list(dict.fromkeys(refusals)), feeding
+
+
+def repairs(target: str) -> tuple[str, ...]:
+    """Return the automatic transforms of a chip, in order and twice.
+
+    What a transform adds may need an earlier one: the selection after a pooling of 2x1 has a
+    rectangular kernel, which grows to a square.
+    """
+    return 2 * in_order(chip(target).repairs)
 
 
 def find(graph: Graph, found: Chip) -> tuple[list[Violation], list[str]]:

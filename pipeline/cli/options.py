@@ -24,6 +24,7 @@ OPTIONS = {
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
     "model.input_shape": ("check", "--input-shape"),
     "model.until": ("check", "--until"),
+    "export.formats": ("export", "--format"),
     "target.name": ("convert", "--target"),
     "target.strict": ("convert", "--strict"),
     "target.fit_registers": ("convert", "--fit-registers"),

@@ -83,23 +83,24 @@ def command(
     """Quantize MODEL, a float file (.h5, .keras, .onnx) or a graph of the pipeline (.npz).
 
     Without --samples the ranges are measured on random images, which is inaccurate; scheme cnn2snn
-    needs no ranges. With temporal layers, images are successive frames of --batch-size videos, one
-    frame of each per batch.
+    needs no ranges, but loses many points unless samples refine it. With temporal layers, images
+    are successive frames of --batch-size videos, one frame of each per batch.
     """
     from pipeline.config import Calibration, Quantization, RegisterTraining
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
     from pipeline.quantization.quantize import quantize
+    from pipeline.quantization.refine import has_run
 
-    _check_refine(refine, scheme, parity, samples)
+    _check_refine(refine, parity, samples)
     check_training(train, labels, epochs, samples, parity)
     chosen = read_layers(layer, layers)
     graph = load_any(model, input_shape, until, architecture)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
     if refine is None:
-        refine = "layers" if samples and scheme == "quantizeml" and not parity else "none"
+        refine = "layers" if samples and not parity else "none"
     options = Quantization(
         scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
@@ -134,7 +135,7 @@ def command(
 
         first = None if images is None else images[:num_samples]
         quantized = quantize(graph, first, options, progress)
-    if refine == "layers":
+    if has_run(quantized.notes):
         click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)
     if train != "none":
         quantized = trained(graph, quantized, images, known, options)
@@ -147,7 +148,7 @@ def command(
     click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
 
 
-def _check_refine(refine, scheme: str, parity: bool, samples) -> None:
+def _check_refine(refine, parity: bool, samples) -> None:
     """Refuse what cannot be refined where the user asks for it."""
     from pipeline.errors import ConfigError
 
@@ -157,7 +158,6 @@ def _check_refine(refine, scheme: str, parity: bool, samples) -> None:
         text
         for text, wrong in (
             ("with --parity, whose integers are QuantizeML's", parity),
-            ("with --scheme cnn2snn, which takes none", scheme == "cnn2snn"),
             ("without --samples, on which it fits", not samples),
         )
         if wrong

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.config.fields import number, one_of
 from pipeline.config.layer_widths import ACTIVATION_BITS, OUTPUT_BITS, WEIGHT_BITS, LayerWidths
 from pipeline.config.measuring import Analyze, Evaluate
+from pipeline.formats.table import EXPORTS
 from pipeline.transforms.table import TRANSFORMS
 
 OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
@@ -174,7 +175,7 @@ class RegisterTraining:
     Attributes
     ----------
     samples : int
-        Training images at most, a fifth of which is held out.
+        Training images at most, a fifth of which is held out (1,000 at most).
     epochs : int or None
         None takes 5 to 40, the more the fewer images.
     batch_size : int
@@ -196,8 +197,8 @@ class Quantization:
     Attributes
     ----------
     scheme : {"quantizeml", "cnn2snn"}
-        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which calibrates nothing
-        and reads ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` only.
+        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which reads
+        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` only.
     input_weight_bits, weight_bits, activation_bits, output_bits : int
         Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
     layers : mapping of str to LayerWidths
@@ -219,7 +220,7 @@ class Quantization:
         shift, or already in the narrow output, as QuantizeML does.
     refine : {"none", "layers"}
         ``layers`` fits and rounds kernels, biases and ranges layer by layer, without labels, and
-        keeps what helps on calibration images held out for that (scheme ``quantizeml``).
+        keeps what helps on calibration images held out for that.
     train : {"none", "distill", "labels"}
         Train the registers further in TensorFlow: ``distill`` on the float model's outputs,
         ``labels`` half on these and half on the labels. The start is kept where it is better on
@@ -265,6 +266,19 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export:
+    """Files for other tools, in addition to the program.
+
+    Attributes
+    ----------
+    formats : tuple of str
+        Formats of the quantized model, each of which becomes a file.
+    """
+
+    formats: tuple[str, ...] = one_of((), *EXPORTS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that determines the result of one run.
 
@@ -274,7 +288,7 @@ class Config:
         Initial weights and the order of training images.
     model : mapping
         An architecture, see `pipeline.graph.architecture`.
-    data, training, transforms, quantization, target, evaluate, analyze
+    data, training, transforms, quantization, target, export, evaluate, analyze
         The sections above.
     """
 
@@ -285,5 +299,6 @@ class Config:
     transforms: Transforms = field(default_factory=Transforms)
     quantization: Quantization = field(default_factory=Quantization)
     target: Target = field(default_factory=Target)
+    export: Export = field(default_factory=Export)
     evaluate: Evaluate = field(default_factory=Evaluate)
     analyze: Analyze = field(default_factory=Analyze)

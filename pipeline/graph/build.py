@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import LayerError
-from pipeline.graph.attributes import PAIR, REQUIRED
+from pipeline.graph.attributes import NUMBERS, PAIR, REQUIRED
 from pipeline.graph.node import Node
 from pipeline.graph.operations import OPERATIONS
 
@@ -75,6 +75,8 @@ def _complete(name, operation, given):
 def _normalised(kind, value):
     if kind is PAIR and isinstance(value, Integral):
         return (int(value),) * 2
+    if kind is NUMBERS and isinstance(value, list | tuple) and len(value) == 1:
+        return value[0]
     if isinstance(value, list | tuple):
         return tuple(tuple(v) if isinstance(v, list | tuple) else v for v in value)
     return value

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.formats.remarks import ATTRIBUTE, read_remarks
 from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import (
     DAMAGE,
@@ -68,6 +69,7 @@ def open_keras_h5(path: Path, architecture: str | None = None):
         layers=flat.layers,
         output=flat.output,
         weights=lambda layer: read(layer, flat.calls),
+        remarks=read_remarks(text_attribute(file, ATTRIBUTE, label), label),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import LayerError, ModelError, UnknownLayerError
+from pipeline.formats.remarks import Remarks
 from pipeline.importers.keras_calls import Call
 from pipeline.importers.unread_layers import ADVICE
 from simulator.malformed import brief
@@ -80,6 +81,8 @@ class KerasModel:
         Name of the call whose value is the output.
     weights : function of KerasLayer to dict of str to float32 array
         Variables by their short names (``kernel``, ``range_max``...).
+    remarks : Remarks
+        What crossgrade added to the file when it wrote it.
     """
 
     name: str
@@ -87,6 +90,7 @@ class KerasModel:
     layers: tuple[KerasLayer, ...]
     output: str
     weights: Callable[[KerasLayer], dict[str, np.ndarray]]
+    remarks: Remarks = field(default_factory=Remarks)
 
 
 def check_name(name: Any, label: str) -> str:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.accuracy import check_accuracy_drop
-from pipeline.chips import chip
-from pipeline.chips.check import Report, check, repaired
+from pipeline.chips.check import Report, check, repaired, repairs
 from pipeline.chips.report import COMPATIBLE, INCOMPATIBLE
 from pipeline.config.sections import Transforms
 from pipeline.data.labels import check_labels
@@ -109,7 +108,7 @@ def migrate(
     if first.verdict == INCOMPATIBLE and _beyond_repair(first, options):
         raise IncompatibleModelError(graph.name, _refusals(graph, first), f"migrate to {target}")
     new, fed, feeding, steps = graph, samples, AS_THEY_ARE, []
-    for name in (*chip(target).repairs, *options.names):
+    for name in (*repairs(target), *options.names):
         if _changes(name, new):
             one = replace(options, names=(name,), max_accuracy_drop=None)
             new, report = apply(new, one, fed, images)

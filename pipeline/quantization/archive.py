@@ -11,6 +11,8 @@ from simulator.archive import ArchiveError, read_archive, write_archive
 from simulator.malformed import MALFORMED, brief
 
 KIND = "quantized model"
+MOST_BITS = 64
+"""Wider than any register; a damaged width would make integers that fill the memory."""
 
 
 def save_quantized(path, graph: QuantizedGraph) -> None:
@@ -74,6 +76,9 @@ def load_quantized(path) -> QuantizedGraph:
 
 def _node(entry, arrays) -> QuantizedNode:
     name = entry["name"]
+    for width in (entry["value_bits"], *entry["bits"].values()):
+        if not 0 <= width <= MOST_BITS:
+            raise ValueError(f"{name} has a width of {brief(width)} bits")
     return QuantizedNode(
         name=name,
         op=entry["op"],

@@ -54,7 +54,17 @@ def calibrate(
     DataError
         If the frames of a temporal model do not fill their batches.
     """
-    ranges, low, high = observe(graph, assignment, samples, options, progress)
+    return with_ranges(
+        graph, assignment, observe(graph, assignment, samples, options, progress), options
+    )
+
+
+def with_ranges(graph: Graph, assignment: Assignment, observed, options) -> CalibratedGraph:
+    """Return `graph` with ranges that `observe` has measured, equalized.
+
+    The ranges depend on where outputs are quantized, and on whether per channel, but not on widths.
+    """
+    ranges, low, high = observed
     notes = tuple(dead_channels(ranges))
     outputs = {
         name: replace(quantizer, range_max=ranges[name], rescaling_rate=np.ones_like(ranges[name]))

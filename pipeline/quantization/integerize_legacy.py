@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import IncompatibleModelError
+from pipeline.graph.node import Node
 from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
@@ -59,43 +60,8 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
     nodes = []
     for node in graph.nodes:
         given = formats[node.inputs[0]] if node.inputs else None
-        registers, bits, op = {}, {}, node.op
-        if op == "Input":
-            formats[node.name] = _format(legacy.input_bits, 1.0)
-        elif op == "Rescaling":
-            formats[node.name] = _format(legacy.input_bits, node.attrs["scale"])
-        elif op == "QuantizedReLU":
-            op, bits = "ReLU", {"output": node.attrs["bits"], "output_signed": 0}
-            step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))
-            registers["step"] = np.asarray(step)
-            formats[node.name] = _format(bits["output"], step)
-        elif op in LAYERS:
-            factor = np.float64(1)
-            for name in node.operation.kernels:
-                quantizer = legacy.quantizers[node.name, name]
-                registers[name] = quantizer.integers(node.weights[name])
-                registers[f"{name}_factor"] = quantizer.factor(node.weights[name])
-                factor = factor * registers[f"{name}_factor"]
-                bits["depthwise_weights" if name == "depthwise_kernel" else "weights"] = (
-                    quantizer.bits
-                )
-            if "bias" in node.weights:
-                registers["bias"] = node.weights["bias"]
-            formats[node.name] = _format(31, given.scales / factor)
-        else:
-            formats[node.name] = given
-        nodes.append(
-            QuantizedNode(
-                name=node.name,
-                op=op,
-                inputs=node.inputs,
-                attrs=dict(node.attrs),
-                registers=registers,
-                bits=bits,
-                format=formats[node.name],
-                shape=graph.shapes[node.name],
-            )
-        )
+        nodes.append(integer_node(legacy, node, given))
+        formats[node.name] = nodes[-1].format
     return QuantizedGraph(
         name=graph.name,
         scheme="cnn2snn",
@@ -103,6 +69,58 @@ def integerize_legacy(legacy: LegacyGraph) -> QuantizedGraph:
         output=graph.output,
         notes=legacy.notes,
     )
+
+
+def integer_node(legacy: LegacyGraph, node: Node, given: Format | None) -> QuantizedNode:
+    """Return the integer form of one node.
+
+    Parameters
+    ----------
+    legacy : LegacyGraph
+    node : Node
+        Of its graph.
+    given : Format or None
+        Of the node's input.
+    """
+    registers, bits, op = {}, {}, node.op
+    if op == "Input":
+        output = _format(legacy.input_bits, 1.0)
+    elif op == "Rescaling":
+        output = _format(legacy.input_bits, node.attrs["scale"])
+    elif op == "QuantizedReLU":
+        op, bits = "ReLU", {"output": node.attrs["bits"], "output_signed": 0}
+        step = np.float32(node.attrs["max_value"] / (2 ** node.attrs["bits"] - 1))
+        registers["step"] = np.asarray(step)
+        output = _format(bits["output"], step)
+    elif op in LAYERS:
+        registers, bits, factor = _kernels(legacy, node)
+        if "bias" in node.weights:
+            registers["bias"] = node.weights["bias"]
+        output = _format(31, given.scales / factor)
+    else:
+        output = given
+    return QuantizedNode(
+        name=node.name,
+        op=op,
+        inputs=node.inputs,
+        attrs=dict(node.attrs),
+        registers=registers,
+        bits=bits,
+        format=output,
+        shape=legacy.graph.shapes[node.name],
+    )
+
+
+def _kernels(legacy, node) -> tuple[dict, dict, np.ndarray]:
+    """Return a layer's integer kernels with their factors, their widths, and the whole factor."""
+    registers, bits, factor = {}, {}, np.float64(1)
+    for name in node.operation.kernels:
+        quantizer = legacy.quantizers[node.name, name]
+        registers[name] = quantizer.integers(node.weights[name])
+        registers[f"{name}_factor"] = quantizer.factor(node.weights[name])
+        factor = factor * registers[f"{name}_factor"]
+        bits["depthwise_weights" if name == "depthwise_kernel" else "weights"] = quantizer.bits
+    return registers, bits, factor
 
 
 def _rescaling(node, graph) -> Refusal | None:

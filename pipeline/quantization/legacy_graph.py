@@ -7,7 +7,7 @@ factor per filter or per tensor, float biases, activations in equal steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,14 +31,22 @@ class WeightQuantizer:
         Definition of the largest weight, over the kernel or per filter (last axis).
     threshold : float
         Multiple of the standard deviation, for the ``std`` ranges.
+    given : float32 array of shape () or (filters,), or None
+        Factor of a kernel that the rule, which limits it, would quantize to other integers.
     """
 
     bits: int
     range: str = "max_per_axis"
     threshold: float = 3.0
+    given: np.ndarray | None = field(default=None, compare=False)
 
     def factor(self, kernel: np.ndarray) -> np.ndarray:
         """Return integers per unit of weight, float32 of shape () or (filters,)."""
+        if self.given is not None:
+            return self.given
+        return np.minimum(self._factor(kernel), LARGEST_FACTOR).astype(np.float32)
+
+    def _factor(self, kernel):
         axes = tuple(range(kernel.ndim - 1)) if self.range.endswith("per_axis") else None
         if self.range.startswith("max"):
             largest = np.abs(kernel).max(axis=axes)
@@ -47,8 +55,14 @@ class WeightQuantizer:
         highest = np.float32(2 ** (self.bits - 1) - 1)
         # The lower bound avoids a division by zero for a kernel of zeros, whose factor then is the
         # largest possible one.
-        factor = highest / np.maximum(largest, SMALLEST_RANGE)
-        return np.minimum(factor, LARGEST_FACTOR).astype(np.float32)
+        return highest / np.maximum(largest, SMALLEST_RANGE)
+
+    def unlimited(self, kernel: np.ndarray) -> WeightQuantizer:
+        """Return the quantizer of a kernel without the rule's limit of the factor."""
+        factor = self._factor(kernel)
+        if (factor <= LARGEST_FACTOR).all():
+            return self
+        return replace(self, given=np.asarray(factor, np.float32))
 
     def integers(self, kernel: np.ndarray) -> np.ndarray:
         """Return int8 weights, rounded half to even."""

@@ -30,7 +30,6 @@ def save_served_model(program_path, folder) -> None:
         from mlflow.models import ModelSignature
         from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
-        images = TensorSpec(np.dtype(program.input_dtype), (-1, *program.input_shape))
         kind = np.float32 if program.gives_floats else np.int32
         outputs = TensorSpec(np.dtype(kind), (-1, *program.output_shape))
         mlflow.pyfunc.save_model(
@@ -40,8 +39,20 @@ def save_served_model(program_path, folder) -> None:
             code_paths=[str(Path(simulator.__file__).parent)],
             pip_requirements=[f"numpy=={np.__version__}"],
             signature=ModelSignature(
-                inputs=Schema([images]),
+                inputs=_inputs(program),
                 outputs=Schema([outputs]),
                 params=ParamSchema([ParamSpec("classes", "boolean", default=False)]),
             ),
         )
+
+
+def _inputs(program: Program):
+    """Return the types of floats; None for integers, to which the server would cut images of 0..1.
+
+    The loader refuses images that lose values in the program's type.
+    """
+    from mlflow.types import Schema, TensorSpec
+
+    if program.input_dtype != "float32":
+        return None
+    return Schema([TensorSpec(np.dtype(np.float32), (-1, *program.input_shape))])

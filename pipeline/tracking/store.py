@@ -28,7 +28,7 @@ from pipeline.tracking.view import TAG, view_state
 from simulator.malformed import brief
 
 EXPERIMENT = "crossgrade"
-FOLDERS = ("inputs", "metrics", "plots")
+FOLDERS = ("exports", "inputs", "metrics", "plots")
 """Artifact folders that keep their name in MLflow."""
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"
@@ -155,6 +155,7 @@ def _open(store: str) -> Iterator[tuple]:
         _answers(store)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     for name in ("alembic", "mlflow"):  # a new store logs every table
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -168,6 +169,9 @@ def _open(store: str) -> Iterator[tuple]:
         reason = brief(error)
         kind = StoreUnavailable if remote else ConfigError
         raise kind(f"MLflow store {store}: cannot be used ({reason})") from error
+    except SQLAlchemyError as error:  # a new database on a full disk, which MLflow lets through
+        reason = brief(getattr(error, "orig", None) or error)
+        raise ConfigError(f"MLflow store {store}: cannot be used ({reason})") from error
     except ImportError as error:
         raise ConfigError(f"MLflow store {store}: needs a package ({error})") from error
     except OSError as error:  # those of the HTTP client among them

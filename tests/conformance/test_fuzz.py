@@ -1,18 +1,25 @@
 """Damaged files of every kind: a slice of ``python -m conformance.fuzz``."""
 
+import json
 import os
+import random
+import re
+import shutil
 import time
 
+import h5py
 import numpy as np
 import pytest
 
 from conformance import fuzz
+from conformance.damage import text_json
 from conformance.fuzz import Run, examine
 from conformance.fuzz_samples import make_samples
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.archive import load_graph, save_graph
 from simulator.archive import read_archive, write_archive
+from tests.repository import SOURCE
 
 pytestmark = pytest.mark.slow
 EACH = 12
@@ -40,6 +47,7 @@ def test_the_samples_are_of_every_kind_and_valid(samples):
 
 def ending(pipe):
     """Crash like a C library, on the second file."""
+    pipe.send("ready")
     pipe.recv()
     pipe.send(("read", "", 0.0, 1))
     pipe.recv()
@@ -48,6 +56,7 @@ def ending(pipe):
 
 def endless(pipe):
     """Compute for ever, on the second file."""
+    pipe.send("ready")
     pipe.recv()
     pipe.send(("read", "", 0.0, 1))
     pipe.recv()
@@ -86,6 +95,29 @@ def test_a_header_with_values_of_other_types(tmp_path):
                 changed = [{**e, key: odd} if e is entry else e for e in header["nodes"]]
                 write_archive(path, {**header, "nodes": changed}, arrays)
                 assert examine(path, load_graph)[0] in ("read", "refused"), (key, odd)
+
+
+@pytest.mark.parametrize("width", [10**30, 1e308, -1, 0, 2.5, float("inf"), "x", None])
+@pytest.mark.parametrize("name", ["cnn2snn_small.h5", "quantized_flatten.h5"])
+def test_widths_that_would_fill_the_memory(tmp_path, name, width):
+    path = tmp_path / name
+    shutil.copy2(SOURCE / "tests" / "fixtures" / name, path)
+    with h5py.File(path, "r+") as file:
+        text = re.sub(r'bitwidth": \d+', f'bitwidth": {json.dumps(width)}', text_of(file))
+        file.attrs["model_config"] = text
+    outcome, why = examine(path, fuzz._reader(name))
+    assert outcome == "refused" and "bitwidth" in why
+
+
+def text_of(file):
+    text = file.attrs["model_config"]
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def test_copies_inside_copies_stay_small():
+    content = json.dumps({"a": [[n] for n in range(9000)]}).encode()
+    for seed in range(40):
+        assert len(text_json(content, random.Random(seed))) < 20 * len(content)
 
 
 def test_a_member_under_another_name_in_its_own_header(tmp_path):

@@ -156,8 +156,8 @@ def test_every_target_has_a_choice(name):
             "quantization.flatten=saturate takes quantization.refine=none",
         ),
         (
-            {"quantization": {"refine": "layers", "scheme": "cnn2snn", "activation_bits": 4}},
-            "quantization.scheme=cnn2snn takes quantization.refine=none",
+            {"export": {"formats": ["cnn2snn"]}},
+            "export.formats: found cnn2snn, which holds models of quantization.scheme=cnn2snn",
         ),
         ({"model": None}, "model: found None"),
         ({"seed": None}, "seed: found None"),

@@ -44,6 +44,8 @@ def _output_stage(block: Block) -> dict:
             "activation_shift": block.head.registers["output_shift"],
             "activation_bits": table.bits["index"],
             "lut_values": table.registers["lut_values"],
+            # Of the index; the output's is the same, as the rule `one_product_width` says.
+            "post_op_buffer_bits": block.head.bits["post_op_buffer"],
         }
     if pool := block.member("GlobalAveragePooling2D"):
         fields["global_pool"] = True
@@ -114,11 +116,10 @@ def dense_with_shifts(layer: Dense1D, between) -> Dense1D:
     """Return a Dense with the shifts of the Flatten before it, one of the nodes `between`."""
     for step in between:
         if "input_shift" in step.registers:
-            return replace(
-                layer,
-                input_shift=step.registers["input_shift"],
-                input_value_bits=step.bits["value_bits"],
-            )
+            shift = step.registers["input_shift"]
+            # Without a shift nothing saturates, wherever channels are aligned.
+            bits = step.bits["value_bits"] if shift.any() else None
+            return replace(layer, input_shift=shift, input_value_bits=bits)
     return layer
 
 

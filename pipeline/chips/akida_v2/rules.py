@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import reduce
 
 from pipeline.chips.akida_v2.edge_learning import edge_learning
+from pipeline.chips.akida_v2.width_rules import one_product_width
 from pipeline.chips.blocks import HEADS, QUANTIZERS, TAIL, VALUE_PRESERVING, View, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding_name
@@ -283,6 +284,7 @@ _RULES = (
             first_depthwise,
             shifting_flatten,
             requantized_tail,
+            one_product_width,
         )
     ),
     *(Rule(find, CONVERTER) for find in SHARED),

@@ -6,6 +6,6 @@ its change is kept at all, is decided on images that were not fitted; so is the 
 The methods are published ones (ridge regression, OBQ and GPTQ rounding, bias correction).
 """
 
-from pipeline.quantization.refine.refinement import refine
+from pipeline.quantization.refine.refinement import has_run, refine, refine_legacy
 
-__all__ = ["refine"]
+__all__ = ["has_run", "refine", "refine_legacy"]

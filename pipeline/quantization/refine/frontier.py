@@ -8,18 +8,21 @@ is bounded and late layers see every image.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from pipeline.graph.forward import run_node as run_float
 from pipeline.graph.graph import Graph
-from pipeline.quantization.quantized_graph import QuantizedNode
-from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.steps import Step
+
+Forward = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+"""Computes a step's integers from those of its inputs, or from the images."""
 
 MEMORY = 400 << 20
 """Bytes of the tensors that one frontier holds."""
+GOLDEN = 0.6180339887498949
+"""Multiples of it spread evenly between whole numbers, however many are taken."""
 BATCH = 48 << 20
 """Bytes of the largest intermediate array of one batch."""
 
@@ -36,11 +39,12 @@ class Frontier:
 
     def __init__(self, graph: Graph, images: np.ndarray):
         self.graph, self.images, self.count = graph, images, len(images)
+        self._order = spread(len(images))
         self.floats: dict[str, np.ndarray] = {}
         self.integers: dict[str, np.ndarray] = {}
-        self._done: list[tuple[Step, tuple[QuantizedNode, ...], dict]] = []
+        self._done: list[tuple[Step, Forward | None]] = []
         self._finished: set[str] = set()
-        self.batch = _batch(graph)
+        self.batch = image_batch(graph)
 
     def batches(self, names: Sequence[str], limit: int | None = None) -> Iterator[tuple]:
         """Yield the (floats, integers) of tensors, a batch of images at a time."""
@@ -51,6 +55,10 @@ class Frontier:
                 {name: self._slice(self.floats, name, start, end) for name in names},
                 {name: self._slice(self.integers, name, start, end) for name in names},
             )
+
+    def blocks(self, number: int, limit: int) -> np.ndarray:
+        """Return which of `number` parts each image is in: images of one source are neighbours."""
+        return self._order[: min(self.count, limit)] * number // max(len(self.images), 1)
 
     def prepare(self, step: Step) -> None:
         """Hold as many images as memory takes for a step, and no more."""
@@ -64,16 +72,23 @@ class Frontier:
         elif count > self.count and (count >= 2 * self.count or count == len(self.images)):
             self._regrow(count)
 
-    def advance(self, step: Step, nodes: Sequence[QuantizedNode], feeds: dict[str, str]) -> None:
-        """Compute a step that is settled, and drop what no later step takes."""
-        names = step[0].inputs
+    def advance(self, step: Step, forward: Forward | None) -> None:
+        """Compute a step that is settled, and drop what no later step takes.
+
+        Parameters
+        ----------
+        step : Step
+        forward : Forward or None
+            None for an input whose images are integers already.
+        """
+        names = step[0].inputs or (step[0].name,)
         parts = [
-            self._computed(step, nodes, feeds, floats, integers)
-            for floats, integers in self.batches(names or (step[0].name,))
+            self._computed(step, forward, floats, integers)
+            for floats, integers in self.batches(names)
         ]
-        self._done.append((step, tuple(nodes), feeds))
+        self._done.append((step, forward))
         self._finished.update(node.name for node in step)
-        if step[0].inputs or len(nodes) > 1:
+        if forward is not None:
             self._store(step[-1].name, parts)
         live = self._live()
         for table in (self.floats, self.integers):
@@ -83,11 +98,11 @@ class Frontier:
     def _regrow(self, count: int) -> None:
         live, kept = self._live(), {}
         for start in range(0, count, self.batch):
-            images = self.images[start : min(start + self.batch, count)]
+            images = self._images(start, min(start + self.batch, count))
             floats = {self.graph.input.name: np.asarray(images, np.float32)}
             integers = {self.graph.input.name: images}
-            for step, nodes, feeds in self._done:
-                y, q = self._computed(step, nodes, feeds, floats, integers)
+            for step, forward in self._done:
+                y, q = self._computed(step, forward, floats, integers)
                 floats[step[-1].name], integers[step[-1].name] = y, q
             for name in live - {self.graph.input.name}:
                 kept.setdefault(name, []).append((floats[name], integers[name]))
@@ -95,18 +110,10 @@ class Frontier:
             self._store(name, parts)
         self.count = count
 
-    def _computed(self, step, nodes, feeds, floats, integers):
+    def _computed(self, step, forward, floats, integers):
         """Return the float and the integer output of one step."""
-        if step[0].op == "Input":
-            name = step[0].name
-            if len(nodes) == 1:
-                return floats[name], integers[name]
-            made = run_nodes(nodes[1:], {name: integers[name]})
-            return floats[name], _narrow(made[nodes[-1].name], nodes[-1])
-        value = run_step(step, floats)
-        given = {feeds.get(name, name): integers[name] for name in step[0].inputs}
-        made = run_nodes(nodes, given)[nodes[-1].name]
-        return value, _narrow(made, nodes[-1])
+        value = run_step(step, floats) if step[0].inputs else floats[step[0].name]
+        return value, integers[step[0].name] if forward is None else forward(integers)
 
     def _store(self, name, parts):
         floats, integers = zip(*parts, strict=True)
@@ -116,8 +123,11 @@ class Frontier:
     def _slice(self, table, name, start, end):
         if name in table:
             return table[name][start:end]
-        images = self.images[start:end]
+        images = self._images(start, end)
         return images if table is self.integers else np.asarray(images, np.float32)
+
+    def _images(self, start, end):
+        return self.images[self._order[start:end]]
 
     def _live(self) -> set[str]:
         return {
@@ -136,14 +146,15 @@ def run_step(step: Step, values: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(value, np.float32)
 
 
-def _narrow(values, node):
-    if values.dtype.kind == "f":
-        return values
-    bits = node.format.value_bits
-    return values.astype(np.int8 if bits < 8 else np.int16 if bits < 16 else np.int64, copy=False)
+def spread(count: int) -> np.ndarray:
+    """Return an order of images whose every beginning is spread evenly over all of them.
+
+    Images are often in the order of their sources: the first ones are of few.
+    """
+    return np.argsort(np.arange(count) * GOLDEN % 1)
 
 
-def _batch(graph: Graph) -> int:
+def image_batch(graph: Graph) -> int:
     """Return how many images at a time keep intermediate arrays small."""
     largest = 1
     for node in graph.nodes:

@@ -41,7 +41,7 @@ def run_node(node: QuantizedNode, *inputs: np.ndarray) -> np.ndarray:
     if node.op in ("Quantizer", "Dequantizer"):
         return _border(node).run(inputs[0])
     if node.op in NEURAL:
-        sums = _with_bias(node, _weighted(node, _aligned(node, inputs[0])))
+        sums = _with_bias(node, weighted(node, _aligned(node, inputs[0])))
     elif node.op in RULES:
         sums = RULES[node.op](node, *inputs)
     else:
@@ -95,7 +95,8 @@ def _aligned(node, x):
     return x if shift is None else saturate(shift_left(x, shift), node.bits["buffer"] - 1)
 
 
-def _weighted(node, x):
+def weighted(node: QuantizedNode, x: np.ndarray) -> np.ndarray:
+    """Return the integer sums of a layer with kernels, before its bias."""
     registers, attrs = node.registers, node.attrs
     if node.op == "SeparableConv2D":
         x = depthwise_conv2d(x, registers["depthwise_kernel"], attrs["strides"], attrs["padding"])

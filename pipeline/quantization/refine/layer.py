@@ -19,6 +19,10 @@ KEPT = (0.01, 1.0)
 """Ridges under which the kernel itself is rounded: no refit."""
 
 
+ROWS, FEW_ROWS = 8000, 2000
+"""Rows drawn for a layer, and for one that is depthwise or wide."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Rows of a layer's inputs and targets, with the bounds of the activation after it.
@@ -43,6 +47,13 @@ class Rows:
         return float(np.square(wrong, dtype=np.float64).sum()) / self.x.shape[1]
 
 
+def rows_wanted(node: Node, *, held: bool) -> int:
+    """Return how many rows a layer is fitted on, or judged by."""
+    few = node.op == "DepthwiseConv2D" or kernel_matrix(node).shape[1] > wide.INPUTS
+    wanted = FEW_ROWS if few else ROWS
+    return wanted // 4 if held else wanted
+
+
 @dataclass(frozen=True, eq=False)
 class Choice:
     """A layer's kernel and bias, and how they do on held-out images.
@@ -50,14 +61,12 @@ class Choice:
     Attributes
     ----------
     node : Node
-    scales : float32 array of shape (filters,) or None
-        For `NodeQuantization.weight_scales`.
+        The scheme's rule finds the integers of its kernel again: each filter holds the largest.
     error : float
         On the held-out rows.
     """
 
     node: Node
-    scales: np.ndarray | None
     error: float
 
 
@@ -74,8 +83,7 @@ def refine_layer(node: Node, bits: int, fit: Rows, held: Rows) -> Choice:
         Rows to fit on and rows to choose by, of different images.
     """
     plain = _plain(node, bits)
-    bias = node.weights.get("bias", np.zeros(plain.shape[0] * plain.shape[2], np.float32))
-    best = Choice(node, None, held.error(plain, bias.reshape(plain.shape[0], -1)))
+    best = Choice(node, plain_error(node, bits, held))
     mean_x, mean_y = (array.mean(axis=1, dtype=np.float64) for array in (fit.x, fit.y))
 
     def shifted(matrix):
@@ -84,12 +92,19 @@ def refine_layer(node: Node, bits: int, fit: Rows, held: Rows) -> Choice:
     def judge(matrix):
         return held.error(matrix, shifted(matrix))
 
-    for matrix, scales in ((plain, None), *_candidates(node, bits, fit, judge)):
-        error, shift = judge(matrix), shifted(matrix)
+    for matrix in (None, *_candidates(node, bits, fit, judge)):
+        values = plain if matrix is None else matrix
+        error = judge(values)
         if error < best.error:
-            vector = None if scales is None else scales.reshape(-1)
-            best = Choice(_changed(node, matrix, scales, shift), vector, error)
+            best = Choice(_changed(node, matrix, shifted(values)), error)
     return best
+
+
+def plain_error(node: Node, bits: int, held: Rows) -> float:
+    """Return the error of a layer that is quantized by today's rule."""
+    plain = _plain(node, bits)
+    bias = node.weights.get("bias", np.zeros(plain.shape[0] * plain.shape[2], np.float32))
+    return held.error(plain, bias.reshape(plain.shape[0], -1))
 
 
 def _plain(node, bits) -> np.ndarray:
@@ -101,13 +116,13 @@ def _plain(node, bits) -> np.ndarray:
     return kernel_matrix(node, quantize_weights(kernel, bits, scales) * scales)
 
 
-def _candidates(node, bits, fit: Rows, judge) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield kernels on their grids, and the scales of the grids."""
+def _candidates(node, bits, fit: Rows, judge) -> Iterator[np.ndarray]:
+    """Yield kernels on their grids."""
     kernel = kernel_matrix(node).astype(np.float64)
     make = _wide if kernel.shape[1] > wide.INPUTS else _narrow
     for integers, scales in make(kernel, bits, fit, judge):
         scales = np.maximum(scales, SMALLEST_SCALE).astype(np.float32)
-        yield integers.astype(np.float32) * scales[:, None], scales
+        yield integers.astype(np.float32) * scales[:, None]
 
 
 def _narrow(kernel, bits, fit, judge):
@@ -135,11 +150,11 @@ def _wide(kernel, bits, fit, judge):
         yield integers[None], scales[None]
 
 
-def _changed(node, matrix, scales, shift) -> Node:
-    """Return the node with another bias and, where it has scales of its own, another kernel."""
+def _changed(node, matrix, shift) -> Node:
+    """Return the node with another bias and, unless `matrix` is None, another kernel."""
     bias = shift.reshape(-1).astype(np.float32)
     changed = node.with_weights(bias=bias).with_attrs(use_bias=True)
-    if scales is None:
+    if matrix is None:
         return changed
     kernel = np.ascontiguousarray(node_kernel(node, matrix), np.float32)
     return changed.with_weights(**{node.operation.output_kernel: kernel})

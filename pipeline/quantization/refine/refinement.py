@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
-from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.messages.notes import REFINED, WARNING, Note
 from pipeline.quantization.calibrated_graph import CalibratedGraph
-from pipeline.quantization.integerize import integerize
-from pipeline.quantization.quantized_graph import QuantizedGraph
-from pipeline.quantization.refine.frontier import Frontier
-from pipeline.quantization.refine.integer_forward import run_nodes
+from pipeline.quantization.integerize_legacy import LAYERS
+from pipeline.quantization.integers import integers
+from pipeline.quantization.legacy_graph import LegacyGraph
+from pipeline.quantization.refine.legacy_sequence import LegacySequence
+from pipeline.quantization.refine.quality import Quality, quality
 from pipeline.quantization.refine.sequence import Sequence
-from simulator.classes import classify
 
 HELD_OUT = 5
 """One image in so many, the last ones, is held out."""
+FIGURES = "output to noise on"
+"""Begins the figures of every note on a refinement that was carried out."""
 FEWEST, FEW = 10, 100
 """Images without which nothing is refined, and below which a user should add some."""
-
-
-@dataclass(frozen=True, eq=False)
-class Quality:
-    """How close integer outputs are to the float model's, on held-out images.
-
-    Attributes
-    ----------
-    noise : float
-        Mean squared error of the outputs.
-    signal : float
-        Mean square of the float outputs around each output's mean over the images.
-    same : bool array of shape (images,), or None
-        Where the largest output is the same; None where outputs are not one per class.
-    """
-
-    noise: float
-    signal: float
-    same: np.ndarray | None
-
-    def __str__(self):
-        level = 10 * np.log10(max(self.signal, 1e-30) / max(self.noise, 1e-30))
-        same = "" if self.same is None else f" and same class {self.same.mean():.1%}"
-        return f"{level:.1f} dB{same}"
 
 
 def refine(
@@ -74,17 +52,51 @@ def refine(
         `calibrated` itself, but for a note, where the model cannot be refined, or is not better
         on the held-out images.
     """
-    if obstacle := _obstacle(graph, samples):
-        return _noted(calibrated, f"not refined: {obstacle}")
+
+    def sequence(fit, held):
+        return Sequence(graph, calibrated, fit, held, options.calibration.seed)
+
+    return _refined(graph, calibrated, samples, _obstacle(graph), sequence, progress)
+
+
+def refine_legacy(
+    graph: Graph,
+    legacy: LegacyGraph,
+    samples: np.ndarray,
+    options,
+    progress: Callable[[int, int], None],
+) -> LegacyGraph:
+    """Return a model of the scheme cnn2snn whose levels are closer to the float model.
+
+    `legacy` is the prepared float graph `graph` by the scheme's rule; otherwise as `refine`.
+    """
+
+    def sequence(fit, held):
+        return LegacySequence(graph, legacy, fit, held, options.calibration.seed)
+
+    return _refined(graph, legacy, samples, _legacy_obstacle(graph), sequence, progress)
+
+
+def has_run(notes: Iterable[Note]) -> bool:
+    """Return whether a model was refined, be it kept or not."""
+    return any(note.kind == REFINED and FIGURES in note.text for note in notes)
+
+
+def _refined(graph, plain, samples, obstacle, sequence, progress):
+    """Return the better one of a model and what a sequence makes of it, by held-out images."""
+    if len(samples) < FEWEST:
+        obstacle = f"found {len(samples)} calibration images; it takes at least {FEWEST}"
+    if obstacle:
+        return _noted(plain, f"not refined: {obstacle}")
     count = len(samples) - max(len(samples) // HELD_OUT, 2)
     fit, held = samples[:count], samples[count:]
-    sequence = Sequence(graph, calibrated, fit, held, options.calibration.seed)
-    refined = sequence.run(progress)
-    before, after = (_quality(graph, integerize(model), held) for model in (calibrated, refined))
-    figures = f"output to noise on {len(held)} held-out images: {before} -> {after}"
+    running = sequence(fit, held)
+    refined = running.run(progress)
+    before, after = (quality(graph, integers(model), held) for model in (plain, refined))
+    figures = f"{FIGURES} {len(held)} held-out images: {before} -> {after}"
     if not _better(before, after):
-        return _noted(calibrated, f"not refined, which would not help; {figures}")
-    layers = tuple(dict.fromkeys(sequence.changed))
+        return _noted(plain, f"not refined, which would not help; {figures}")
+    layers = tuple(dict.fromkeys(running.changed))
     refined = _noted(refined, f"refined on {count} images; {figures}", layers)
     if len(samples) < FEW:
         text = (
@@ -110,10 +122,8 @@ def _better(before: Quality, after: Quality) -> bool:
     return bool(lost - gained <= 2 * np.sqrt(lost + gained))
 
 
-def _obstacle(graph: Graph, samples) -> str | None:
+def _obstacle(graph: Graph) -> str | None:
     """Return why a model cannot be refined."""
-    if len(samples) < FEWEST:
-        return f"found {len(samples)} calibration images; it takes at least {FEWEST}"
     for node in graph.nodes:
         if node.operation.temporal:
             return f"{node.name} ({node.op}) remembers past images"
@@ -122,26 +132,19 @@ def _obstacle(graph: Graph, samples) -> str | None:
     return None
 
 
-def _noted(calibrated, text, layers=(), **level) -> CalibratedGraph:
+def _legacy_obstacle(graph: Graph) -> str | None:
+    """Return why a model of the scheme cnn2snn cannot be refined."""
+    dtype = graph.input.attrs["dtype"]
+    if not dtype.startswith(("uint", "int")):
+        return f"{graph.input.name} is {dtype}, and Akida 1.0 reads integers"
+    for node in graph.nodes:
+        if node.op == "GlobalAveragePooling2D":
+            before = graph.skip_back(node.inputs[0], KEEPS_VALUES)
+            if before.op not in LAYERS:
+                return f"{node.name} averages levels, which Akida 1.0 does not"
+    return None
+
+
+def _noted(model, text, layers=(), **level):
     note = Note(kind=REFINED, text=text, layers=layers, **level)
-    return replace(calibrated, notes=(*calibrated.notes, note))
-
-
-def _quality(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> Quality:
-    """Return how close an integer model is to its float model on images."""
-    size = Frontier(graph, images[:0]).batch
-    wanted = forward(graph, images, batch_size=size).reshape(len(images), -1)
-    parts = [
-        _outputs(quantized, images[start : start + size]) for start in range(0, len(images), size)
-    ]
-    found = np.concatenate(parts).reshape(len(images), -1)
-    same = None
-    if wanted.shape[1] > 1 and len(graph.shapes[graph.output]) == 1:
-        same = classify(found) == classify(wanted)
-    noise = float(np.square(found - wanted, dtype=np.float64).mean())
-    return Quality(noise, float(wanted.var(axis=0, dtype=np.float64).mean()), same)
-
-
-def _outputs(quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
-    image, *nodes = quantized.nodes
-    return run_nodes(nodes, {image.name: images})[quantized.output]
+    return replace(model, notes=(*model.notes, note))

@@ -3,6 +3,9 @@
 Second-order rounding (published as OBQ and GPTQ): weights are rounded one by one, and what one
 loses is made up by those still to come, according to the second moments of the inputs. The scale
 of each filter is searched, and coordinate descent moves single weights by one step.
+
+The largest weight of a filter always becomes the largest integer, so that the rule of the vendor's
+tools, which takes each scale from the largest weight, finds the same integers again.
 """
 
 from __future__ import annotations
@@ -21,6 +24,11 @@ DESCENT_BITS, DESCENT = 2, 5e8
 def largest_integer(bits: int) -> int:
     """Return the largest magnitude of a symmetric weight."""
     return 2 ** (bits - 1) - 1
+
+
+def peaks(kernel: np.ndarray) -> np.ndarray:
+    """Return where each filter of a kernel (groups, inputs, filters) has its largest weight."""
+    return np.argmax(np.abs(kernel), axis=1)
 
 
 def nearest(kernel: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
@@ -53,6 +61,7 @@ def rounded(kernel: np.ndarray, inputs: np.ndarray, bits: int) -> tuple[np.ndarr
     Returns
     -------
     integers : float64 array of shape (groups, inputs, filters)
+        The largest integer is at each filter's largest weight.
     scales : float64 array of shape (groups, filters)
         No filter's `loss` is above that of the nearest integers at `plain_scales`.
     """
@@ -122,6 +131,8 @@ class _SecondOrder:
     def __call__(self, kernel, scales, bits):
         limit, upper = largest_integer(bits), self.upper
         rest = kernel[self.groups, self.order]
+        top = self.order[:, :, None] == peaks(kernel)[:, None]
+        largest = np.where(top, limit * np.sign(rest), 0)
         integers = np.empty_like(rest)
         count = rest.shape[1]
         for start in range(0, count, BLOCK):
@@ -129,6 +140,7 @@ class _SecondOrder:
             errors = np.empty((len(rest), end - start, rest.shape[2]))
             for k in range(start, end):
                 q = np.clip(np.rint(rest[:, k] / scales), -limit, limit)
+                q = np.where(top[:, k], largest[:, k], q)
                 integers[:, k] = q
                 error = (rest[:, k] - q * scales) / upper[:, k, k, None]
                 rest[:, k + 1 : end] -= upper[:, k, k + 1 : end, None] * error[:, None]
@@ -140,14 +152,15 @@ class _SecondOrder:
 
 
 def descend(kernel, inputs, integers, scales, bits) -> np.ndarray:
-    """Return integers after coordinate descent: each moves to where the loss is least."""
-    limit, integers = largest_integer(bits), integers.copy()
+    """Return integers after coordinate descent: each but the largest moves to the least loss."""
+    limit, integers, largest = largest_integer(bits), integers.copy(), peaks(kernel)
     gradient = inputs @ (kernel - integers * scales[:, None])
     for _ in range(SWEEPS):
         moved = False
         for k in range(kernel.shape[1]):
             step = gradient[:, k] / (inputs[:, k, k, None] * scales)
             q = np.clip(np.rint(integers[:, k] + step), -limit, limit)
+            q = np.where(largest == k, integers[:, k], q)
             change = (q - integers[:, k]) * scales
             if change.any():
                 moved = True

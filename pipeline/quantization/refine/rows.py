@@ -41,6 +41,8 @@ def draw(
     batches: Iterator[tuple[np.ndarray, np.ndarray]],
     per_image: int,
     rng: np.random.Generator,
+    *,
+    pooled: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return some rows of a covered node's inputs, and the targets at their places.
 
@@ -53,13 +55,15 @@ def draw(
     per_image : int
         Places drawn from each image, with repetition; all where there are fewer.
     rng : Generator
+    pooled : bool
+        The sums are averaged over the map before anything else: one row for each image.
 
     Returns
     -------
     x : float32 array of shape (groups, rows, inputs)
     y : float32 array of shape (groups, rows, filters)
     """
-    parts = [_some(node, x, y, per_image, rng) for x, y in batches]
+    parts = [_some(node, x, y, 0 if pooled else per_image, rng) for x, y in batches]
     x, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     if node.op == "DepthwiseConv2D":
         x = x.reshape(len(x), -1, y.shape[-1]).transpose(2, 0, 1)
@@ -70,6 +74,8 @@ def draw(
 def _some(node, x, y, per_image, rng):
     view = _windows(node, x)
     places = y.shape[1:-1]
+    if not per_image:
+        return view.mean(axis=(1, 2)), y.mean(axis=(1, 2))
     total = int(np.prod(places, dtype=np.int64))
     if total <= per_image:
         chosen = np.tile(np.arange(total), len(x))

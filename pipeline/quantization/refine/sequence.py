@@ -9,21 +9,20 @@ import numpy as np
 
 from pipeline.graph.forward import run_node as run_float
 from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.integerize import RULES
-from pipeline.quantization.refine import rows, wide
-from pipeline.quantization.refine.frontier import Frontier, run_step
+from pipeline.quantization.refine import rows
+from pipeline.quantization.refine.frontier import Forward, Frontier, run_step
+from pipeline.quantization.refine.inputs import refine_input
 from pipeline.quantization.refine.integer_forward import run_nodes, without_output_stage
-from pipeline.quantization.refine.layer import Rows, refine_layer
-from pipeline.quantization.refine.ranges import Values, refine_range
-from pipeline.quantization.refine.steps import Step, steps
+from pipeline.quantization.refine.joins import scale_joins
+from pipeline.quantization.refine.kernels import refine_kernels
+from pipeline.quantization.refine.layer import Rows, rows_wanted
+from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, refine_range
+from pipeline.quantization.refine.steps import Step, relu_bounds, steps
 from pipeline.quantization.walk import Walk
-
-ROWS, FEW_ROWS = 8000, 2000
-"""Rows drawn for a layer, and for one that is depthwise or wide."""
-IMAGES, PLACES = 256, 64
-"""Images, and places of each, on which ranges are searched."""
 
 
 class Sequence:
@@ -42,13 +41,13 @@ class Sequence:
     """
 
     def __init__(self, graph: Graph, calibrated: CalibratedGraph, fit, held, seed: int):
-        self.float_graph, self.calibrated = graph, calibrated
+        self.float_graph = graph
+        self.calibrated, self.changed = scale_joins(refine_input(calibrated, fit, held))
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
         self.rng = np.random.default_rng(seed)
         self.formats: dict = {}
         self.feeds: dict[str, str] = {}
         self.factors: dict[str, np.ndarray] = {}
-        self.changed: list[str] = []
 
     def run(self, progress: Callable[[int, int], None]) -> CalibratedGraph:
         """Refine every step, and return the refined model."""
@@ -75,13 +74,21 @@ class Sequence:
         if not rows.covered(head):
             self._refine_bias(step)
             return
-        settings = self._settings(head.name)
-        fit, held = (self._rows(frontier, step) for frontier in (self.fit, self.held))
-        choice = refine_layer(head, settings.weight_bits, fit, held)
-        if choice.node is not head:
+        bits = self._settings(head.name).weight_bits
+        target = self.float_graph.node(head.name)
+        bounds = relu_bounds(step)
+
+        def draw(node, wanted):
+            plain = node.op == head.op
+            return tuple(
+                self._rows(frontier, node, wanted, bounds if plain else ())
+                for frontier in (self.fit, self.held)
+            )
+
+        changed = refine_kernels(head, target, bits, draw)
+        if changed is not head:
             self.changed.append(head.name)
-            self._replace(choice.node)
-            self._set(head.name, weight_scales=choice.scales)
+            self._replace(changed)
 
     def _refine_bias(self, step: Step) -> None:
         """Correct the mean of each output channel, with the kernel as it is."""
@@ -99,7 +106,7 @@ class Sequence:
         name = step[-1].name
         fit, held = (self._values(frontier, step) for frontier in (self.fit, self.held))
         quantizer = self._settings(name).output
-        graph, found = refine_range(self.calibrated.graph, name, quantizer, fit, held)
+        graph, found = refine_range(self.calibrated, name, fit, held)
         if found is not quantizer:
             self.changed.append(name)
             self.calibrated = replace(self.calibrated, graph=graph)
@@ -109,8 +116,9 @@ class Sequence:
         """Fix a step's integers, and bring the images up to its output."""
         walk = self._walk(step)
         self.formats, self.feeds = walk.formats, walk.feeds
+        forward = _forward(step, tuple(walk.nodes), self.feeds)
         for frontier in (self.fit, self.held):
-            frontier.advance(step, walk.nodes, walk.feeds)
+            frontier.advance(step, forward)
         factor = self._input_factor(step)
         output = self._settings(step[-1].name).output
         rate = np.float32(1) if output is None else output.rescaling_rate
@@ -127,43 +135,34 @@ class Sequence:
             return np.float32(1)
         return self.factors[step[0].inputs[0]]
 
-    def _rows(self, frontier: Frontier, step: Step) -> Rows:
-        head = self.calibrated.graph.node(step[0].name)
-        inputs = rows.kernel_matrix(head).shape[1]
-        few = head.op == "DepthwiseConv2D" or inputs > wide.INPUTS
-        wanted = FEW_ROWS if few else ROWS
-        if frontier is self.held:
-            wanted //= 4
+    def _rows(self, frontier: Frontier, head: Node, target: Node, bounds: tuple) -> Rows:
+        """Return rows of a layer, in units of the float model."""
         source = head.inputs[0]
         given = self.formats[source]
         unit = np.exp2(-np.asarray(given.frac_bits, np.float64))
         unit = np.asarray(unit * (1 if given.scales is None else given.scales), np.float32)
+        wanted = rows_wanted(head, held=frontier is self.held)
 
         def batches():
             for floats, integers in frontier.batches((source,)):
-                yield integers[source] * unit, run_float(step[0], floats[source])
+                yield integers[source] * unit, run_float(target, floats[source])
 
-        per_image = max(wanted // frontier.count, 1)
-        x, y = rows.draw(head, batches(), per_image, self.rng)
-        return Rows(x, y, *_bounds(step))
+        x, y = rows.draw(head, batches(), max(wanted // frontier.count, 1), self.rng)
+        return Rows(x, y, *bounds)
 
     def _values(self, frontier: Frontier, step: Step) -> Values:
         """Return sums of the step's last node, before it is quantized, and their targets."""
         walk = self._walk(step)
         nodes = (*walk.nodes[:-1], without_output_stage(walk.nodes[-1]))
         unit = walk.accumulators.sums[step[-1].name].unit
-        sums, targets = [], []
-        for floats, integers in frontier.batches(step[0].inputs, IMAGES):
-            given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}
-            found = run_nodes(nodes, given)[nodes[-1].name] * unit
-            wanted = run_step(step, floats) * self._input_factor(step)
-            size = found.shape[-1]
-            found, wanted = (a.reshape(len(found), -1, size) for a in (found, wanted))
-            places = min(found.shape[1], PLACES)
-            chosen = self.rng.choice(found.shape[1], places, replace=False)
-            sums.append(found[:, chosen].reshape(-1, size))
-            targets.append(wanted[:, chosen].reshape(-1, size).astype(np.float64))
-        return Values(np.concatenate(sums), np.concatenate(targets))
+
+        def batches():
+            for floats, integers in frontier.batches(step[0].inputs, IMAGES):
+                given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}
+                found = run_nodes(nodes, given)[nodes[-1].name] * unit
+                yield found, run_step(step, floats) * self._input_factor(step)
+
+        return drawn(batches(), self.rng, frontier.blocks(BLOCKS, IMAGES))
 
     def _walk(self, step: Step) -> Walk:
         walk = Walk(self.calibrated, RULES)
@@ -190,12 +189,22 @@ class Sequence:
         self.calibrated = replace(self.calibrated, graph=graph.with_nodes(nodes))
 
 
-def _bounds(step: Step) -> tuple[float, float]:
-    """Return the bounds of the ReLU that sees a step's sums themselves."""
-    for node in step[1:]:
-        if node.op == "ReLU":
-            highest = node.attrs["max_value"]
-            return 0.0, np.inf if highest is None else float(highest)
-        if node.op != "MaxPooling2D":
-            break
-    return -np.inf, np.inf
+def _forward(step: Step, nodes, feeds) -> Forward | None:
+    """Return what computes the integers of a step from its inputs', or from the images."""
+    if not step[0].inputs:
+        nodes = nodes[1:]
+        if not nodes:
+            return None
+
+    def forward(integers):
+        given = {feeds.get(name, name): integers[name] for name in step[0].inputs}
+        return _narrow(run_nodes(nodes, given or integers)[nodes[-1].name], nodes[-1])
+
+    return forward
+
+
+def _narrow(values, node):
+    if values.dtype.kind == "f":
+        return values
+    bits = node.format.value_bits
+    return values.astype(np.int8 if bits < 8 else np.int16 if bits < 16 else np.int64, copy=False)

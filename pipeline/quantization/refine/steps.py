@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import JOINS, NEURAL
@@ -55,3 +57,14 @@ def _continues(graph, nodes, node) -> bool:
     if settings is not None:
         return settings.output is None
     return bool(before.inputs) and len(before.inputs) == 1 and _continues(graph, nodes, before)
+
+
+def relu_bounds(step: Step) -> tuple[float, float]:
+    """Return the bounds of the ReLU that sees a step's sums themselves."""
+    for node in step[1:]:
+        if node.op == "ReLU":
+            highest = node.attrs["max_value"]
+            return 0.0, np.inf if highest is None else float(highest)
+        if node.op != "MaxPooling2D":
+            break
+    return -np.inf, np.inf

@@ -109,12 +109,14 @@ class _Best:
 def _sweep(x, wanted, power, integers, scales, bits):
     """Return integers after one sweep of coordinate descent."""
     limit, integers, rows = largest_integer(bits), integers.copy(), len(x)
+    largest = np.argmax(np.abs(wanted), axis=0)
     residual = x @ (wanted - integers * scales)
     columns = np.ascontiguousarray(x.T)
     lengths = np.square(columns).sum(axis=1) / rows + power
     for k, column in enumerate(columns):
         pull = column @ residual / rows + power * (wanted[k] - integers[k] * scales)
         q = np.clip(np.rint(integers[k] + pull / (lengths[k] * scales)), -limit, limit)
+        q = np.where(largest == k, integers[k], q)
         change = (q - integers[k]) * scales
         if change.any():
             residual -= np.outer(column, change)

@@ -2,7 +2,8 @@
 
 Symmetric weights with one factor per filter (depthwise: per tensor); a ReLU of b bits has ``2**b -
 1`` equal steps up to its maximum, ties rounded down. No calibration is needed: the ReLUs' maxima
-are the ranges of activations (cnn2snn's legacy ``quantize``, Apache-2.0).
+are the ranges of activations (cnn2snn's legacy ``quantize``, Apache-2.0). Refining, which needs
+images, finds better ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
+from pipeline.messages.notes import Note
 from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.verification import random_images, verified
@@ -22,6 +24,8 @@ from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT, integeriz
 from pipeline.quantization.layer_choices import ACTIVATION, WEIGHTS, LayerChoices
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.refine import refine_legacy
+from pipeline.quantization.samples import check_samples
 from simulator.limit import size
 from simulator.refusal import Refusal
 
@@ -35,35 +39,56 @@ def quantize(
     ----------
     graph : Graph
         Float model as trained; separable convolutions fused.
-    samples : ignored
-        This scheme needs no calibration.
+    samples : array of shape (n, *input shape), or None
+        Images in the dtype of the model's input; only refining takes any.
     options : Quantization
-        ``input_weight_bits``, ``weight_bits`` and ``activation_bits`` are used.
+        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` are used.
 
     Raises
     ------
     IncompatibleModelError
         If the scheme does not support a layer; lists all of them.
     """
-    if progress is not None:
-        progress(1, 1)
-    return integerize_legacy(legacy(graph, options))
-
-
-def legacy(graph: Graph, options) -> LegacyGraph:
-    """Return the prepared graph with its weight quantizers and discrete activations."""
     source = graph
-    graph, notes = cut_head(source)
+    graph, notes = prepared(source)
+    model = discrete(graph, options, notes, source)
+    quantized = integerize_legacy(model)
+    progress = progress or (lambda done, total: None)
+    if options.refine == "none":
+        progress(1, 1)
+        return quantized
+    return integerize_legacy(
+        refine_legacy(graph, model, check_samples(graph, samples), options, progress)
+    )
+
+
+def prepared(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Return an equivalent graph that is ready to be quantized, and what was changed."""
+    graph, notes = cut_head(graph)
     images = random_images(graph)
     for change in PASSES_V1:
         graph = verified(change, graph, images)
     refusals = list(_unsupported(graph))
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
+    return graph, tuple(notes)
+
+
+def legacy(graph: Graph, options) -> LegacyGraph:
+    """Return the prepared graph with its weight quantizers and discrete activations."""
+    made, notes = prepared(graph)
+    return discrete(made, options, notes, graph)
+
+
+def discrete(graph: Graph, options, notes: tuple[Note, ...], source: Graph) -> LegacyGraph:
+    """Return a prepared graph with its weight quantizers and discrete activations.
+
+    `source` is the graph before it was prepared, whose names choices for single layers may use.
+    """
     choices = LayerChoices(options.layers, graph, source)
     quantizers = _weight_quantizers(graph, options, choices)
 
-    def discrete(node):
+    def levels(node):
         if node.op != "ReLU":
             return None
         bits = choices.bits(node, ACTIVATION, options.activation_bits)
@@ -71,10 +96,10 @@ def legacy(graph: Graph, options) -> LegacyGraph:
         attrs = {"bits": bits, "max_value": float(2**bits - 1 if largest is None else largest)}
         return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
 
-    discretized = graph.rewrite(discrete)
+    discretized = graph.rewrite(levels)
     if refusals := choices.refusals():
         raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
-    return LegacyGraph(graph=discretized, quantizers=quantizers, notes=tuple(notes))
+    return LegacyGraph(graph=discretized, quantizers=quantizers, notes=notes)
 
 
 def _weight_quantizers(graph, options, choices) -> dict[tuple[str, str], WeightQuantizer]:

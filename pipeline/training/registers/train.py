@@ -31,6 +31,8 @@ FEW = 1000
 """Images below which a user should add some: hundreds are memorised."""
 STEPS, EPOCHS = 1200, (5, 40)
 """Steps that a training takes where its epochs are not given, and their range then."""
+MOST_HELD_OUT = 1000
+"""Images that are held out at most: more would not judge a loss much better."""
 CHECKED = 256
 """Held-out images on which the training graph is compared with the emulator."""
 
@@ -57,7 +59,7 @@ def train_registers(
     quantized : QuantizedGraph
         The start, best a refined one.
     images : array or StoredImages of shape (n, *input shape)
-        Training images; the last fifth is held out.
+        Training images; the last fifth is held out, at most 1,000.
     labels : array of shape (n,), or of the model's output, or None
         Trained on if ``options.train`` is ``labels``. Their type also decides whether outputs are
         classes or numbers.
@@ -93,7 +95,7 @@ def train_registers(
     teacher = cut_head(graph)[0]
     labels = _targets(teacher, images, labels)
     goal, wanted = _goal(graph, teacher, images, labels, options)
-    count = len(images) - max(len(images) // HELD_OUT, 2)
+    count = len(images) - min(max(len(images) // HELD_OUT, 2), MOST_HELD_OUT)
     lessons, held = (
         Lessons(choose(images, part), wanted[part], labels[part])
         for part in (slice(count), slice(count, None))

@@ -1,4 +1,4 @@
-"""Write bilinear interpolation as the transposed convolutions that the chip has."""
+"""Write bilinear interpolation as a transposed convolution."""
 
 from __future__ import annotations
 
@@ -8,46 +8,43 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.transforms.rewrite import Rewrite
-from simulator.akida_v2.limits import TRANSPOSED_STRIDE
-
-SHARES = np.float32([0.25, 0.75, 0.75, 0.25])
-"""Of a pixel in the rows that stride 2 places around it, for centres half a pixel apart."""
 
 
 def replace_bilinear(graph: Graph) -> Rewrite:
-    """Replace bilinear UpSampling2D by 2, 4, 8... by Conv2DTranspose layers of 4x4 and stride 2.
+    """Replace bilinear UpSampling2D by a Conv2DTranspose of the stride of its size.
 
-    Pixels inside are the same. At the edges Keras repeats the outermost pixels, where the chip adds
-    zeros: each doubling leaves 3/4 of the outermost row and column, which is measured.
+    By 2 it is the chip's 4x4 kernel of stride 2; other sizes run on the emulator only. Pixels
+    inside are the same. At the edges Keras repeats the outermost pixels, where the layer adds
+    zeros: by 2 it leaves 3/4 of the outermost rows and columns. The effect is measured.
     """
     changed = []
 
     def split(node: Node):
-        if node.op != "UpSampling2D" or not _applies(node):
+        if node.op != "UpSampling2D" or node.attrs["interpolation"] != "bilinear":
             return None
+        if node.attrs["size"] == (1, 1):
+            return []
         changed.append(node.name)
-        count = node.attrs["size"][0].bit_length() - 1
-        chain, source = [], node.inputs[0]
-        for step in range(count):
-            last = step == count - 1
-            name = node.name if last else graph.part_name(node.name, str(step + 1))
-            chain.append(_doubling(name, source, graph.shapes[node.name][-1]))
-            source = name
-        return chain
+        return [_interpolating(node, graph.shapes[node.name][-1])]
 
     new = graph.rewrite(split)
     return Rewrite(graph=new, changed=tuple(changed), equivalent=not changed)
 
 
-def _applies(node: Node) -> bool:
-    rows, columns = node.attrs["size"]
-    doubles = rows == columns > 1 and not rows & (rows - 1)
-    return doubles and node.attrs["interpolation"] == "bilinear"
-
-
-def _doubling(name, source, channels) -> Node:
-    side = len(SHARES)
-    kernel = np.outer(SHARES, SHARES)[:, :, None, None] * np.eye(channels, dtype=np.float32)
-    attrs = {"kernel_size": side, "strides": TRANSPOSED_STRIDE, "padding": "same"}
+def _interpolating(node: Node, channels: int) -> Node:
+    rows, columns = map(_shares, node.attrs["size"])
+    kernel = np.outer(rows, columns)[:, :, None, None] * np.eye(channels)
+    attrs = {"kernel_size": kernel.shape[:2], "strides": node.attrs["size"], "padding": "same"}
     attrs |= {"filters": channels, "use_bias": False}
-    return make_node(name, "Conv2DTranspose", [source], attrs, {"kernel": kernel})
+    return make_node(node.name, "Conv2DTranspose", node.inputs, attrs, {"kernel": kernel})
+
+
+def _shares(factor: int) -> np.ndarray:
+    """Return a pixel's share of each output around it, which falls to 0 at the next pixels.
+
+    Centres of outputs are a fraction of ``1 / factor`` apart, and for even factors none is that of
+    the pixel.
+    """
+    count = 2 * factor - factor % 2
+    distances = (np.arange(count) - (count - 1) / 2) / factor
+    return 1 - np.abs(distances)

@@ -64,7 +64,7 @@ def _start(graph: Graph, node: Node) -> _Reshape | None:
         return None
     before, after = graph.shapes[node.inputs[0]], graph.shapes[node.name]
     reads_input = graph.node(node.inputs[0]).op in ("Input", "Rescaling")
-    if len(before) != 3 or before[:2] == (1, 1) or before[-1] != after[-1] or reads_input:
+    if len(before) != 3 or len(after) == 1 or before[-1] != after[-1] or reads_input:
         return None
     return _Reshape(before[:-1], after[:-1])
 

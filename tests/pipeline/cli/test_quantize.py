@@ -33,7 +33,12 @@ def refined(files):
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [((), True), (("--parity",), False), (("--refine", "none"), False)],
+    [
+        ((), True),
+        (("--scheme", "cnn2snn", "-a", "4"), True),
+        (("--parity",), False),
+        (("--refine", "none"), False),
+    ],
 )
 def test_samples_are_refined_on_unless_integers_are_given(files, options, expected):
     result = run(files, "--samples", str(files / "x.npy"), "-w", "4", *options)
@@ -41,12 +46,19 @@ def test_samples_are_refined_on_unless_integers_are_given(files, options, expect
     assert refined(files) == expected
 
 
-@pytest.mark.parametrize("options", [("--parity",), ("--scheme", "cnn2snn"), ()])
+@pytest.mark.parametrize("options", [("--parity",), ()])
 def test_refining_what_cannot_be_refined_is_refused(files, options):
     result = run(files, "--refine", "layers", *options)
     assert isinstance(result.exception, ConfigError)
     assert "--refine layers: not" in str(result.exception)
     assert not (files / "q.npz").exists()
+
+
+@pytest.mark.parametrize(("count", "expected"), [(5, False), (120, True)])
+def test_the_time_of_refining_is_only_printed_where_it_ran(files, count, expected):
+    result = run(files, "--samples", str(files / "x.npy"), "--num-samples", str(count))
+    assert result.exit_code == 0, result.output
+    assert ("refining took" in result.output) == expected
 
 
 def bits(files):

@@ -11,8 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import Calibration, Data
-from pipeline.data import calibration_samples, fashion_mnist, fingerprint, load_data
+from pipeline.config import Calibration, Data, Quantization, RegisterTraining
+from pipeline.data import (
+    calibration_samples,
+    fashion_mnist,
+    fingerprint,
+    load_data,
+    training_samples,
+)
 from pipeline.data import debian as debian_module
 from pipeline.errors import DataError
 
@@ -139,6 +145,18 @@ def test_calibration_takes_training_images():
     assert all(image.tobytes() in known for image in samples)
     assert calibration_samples(data, Calibration(source="random")) is None
     assert len(calibration_samples(data, Calibration(samples=21))) == 20
+
+
+def test_registers_are_trained_on_the_calibration_images_and_more():
+    data = load_data(Data(name="digits", train_samples=20))
+    options = Quantization(
+        calibration=Calibration(samples=8), training=RegisterTraining(samples=12)
+    )
+    images, labels = training_samples(data, options)
+    assert len(images) == len(labels) == 12
+    np.testing.assert_array_equal(images[:8], calibration_samples(data, options.calibration))
+    of = {image.tobytes(): label for image, label in zip(data.x_train, data.y_train, strict=True)}
+    assert all(of[image.tobytes()] == label for image, label in zip(images, labels, strict=True))
 
 
 def package(files):

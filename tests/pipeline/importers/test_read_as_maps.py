@@ -53,7 +53,7 @@ def test_channels_first(tmp_path):
 
 def models(keras):
     """Return models of each kind that a Keras of either generation saves."""
-    layers = keras.layers
+    layers, dense = keras.layers, keras.layers.Dense
 
     def chain(shape, *rest):
         return keras.Sequential([layers.Input(shape), *rest])
@@ -61,9 +61,8 @@ def models(keras):
     def extreme(kind):
         image = layers.Input((8, 8, 3))
         one, two = (layers.Conv2D(4, 3, padding="same")(image) for _ in range(2))
-        return keras.Model(image, layers.Flatten()(kind()([one, two])))
+        return keras.Model(image, dense(3)(layers.Flatten()(kind()([one, two]))))
 
-    dense = layers.Dense
     return {
         "steps": chain(
             (16, 3),
@@ -73,7 +72,7 @@ def models(keras):
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.UpSampling1D(2),
-            layers.ZeroPadding1D((1, 2)),
+            layers.ZeroPadding1D(1),
             layers.DepthwiseConv1D(3),
             layers.AveragePooling1D(2),
             layers.Cropping1D((1, 0)),

@@ -1,6 +1,7 @@
 """Final outputs of Akida 1.0 programs compared with the fake-quantized float model."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pipeline.quantization.integers import integers
 from pipeline.quantization.quantize import quantize
 from pipeline.quantization.schemes.cnn2snn import legacy
 from simulator import Program, ProgramError, simulate
+from simulator.vectors import write_vectors
 
 OPTIONS = Quantization(scheme="cnn2snn", weight_bits=4, activation_bits=4)
 DENSE = {
@@ -125,3 +127,13 @@ def test_a_unit_that_does_not_fit_is_refused(scale, found):
     program = convert(integers(old), "akida_v1")
     with pytest.raises(ProgramError, match=found):
         dataclasses.replace(program, output_scale=scale)
+
+
+def test_golden_vectors_have_levels_and_their_unit(tmp_path):
+    images, old, _ = relu_models(1, 4, per_tensor=True)
+    program = convert(integers(old), "akida_v1")
+    write_vectors(program, images[:3], tmp_path / "v")
+    manifest = json.loads((tmp_path / "v/manifest.json").read_text())
+    assert manifest["output_scale"] == list(program.output_scale)
+    assert manifest["output"]["dtype"] == "float32"
+    assert manifest["layers"][-1]["output"]["bits"] == 4

@@ -12,7 +12,7 @@ from pipeline.quantization.calibrated_graph import NodeQuantization
 from pipeline.quantization.calibration import calibrate
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantize import quantize
-from pipeline.quantization.refine import frontier, layer, refinement, sequence
+from pipeline.quantization.refine import frontier, kernels, layer, refinement
 from pipeline.quantization.refine.frontier import Frontier
 from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.layer import Rows, refine_layer
@@ -171,9 +171,9 @@ def test_a_model_that_memorises_is_not_taken(monkeypatch):
 
     def spoiled(node, bits, fit, held):
         kernel = node.weights["kernel"] + np.float32(0.5)
-        return layer.Choice(node.with_weights(kernel=kernel), None, 0.0)
+        return layer.Choice(node.with_weights(kernel=kernel), 0.0)
 
-    monkeypatch.setattr(sequence, "refine_layer", spoiled)
+    monkeypatch.setattr(kernels, "refine_layer", spoiled)
     options = replace(OPTIONS, weight_bits=8, activation_bits=8)
     quantized = quantize(graph, samples, options)
     assert note(quantized).startswith("not refined, which would not help")

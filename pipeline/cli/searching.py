@@ -1,0 +1,56 @@
+"""Options and preparations that ``sensitivity`` and ``search`` share."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.parameters import PATH, load_any
+
+HELD_OUT = 5
+"""One sample in so many, the last ones, is measured on where no images are given."""
+
+
+def searching_options(function):
+    """Add the options about images and the chip."""
+    for option in (
+        click.option("--target", default="akida_v2", show_default=True, help="Chip."),
+        click.option("--labels", type=PATH, help="Classes of the images (.npy, integers)."),
+        click.option(
+            "--images",
+            type=PATH,
+            help="Images to measure on (.npy). [default: the last fifth of the samples]",
+        ),
+        click.option("--samples", type=PATH, required=True, help="Calibration images (.npy)."),
+    ):
+        function = option(function)
+    return function
+
+
+def prepared(model: str, samples: str, images: str | None, labels: str | None, target: str):
+    """Return the variants of a model, and the images and labels to measure on.
+
+    Raises
+    ------
+    ModelError, DataError, ConfigError
+        If the model is quantized, or labels are given without their images.
+    """
+    from pipeline.analysis.sensitivity import Variants
+    from pipeline.config import Calibration, Quantization
+    from pipeline.data.array_file import load_array
+    from pipeline.errors import ConfigError, ModelError
+    from pipeline.graph.graph import Graph
+
+    if labels is not None and images is None:
+        raise ConfigError("--labels: belong to images; give --images as well")
+    graph = load_any(model)
+    if not isinstance(graph, Graph):
+        raise ModelError(f"{model}: is quantized; give the float model that it was made from")
+    calibration = load_array(samples)
+    if images is None:
+        count = max(len(calibration) // HELD_OUT, 1)
+        calibration, inputs = calibration[:-count], calibration[-count:]
+    else:
+        inputs = load_array(images)
+    options = Quantization(calibration=Calibration(samples=len(calibration)))
+    variants = Variants(graph, calibration, options, target)
+    return variants, inputs, None if labels is None else load_array(labels)

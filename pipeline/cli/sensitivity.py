@@ -1,0 +1,61 @@
+"""``crossgrade sensitivity``: what each width of each single layer costs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+from pipeline.cli.parameters import PATH, backend_option
+from pipeline.cli.searching import prepared, searching_options
+
+
+@click.command()
+@click.argument("model", metavar="FLOAT", type=PATH)
+@searching_options
+@backend_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(model, samples, images, labels, target, backend, as_json) -> None:
+    """Measure what fewer bits cost in each single layer of FLOAT, all others having 8.
+
+    Loss is the Kullback-Leibler divergence of the classes' probabilities from the float model's;
+    for outputs that are no classes, the error's power over their variance. Layers before the one
+    that changes run once. The largest losses come first.
+    """
+    from pipeline.analysis.sensitivity import measure
+
+    variants, inputs, classes = prepared(model, samples, images, labels, target)
+    with click.progressbar(length=1000, label="measuring", file=sys.stderr) as bar:
+        found = measure(
+            variants,
+            inputs,
+            classes,
+            backend=backend,
+            progress=lambda done, total: bar.update(1000 * done // total - bar.pos),
+        )
+    click.echo(json.dumps(asdict(found), indent=2) if as_json else _text(found))
+
+
+def _text(found) -> str:
+    rows = [("layer", "width", "loss", "same class", "accuracy", "bytes saved")]
+    rows += [_row(entry.choice.layer, f"{entry.choice.key}={entry.choice.bits}", entry.increase,
+                  entry.score, f"{entry.bytes_saved:,}") for entry in found.ranked]  # fmt: skip
+    rows.append(_row("(8 bits everywhere)", "", found.base.loss, found.base, ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([f"{found.model} on {found.target}, {found.images:,} images", "", *lines])
+
+
+def _row(layer: str, width: str, loss: float, score, saved: str) -> tuple[str, ...]:
+    shares = (
+        "-" if share is None else f"{share:.2%}" for share in (score.agreement, score.accuracy)
+    )
+    return layer, width, f"{loss:.5f}", *shares, saved

@@ -1,0 +1,238 @@
+"""Refine a model of the scheme cnn2snn layer by layer, on the levels of the layers before."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.graph.forward import run_node as run_float
+from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.quantization.calibrated_graph import NodeQuantization, OutputQuantizer
+from pipeline.quantization.equalization import divide_kernel, next_layer, scale_filters
+from pipeline.quantization.integerize_legacy import LAYERS, integer_node
+from pipeline.quantization.legacy_graph import LegacyGraph
+from pipeline.quantization.legacy_threshold import Scaling, neuron
+from pipeline.quantization.refine import rows
+from pipeline.quantization.refine.frontier import Frontier, run_step
+from pipeline.quantization.refine.kernels import refine_kernels
+from pipeline.quantization.refine.layer import Rows, rows_wanted
+from pipeline.quantization.refine.legacy_forward import AVERAGE, run_block, scaling_after, values
+from pipeline.quantization.refine.legacy_ranges import Steps, refine_step
+from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, takes_factors
+from pipeline.quantization.refine.steps import Step, relu_bounds, steps
+from simulator.akida_v1.limits import INPUT_CHANNELS, REGISTERS
+
+
+class LegacySequence:
+    """A 1.0 model that is being refined.
+
+    Parameters
+    ----------
+    graph : Graph
+        Prepared float graph: the targets.
+    legacy : LegacyGraph
+        The same graph by today's rule: a linear chain.
+    fit, held : arrays of shape (n, *input shape)
+        Images to fit on, and others to choose by.
+    seed : int
+        Draws rows and places.
+    """
+
+    def __init__(self, graph: Graph, legacy: LegacyGraph, fit, held, seed: int):
+        self.float_graph, self.legacy = graph, legacy
+        self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
+        self.rng = np.random.default_rng(seed)
+        self.scalings: dict[str, Scaling] = {}
+        self.formats: dict = {}
+        self.changed: list[str] = []
+
+    def run(self, progress: Callable[[int, int], None]) -> LegacyGraph:
+        """Refine every step, and return the refined model."""
+        todo = steps(self.float_graph, _computing(self.float_graph))
+        for done, step in enumerate(todo, 1):
+            for frontier in (self.fit, self.held):
+                frontier.prepare(step)
+            if step[0].op in LAYERS:
+                self._refine_sums(step)
+                self._refine_step(step)
+                self._fit_registers(step)
+            self._settle(step)
+            progress(done, len(todo))
+        return self.legacy
+
+    def _refine_sums(self, step: Step) -> None:
+        head, target = self.legacy.graph.node(step[0].name), step[0]
+        if not rows.covered(head):
+            return
+        pooled = any(node.op == AVERAGE for node in step)
+        bounds = relu_bounds(tuple(node for node in step if node.op != AVERAGE))
+        bits = self._weight_bits(head)
+
+        def draw(node, wanted):
+            whole = node.op == head.op
+            return tuple(
+                self._rows(frontier, node, wanted, bounds if whole else (), pooled and whole)
+                for frontier in (self.fit, self.held)
+            )
+
+        changed = refine_kernels(head, target, bits, draw)
+        if changed is not head:
+            self.changed.append(head.name)
+            self._replace(changed)
+            self._keep_integers(changed)
+
+    def _keep_integers(self, head: Node) -> None:
+        """Give explicit factors to a refined layer whose small weights the rule would not scale."""
+        quantizers = dict(self.legacy.quantizers)
+        for name in head.operation.kernels:
+            quantizer = replace(quantizers[head.name, name], given=None)
+            quantizers[head.name, name] = quantizer.unlimited(head.weights[name])
+        self.legacy = replace(self.legacy, quantizers=quantizers)
+
+    def _rows(self, frontier: Frontier, head: Node, target: Node, bounds, pooled: bool) -> Rows:
+        """Return rows of a layer, in units of the float model."""
+        source = head.inputs[0]
+        a, b = self.scalings[source]
+        if b:
+            padding = np.full(self.float_graph.shapes[source][-1], (int(b) - b) / a, np.float32)
+            head = head.with_attrs(padding_value=tuple(padding.tolist()))
+        wanted = rows_wanted(head, held=frontier is self.held)
+
+        def batches():
+            for floats, integers in frontier.batches((source,)):
+                yield (
+                    np.asarray((integers[source] - b) / a, np.float32),
+                    run_float(target, floats[source]),
+                )
+
+        per_image = max(wanted // frontier.count, 1)
+        return Rows(*rows.draw(head, batches(), per_image, self.rng, pooled=pooled), *bounds)
+
+    def _refine_step(self, step: Step) -> None:
+        """Choose the step of the levels; a factor per channel moves into the next kernel."""
+        relu, head = self.legacy.graph.node(step[-1].name), step[0].name
+        if relu.op != "QuantizedReLU":
+            return
+        bits = relu.attrs["bits"]
+        highest = 2**bits - 1
+        fit, held = (self._values(frontier, step) for frontier in (self.fit, self.held))
+        following = next_layer(self.legacy.graph, relu.name, per_tensor=False)
+        by_channel = following is not None and takes_factors(
+            following[0], self._weight_bits(following[0]), bits
+        )
+        now = Steps(bits, np.float64(relu.attrs["max_value"] / highest))
+        found, ratio = refine_step(now, fit, held, by_channel=by_channel)
+        if found is now:
+            return
+        self.changed.append(relu.name)
+        self._replace(relu.with_attrs(max_value=float(found.step * highest)))
+        if by_channel:
+            ratio = np.asarray(ratio, np.float32)
+            self._replace(scaled := scale_filters(self.legacy.graph.node(head), 1 / ratio))
+            if head in self.changed:
+                self._keep_integers(scaled)
+            self._replace(divide_kernel(following[0], 1 / ratio, following[1]))
+
+    def _values(self, frontier: Frontier, step: Step) -> Values:
+        """Return sums before the activation, and their targets after it."""
+        nodes, given = self._integer_nodes(step), self.scalings[step[0].inputs[0]]
+        source = step[0].inputs[0]
+        batches = (
+            (values(nodes, integers[source], given), run_step(step, floats))
+            for floats, integers in frontier.batches(step[0].inputs, IMAGES)
+        )
+        return drawn(batches, self.rng, frontier.blocks(BLOCKS, IMAGES))
+
+    def _fit_registers(self, step: Step) -> None:
+        """Coarsen the weights of filters whose thresholds or steps the registers do not hold.
+
+        These are dead filters, and weights that are tiny beside the bias: both registers grow with
+        the factor of the weights.
+        """
+        nodes = self._integer_nodes(step)
+        head, relu = nodes[0], nodes[-1]
+        if relu.op != "ReLU" or not {*self.changed} & {head.name, relu.name}:
+            return
+        source = self.float_graph.shapes[head.inputs[0]]
+        first = head.inputs[0] in self._images() and source[-1] in INPUT_CHANNELS
+        step_bits, threshold_bits = REGISTERS[first and head.op == "Conv2D"]
+        found = neuron(
+            head,
+            self.scalings[head.inputs[0]],
+            float(relu.registers["step"]),
+            relu.bits["output"],
+            _pixels(nodes),
+        )
+        excess = np.maximum(
+            found.act_step / ((1 << step_bits) - 1),
+            np.abs(found.threshold) / ((1 << threshold_bits) - 1),
+        )
+        if (excess > 1).any():
+            key = (head.name, self.legacy.graph.node(head.name).operation.output_kernel)
+            factor = head.registers[f"{key[1]}_factor"] / np.maximum(excess * (1 + 1e-6), 1)
+            quantizer = replace(self.legacy.quantizers[key], given=factor.astype(np.float32))
+            quantizers = {**self.legacy.quantizers, key: quantizer}
+            self.legacy = replace(self.legacy, quantizers=quantizers)
+
+    def _images(self) -> set[str]:
+        """Return the names of the image and its rescaling."""
+        return {n.name for n in self.float_graph.nodes if n.op in ("Input", "Rescaling")}
+
+    def _settle(self, step: Step) -> None:
+        """Fix a step's integers, and bring the images up to its output."""
+        nodes, name = self._integer_nodes(step), step[-1].name
+        self.formats[name] = nodes[-1].format
+        if not step[0].inputs:
+            given, forward = Scaling(), None
+        else:
+            source = step[0].inputs[0]
+            given = self.scalings[source]
+
+            def forward(integers):
+                return run_block(nodes, integers[source], given)
+
+        for frontier in (self.fit, self.held):
+            frontier.advance(step, forward)
+        if step[-1].op == "Rescaling":
+            given = given.rescaled(float(step[-1].attrs["scale"]), float(step[-1].attrs["offset"]))
+        self.scalings[name] = scaling_after(nodes, given)
+
+    def _weight_bits(self, node: Node) -> int:
+        return self.legacy.quantizers[node.name, node.operation.output_kernel].bits
+
+    def _integer_nodes(self, step: Step) -> list:
+        """Return the integers of a step as refined so far."""
+        given = self.formats[step[0].inputs[0]] if step[0].inputs else None
+        nodes = []
+        for node in step:
+            nodes.append(integer_node(self.legacy, self.legacy.graph.node(node.name), given))
+            given = nodes[-1].format
+        return nodes
+
+    def _replace(self, node: Node) -> None:
+        """Take a changed node, and an explicit factor where the scheme's rule limits it."""
+        graph = self.legacy.graph
+        graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
+        self.legacy = replace(self.legacy, graph=graph)
+
+
+def _pixels(nodes) -> int:
+    """Return how many positions an average sums in a step."""
+    for before, node in itertools.pairwise(nodes):
+        if node.op == AVERAGE:
+            return int(before.shape[0] * before.shape[1])
+    return 1
+
+
+def _computing(graph: Graph) -> dict[str, NodeQuantization]:
+    """Return the nodes that compute, and which of them quantize their output."""
+    output = OutputQuantizer(bits=4, per_tensor=True)
+    return {
+        node.name: NodeQuantization(output=output if node.op == "ReLU" else None)
+        for node in graph.nodes
+        if node.op in (*LAYERS, "ReLU")
+    }
