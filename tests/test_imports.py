@@ -56,6 +56,7 @@ LATE = {
         "pipeline/training/registers/train.py",
         "pipeline/training/train.py",
     },
+    "sqlalchemy": {"pipeline/tracking/store.py"},
     "threadpoolctl": {"pipeline/evaluation/shards_processes.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
