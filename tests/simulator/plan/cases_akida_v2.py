@@ -39,7 +39,7 @@ InputData, a Quantizer, a layer that rounds, or one that gives its accumulators.
 VALUES = {
     "weight_bits": (1, 2, 4, 8),
     "buffer_bits": (16, 28, 32),
-    "output_bits": (1, 2, 4, 8, 16),
+    "output_bits": (1, 2, 4, 8, 12, 16),
     "post_op_buffer_bits": (20, 32),
     "activation": ACTIVATIONS,
     "activation_bits": (4, 11, 16),
