@@ -62,12 +62,13 @@ def _graph(name, folder):
     return graph
 
 
-def sized_program(size: int):
-    """Return akidanet 0.5 for Akida 2.0 and an image size, calibrated on random images."""
+def sized_program(size: int, alpha: float = 0.5):
+    """Return akidanet for Akida 2.0, an image size and a width, calibrated on random images."""
     from pipeline.config.compose import compose
     from pipeline.graph.architecture import build_graph
 
-    overrides = [*NETS["akidanet05_224"], f"model.input.shape=[{size},{size},3]"]
+    overrides = ["model=akidanet", "model.version=2.0", f"model.alpha={alpha}"]
+    overrides.append(f"model.input.shape=[{size},{size},3]")
     graph = build_graph(compose(overrides)["model"], seed=0)
     images = np.random.default_rng(0).integers(0, 256, (SAMPLES, size, size, 3), dtype=np.uint8)
     return _converted(graph, images)

@@ -58,19 +58,19 @@ def main() -> None:
         "notes": [note.as_dict() for note in notes],
     }
     program.save(PROGRAM)
-    write_json(EXPORTED, dict(_exports(quantized, config.export.formats)))
+    write_json(EXPORTED, dict(_exports(quantized, program, config.export.formats)))
     write_text(SUMMARY, table)
     write_json(metrics_path("convert"), metrics)
     print(table)
 
 
-def _exports(quantized, formats):
+def _exports(quantized, program, formats):
     """Write the quantized model in each format; yield its file and the file's hash."""
     if EXPORTS.exists():
         shutil.rmtree(EXPORTS)
     for name in formats:
         path = EXPORTS / f"{name}{TABLE[name].suffix}"
-        log_notes(export(path, quantized, name))
+        log_notes(export(path, quantized, name, program))
         found = {"file": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
         logging.info("%s: SHA-256 %s...", path, found["sha256"][:12])
         yield name, found

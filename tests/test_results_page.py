@@ -20,7 +20,9 @@ ROW = {
 
 def test_every_figure_is_on_the_page():
     text = page([ROW, {**ROW, "case": "other"}], "python -m benchmarks.results")
-    line = "| 1.0 | 1.0 at 8/4/4 | 90.00% | 88.50% | 95.00% | +1.50 | 2.0 | 123,456 | 25.0% |"
+    line = (
+        "| 1.0 | 1.0 at 8/4/4 | 90.00% | 88.50% | 95.00% | +1.50 | 0.50 | 2.0 | 123,456 | 25.0% |"
+    )
     assert text.count(line) == 2 and text.count("2,000 test images") == 2
     assert "Made by `python -m benchmarks.results` (`make results`)" in text
 

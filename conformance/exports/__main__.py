@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from conformance.exports.work import SOURCES, run_task, tasks
 
 MODELS_PER_PROCESS = 25
-FORMATS = ("quantizeml",)
+FORMATS = ("quantizeml", "onnx")
 
 
 def main(arguments=None) -> int:

@@ -18,14 +18,14 @@ def tasks(name: str, sources: Iterable[str], seed: int, count: int) -> list[Task
     return [
         (name, source, seed, count, index)
         for source in sources
-        for index in range(len(_all(source, seed, count)))
+        for index in range(len(_all(name, source, seed, count)))
     ]
 
 
 def run_task(task: Task) -> tuple[str, dict]:
     """Return the label of a model and the result of its comparison."""
     name, source, seed, count, index = task
-    label, make = _all(source, seed, count)[index]
+    label, make = _all(name, source, seed, count)[index]
     try:
         case = make()
     except CrossgradeError as error:
@@ -33,11 +33,16 @@ def run_task(task: Task) -> tuple[str, dict]:
     return label, importlib.import_module(f"conformance.exports.{name}").examine(case)
 
 
-def _all(source, seed, count):
+def _all(name, source, seed, count):
     made = {
         "random": lambda: models.random_models(seed, count),
         "zoo": models.zoo_models,
-        "given": models.given_models,
+        "given": lambda: [*models.given_models(), *_legacy(name)],
         "trained": models.trained_models,
     }
     return list(made[source]())
+
+
+def _legacy(name):
+    """Return the reference files of Akida 1.0's scheme, which QuantizeML does not read."""
+    return models.given_models("cnn2snn") if name == "onnx" else ()

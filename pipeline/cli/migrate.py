@@ -246,6 +246,8 @@ def command(
         click.echo(f"{out}: {note}")
     for line in split_lines(cut, beside):
         click.echo(line)
+    if beside is not None:
+        click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
 
 
 def _samples(graph, calibration, labels):

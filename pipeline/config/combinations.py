@@ -43,11 +43,6 @@ def impossible(config: Config) -> Iterator[str]:
                     f"quantization.layers.{name}.activation_bits: found 8;"
                     " quantization.scheme=cnn2snn allows 1, 2, 4"
                 )
-    if quantization.refine != "none" and quantization.flatten == "saturate":
-        yield (
-            f"quantization.refine: found {quantization.refine};"
-            " quantization.flatten=saturate takes quantization.refine=none"
-        )
     for name in config.export.formats:
         if quantization.scheme not in EXPORTS[name].schemes:
             schemes = " or ".join(EXPORTS[name].schemes)
@@ -55,6 +50,11 @@ def impossible(config: Config) -> Iterator[str]:
                 f"export.formats: found {name}, which holds models of quantization.scheme="
                 f"{schemes}; quantization.scheme is {quantization.scheme}"
             )
+    if quantization.refine != "none" and quantization.flatten == "saturate":
+        yield (
+            f"quantization.refine: found {quantization.refine};"
+            " quantization.flatten=saturate takes quantization.refine=none"
+        )
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:
         yield f"transforms.names: found {repeated[0]} twice; name each transform once"

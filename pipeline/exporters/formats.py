@@ -6,27 +6,40 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.chips import convert, newest_for
 from pipeline.errors import ConfigError
 from pipeline.exporters.cnn2snn_h5 import export_cnn2snn
+from pipeline.exporters.program_onnx import export_program_onnx
 from pipeline.exporters.quantizeml import export_quantizeml
 from pipeline.formats.table import EXPORTS
 from pipeline.messages.notes import Note
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph
+from simulator import Program
 
 Write = Callable[[Path, QuantizedGraph], tuple[Note, ...]]
 WRITERS: dict[str, Write] = {"quantizeml": export_quantizeml, "cnn2snn": export_cnn2snn}
-"""By name of the format."""
+"""Formats of quantized models; ONNX holds a chip's program."""
 
 
-def export(path: str | Path, quantized: QuantizedGraph, name: str) -> tuple[Note, ...]:
+def export(
+    path: str | Path, quantized: QuantizedGraph, name: str, program: Program | None = None
+) -> tuple[Note, ...]:
     """Write an integer model in the format `name`, atomically; return notes on its form.
+
+    Parameters
+    ----------
+    path : str or Path
+    quantized : QuantizedGraph
+    name : str
+    program : Program, optional
+        The model's program, for ONNX; by default that of the newest chip for its scheme.
 
     Raises
     ------
     ConfigError
         If the format is unknown, or for another scheme.
-    IncompatibleModelError
+    ModelError
         If the format cannot hold the model; names the layers.
     """
     if name not in EXPORTS:
@@ -40,7 +53,10 @@ def export(path: str | Path, quantized: QuantizedGraph, name: str) -> tuple[Note
             f" {' or '.join(allowed)}, not of {quantized.scheme}; use"
             f" {setting('quantization.scheme', allowed[0])}, or another format"
         )
-    return WRITERS[name](Path(path), quantized)
+    if name in WRITERS:
+        return WRITERS[name](Path(path), quantized)
+    export_program_onnx(path, program or convert(quantized, newest_for(quantized.scheme)))
+    return ()
 
 
 def check_export(quantized: QuantizedGraph, name: str) -> None:

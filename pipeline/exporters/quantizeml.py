@@ -12,11 +12,12 @@ from pipeline.chips import convert
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.exporters.names import renamed_for_keras
 from pipeline.exporters.quantizeml_h5 import save_quantizeml_h5
+from pipeline.formats.quantizeml.layers import LAYERS
 from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import keras_names
 from pipeline.messages.notes import Note
 from pipeline.quantization.calibrated_graph import CalibratedGraph
-from pipeline.quantization.floats import restore
+from pipeline.quantization.floats import ADDED, restore
 from pipeline.quantization.floats.flattening import (
     with_aligning_flattens,
     without_unaligned_flatten,
@@ -69,6 +70,9 @@ def _obstacles(quantized: QuantizedGraph) -> Iterator[Refusal]:
         yield Refusal(
             layers=(quantized.input.name,), found=f"{dtype} inputs", allowed=", ".join(INPUTS)
         )
+    for node in quantized.nodes:
+        if node.op not in (*LAYERS, *ADDED, "Input"):
+            yield Refusal(layers=(node.name,), found=node.op, allowed=", ".join(LAYERS))
 
 
 def _renamed(calibrated: CalibratedGraph) -> CalibratedGraph:

@@ -28,6 +28,7 @@ EXPORTS = {
     for row in (
         ExportFormat("quantizeml", ".h5", ("quantizeml",)),
         ExportFormat("cnn2snn", ".h5", ("cnn2snn",)),
+        ExportFormat("onnx", ".onnx", ("quantizeml", "cnn2snn")),
     )
 }
 """By name."""

@@ -162,8 +162,8 @@ def rest_path(split: Split | None, output: Path, wanted: str | None = None) -> P
     """
     if split is None or split.rest is None:
         if wanted:
-            reason = split.reason if split else "nothing follows; --until says where MODEL is cut"
-            raise ConfigError(f"--rest {wanted}: {reason}")
+            reason = split.reason if split else "nothing follows the end of the model"
+            raise ConfigError(f"{wanted}: is not written: {reason}")
         return None
     if wanted:
         _check_rest(split, Path(wanted))
@@ -179,10 +179,7 @@ def split_lines(split: Split | None, path: Path | None) -> list[str]:
     count = f"{len(split.chip)} layers are for the chip"
     if path is None:
         return [f"{count}; the rest is not written: {split.reason}"]
-    return [
-        f"{path}: {len(split.host)} layers for the host; {count}",
-        f"run both: crossgrade simulate PROGRAM IMAGES --host {path}",
-    ]
+    return [f"{path}: {len(split.host)} layers for the host; {count}"]
 
 
 def _graph_suffix(rest: Graph, wanted: str) -> str:

@@ -3,6 +3,6 @@
 Model files of the vendor's tools hold floats, from which the integers are computed again.
 """
 
-from pipeline.quantization.floats.restore import restore
+from pipeline.quantization.floats.restore import ADDED, restore
 
-__all__ = ["restore"]
+__all__ = ["ADDED", "restore"]

@@ -79,6 +79,8 @@ def train_registers(
     ------
     ConfigError, DataError
         If labels are asked for and missing, or images or labels do not fit the model.
+    IncompatibleModelError
+        If a model of scheme ``cnn2snn`` cannot be converted to Akida 1.0.
     """
     if options.train == "labels" and labels is None:
         raise ConfigError(f"{setting('quantization.train')}: found labels, but there are none")
