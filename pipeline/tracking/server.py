@@ -52,7 +52,7 @@ def serve(
     store = store or chosen_store(Path.cwd())
     server = f"http://{host}:{port}"
     if responds(server):
-        raise ConfigError(f"port {port}: something serves there already; choose another: --port")
+        raise ConfigError(f"port {port}: something serves there already; choose another one")
     address = runs_address(f"http://{NAME}:{port}", experiment_id(store))
     announce(f"starting MLflow on {store}")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
