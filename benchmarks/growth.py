@@ -1,4 +1,4 @@
-"""Time against batch size, image size and number of images: ``python -m benchmarks.growth``.
+"""Time against batch, image size, channels, images and workers: ``python -m benchmarks.growth``.
 
 Part of `make bench`; writes the figures and a plot of them.
 """
@@ -10,6 +10,8 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +25,8 @@ OUTPUT, PICTURE = Path("docs/speed_growth.json"), Path("docs/images/speed_growth
 BACKENDS = ("numpy", "fast")
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (64, 96, 128, 160, 192, 224)
+ALPHAS, ALPHA_SIZE = (0.25, 0.5, 1.0), 96
+WORKERS, SHARED = (1, 2), 10_000
 COUNTS = (250, 500, 1000, 2000, 4000, 8000)
 ROUNDS = 5
 
@@ -51,14 +55,34 @@ def by_batch(backend: str) -> list[float]:
 
 def by_size(backend: str) -> tuple[list[float], list[float]]:
     """Return millions of MACs and milliseconds per image of akidanet 0.5, by image size."""
-    rng, macs, calls = np.random.default_rng(0), [], {}
-    for size in SIZES:
-        program = sized_program(size)
-        macs.append(sum(layer.macs for layer in program.layers) / 1e6)
-        images = rng.integers(0, 256, (8, size, size, 3), dtype=np.uint8)
+    return _by_program(backend, {size: sized_program(size) for size in SIZES})
+
+
+def by_channels(backend: str) -> tuple[list[float], list[float]]:
+    """Return millions of MACs and milliseconds per image of akidanet at 96, by width."""
+    return _by_program(backend, {alpha: sized_program(ALPHA_SIZE, alpha) for alpha in ALPHAS})
+
+
+def _by_program(backend: str, programs: dict) -> tuple[list[float], list[float]]:
+    rng, calls = np.random.default_rng(0), {}
+    for key, program in programs.items():
+        images = rng.integers(0, 256, (8, *program.input_shape), dtype=np.uint8)
         plan = compile_program(program, backend)
-        calls[size] = lambda p=program, i=images, plan=plan: simulate(p, i, backend=plan)
+        calls[key] = lambda p=program, i=images, plan=plan: simulate(p, i, backend=plan)
+    macs = [sum(layer.macs for layer in program.layers) / 1e6 for program in programs.values()]
     return macs, [1e3 * value / 8 for value in seconds(calls).values()]
+
+
+def by_workers(backend: str) -> list[float]:
+    """Return wall seconds for 10,000 images of ds_cnn, by workers, their start included."""
+    command = [sys.executable, "-m", "benchmarks.shards", str(prepare("ds_cnn", oracle=False))]
+    best = dict.fromkeys(WORKERS, float("inf"))
+    for _ in range(ROUNDS):
+        for count in WORKERS:
+            arguments = [*command, backend, str(count), str(SHARED)]
+            found = subprocess.run(arguments, capture_output=True, check=True, text=True)
+            best[count] = min(best[count], json.loads(found.stdout)["wall"])
+    return list(best.values())
 
 
 def by_count(backend: str) -> list[float]:
@@ -76,20 +100,26 @@ def draw(figures: dict) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    batch, size, count = figure.subplots(1, 3)
+    (batch, size, channels), (count, workers, unused) = figure.subplots(2, 3)
+    unused.axis("off")
     for backend in BACKENDS:
         found = figures[backend]
         batch.plot(BATCHES, found["batch"], marker="o", label=backend)
         size.plot(found["macs"], found["size"], marker="o", label=backend)
+        channels.plot(found["channel macs"], found["channels"], marker="o", label=backend)
         count.plot(COUNTS, found["count"], marker="o", label=backend)
+        workers.plot(WORKERS, found["workers"], marker="o", label=backend)
     batch.set(xscale="log", xlabel="images in a call (akidanet 0.5, 160)", ylabel="CPU ms an image")
     batch.set_xticks(BATCHES, BATCHES)
     batch.minorticks_off()
     size.set(xlabel="million MACs (akidanet 0.5, 64 to 224)", ylabel="CPU ms an image")
     count.set(xlabel="images altogether (ds_cnn)", ylabel="CPU s")
-    for axes in (batch, size, count):
+    channels.set(xlabel="million MACs (akidanet 0.25 to 1, 96)", ylabel="CPU ms an image")
+    workers.set(xlabel="workers (10,000 images of ds_cnn)", ylabel="wall s")
+    workers.set_xticks(WORKERS)
+    for axes in (batch, size, channels, count, workers):
         axes.set_ylim(bottom=0)
         axes.legend()
         axes.grid(alpha=0.3)
@@ -103,11 +133,15 @@ def main() -> None:
     for backend in BACKENDS:
         print(f"growth of {backend}", flush=True)
         macs, size = by_size(backend)
+        channel_macs, channels = by_channels(backend)
         figures[backend] = {
             "batch": by_batch(backend),
             "macs": macs,
             "size": size,
+            "channel macs": channel_macs,
+            "channels": channels,
             "count": by_count(backend),
+            "workers": by_workers(backend),
         }
     OUTPUT.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     draw(figures)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +40,33 @@ def prepare(name: str, *, oracle: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     graph = _graph(name, folder)
     images = np.load(folder / "images.npy")
-    if not (folder / "program.npz").exists():
-        _program(graph, images, folder)
-    if not (folder / "model.tflite").exists():
-        _tflite(_with_relu6(graph), images, folder)
-    if not (folder / "qdq.onnx").exists():
-        _qdq(_with_relu6(graph), images, folder)
-    if oracle and not (folder / "quantizeml.h5").exists():
-        _quantizeml(graph, images, folder)
+    with _silent(folder / "prepare.log"):
+        if not (folder / "program.npz").exists():
+            _program(graph, images, folder)
+        if not (folder / "model.tflite").exists():
+            _tflite(_with_relu6(graph), images, folder)
+        if not (folder / "qdq.onnx").exists():
+            _qdq(_with_relu6(graph), images, folder)
+        if oracle and not (folder / "quantizeml.h5").exists():
+            _quantizeml(graph, images, folder)
     return folder
+
+
+@contextmanager
+def _silent(log: Path) -> Iterator[None]:
+    """Send the output of this process to a file: TensorFlow's notices ignore its own switches."""
+    sys.stdout.flush()
+    with log.open("ab") as file:
+        saved = os.dup(1), os.dup(2)
+        try:
+            for number in (1, 2):
+                os.dup2(file.fileno(), number)
+            yield
+        finally:
+            sys.stdout.flush()
+            for number, kept in zip((1, 2), saved, strict=True):
+                os.dup2(kept, number)
+                os.close(kept)
 
 
 def _graph(name, folder):
@@ -62,12 +83,13 @@ def _graph(name, folder):
     return graph
 
 
-def sized_program(size: int):
-    """Return akidanet 0.5 for Akida 2.0 and an image size, calibrated on random images."""
+def sized_program(size: int, alpha: float = 0.5):
+    """Return akidanet for Akida 2.0, an image size and a width, calibrated on random images."""
     from pipeline.config.compose import compose
     from pipeline.graph.architecture import build_graph
 
-    overrides = [*NETS["akidanet05_224"], f"model.input.shape=[{size},{size},3]"]
+    overrides = ["model=akidanet", "model.version=2.0", f"model.alpha={alpha}"]
+    overrides.append(f"model.input.shape=[{size},{size},3]")
     graph = build_graph(compose(overrides)["model"], seed=0)
     images = np.random.default_rng(0).integers(0, 256, (SAMPLES, size, size, 3), dtype=np.uint8)
     return _converted(graph, images)

@@ -188,7 +188,7 @@ One image of {layers["net"]}, in batches of 8, wall time on one thread:
 
 ## Growth
 
-![CPU time by batch, image size and number of images](images/speed_growth.png)
+![Time by batch, image size, channels, number of images and workers](images/speed_growth.png)
 
 ## Limits of speed
 

@@ -8,6 +8,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import h5py
 import numpy as np
@@ -15,9 +16,9 @@ import numpy as np
 from conformance.damage_onnx import onnx_model
 
 NUMBERS = (0, -1, 1, 2, 3, 7, 255, 2**31, -(2**63), 10**30, 0.0, -0.5, 1e-45, 1e308)
-LONG = ("long" * 5000, [[0, "text"]] * 5000, {f"key{n}": n for n in range(5000)})
+LONG = ("long" * 5000, [[n, "text"] for n in range(5000)], {f"key{n}": n for n in range(5000)})
 MOST_PLACES = 20_000
-"""Values that are changed further: copies inside copies double in size."""
+"""A text with more values is not changed further: copies inside copies double in size."""
 ODD = (None, True, False, "", "x", "../x", "a\nb", "é", [], {}, [[]], [0] * 9, {"a": 1}, LONG)
 NOT_FINITE = (float("nan"), float("inf"), -float("inf"))
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
@@ -203,7 +204,7 @@ def text_json(content: bytes, rng: random.Random) -> bytes:
     except (ValueError, RecursionError):
         return text_word(content, rng)
     for _ in range(rng.randint(1, 3)):
-        places = list(_places(values))
+        places = list(islice(_places(values), MOST_PLACES))
         if not 0 < len(places) < MOST_PLACES:
             break
         parent, key = rng.choice(places)

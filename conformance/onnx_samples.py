@@ -8,14 +8,14 @@ import onnx
 
 def onnx_samples() -> dict[str, onnx.ModelProto]:
     """Return models by name."""
-    return {"onnx_chain": _chain(), "onnx_heads": _heads()}
+    return {"onnx_chain": _chain(), "onnx_heads": _heads(), "onnx_outputs": _outputs()}
 
 
 def _node(op, inputs, output, **attrs):
     return onnx.helper.make_node(op, inputs.split(), [output], name=f"/{output}/{op}", **attrs)
 
 
-def _model(nodes, shape, output, opset, constants):
+def _model(nodes, shape, outputs, opset, constants):
     rng = np.random.default_rng(0)
     info = onnx.helper.make_tensor_value_info
     arrays = {
@@ -26,7 +26,7 @@ def _model(nodes, shape, output, opset, constants):
         nodes,
         "sample",
         [info("x", onnx.TensorProto.FLOAT, ["N", *shape])],
-        [info(output, onnx.TensorProto.FLOAT, None)],
+        [info(name, onnx.TensorProto.FLOAT, None) for name in outputs.split()],
         [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     imports = [onnx.helper.make_opsetid("", opset)]
@@ -99,3 +99,22 @@ def _heads():
         "target": np.array([0, -1, 3]),
     }
     return _model(nodes, (3, 8, 8), "y", 13, constants)
+
+
+def _outputs():
+    """A network with a squeeze-and-excite gate and two outputs, which is carried in part."""
+    nodes = [
+        _node("Conv", "x w1", "c1", pads=[1, 1, 1, 1]),
+        _node("Relu", "c1", "r1"),
+        _node("ReduceMean", "r1", "m1", axes=[2, 3]),
+        _node("Conv", "m1 w2", "c2"),
+        _node("HardSigmoid", "c2", "g1"),
+        _node("Mul", "r1 g1", "s1"),
+        _node("Conv", "s1 w2", "c3"),
+        _node("Sigmoid", "c3", "y"),
+        _node("Flatten", "s1", "f1", axis=1),
+        _node("MatMul", "f1 w3", "p1"),
+        _node("Add", "p1 b3", "z"),
+    ]
+    constants = {"w1": (4, 3, 3, 3), "w2": (4, 4, 1, 1), "w3": (256, 3), "b3": (3,)}
+    return _model(nodes, (3, 8, 8), "y z", 11, constants)

@@ -76,17 +76,20 @@ class IncompatibleModelError(ModelError):
     refusals : iterable of Refusal
     action : str
         What could not be done ("convert to akida_v2").
+    advice : str
+        What can be done instead; may be empty.
 
     Attributes
     ----------
     refusals : tuple of Refusal
     """
 
-    def __init__(self, model: str, refusals: Iterable[Refusal], action: str):
+    def __init__(self, model: str, refusals: Iterable[Refusal], action: str, advice: str = ""):
         self.model, self.action = model, action
         self.refusals = tuple(refusals)
         lines = refusal_lines(self.refusals)
         count = len(lines)
+        lines += [advice] if advice else []
         super().__init__(
             f"{model}: cannot {action}, {count} reason{'s' if count != 1 else ''}:\n"
             + "\n".join(f"{ENTRY}{line}" for line in lines)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import logging
+import shutil
 
 from pipeline.chips import convert
 from pipeline.chips.conversion import emulated_only
 from pipeline.config import load
 from pipeline.data import calibration_samples, load_data
-from pipeline.files import PROGRAM, QUANTIZED, SUMMARY, metrics_path, write_json, write_text
+from pipeline.exporters.formats import export
+from pipeline.files import (
+    EXPORTED,
+    EXPORTS,
+    PROGRAM,
+    QUANTIZED,
+    SUMMARY,
+    file_sha256,
+    metrics_path,
+    write_json,
+    write_text,
+)
+from pipeline.formats.table import EXPORTS as TABLE
 from pipeline.messages.conversion import conversion_notes
 from pipeline.quantization.archive import load_quantized
 from pipeline.stage import log_notes, run
@@ -18,7 +31,7 @@ from simulator.widths import widths_table
 
 
 def main() -> None:
-    """Lower the quantized graph to the target's layers; write the program and print its summary."""
+    """Lower the quantized graph to the target's layers; write program, exports and summary."""
     config = load()
     chip, quantized = config.target, load_quantized(QUANTIZED)
     program = convert(
@@ -45,9 +58,22 @@ def main() -> None:
         "notes": [note.as_dict() for note in notes],
     }
     program.save(PROGRAM)
+    write_json(EXPORTED, dict(_exports(quantized, program, config.export.formats)))
     write_text(SUMMARY, table)
     write_json(metrics_path("convert"), metrics)
     print(table)
+
+
+def _exports(quantized, program, formats):
+    """Write the quantized model in each format; yield its file and the file's hash."""
+    if EXPORTS.exists():
+        shutil.rmtree(EXPORTS)
+    for name in formats:
+        path = EXPORTS / f"{name}{TABLE[name].suffix}"
+        log_notes(export(path, quantized, name, program))
+        found = {"file": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
+        logging.info("%s: SHA-256 %s...", path, found["sha256"][:12])
+        yield name, found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Stage ``inputs``: hash the user's files, so that later stages notice changes."""
+"""Stage ``inputs``: hash the user's files, so that later stages notice changes.
+
+It always runs, so that exports that are impossible are refused here, before any training.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,17 @@ from pipeline.stage import run
 
 
 def main() -> None:
-    """Write the hashes of the files named in the configuration."""
+    """Write the hashes of the files named in the configuration; check the exports."""
     config = load()
     data, model = data_inputs(config), model_inputs(config)
     for name, found in (data | model).items():
         logging.info("%s: SHA-256 %s...", name, found[:12])
+    if config.export.formats:
+        # Imported here, since this stage starts in every run.
+        from pipeline.exporters.dry_run import check_exports
+        from pipeline.models.source import source_graph
+
+        check_exports(source_graph(config.model, seed=config.seed)[0], config)
     write_json(INPUT_DATA, data)
     write_json(INPUT_MODEL, model)
 

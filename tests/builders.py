@@ -173,6 +173,16 @@ def dequantizer_layer(rng, *, name="dequantizer", inputs=("dense",), input_shape
     )
 
 
+def outputs_layer(floats):
+    """Return an Outputs of several Dequantizers."""
+    return akida_v2.Outputs(
+        name="outputs",
+        inputs=tuple(layer.name for layer in floats),
+        input_shapes=tuple(layer.output_shape for layer in floats),
+        names=tuple(layer.inputs[0] for layer in floats),
+    )
+
+
 def program(layers, *, name="model", input_dtype="int8", notes=("a note",)):
     """Return the Akida 2.0 program of a chain or graph of layers."""
     return Program(
@@ -186,7 +196,7 @@ def program(layers, *, name="model", input_dtype="int8", notes=("a note",)):
     )
 
 
-def image_program(rng, *, buffered=False):
+def image_program(rng, *, buffered=False, heads=False):
     """Return an Akida 2.0 program with every layer type of image models."""
     relu = {"activation": "relu", "output_bits": 4, "output_signed": False, "shifts": (-20, -10)}
     shape = (8, 9, 3)
@@ -217,7 +227,19 @@ def image_program(rng, *, buffered=False):
     pooled = follow("Conv2D", "pooled", up, pool=(2, 2), weight_bits=4, **relu)
     mean = follow("Conv2D", "mean", pooled, **(relu | {"global_pool": True, "shifts": (-24, -16)}))
     dense = follow("Dense1D", "dense", mean, requantize=False)
-    layers.append(dequantizer_layer(rng, inputs=("dense",), input_shape=dense.output_shape))
+    ends = [dense, pooled, first] if heads else [dense]
+    floats = [
+        dequantizer_layer(
+            rng,
+            name="dequantizer" if end is dense else f"{end.name}_dequantizer",
+            inputs=(end.name,),
+            input_shape=end.output_shape,
+        )
+        for end in ends
+    ]
+    layers += floats
+    if heads:
+        layers.append(outputs_layer(floats))
     return program(layers, input_dtype="float32")
 
 
@@ -237,6 +259,7 @@ PROGRAMS = {
         integer_program,
         image_program,
         lambda rng: image_program(rng, buffered=True),
+        lambda rng: image_program(rng, heads=True),
     ),
 }
 """Builders of programs by target, which together contain every layer type."""

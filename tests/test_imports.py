@@ -43,7 +43,8 @@ LATE = {
     },
     "mlflow": {"pipeline/tracking/served_model.py", "pipeline/tracking/store.py"},
     "platformdirs": {"pipeline/data/cache.py"},
-    "onnx": {"pipeline/importers/onnx/file.py"},
+    "onnx": {"pipeline/host/run.py", "pipeline/importers/onnx/file.py"},
+    "onnxruntime": {"pipeline/host/run.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
     "scipy": {"pipeline/analysis/search.py", "pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
@@ -55,6 +56,7 @@ LATE = {
         "pipeline/training/registers/train.py",
         "pipeline/training/train.py",
     },
+    "sqlalchemy": {"pipeline/tracking/store.py"},
     "threadpoolctl": {"pipeline/evaluation/shards_processes.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }

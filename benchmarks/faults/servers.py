@@ -20,18 +20,18 @@ from tests.waiting import wait_for
 
 
 class Proxy:
-    """Passes connections on to a server, and refuses all after a number of them.
+    """Passes connections on to a server, until a number of bytes has been sent to it.
 
     Parameters
     ----------
     port : int
         Of the server.
-    connections : int
-        The last one is cut in its middle.
+    size : int
+        Bytes after which connections are cut, and new ones are refused.
     """
 
-    def __init__(self, port: int, connections: int):
-        self.port, self.left = port, connections
+    def __init__(self, port: int, size: int):
+        self.port, self.left = port, size
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -42,20 +42,20 @@ class Proxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            self.left -= 1
-            if self.left < 0:
+            if self.left <= 0:
                 client.close()
                 continue
-            threading.Thread(target=self._pass, args=(client, self.left == 0), daemon=True).start()
+            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
 
-    def _pass(self, client: socket.socket, is_last: bool) -> None:
+    def _pass(self, client: socket.socket) -> None:
         with closing(client), socket.create_connection(("127.0.0.1", self.port)) as server:
             other = {client: server, server: client}
             with suppress(OSError):
                 while ready := select.select(list(other), [], [], 60)[0]:
                     for end in ready:
                         data = end.recv(1 << 16)
-                        if not data or (is_last and end is server):
+                        self.left -= len(data) if end is client else 0
+                        if not data or self.left <= 0:
                             return
                         other[end].sendall(data)
 
@@ -65,23 +65,23 @@ class Proxy:
 
 
 def cases(folder: Path, tries: int) -> Iterator[Outcome]:
-    """Yield one outcome for each number of connections after which the server dies."""
+    """Yield one outcome for each number of bytes after which the server dies."""
     base = Place.made(folder / "base")
     port, process = _server(folder)
     try:
         for number in range(tries):
-            yield _one(base, folder, port, connections=2 + 3 * number)
+            yield _one(base, folder, port, 3000 << number)
     finally:
         process.terminate()
         process.wait()
 
 
-def _one(base: Place, folder: Path, port: int, connections: int) -> Outcome:
-    place = base.copy(folder / f"clone{connections}")
+def _one(base: Place, folder: Path, port: int, size: int) -> Outcome:
+    place = base.copy(folder / f"clone{size}")
     params = place.root / "params.yaml"
-    params.write_text(params.read_text("utf-8").replace("seed: 0", f"seed: {connections}"))
+    params.write_text(params.read_text("utf-8").replace("seed: 0", f"seed: {size}"))
     shutil.rmtree(place.root / OUTBOX, ignore_errors=True)
-    proxy = Proxy(port, connections)
+    proxy = Proxy(port, size)
     status, text = place.attempt("python", "-m", "stages.track", MLFLOW_TRACKING_URI=proxy.address)
     proxy.close()
     died = "kept in" in text
@@ -91,7 +91,7 @@ def _one(base: Place, folder: Path, port: int, connections: int) -> Outcome:
     if status or (died and "recorded in MLflow" not in text and "already" not in text):
         lost.append(f"resume: status {status}: {text[-300:]}")
     lost.append(place.lost(direct))
-    what = f"the server dies after {connections} connections" if died else "it lives long enough"
+    what = f"the server dies after {size} bytes" if died else "it lives long enough"
     return Outcome(what, "; ".join(filter(None, lost)))
 
 

@@ -13,6 +13,7 @@ from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
 from pipeline.messages.notes import REFINED, TRAINED
 from pipeline.preparation import prepare
+from pipeline.quantization.assignment import PASS_THROUGH
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
 from pipeline.quantization.refine.steps import steps
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
@@ -57,8 +58,8 @@ class Block:
 
     @property
     def computes(self) -> bool:
-        """True if it computes anything, so that it can add an error."""
-        return "output_shift" in self.end.registers or any(n.bits for n in self.nodes)
+        """True if it does more than move values, so that it can add an error."""
+        return any(node.bits or node.op not in PASS_THROUGH for node in self.nodes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -90,10 +90,8 @@ class LayerSums:
 
     def add(self, alone, floats, total, out, real) -> None:
         """Add a batch: float outputs on the same and on float inputs, sums, outputs, values."""
-        quantized = "output_shift" in self.block.end.registers
-        saturated = np.zeros(out.shape, bool)
-        if quantized:
-            saturated = (out == self.highest) | (out == self.lowest)
+        saturated = (out == self.highest) | (out == self.lowest)
+        if "output_shift" in self.block.end.registers:
             beyond = np.abs(alone - real) > CUT_OFF * self.block.unit
             self.clipped += int(np.count_nonzero(saturated & beyond))
         self.isolated.add(alone, real, saturated)

@@ -20,6 +20,8 @@ VALUE_PRESERVING = (*KEEPS_VALUES, "Rescaling")
 """Operations that keep every value, or change only its unit."""
 QUANTIZERS = ("Quantizer", "Dequantizer")
 """Operations at the ends of integer graphs, which float graphs lack."""
+ENDS = ("Dequantizer", "Outputs")
+"""Operations that end a model, and that the host computes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +145,7 @@ class View:
         for consumer in self.graph.consumers(node):
             if consumer.op in VALUE_PRESERVING:
                 yield from self.consumers(consumer)
-            elif consumer.op != "Dequantizer":
+            elif consumer.op not in ENDS:
                 yield consumer
 
     def owner(self, node) -> Block | None:

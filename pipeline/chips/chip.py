@@ -46,6 +46,8 @@ class Chip:
     limit_repairs : function of (limit's name, LayerFacts) to transform or None
     refused_limits : tuple of str
         Limits that the converter already refuses: `check` counts them as conversion rules.
+    several_outputs : bool
+        Whether its programs may have several outputs.
     emulated_limits : tuple of str
         Limits that `check` counts as conversion rules only where `migrate` repairs them, else as
         limits of the chip: the emulator runs such models.
@@ -69,6 +71,7 @@ class Chip:
     repairs: tuple[str, ...] = ()
     limit_repairs: Callable[[str, LayerFacts], str | None] = lambda limit, facts: None
     refused_limits: tuple[str, ...] = ()
+    several_outputs: bool = False
     emulated_limits: tuple[str, ...] = ()
     notes: Callable[[View], Iterable[str]] = lambda view: ()
     measure: Callable[[QuantizedGraph, Program, Samples | None], Iterable[str]] | None = None

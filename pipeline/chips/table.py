@@ -31,6 +31,13 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
+def proposal_lines(proposal) -> list[str]:
+    """Return the lines of a proposal, or none."""
+    if proposal is None:
+        return []
+    return ["", "proposal", *_wrap(str(proposal), "  ", "    ")]
+
+
 def _by_rule(violations) -> Iterator[str]:
     """Yield each rule once, followed by one entry per fix for all its layers."""
     groups: dict[str, list[Violation]] = {}

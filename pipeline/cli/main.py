@@ -15,6 +15,7 @@ COMMANDS = {
     "unfuse": "Split the separable convolutions of a model file.",
     "quantize": "Quantize a float model to integers.",
     "convert": "Convert a quantized model to a chip's program.",
+    "export": "Write a quantized model in a format of the vendor's packages.",
     "simulate": "Run a program on images, bit-exact.",
     "summary": "Print a program's layers and the chip's limits that it exceeds.",
     "diff": "Compare two programs layer by layer, and on images.",

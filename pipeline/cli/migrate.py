@@ -25,7 +25,7 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
 
 @click.command()
 @click.argument("model", type=PATH)
-@output_option("-o", "--output", required=True, help="File to write: .h5, .keras, .npz.")
+@output_option("-o", "--output", required=True, help="File to write: .h5, .keras, .onnx, .npz.")
 @parents_option
 @target_option
 @click.option("--calibration", type=PATH, help="Images to verify and calibrate on (.npy).")
@@ -42,6 +42,7 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
     type=click.Path(file_okay=False),
     help="Folder of the certificate.  [default: <OUTPUT>_certificate]",
 )
+@output_option("--rest", help="The host's part with --until.  [default: <OUTPUT>_rest beside it]")
 @click.option(
     "--gap",
     type=click.Choice(STRATEGIES),
@@ -87,6 +88,7 @@ def command(
     labels,
     samples,
     report,
+    rest,
     gap,
     recalibrate,
     input_shape,
@@ -102,14 +104,23 @@ def command(
 
     Checks, transforms, verifies on images (random ones without --calibration), checks again, and
     only then writes the model and a certificate (JSON and HTML). If layers cannot be migrated, all
-    of them are listed at once and nothing is written.
+    of them are listed at once, with the largest part that can be, and nothing is written. With
+    --until, the part of MODEL that follows is written too, for 'crossgrade simulate --host'.
     """
     import numpy as np
 
     from pipeline.config.sections import Gap, Transforms
-    from pipeline.errors import ConfigError
+    from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
     from pipeline.exporters.names import renaming_note
     from pipeline.files import write_bytes, write_json
+    from pipeline.host.proposal import with_proposal
+    from pipeline.host.split import (
+        describe_split,
+        rest_path,
+        split,
+        split_lines,
+        write_rest,
+    )
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
@@ -152,7 +163,12 @@ def command(
     if input_offset is not None and input_scale is None:
         raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
     wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
-    graph = read_float(source, wanted)
+    try:
+        graph = read_float(source, wanted)
+    except ModelError as error:
+        raise with_proposal(error, source, wanted, target) from error
+    cut = split(source, wanted)
+    beside = rest_path(cut, out, rest)
     if (tool := origin(source, wanted)) is not None:
         click.echo(f"{source}: {recovered_sentence(tool)}")
         if input_scale is not None:
@@ -173,7 +189,7 @@ def command(
     # What was tuned on is not measured on: the first images are held out.
     count = min(samples, max(1, len(chosen[0]) // HELD_OUT)) if tuned else samples
     images, classes = (part if part is None else part[:count] for part in chosen)
-    rest = [part if part is None or not tuned else part[count:] for part in chosen]
+    others = [part if part is None or not tuned else part[count:] for part in chosen]
     measured = images if given is None else given[:count]
     options = Transforms(
         gap=Gap(strategy=gap, recalibrate=recalibrate),
@@ -181,8 +197,8 @@ def command(
         max_accuracy_drop=max_accuracy_drop,
     )
     known = Images(
-        images=rest[0],
-        labels=rest[1],
+        images=others[0],
+        labels=others[1],
         test_images=images if classes is not None else None,
         test_labels=classes,
         progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
@@ -190,17 +206,22 @@ def command(
     recovery = None
     if tool is not None:
         # The file is quantized as a whole, and so is the model it is compared with.
-        whole = graph if until is None else read_float(source, replace(wanted, until=None))
+        whole = graph if not until else read_float(source, replace(wanted, until=()))
         recovery = compare_recovery(source, whole, images, noise=calibration is None)
         click.echo(f"recovered model: {recovery_sentence(recovery)}")
         check_recovery(source, recovery)
-    migration = migrate(graph, target, images, options, labels=classes, calibration=known)
+    try:
+        migration = migrate(graph, target, images, options, labels=classes, calibration=known)
+    except IncompatibleModelError as error:
+        raise with_proposal(error, source, wanted, target) from error
 
     def accept(path) -> None:
         read_back(path, migration.after, migration.samples)
         known = describe_samples(
             measured, source=calibration, seed=SEED, labels=classes, folder=folder
         )
+        if beside is not None:
+            write_rest(cut, beside)
         certificate = make_certificate(
             migration,
             model=source,
@@ -211,6 +232,7 @@ def command(
             recovery=recovery,
             wanted=wanted,
             pixels=pixels,
+            split=None if cut is None else describe_split(cut, beside, folder),
         )
         # The model is renamed last, so that it never exists without a certificate.
         write_json(folder / NAME, certificate)
@@ -222,6 +244,10 @@ def command(
     _print(migration, len(images), out, folder / PAGE, calibration is None)
     if note := renaming_note(migration.after, out.suffix):
         click.echo(f"{out}: {note}")
+    for line in split_lines(cut, beside):
+        click.echo(line)
+    if beside is not None:
+        click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
 
 
 def _samples(graph, calibration, labels):

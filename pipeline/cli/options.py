@@ -24,6 +24,8 @@ OPTIONS = {
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
     "model.input_shape": ("check", "--input-shape"),
     "model.until": ("check", "--until"),
+    "model.architecture": ("check", "--architecture"),
+    "export.formats": ("export", "--format"),
     "target.name": ("convert", "--target"),
     "target.strict": ("convert", "--strict"),
     "target.fit_registers": ("convert", "--fit-registers"),
@@ -36,6 +38,7 @@ SHARED = {
     "target.name": ("check", "migrate"),
     "model.input_shape": ("migrate", "quantize", "describe"),
     "model.until": ("migrate", "quantize", "describe"),
+    "model.architecture": ("migrate", "quantize", "describe"),
 }
 """Further commands that have the same option."""
 PHRASES = {

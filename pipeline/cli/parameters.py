@@ -74,7 +74,12 @@ def reading_options(function):
         callback=_sizes,
         help="Sizes of one image where the file leaves them open, in its order: 3,224,224.",
     )
-    until = click.option("--until", metavar="NODE", help="Read the model up to this node.")
+    until = click.option(
+        "--until",
+        metavar="NODE",
+        multiple=True,
+        help="Read the model up to this node; several times for several outputs.",
+    )
     architecture = click.option(
         "--architecture",
         metavar="JSON|NAME",

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.config.compose import compose
+from pipeline.errors import CrossgradeError
 
 MOST_VALUES = 3
 """A section with more other values is named as a whole."""
@@ -26,6 +27,9 @@ def other_choices(values: Mapping, defaults: Mapping) -> list[str]:
     values, defaults : mapping
         Composed configurations.
     """
+    if values.get("transforms") == _needed(values):
+        # They follow from the target, which is named.
+        defaults = {**defaults, "transforms": values.get("transforms")}
     found = []
     for section, value in values.items():
         changed = list(_changed(value, defaults.get(section), section))
@@ -33,6 +37,16 @@ def other_choices(values: Mapping, defaults: Mapping) -> list[str]:
             changed = [f"{section}={value['name']}"]
         found += changed[: MOST_VALUES + 1]
     return found
+
+
+def _needed(values) -> Mapping | None:
+    """Return the section ``transforms`` that the target brings along; None for one without."""
+    target = values.get("target")
+    name = target.get("name") if isinstance(target, Mapping) else None
+    try:
+        return compose([f"target={name}"]).get("transforms")
+    except CrossgradeError:
+        return None
 
 
 def _changed(value, default, name: str) -> Iterator[str]:

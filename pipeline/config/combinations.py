@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.chips import known_targets
 from pipeline.config.sections import Config
+from pipeline.formats.table import EXPORTS
 
 
 def impossible(config: Config) -> Iterator[str]:
@@ -42,6 +43,13 @@ def impossible(config: Config) -> Iterator[str]:
                     f"quantization.layers.{name}.activation_bits: found 8;"
                     " quantization.scheme=cnn2snn allows 1, 2, 4"
                 )
+    for name in config.export.formats:
+        if quantization.scheme not in EXPORTS[name].schemes:
+            schemes = " or ".join(EXPORTS[name].schemes)
+            yield (
+                f"export.formats: found {name}, which holds models of quantization.scheme="
+                f"{schemes}; quantization.scheme is {quantization.scheme}"
+            )
     if quantization.refine != "none" and quantization.flatten == "saturate":
         yield (
             f"quantization.refine: found {quantization.refine};"

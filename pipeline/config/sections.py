@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.config.fields import number, one_of
 from pipeline.config.layer_widths import ACTIVATION_BITS, OUTPUT_BITS, WEIGHT_BITS, LayerWidths
 from pipeline.config.measuring import Analyze, Evaluate
+from pipeline.formats.table import EXPORTS
 from pipeline.transforms.table import TRANSFORMS
 
 OWN_FILES = (("data", "path"), ("model", "path"), ("training", "weights"))
@@ -265,6 +266,19 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export:
+    """Files for other tools, in addition to the program.
+
+    Attributes
+    ----------
+    formats : tuple of str
+        Formats of the quantized model, each of which becomes a file.
+    """
+
+    formats: tuple[str, ...] = one_of((), *EXPORTS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that determines the result of one run.
 
@@ -274,7 +288,7 @@ class Config:
         Initial weights and the order of training images.
     model : mapping
         An architecture, see `pipeline.graph.architecture`.
-    data, training, transforms, quantization, target, evaluate, analyze
+    data, training, transforms, quantization, target, export, evaluate, analyze
         The sections above.
     """
 
@@ -285,5 +299,6 @@ class Config:
     transforms: Transforms = field(default_factory=Transforms)
     quantization: Quantization = field(default_factory=Quantization)
     target: Target = field(default_factory=Target)
+    export: Export = field(default_factory=Export)
     evaluate: Evaluate = field(default_factory=Evaluate)
     analyze: Analyze = field(default_factory=Analyze)

@@ -1,15 +1,17 @@
-"""Read and write the user's ``.npy`` arrays."""
+"""Read and write the user's ``.npy`` arrays, and write several as ``.npz``."""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.files import write_bytes
+from simulator.archive import EPOCH
 from simulator.npy import DamagedArrayError, load_npy
 
 
@@ -35,4 +37,15 @@ def save_array(path, array: np.ndarray) -> None:
     """Write a ``.npy`` file atomically."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def save_arrays(path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an ``.npz`` file atomically; names may contain ``/``."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.save(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), member.getvalue())
     write_bytes(path, buffer.getvalue())

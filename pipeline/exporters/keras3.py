@@ -33,7 +33,7 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
         If Keras 3 lacks a layer; names all of them.
     """
     graph = renamed_for_keras(graph, 3)
-    layers = in_keras_order(keras_layers(graph, 3), graph.output)
+    layers = in_keras_order(keras_layers(graph, 3), [end.name for end in graph.ends])
     by_name = {layer.name: layer for layer in layers}
     described = [_described(layer, by_name) for layer in layers]
     config = {
@@ -41,7 +41,7 @@ def save_keras3(path: str | Path, graph: Graph) -> None:
         "trainable": True,
         "layers": described,
         "input_layers": [[layers[0].name, 0, 0]],
-        "output_layers": [[graph.output, 0, 0]],
+        "output_layers": [[end.name, 0, 0] for end in graph.ends],
     }
     model = {
         "module": "keras.src.models.functional",

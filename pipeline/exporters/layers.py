@@ -41,7 +41,7 @@ class Layer:
 
 
 def keras_layers(graph: Graph, generation: int) -> list[Layer]:
-    """Return the layers that contribute to the output of `graph`.
+    """Return the layers that contribute to the outputs of `graph`.
 
     A Rescaling of scale 1 is inserted after an integer input whose consumers are not Rescalings,
     since Keras layers do not take integers.
@@ -57,14 +57,15 @@ def keras_layers(graph: Graph, generation: int) -> list[Layer]:
     IncompatibleModelError
         If this Keras lacks layers for some nodes; names all of them.
     """
-    graph = _with_rescaled_input(_pruned(graph))
+    graph = _with_rescaled_input(pruned(graph))
     refusals = [refusal for node in graph.nodes for refusal in _obstacles(node, generation)]
     if refusals:
         raise IncompatibleModelError(graph.name, refusals, f"write a Keras {generation} file")
-    return [_layer(graph, node, generation) for node in graph.nodes]
+    return [_layer(graph, node, generation) for node in graph.nodes if node.op != "Outputs"]
 
 
-def _pruned(graph):
+def pruned(graph: Graph) -> Graph:
+    """Return a graph without the nodes that do not lead to its outputs."""
     needed = {graph.output, graph.input.name}
     for node in reversed(graph.nodes):
         if node.name in needed:
@@ -90,7 +91,7 @@ def _with_rescaled_input(graph):
 
 def _obstacles(node, generation):
     operation = node.operation
-    if not operation.in_keras:
+    if not operation.in_keras and node.op != "Outputs":
         found, fix = f"Keras has no layer {node.op}", "keep the graph as .npz"
         yield Refusal(layers=(node.name,), found=found, fix=fix)
     elif reason := operation.keras_obstacle(node.attrs, generation):

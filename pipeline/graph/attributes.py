@@ -95,6 +95,7 @@ def _dims(value):
 
 
 COUNT = Kind(lambda value: whole(value, 1, 2**31), "a whole number above 0")
+OFFSET = Kind(lambda value: whole(value, 0, 2**31), "a whole number of at least 0")
 PAIR = Kind(_pair, f"two whole numbers from 1 to {LARGEST_WINDOW}")
 FLAG = Kind(lambda value: isinstance(value, bool), "true, false")
 NUMBER = Kind(finite, "a finite number")

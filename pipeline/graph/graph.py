@@ -99,6 +99,23 @@ class Graph(Wiring[Node]):
         joint = "/" if any("/" in node.name for node in self.nodes) else "_"
         return self.fresh_name(f"{name}{joint}{part}")
 
+    def ended(self, names: Iterable[str]) -> Graph:
+        """Return the graph up to some nodes, whose outputs become the model's.
+
+        Several outputs are joined by a node ``Outputs``.
+        """
+        from pipeline.graph.build import make_node
+
+        ends = tuple(dict.fromkeys(names))
+        needed = {self.input.name, *ends}
+        for node in reversed(self.nodes):
+            needed.update(node.inputs if node.name in needed else ())
+        nodes = [node for node in self.nodes if node.name in needed]
+        if len(ends) == 1:
+            return self.with_nodes(nodes, ends[0])
+        last = make_node(self.fresh_name("outputs"), "Outputs", ends)
+        return self.with_nodes([*nodes, last], last.name)
+
     def with_nodes(self, nodes: Iterable[Node], output: str | None = None) -> Graph:
         """Return a graph of the same name made of `nodes`."""
         return replace(self, nodes=tuple(nodes), output=output or self.output)

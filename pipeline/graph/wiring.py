@@ -36,6 +36,12 @@ class Wiring(Generic[N]):
         """The ``Input`` node; attrs ``shape`` (without batch) and ``dtype``."""
         return self.nodes[0]
 
+    @property
+    def ends(self) -> tuple[N, ...]:
+        """The nodes that compute the outputs; more than one only where ``Outputs`` joins them."""
+        last = self.by_name[self.output]
+        return self.producers(last) if last.op == "Outputs" else (last,)
+
     def node(self, name: str) -> N:
         """Return the node called `name`."""
         return self.by_name[name]

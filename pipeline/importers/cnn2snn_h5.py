@@ -8,45 +8,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.errors import IncompatibleModelError, LayerError, ModelError
+from pipeline.formats.cnn2snn import (
+    ACTIVATIONS,
+    KERNELS,
+    PLAIN,
+    read_activation,
+    read_kernel_quantizers,
+)
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.keras_values import scalar
 from pipeline.graph.operations import OPERATIONS
 from pipeline.importers.activation_table import activation
-from pipeline.importers.bit_widths import bit_width
 from pipeline.importers.keras_model import KerasLayer, KerasModel, refusal
 from pipeline.importers.layer_table import ALIASES, READ_AS
 from pipeline.importers.weights import check_weights
 from pipeline.preparation.dropout import remove_dropout
 from pipeline.preparation.head import cut_head
 from pipeline.preparation.pooling_order import max_pool_before_activation
-from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
+from pipeline.quantization.legacy_graph import LegacyGraph
 from simulator.malformed import MALFORMED
 
-KERNELS = {
-    "QuantizedConv2D": ("Conv2D", {"kernel": "quantizer"}),
-    "QuantizedDense": ("Dense", {"kernel": "quantizer"}),
-    "QuantizedSeparableConv2D": (
-        "SeparableConv2D",
-        {"depthwise_kernel": "quantizer_dw", "pointwise_kernel": "quantizer"},
-    ),
-}
-"""By class: the operation and, for each kernel, the configuration key of its quantizer."""
-
-RANGES = {
-    "MaxQuantizer": "max",
-    "MaxPerAxisQuantizer": "max_per_axis",
-    "StdQuantizer": "std",
-    "StdWeightQuantizer": "std",
-    "StdPerAxisQuantizer": "std_per_axis",
-}
 IMAGE_CHANNELS = (1, 3)
 PIXEL_BITS, ACTIVATION_BITS = 8, 4
-ACTIVATIONS = ("QuantizedReLU", "ActivationDiscreteRelu")
-PLAIN = (
-    *("InputLayer", "Rescaling", "MaxPooling2D", "GlobalAveragePooling2D", "Flatten", "Reshape"),
-    *("Dropout", "Activation", "Softmax"),
-)
 
 
 def is_cnn2snn(model: KerasModel) -> bool:
@@ -65,7 +48,7 @@ def legacy_graph(model: KerasModel) -> LegacyGraph:
     whole = whole_graph(model)
     graph, notes = cut_head(whole.graph)
     graph = max_pool_before_activation(remove_dropout(graph))
-    return replace(whole, graph=graph, notes=tuple(notes))
+    return replace(whole, graph=graph, notes=(*whole.notes, *notes))
 
 
 def whole_graph(model: KerasModel) -> LegacyGraph:
@@ -84,7 +67,10 @@ def whole_graph(model: KerasModel) -> LegacyGraph:
     graph = Graph(model.name, tuple(nodes), model.output)
     check_weights(graph, model.label)
     return LegacyGraph(
-        graph=graph, quantizers=quantizers, input_bits=_input_bits(graph, quantizers)
+        graph=graph,
+        quantizers=quantizers,
+        notes=model.remarks.notes,
+        input_bits=_input_bits(graph, quantizers),
     )
 
 
@@ -114,13 +100,15 @@ def _node(layer: KerasLayer, model: KerasModel):
         attrs = {**READ_AS[kind].read_keras(kind, config), "dtype": "uint8"}
         return make_node(layer.name, "Input", (), attrs), {}
     if kind in ACTIVATIONS:
-        return make_node(layer.name, "QuantizedReLU", layer.inputs, _activation(kind, config)), {}
+        return make_node(
+            layer.name, "QuantizedReLU", layer.inputs, read_activation(kind, config)
+        ), {}
     if kind == "Activation":
         op, attrs = activation(config["activation"])
         return make_node(layer.name, op, layer.inputs, attrs), {}
     if kind in KERNELS:
-        op, keys = KERNELS[kind]
-        quantizers = {(layer.name, weight): _quantizer(config[key]) for weight, key in keys.items()}
+        op, found = read_kernel_quantizers(kind, config)
+        quantizers = {(layer.name, weight): quantizer for weight, quantizer in found.items()}
     elif kind in PLAIN:
         op, quantizers = READ_AS[kind].name, {}
     else:
@@ -135,23 +123,3 @@ def _node(layer: KerasLayer, model: KerasModel):
     weights = operation.read_weights(model.weights(layer))
     attrs = operation.read_keras(op, config)
     return make_node(layer.name, op, layer.inputs, attrs, weights), quantizers
-
-
-def _activation(kind, config):
-    bits = bit_width(config)
-    highest = 2**bits - 1
-    limit = scalar(config.get("max_value")) if kind == "QuantizedReLU" else min(highest, 6.0)
-    return {"bits": bits, "max_value": float(highest) if limit is None else limit}
-
-
-def _quantizer(entry) -> WeightQuantizer:
-    name = str(entry["class_name"]).rsplit(">", 1)[-1]
-    if name not in RANGES:
-        raise ModelError(f"weight quantizer {name} is not known; known: {', '.join(RANGES)}")
-    config = entry["config"]
-    bits = bit_width(config)
-    if not 2 <= bits <= 8:
-        raise ModelError(f"its weights have {bits} bits; allowed: 2 to 8")
-    return WeightQuantizer(
-        bits=bits, range=RANGES[name], threshold=float(config.get("threshold", 3.0))
-    )

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.errors import ModelError
 from pipeline.importers.keras_calls import Call, Tensor, check_inference, read_call
 from pipeline.importers.keras_classes import KERAS_MODELS, bare_class_name, class_name
-from pipeline.importers.keras_model import Flattened, KerasLayer, check_name
+from pipeline.importers.keras_model import Flattened, KerasLayer, check_name, needed_calls
 from pipeline.importers.tensor_functions import NAMES
 from simulator.malformed import MALFORMED, brief
 
@@ -35,11 +35,11 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
     Raises
     ------
     ModelError
-        If it is not a Functional or Sequential model with one input and one output.
+        If it is not a Functional or Sequential model, or one inside has several inputs or outputs.
     """
     try:
         flattener = _Flattener(label)
-        output = flattener.model(config, (), None)
+        outputs = flattener.model(config, (), None)
         inner = config["config"]
         # Before Keras 2.2.3 a Sequential was a bare list of layers.
         name = inner["name"] if isinstance(inner, Mapping) else "sequential"
@@ -50,19 +50,7 @@ def flatten_config(config: Mapping, label: str) -> Flattened:
         reason = f"{type(error).__name__}: {brief(error)}"
         raise ModelError(f"{label}: its model configuration is malformed ({reason})") from error
     calls = tuple(flattener.layers)
-    return Flattened(name=name, layers=needed_calls(calls, output), output=output, calls=calls)
-
-
-def needed_calls(calls: tuple[KerasLayer, ...], output: str) -> tuple[KerasLayer, ...]:
-    """Return the calls that contribute to the output."""
-    by_name = {layer.name: layer for layer in calls}
-    needed, queue = set(), [output]
-    while queue:
-        call = queue.pop()
-        if call not in needed:
-            needed.add(call)
-            queue.extend(by_name[call].inputs)
-    return tuple(layer for layer in calls if layer.name in needed)
+    return Flattened(name=name, layers=needed_calls(calls, outputs), outputs=outputs, calls=calls)
 
 
 class _Flattener:
@@ -74,7 +62,7 @@ class _Flattener:
         self.names: set[str] = set()
 
     def model(self, config, path, feed):
-        """Add the calls of a model fed by `feed` (None for the outermost); return its output."""
+        """Add the calls of a model fed by `feed` (None for the outermost); return its outputs."""
         kind = class_name(config)
         if kind not in KERAS_MODELS:
             raise ModelError(
@@ -123,17 +111,15 @@ class _Flattener:
             previous = self._call(layer, key, path, [previous] if previous else [], call)
         if previous is None:
             raise ModelError(f"{self.label}: the model has no layers")
-        return previous
+        return (previous,)
 
     def _functional(self, inner, layers, keys, path, feed):
         inputs, outputs = _endpoints(inner["input_layers"]), _endpoints(inner["output_layers"])
         for what, found in (("inputs", inputs), ("outputs", outputs)):
-            if len(found) != 1:
-                names = ", ".join(name for name, _ in found)
-                raise ModelError(
-                    f"{self.label}: found {len(found)} {what} ({names}); models with exactly one"
-                    " can be read; cut the model with a Keras Model(input, output)"
-                )
+            if not found or (path and len(found) != 1):
+                where = "/".join(name for name, _ in path) or "the model"
+                text = f"{self.label}: {where}: found {len(found)} {what}; allowed: one of a model"
+                raise ModelError(f"{text} inside another; put its layers into the outer model")
         names = frozenset(map(layer_name, layers))
         calls = [
             [read_call(node, names) for node in layer.get("inbound_nodes") or ()]
@@ -141,20 +127,20 @@ class _Flattener:
         ]
         flat = [call for own in calls for call in own]
         if any(call.generation == 3 for call in flat):
-            outputs = [_keras3_output(layers, *outputs[0])]
-        read = {outputs[0], *((t.layer, t.call) for call in flat for t in call.tensors)}
+            outputs = [_keras3_output(layers, *output) for output in outputs]
+        read = {*outputs, *((t.layer, t.call) for call in flat for t in call.tensors)}
         values: dict[tuple[str, int], str] = {}
         waiting = []
         for layer, key, own in zip(layers, keys, calls, strict=True):
             name = layer_name(layer)
             if _is(layer, "InputLayer"):
-                if (name, 0) == inputs[0]:
+                if (name, 0) in inputs:
                     values[name, 0] = feed or self._call(layer, key, path, [], Call())
                 continue
             for number, call in enumerate(own, _first_call(layer, name, read)):
                 waiting.append((layer, key, number, call))
         self._run(waiting, values, path)
-        return values[outputs[0]]
+        return tuple(dict.fromkeys(values[output] for output in outputs))
 
     def _run(self, waiting, values, path):
         """Add each call as soon as its inputs are available."""
@@ -184,7 +170,7 @@ class _Flattener:
                 check_inference(call)
             except ModelError as error:
                 raise ModelError(f"{self.label}: the nested model '{name}': {error}") from error
-            return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)
+            return self.model(layer, (*path, (name, key)), feeds[0] if feeds else None)[0]
         config = layer["config"]
         if kind in WRAPPERS or _is_pointwise_in_time(kind, config):
             kind, config, key = (

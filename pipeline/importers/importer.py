@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.graph.graph import Graph
+from pipeline.importers.outline import Outline
 from pipeline.models.wanted import Wanted
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.legacy_graph import LegacyGraph
@@ -33,6 +34,10 @@ class Importer:
 
     def load_float(self, path: Path, wanted: Wanted) -> Graph:
         """Return the float model in a file, recovered where it is quantized."""
+        raise NotImplementedError
+
+    def outline(self, path: Path, wanted: Wanted) -> Outline:
+        """Return the layers of a file by name, also of one that cannot be read as a graph."""
         raise NotImplementedError
 
     def quantized_by(self, path: Path, wanted: Wanted) -> str | None:

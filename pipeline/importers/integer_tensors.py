@@ -21,6 +21,7 @@ WRAPPING = (
         "Subtract",
         "Maximum",
         "Minimum",
+        "Multiply",
         "AveragePooling2D",
         "GlobalAveragePooling2D",
     ),

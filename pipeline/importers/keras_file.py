@@ -9,14 +9,14 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers.cnn2snn_h5 import is_cnn2snn, legacy_graph
-from pipeline.importers.flatten import needed_calls
 from pipeline.importers.float_recovery import recovered_graph
 from pipeline.importers.importer import Importer, Loaded
 from pipeline.importers.input_shape import with_given_shape
 from pipeline.importers.keras_float import float_graph
 from pipeline.importers.keras_h5 import open_keras_h5
-from pipeline.importers.keras_model import KerasModel
+from pipeline.importers.keras_model import KerasModel, needed_calls
 from pipeline.importers.keras_zip import open_keras_zip
+from pipeline.importers.outline import Entry, Outline
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
 from pipeline.models.wanted import Wanted
 
@@ -55,6 +55,16 @@ class KerasFile(Importer):
             model = _as_wanted(model, wanted)
             return _ended(recovered_graph(model), model, path, wanted)
 
+    def outline(self, path: Path, wanted: Wanted) -> Outline:
+        """Return the layers, by their names in the flattened model."""
+        with self.opener(path, wanted.architecture) as model:
+            model = _as_wanted(model, wanted)
+            entries = (
+                Entry(name=layer.name, shown=layer.name, inputs=layer.inputs)
+                for layer in model.layers
+            )
+            return Outline(entries=tuple(entries), inputs=model.inputs, outputs=model.outputs)
+
     def quantized_by(self, path: Path, wanted: Wanted) -> str | None:
         """Return ``cnn2snn``, ``QuantizeML`` or None."""
         with self.opener(path, wanted.architecture) as model:
@@ -65,15 +75,25 @@ class KerasFile(Importer):
 
 def _as_wanted(model: KerasModel, wanted: Wanted) -> KerasModel:
     """Return a model with the given sizes, without the layers that only follow its new end."""
-    model = with_given_shape(model, wanted.input_shape)
-    if all(layer.name != wanted.until for layer in model.layers):
-        return model
-    return replace(model, layers=needed_calls(model.layers, wanted.until), output=wanted.until)
+    if wanted.until and set(wanted.until) <= {layer.name for layer in model.layers}:
+        layers = needed_calls(model.layers, wanted.until)
+        model = replace(model, layers=layers, outputs=wanted.until)
+    return with_given_shape(model, wanted.input_shape)
 
 
 def _ended(graph, model, path, wanted):
-    """Return a graph that ends at a node that is no layer of the file, such as an activation."""
-    return graph if model.output == wanted.until else wanted.ended(graph, path)
+    """Return a graph that ends at nodes that are no layers of the file, such as activations."""
+    if model.outputs == wanted.until:
+        return graph
+    layers = {layer.name for layer in model.layers}
+    ends = (_last_node(graph, name) if name in layers else name for name in wanted.until)
+    return replace(wanted, until=tuple(ends)).ended(graph, path)
+
+
+def _last_node(graph, layer):
+    """Return the last node of a layer: its fused activation, if it has one."""
+    fused = graph.by_name.get(f"{layer}_activ")
+    return layer if fused is None or fused.inputs != (layer,) else fused.name
 
 
 def _whole(loaded, path, wanted):

@@ -40,6 +40,7 @@ from pipeline.importers.tensor_functions import (
     read_function,
 )
 from pipeline.importers.weights import check_weights
+from pipeline.messages.settings import setting
 from simulator.malformed import MALFORMED
 from simulator.refusal import Refusal
 
@@ -56,6 +57,7 @@ def float_graph(model: KerasModel) -> Graph:
     IncompatibleModelError
         Listing every layer that cannot be represented.
     """
+    _check_input(model)
     model = with_input_shape(model)
     reader = _Reader(model)
     refusals = []
@@ -71,10 +73,21 @@ def float_graph(model: KerasModel) -> Graph:
     if refusals:
         raise IncompatibleModelError(model.label, refusals, "read the model")
     notes = reading_notes(model.layers)
-    graph = Graph(model.name, tuple(reader.nodes), reader.values[model.output], notes)
+    ends = [reader.values[name] for name in model.outputs]
+    graph = Graph(model.name, tuple(reader.nodes), ends[0], notes).ended(ends)
     check_last_axis(model.layers, graph, reader.values)
     check_weights(graph, model.label)
     return merged_rescalings(graph)
+
+
+def _check_input(model):
+    """Raise if a model has several inputs."""
+    if len(model.inputs) > 1:
+        raise ModelError(
+            f"{model.label}: found {len(model.inputs)} inputs ({', '.join(model.inputs)}); models"
+            f" with exactly one can be read; end it with {setting('model.until')} before the"
+            " inputs meet; the rest is for the host"
+        )
 
 
 class _InputRefusedError(Exception):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.formats.remarks import ATTRIBUTE, read_remarks
 from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import (
     DAMAGE,
@@ -18,9 +19,9 @@ from pipeline.importers.hdf5 import (
 from pipeline.importers.keras_json import parse_json
 from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.keras_weights import (
-    OWN,
     check_all_known,
     given_architecture,
+    own_architecture,
     weights_by_layer,
 )
 from pipeline.importers.stored_by_key import StoredByKey
@@ -51,7 +52,7 @@ def open_keras_h5(path: Path, architecture: str | None = None):
     file = read_hdf5(content, label, [MODEL])
     text = text_attribute(file, "model_config", label)
     if text is not None and architecture is not None:
-        raise ModelError(f"{label}: {OWN}")
+        raise ModelError(f"{label}: {own_architecture()}")
     if text is not None:
         flat = flatten_config(parse_json(text, label), label)
         read = _Variables(file, MODEL, label).read
@@ -66,8 +67,9 @@ def open_keras_h5(path: Path, architecture: str | None = None):
         name=flat.name,
         label=label,
         layers=flat.layers,
-        output=flat.output,
+        outputs=flat.outputs,
         weights=lambda layer: read(layer, flat.calls),
+        remarks=read_remarks(text_attribute(file, ATTRIBUTE, label), label),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import LayerError, ModelError, UnknownLayerError
+from pipeline.formats.remarks import Remarks
 from pipeline.importers.keras_calls import Call
 from pipeline.importers.unread_layers import ADVICE
 from simulator.malformed import brief
@@ -53,16 +54,16 @@ class Flattened:
     name : str
         Of the model.
     layers : tuple of KerasLayer
-        Those that contribute to the output, in topological order.
-    output : str
-        Name of the call that computes the output.
+        Those that contribute to an output, in topological order.
+    outputs : tuple of str
+        Names of the calls that compute the outputs.
     calls : tuple of KerasLayer
-        All calls, including those that do not contribute to the output.
+        All calls, including those that do not contribute to an output.
     """
 
     name: str
     layers: tuple[KerasLayer, ...]
-    output: str
+    outputs: tuple[str, ...]
     calls: tuple[KerasLayer, ...]
 
 
@@ -76,17 +77,53 @@ class KerasModel:
         Name of the model; name of its file, for messages.
     layers : tuple of KerasLayer
         Topological order.
-    output : str
-        Name of the call whose value is the output.
+    outputs : tuple of str
+        Names of the calls whose values are the outputs.
     weights : function of KerasLayer to dict of str to float32 array
         Variables by their short names (``kernel``, ``range_max``...).
+    remarks : Remarks
+        What crossgrade added to the file when it wrote it.
     """
 
     name: str
     label: str
     layers: tuple[KerasLayer, ...]
-    output: str
+    outputs: tuple[str, ...]
     weights: Callable[[KerasLayer], dict[str, np.ndarray]]
+    remarks: Remarks = field(default_factory=Remarks)
+
+    @property
+    def output(self) -> str:
+        """Name of the call whose value is the only output.
+
+        Raises
+        ------
+        ModelError
+            When there are several outputs.
+        """
+        if len(self.outputs) > 1:
+            raise ModelError(
+                f"{self.label}: found {len(self.outputs)} outputs ({', '.join(self.outputs)});"
+                " quantized models with one can be read"
+            )
+        return self.outputs[0]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs of the layers in `layers`."""
+        return tuple(layer.name for layer in self.layers if layer.class_name == "InputLayer")
+
+
+def needed_calls(calls: tuple[KerasLayer, ...], outputs: Iterable[str]) -> tuple[KerasLayer, ...]:
+    """Return the calls that contribute to some outputs."""
+    by_name = {layer.name: layer for layer in calls}
+    needed, queue = set(), list(outputs)
+    while queue:
+        call = queue.pop()
+        if call not in needed:
+            needed.add(call)
+            queue.extend(by_name[call].inputs)
+    return tuple(layer for layer in calls if layer.name in needed)
 
 
 def check_name(name: Any, label: str) -> str:

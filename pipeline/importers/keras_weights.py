@@ -8,12 +8,23 @@ from pathlib import Path
 from pipeline.errors import ModelError
 from pipeline.importers.hdf5 import DAMAGE, Group, read_hdf5, text_list
 from pipeline.importers.keras_json import parse_json
+from pipeline.messages.settings import setting
 
-ADVICE = (
-    "it has no model_config (weights only?); save the whole model with model.save(...), or give its"
-    " layers by --architecture model.json (from model.to_json()) or --architecture NAME"
-)
-OWN = "has an architecture of its own; leave --architecture out"
+KEY = "model.architecture"
+
+
+def no_architecture() -> str:
+    """Return what to do about a file of weights only."""
+    return (
+        "it has no model_config (weights only?); save the whole model with model.save(...), or"
+        f" give its layers by {setting(KEY, 'model.json')} (from model.to_json()) or"
+        f" {setting(KEY, 'NAME')}"
+    )
+
+
+def own_architecture() -> str:
+    """Return what to do about an architecture for a file that has one."""
+    return f"has an architecture of its own; leave {setting(KEY)} out"
 
 
 def given_architecture(architecture: str | None, label: str) -> dict:
@@ -32,7 +43,7 @@ def given_architecture(architecture: str | None, label: str) -> dict:
         Where nothing is given, or it is no architecture.
     """
     if architecture is None:
-        raise ModelError(f"{label}: {ADVICE}")
+        raise ModelError(f"{label}: {no_architecture()}")
     path = Path(architecture)
     if path.suffix == ".json" or path.is_file():
         try:

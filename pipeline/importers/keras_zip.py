@@ -11,7 +11,7 @@ from pipeline.importers.flatten import flatten_config
 from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION
 from pipeline.importers.keras_json import parse_json
 from pipeline.importers.keras_model import KerasModel
-from pipeline.importers.keras_weights import OWN
+from pipeline.importers.keras_weights import own_architecture
 from pipeline.importers.stored_by_key import StoredByKey
 
 
@@ -27,7 +27,7 @@ def open_keras_zip(path: Path, architecture: str | None = None):
         If the archive is damaged, is not a Keras model, or expands to much more than its size.
     """
     if architecture is not None:
-        raise ModelError(f"{path}: {OWN}")
+        raise ModelError(f"{path}: {own_architecture()}")
     label, limit = str(path), EXPANSION * path.stat().st_size + ALLOWANCE
     try:
         with zipfile.ZipFile(path) as archive:
@@ -44,7 +44,7 @@ def open_keras_zip(path: Path, architecture: str | None = None):
     flat = flatten_config(parse_json(config, label), label)
     read = StoredByKey(data, label).read
     yield KerasModel(
-        name=flat.name, label=label, layers=flat.layers, output=flat.output, weights=read
+        name=flat.name, label=label, layers=flat.layers, outputs=flat.outputs, weights=read
     )
 
 

@@ -10,6 +10,7 @@ from pipeline.graph.graph import Graph
 from pipeline.importers.importer import Importer, Loaded
 from pipeline.importers.keras_file import KERAS_H5, KERAS_ZIP
 from pipeline.importers.onnx.importer import ONNX
+from pipeline.importers.outline import Outline
 from pipeline.models.wanted import AS_IT_IS, Wanted
 from simulator.malformed import MALFORMED, brief
 
@@ -40,7 +41,7 @@ def load_model(path: str | Path, wanted: Wanted = AS_IT_IS) -> Loaded:
     """
     path = Path(path)
     with _refusing(path):
-        return _importer(path).load(path, wanted)
+        return format_of(path).load(path, wanted)
 
 
 def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
@@ -51,14 +52,21 @@ def load_float(path: str | Path, wanted: Wanted = AS_IT_IS) -> Graph:
     """
     path = Path(path)
     with _refusing(path):
-        return _importer(path).load_float(path, wanted)
+        return format_of(path).load_float(path, wanted)
+
+
+def outline_of(path: str | Path, wanted: Wanted = AS_IT_IS) -> Outline:
+    """Return the layers of a file by name, also of one that cannot be read as a graph."""
+    path = Path(path)
+    with _refusing(path):
+        return format_of(path).outline(path, wanted)
 
 
 def quantized_by(path: str | Path, wanted: Wanted = AS_IT_IS) -> str | None:
     """Return which tool quantized the model in a file: ``cnn2snn``, ``QuantizeML`` or None."""
     path = Path(path)
     with _refusing(path):
-        return _importer(path).quantized_by(path, wanted)
+        return format_of(path).quantized_by(path, wanted)
 
 
 @contextmanager
@@ -75,8 +83,14 @@ def _refusing(path):
         ) from error
 
 
-def _importer(path) -> Importer:
-    """Return the importer for the content of `path`."""
+def format_of(path) -> Importer:
+    """Return the importer of a file, chosen by its content.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read, or is of no known format.
+    """
     if path.is_dir():
         raise ModelError(f"{path}: it is a directory; give a .h5, .keras or .onnx file")
     try:

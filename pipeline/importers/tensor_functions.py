@@ -145,7 +145,9 @@ def _linear(name, given):
             return Step("Add", (left, right))
         if name == "subtract":
             return Step("Add", (left, Affine(right, -1.0)))
-        raise ModelError(f"it takes two tensors to {name}; only sums and differences can be read")
+        if name == "multiply":
+            return Step("Multiply", (left, right))
+        raise ModelError("it divides by a tensor; only by a number can be read")
     if isinstance(left, Tensor):
         value = numbers(right)
         if name == "divide":

@@ -12,7 +12,7 @@ _REASONS = {
     ),
     f"it multiplies tensors of the same image, as gates and attention do; use a model without it"
     f" and retrain, or {_CUT}": (
-        *("Multiply", "Dot", "Attention", "AdditiveAttention", "MultiHeadAttention"),
+        *("Dot", "Attention", "AdditiveAttention", "MultiHeadAttention"),
         *("GroupQueryAttention", "GroupedQueryAttention"),
     ),
     "it measures each image; use BatchNormalization and retrain": (

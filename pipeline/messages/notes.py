@@ -17,6 +17,7 @@ INPUT = "input"
 SATURATION = "saturation"
 REFINED = "refined"
 TRAINED = "trained"
+EXPORTED = "exported"
 KINDS = {
     READ: "content of a model file that inference does not need, or computes in another way",
     LEFT_TO_HOST: "a final activation that the host computes",
@@ -29,6 +30,7 @@ KINDS = {
     SATURATION: "numbers that saturate",
     REFINED: "whether refining helped, on images held out for it",
     TRAINED: "whether training the registers helped, on images held out for it",
+    EXPORTED: "layers that a file of another tool holds in an equivalent form",
 }
 NOTE, WARNING = "note", "warning"
 

@@ -41,6 +41,7 @@ def make_certificate(
     wanted: Wanted = AS_IT_IS,
     recovery: dict | None = None,
     pixels: dict | None = None,
+    split: dict | None = None,
     written=None,
 ) -> dict:
     """Return the certificate as JSON values.
@@ -61,6 +62,8 @@ def make_certificate(
     pixels : dict, optional
         ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, or nothing where it has them
         itself, if `model` takes floats and the migrated model pixels.
+    split : dict, optional
+        ``until``, and the layers of ``chip`` and ``host``, where `model` is cut in two.
     written : path-like, optional
         Temporary file with the content of `output`, before it is renamed.
     """
@@ -82,6 +85,7 @@ def make_certificate(
             **({} if pixels is None else {"pixels": pixels}),
         },
         "output": _file(output, written or output, folder, migration.after),
+        **({"split": split} if split else {}),
         **({"feeding": migration.feeding.as_list()} if migration.feeding else {}),
         "samples": samples,
         "outputs": migration.outputs,

@@ -22,7 +22,7 @@ VERDICTS = {"compatible": "good", "compatible after migrate": "warn", "incompati
 def page(certificate: dict) -> str:
     """Return the HTML of a certificate, with every text escaped."""
     model = escape(certificate["input"]["model"])
-    sections = (_head, _facts, _transforms, _layers, _checks, _files, _footer)
+    sections = (_head, _facts, _split, _transforms, _layers, _checks, _files, _footer)
     body = "\n".join(section(certificate) for section in sections)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -87,6 +87,25 @@ def _facts(content) -> str:
         for title, value, note in cards
     )
     return f'<section class="cards">{items}</section>'
+
+
+def _split(content) -> str:
+    """Return what runs where, if the model was cut in two."""
+    if "split" not in content:
+        return ""
+    split = content["split"]
+    host = split["host"]
+    where = f"<code>{escape(host['path'])}</code>" if "path" in host else "not written: "
+    reason = escape(host["reason"])
+    rows = [
+        (f"<b>{title}</b>", str(len(names)), _names(names), note)
+        for title, names, note in (
+            ("chip", split["chip"]["layers"], f"until {escape(', '.join(split['until']))}"),
+            ("host", host["layers"], where + reason),
+        )
+    ]
+    heads = ("Runs on", "#Layers", "Which", "")
+    return f"<section><h2>What runs where</h2>{_table(heads, rows)}</section>"
 
 
 def _transforms(content) -> str:

@@ -87,6 +87,8 @@ def _findings(content, folder, model, output, calibration):
         wanted = Wanted.of(content[key].get("read_with", {}))
         finding, graphs[key] = _file(key, path, content[key]["sha256"], wanted)
         findings.append(finding)
+    if found := content.get("split", {}).get("host", {}).get("sha256"):
+        findings.append(_host(folder, content["split"]["host"]["path"], found))
     if None in graphs.values():
         return findings
     if (pixels := content["input"].get("pixels")) is not None:
@@ -108,6 +110,18 @@ def _file(key, path, certified, wanted):
         return Finding(what=what, good=found == certified, detail=detail), read_float(path, wanted)
     except CrossgradeError as error:
         return Finding(what=what, good=False, detail=str(error)), None
+
+
+def _host(folder, kept, certified):
+    path = Path(os.path.normpath(folder / kept))
+    what = f"host's part {path}"
+    if not path.is_file():
+        return Finding(what=what, good=False, detail="no such file")
+    found = file_sha256(path)
+    detail = f"sha256 {found[:12]}..."
+    if found != certified:
+        detail += f", certified {certified[:12]}...: another file"
+    return Finding(what=what, good=found == certified, detail=detail)
 
 
 def _compatibility(graph, content):

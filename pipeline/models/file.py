@@ -10,10 +10,12 @@ from pipeline.errors import ModelError
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_float, quantized_by
+from pipeline.importers.load import format_of
+from pipeline.importers.onnx.importer import ONNX
 from pipeline.models.wanted import AS_IT_IS, Wanted
 from simulator.archive import archive_kind
 
-SUFFIXES = (".h5", ".keras", ".npz")
+SUFFIXES = (".h5", ".keras", ".onnx", ".npz")
 
 
 def read_float(path, wanted: Wanted = AS_IT_IS) -> Graph:
@@ -56,14 +58,28 @@ def origin(path, wanted: Wanted = AS_IT_IS) -> str | None:
     return None if archive_kind(path) is not None else quantized_by(path, wanted)
 
 
+def is_own(path) -> bool:
+    """Return True if a file holds a graph of the pipeline."""
+    return archive_kind(path) is not None
+
+
+def is_onnx(path) -> bool:
+    """Return True if a file is read as ONNX."""
+    return archive_kind(path) is None and format_of(path) is ONNX
+
+
 def check_suffix(path) -> None:
     """Refuse a suffix without a writer.
 
     Raises
     ------
     ModelError
-        With the allowed ones.
+        With the allowed ones, or if the package that writes it is not installed.
     """
+    if Path(path).suffix == ".onnx":
+        from pipeline.importers.onnx.file import import_onnx
+
+        import_onnx(path)
     if Path(path).suffix not in SUFFIXES:
         raise ModelError(f"{path}: cannot be written; allowed suffixes: {', '.join(SUFFIXES)}")
 
@@ -74,7 +90,8 @@ def write_float(path, graph: Graph, accept) -> None:
     Parameters
     ----------
     path : path-like
-        ``.h5`` is Keras 2 (what the vendor's tools load), ``.keras`` Keras 3, ``.npz`` a graph.
+        ``.h5`` is Keras 2 (what the vendor's tools load), ``.keras`` Keras 3, ``.onnx`` ONNX,
+        ``.npz`` a graph.
     graph : Graph
     accept : function of path
         Raises to refuse the file; nothing is left behind then.
@@ -93,6 +110,6 @@ def write_float(path, graph: Graph, accept) -> None:
 def _writer(suffix):
     if suffix == ".npz":
         return save_graph
-    from pipeline.exporters import save_keras2_h5, save_keras3
+    from pipeline.exporters import save_keras2_h5, save_keras3, save_onnx
 
-    return {".h5": save_keras2_h5, ".keras": save_keras3}[suffix]
+    return {".h5": save_keras2_h5, ".keras": save_keras3, ".onnx": save_onnx}[suffix]

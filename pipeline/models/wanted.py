@@ -18,15 +18,21 @@ class Wanted:
     ----------
     input_shape : tuple of int or None
         Sizes of one image in the order of the file, where the file leaves some open.
-    until : str or None
-        The node or layer whose output becomes the model's.
+    until : tuple of str
+        The nodes or layers whose outputs become the model's; empty for all of the model. One name,
+        or None, may be given instead.
     architecture : str or None
         For a file of weights only: a model's JSON file, or the name of an architecture.
     """
 
     input_shape: tuple[int, ...] | None = None
-    until: str | None = None
+    until: tuple[str, ...] = ()
     architecture: str | None = None
+
+    def __post_init__(self):
+        """Accept one name for a tuple of names."""
+        names = (self.until,) if isinstance(self.until, str) else tuple(self.until or ())
+        object.__setattr__(self, "until", tuple(dict.fromkeys(names)))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Wanted:
@@ -41,17 +47,23 @@ class Wanted:
         sizes = shape if shape is None else tuple(shape) if isinstance(shape, list | tuple) else ()
         if sizes is not None and not (sizes and all(type(n) is int and n > 0 for n in sizes)):
             raise ModelError(f"input_shape is {shape!r}; allowed: a list of sizes, or none")
-        if until is not None and not isinstance(until, str):
-            raise ModelError(f"until is {until!r}; allowed: the name of a layer, or none")
+        names = until if isinstance(until, list | tuple) else [until] * (until is not None)
+        if not all(isinstance(name, str) for name in names):
+            raise ModelError(
+                f"until is {until!r}; allowed: the name of a layer, a list of names, or none"
+            )
         architecture = values.get("architecture")
         if architecture is not None and not isinstance(architecture, str):
             raise ModelError(f"architecture is {architecture!r}; allowed: a text, or none")
-        return cls(input_shape=sizes, until=until, architecture=architecture)
+        return cls(input_shape=sizes, until=tuple(names), architecture=architecture)
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values, from which `of` makes the same."""
-        shape = self.input_shape
-        found = {"input_shape": shape if shape is None else list(shape), "until": self.until}
+        shape, names = self.input_shape, list(self.until)
+        found = {
+            "input_shape": shape if shape is None else list(shape),
+            "until": names if len(names) > 1 else (names or [None])[0],
+        }
         return found if self.architecture is None else found | {"architecture": self.architecture}
 
     def ended(self, graph: Graph, label) -> Graph:
@@ -62,15 +74,11 @@ class Wanted:
         ModelError
             When it has no such layer.
         """
-        if self.until is None:
-            return graph
-        if self.until not in graph.by_name:
-            names = ", ".join(list(graph.by_name)[-5:])
-            raise ModelError(f"{label}: has no layer '{self.until}'; the last are {names}")
-        needed = {self.until}
-        for node in reversed(graph.nodes):
-            needed.update(node.inputs if node.name in needed else ())
-        return graph.with_nodes((n for n in graph.nodes if n.name in needed), self.until)
+        for name in self.until:
+            if name not in graph.by_name:
+                names = ", ".join(list(graph.by_name)[-5:])
+                raise ModelError(f"{label}: has no layer '{name}'; the last are {names}")
+        return graph.ended(self.until) if self.until else graph
 
 
 AS_IT_IS = Wanted()

@@ -72,7 +72,7 @@ def assign(graph: Graph, options, source: Graph | None = None) -> Assignment:
     Raises
     ------
     IncompatibleModelError
-        If a layer that reads float images cannot absorb their zero point, the last node cannot
+        If a layer that reads float images cannot absorb their zero point, a last node cannot
         quantize its output to ``last_output_bits``, or a choice for single layers selects nothing.
     """
     choices = LayerChoices(options.layers, graph, source)
@@ -169,23 +169,26 @@ def _activated(graph, node) -> bool:
 
 
 def _quantize_last(graph, options, outputs):
-    """Assign the output node's quantizer; return the refusals if it cannot have one."""
-    last, bits = graph.node(graph.output), options.last_output_bits
-    if last.op in PASS_THROUGH or last.op == "Input":
-        refusal = Refusal(
-            layers=(last.name,),
-            found=f"{last.op} cannot quantize its output",
-            allowed="a layer that computes",
-            fix=f"use {setting('quantization.last_output_bits', None)}, or end the model before it",
+    """Assign the output nodes' quantizers; return the refusals of those that cannot have one."""
+    bits, refusals = options.last_output_bits, []
+    for last in graph.ends:
+        if last.op in PASS_THROUGH or last.op == "Input":
+            refusal = Refusal(
+                layers=(last.name,),
+                found=f"{last.op} cannot quantize its output",
+                allowed="a layer that computes",
+                fix=f"use {setting('quantization.last_output_bits', None)}, or end the model"
+                " before it",
+            )
+            refusals.append(refusal)
+            continue
+        outputs[last.name] = OutputQuantizer(
+            bits=bits,
+            per_tensor=True,
+            scale_bits=16 if bits >= 16 else 8,
+            buffer_bits=options.buffer_bits,
         )
-        return [refusal]
-    outputs[last.name] = OutputQuantizer(
-        bits=bits,
-        per_tensor=True,
-        scale_bits=16 if bits >= 16 else 8,
-        buffer_bits=options.buffer_bits,
-    )
-    return []
+    return refusals
 
 
 def first_layer(graph: Graph):

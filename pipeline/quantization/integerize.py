@@ -23,7 +23,7 @@ def integerize(calibrated: CalibratedGraph) -> QuantizedGraph:
     Returns
     -------
     QuantizedGraph
-        Its last node is a ``Dequantizer``.
+        It ends in a ``Dequantizer``, or in one for each output and ``Outputs``.
 
     Raises
     ------
@@ -71,5 +71,6 @@ RULES = {
     "GlobalAveragePooling2D": tensor_rules.global_pool_rule,
     "Add": tensor_rules.add_rule,
     "Concatenate": tensor_rules.concatenate_rule,
+    "Outputs": tensor_rules.outputs_rule,
 }
 """The rule that computes the integers of each operation."""

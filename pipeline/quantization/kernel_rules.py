@@ -10,6 +10,22 @@ from pipeline.quantization.fixed_point import quantize_aligned, quantize_weights
 from pipeline.quantization.quantized_graph import Format
 from pipeline.quantization.walk import ONE, Walk, align, per_channel
 
+KERNEL_AXIS = {"DepthwiseConv2D": -2, "DepthwiseConv2DTranspose": None}
+"""Axis over which a kernel has a scale per index, where it is not the last one; None: one scale."""
+
+
+def kernel_axis(op: str) -> int | None:
+    """Return the axis over which the kernel of an operation has a scale per index."""
+    return KERNEL_AXIS.get(op, -1)
+
+
+def in_rule_layout(op: str, kernel: np.ndarray) -> np.ndarray:
+    """Return a kernel with its filters on the last axis, or the opposite.
+
+    Keras stores the kernel of a Conv2DTranspose as (height, width, filters, channels).
+    """
+    return kernel.transpose(0, 1, 3, 2) if op == "Conv2DTranspose" else kernel
+
 
 def _accumulator(walk: Walk, node, settings, given: Format, scales: np.ndarray, registers):
     """Return the format of a weighted sum, and add the bias registers."""
@@ -55,10 +71,8 @@ def neural_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
         registers["padding_value"] = per_channel(
             np.left_shift(mantissa, left), walk.shapes[node.inputs[0]][-1], np.int32
         )
-    if node.op == "Conv2DTranspose":
-        kernel = kernel.transpose(0, 1, 3, 2)
-    per_tensor = node.op == "DepthwiseConv2DTranspose"
-    scales = _weight_scales(kernel, settings, None if per_tensor else -1)
+    kernel = in_rule_layout(node.op, kernel)
+    scales = _weight_scales(kernel, settings, kernel_axis(node.op))
     registers["kernel"] = quantize_weights(kernel, settings.weight_bits, scales)
     accumulator = _accumulator(walk, node, settings, given, scales, registers)
     bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}
@@ -77,7 +91,7 @@ def depthwise_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
             node, f"{node.op} on rescaled inputs", "quantized ones", "start the model with a Conv2D"
         )
     kernel, registers = node.weights["kernel"], {}
-    scales = _weight_scales(kernel, settings, -2)
+    scales = _weight_scales(kernel, settings, kernel_axis(node.op))
     registers["kernel"] = quantize_weights(kernel, settings.weight_bits, scales[:, None])
     accumulator = _accumulator(walk, node, settings, given, scales, registers)
     bits = {"weights": settings.weight_bits, "buffer": settings.buffer_bits}

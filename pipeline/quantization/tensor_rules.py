@@ -196,3 +196,7 @@ def concatenate_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None
         value_bits=max(given.value_bits for given in formats), frac_bits=np.concatenate(frac_bits)
     )
     walk.emit(node, {}, {}, joined)
+
+
+def outputs_rule(walk: Walk, node: Node, settings: NodeQuantization) -> None:
+    """Emit nothing: `Walk.dequantize` ends the model, with floats."""

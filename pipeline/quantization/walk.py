@@ -113,18 +113,40 @@ class Walk:
         return Sum(unit=unit, value_bits=given.value_bits, scales=scales, product_bits=product_bits)
 
     def dequantize(self) -> str:
-        """Append the Dequantizer that ends the model and return its name."""
-        last = self.graph.output
-        given, shape = self.formats[last], self.shapes[last]
+        """Append the Dequantizers that end the model, join several, and return the last name."""
+        last = self.graph.node(self.graph.output)
+        if last.op != "Outputs":
+            return self._dequantizer(last.name)
+        inputs = tuple(map(self._dequantizer, last.inputs))
+        # Floats have no format; a Dequantizer has that of its integers, too.
+        given, shape = self.formats[last.inputs[0]], self.shapes[last.name]
+        self.nodes.append(
+            QuantizedNode(
+                name=last.name,
+                op=last.op,
+                inputs=inputs,
+                attrs={"names": last.inputs},
+                format=given,
+                shape=shape,
+            )
+        )
+        return last.name
+
+    def _dequantizer(self, source: str) -> str:
+        given, shape = self.formats[source], self.shapes[source]
         scales = np.float32(1) if given.scales is None else given.scales
         # Powers of two do not change mantissas, so the order of the factors is irrelevant.
         values = scales * np.exp2(-given.frac_bits.astype(np.float64)).astype(np.float32)
-        name = self.graph.fresh_name("dequantizer")
+        taken = {node.name for node in self.nodes}
+        name = base = self.graph.fresh_name("dequantizer")
+        number = 1
+        while name in taken:
+            name, number = self.graph.fresh_name(f"{base}_{number}"), number + 1
         self.nodes.append(
             QuantizedNode(
                 name=name,
                 op="Dequantizer",
-                inputs=(self.feeds.get(last, last),),
+                inputs=(self.feeds.get(source, source),),
                 registers={"scales": per_channel(values, shape[-1], np.float32)},
                 format=given,
                 shape=shape,

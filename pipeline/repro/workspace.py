@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -34,6 +36,7 @@ STAGES = (
 ENDS = ("compose", "track")
 ERRORS = Path("errors.log")
 SERVER = DvcServer()
+WRITTEN_SECONDS = 0.5
 KEEP_PARAMS = "CROSSGRADE_KEEP_PARAMS"
 
 
@@ -64,6 +67,7 @@ def reproduce(
     StageFailed
         When a stage fails; without `quiet` it has printed its own message.
     """
+    _mend_lock(Path(folder))
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
     environment = {**os.environ, "PATH": path, KEEP_PARAMS: "1"}
@@ -77,6 +81,28 @@ def reproduce(
             raise StageRefused(refusal)
         said = f" ({'; '.join(said.splitlines()[-20:])})" if said else ""
         raise StageFailed(f"dvc repro stopped with status {status}{said}")
+
+
+def _mend_lock(folder: Path) -> None:
+    """Remove DVC's list of locks if a killed process left a part of it: DVC would fail for ever.
+
+    A living process writes it in far less time than `WRITTEN_SECONDS`.
+    """
+    path = folder / ".dvc" / "tmp" / "rwlock"
+    if _is_torn(path):
+        time.sleep(WRITTEN_SECONDS)
+        if _is_torn(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_torn(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from pipeline.tracking.record import Record, gather
 
 FINISHED, REFUSED, FAILED = "finished", "refused", "failed"
 NAME = "outcome.json"
+OVER_LIMITS = "convert.exceeded_limits"
 QUALITIES = {"accuracy": 1, "mean_absolute_error": -1}
 """Quality metrics, and True where a higher value is better."""
 MORE_IS_BETTER = ("accuracy", "agreement", "sparsity")
@@ -73,6 +74,11 @@ class Outcome:
             if value is not None:
                 return Quality(name, value, sign * value)
         return None
+
+    @property
+    def over_limits(self) -> int:
+        """Number of the chip's published limits that the program exceeds."""
+        return int(self.metrics.get(OVER_LIMITS, 0))
 
     @property
     def first_reason(self) -> str:

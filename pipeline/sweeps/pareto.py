@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.sweeps.names import short_names
-from pipeline.sweeps.outcome import FINISHED, Outcome
+from pipeline.sweeps.outcome import FINISHED, OVER_LIMITS, Outcome
 from pipeline.tracking.results import align
 
 COSTS = {"weight_bytes": "memory", "effective_macs": "MACs"}
@@ -24,7 +24,10 @@ FIGURES = (
     "effective_macs",
     "energy_proxy",
     "saturated",
+    "over_limits",
 )
+OFF = "over limits"
+"""Mark of a point whose program the chip cannot hold: it is on no front."""
 COLUMNS = {
     "accuracy": ("accuracy", ".4f"),
     "mean_absolute_error": ("mean error", ".4f"),
@@ -32,6 +35,7 @@ COLUMNS = {
     "agreement": ("agreement", ".4f"),
     "weight_bytes": ("weight bytes", ",.0f"),
     "effective_macs": ("eff. MACs", ",.0f"),
+    "over_limits": ("limits", ".0f"),
 }
 DROPPED_FIRST = ("float_accuracy", "agreement", "effective_macs")
 
@@ -46,7 +50,8 @@ class Comparison:
     varied : tuple of str
         Names whose values differ between points.
     fronts : dict of str to frozenset of int
-        Cost to the indices of points that no other point beats in accuracy and that cost.
+        Cost to the indices of points that no other point beats in accuracy and that cost, among
+        the programs that their chip can hold.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -54,7 +59,9 @@ class Comparison:
     fronts: dict[str, frozenset[int]]
 
     def front_names(self, index: int) -> str:
-        """Return the names of the fronts that a point is on."""
+        """Return the names of the fronts that a point is on, or why it is on none."""
+        if self.outcomes[index].over_limits:
+            return OFF
         return ", ".join(name for cost, name in COSTS.items() if index in self.fronts[cost])
 
     def count(self, state: str) -> int:
@@ -91,7 +98,7 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list]]:
             outcome.number,
             outcome.state,
             *(outcome.changed.get(name, "") for name in comparison.varied),
-            *(outcome.metrics.get(f"evaluate.{name}", "") for name in FIGURES),
+            *(outcome.metrics.get(_metric(name), "") for name in FIGURES),
             comparison.front_names(index),
             outcome.reason,
         ]
@@ -131,7 +138,10 @@ def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
 def _measured(comparison: Comparison) -> list[str]:
     """Return the columns with a value for some point, or the default ones."""
     names = {key for outcome in comparison.outcomes for key in outcome.metrics}
-    return [n for n in COLUMNS if f"evaluate.{n}" in names] or ["accuracy", "weight_bytes"]
+    found = [n for n in COLUMNS if _metric(n) in names]
+    if not any(outcome.over_limits for outcome in comparison.outcomes):
+        found = [n for n in found if n != "over_limits"]
+    return found or ["accuracy", "weight_bytes"]
 
 
 def _cells(
@@ -163,12 +173,17 @@ def _reasons(comparison: Comparison) -> list[str]:
 
 def _figures(outcome: Outcome, cost: str) -> tuple[float, float] | None:
     quality = outcome.quality
-    return None if quality is None else (quality.merit, outcome.metrics[f"evaluate.{cost}"])
+    off = quality is None or outcome.over_limits
+    return None if off else (quality.merit, outcome.metrics[f"evaluate.{cost}"])
 
 
 def _format(metrics: Mapping[str, float], name: str) -> str:
-    value = metrics.get(f"evaluate.{name}")
+    value = metrics.get(_metric(name))
     return "" if value is None else format(value, COLUMNS[name][1])
+
+
+def _metric(name: str) -> str:
+    return OVER_LIMITS if name == "over_limits" else f"evaluate.{name}"
 
 
 def _width(table: str) -> int:

@@ -44,10 +44,15 @@ def _panel(panel, comparison: Comparison, cost: str) -> None:
     best = sorted((x, y) for index, x, y in points if index in comparison.fronts[cost])
     every = [(x, y) for _, x, y in points]
     panel.plot(*zip(*every, strict=True), "o", markerfacecolor="none", color="C0")
-    panel.plot(*zip(*best, strict=True), "o-", color="C1", drawstyle="steps-post")
+    if best:
+        panel.plot(*zip(*best, strict=True), "o-", color="C1", drawstyle="steps-post")
+    over = [(x, y) for index, x, y in points if comparison.outcomes[index].over_limits]
+    if over:
+        panel.plot(*zip(*over, strict=True), "x", color="C3")
     if len(points) <= LABELLED:
         _label(panel, comparison, points)
-    panel.set_title("front: filled and joined", fontsize=8, loc="left")
+    crossed = "; crossed: over the chip's limits" if over else ""
+    panel.set_title(f"front: filled and joined{crossed}", fontsize=8, loc="left")
     panel.margins(0.1)
 
 

@@ -57,9 +57,10 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """The varied values."""
+        """The varied values, then the fixed overrides."""
         varied = [o for o in self.overrides if is_choice(o)]
-        return " ".join(("sweep", *(varied or self.overrides)))
+        fixed = [o for o in self.overrides if not is_choice(o)]
+        return " ".join(("sweep", *_short(varied), *_short(fixed)))
 
     def point_name(self, changed: Mapping[str, str]) -> str:
         """Return a point's name: the values that differ between points."""
@@ -97,6 +98,13 @@ class Sweep:
     def save(self) -> None:
         """Write the header."""
         files.write_json(Path(self.folder) / HEADER, asdict(self))
+
+
+def _short(overrides: Sequence[str]) -> list[str]:
+    """Return overrides by the last parts of their names."""
+    parts = [override.lstrip("+").partition("=") for override in overrides]
+    names = short_names([name for name, _, _ in parts])
+    return [f"{name}{equals}{value}" for name, (_, equals, value) in zip(names, parts, strict=True)]
 
 
 def is_choice(override: str) -> bool:

@@ -55,7 +55,7 @@ class Record:
     tables : tuple of path
         CSV files that MLflow shows as tables.
     tags : dict of str to str
-        Source, commit and user.
+        Source, commit and user, and ``export.<format>.sha256`` of each exported file.
     """
 
     name: str
@@ -101,7 +101,9 @@ def gather(root) -> Record:
         files.ARCHITECTURE,
         files.PARAMS,
     )
+    exported = _export_tags(root)
     folders = (files.METRICS, files.PLOTS, files.INPUT_DATA.parent)
+    folders += (files.EXPORTS,) if exported else ()
     artifacts = [root / path for path in single if (root / path).is_file()]
     artifacts += [path for folder in folders for path in sorted((root / folder).glob("*"))]
     decisive = {key: value for key, value in params.items() if key not in WITHOUT_EFFECT}
@@ -122,8 +124,15 @@ def gather(root) -> Record:
         },
         data=data_set(params, _hashes(root / files.INPUT_DATA), metrics),
         tables=tuple(path for path in (root / files.LAYERS,) if path.is_file()),
-        tags=provenance(root),
+        tags=provenance(root) | exported,
     )
+
+
+def _export_tags(root) -> dict[str, str]:
+    if not (root / files.EXPORTED).is_file():
+        return {}
+    index = files.read_json(root / files.EXPORTED)
+    return {f"export.{name}.sha256": found["sha256"] for name, found in index.items()}
 
 
 def run_name(params: Mapping[str, str]) -> str:

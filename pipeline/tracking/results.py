@@ -32,6 +32,7 @@ def results_table(record: Record, where: str, changed: Sequence[str] = ()) -> st
         *_quality(params["target.name"], figure, "evaluate.accuracy" in metrics),
         ("weight memory", figure("weight_bytes", ",.0f") + " bytes"),
         ("MACs per image", figure("macs", ",.0f")),
+        ("chip limits exceeded", format(metrics.get("convert.exceeded_limits", 0), ".0f")),
         ("saturated values", verdict(metrics["evaluate.saturated_share"])),
         ("MLflow run", where),
         *([("other than conf/", f"{', '.join(changed)}; {RESTORE}")] if changed else []),

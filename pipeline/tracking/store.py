@@ -28,7 +28,7 @@ from pipeline.tracking.view import TAG, view_state
 from simulator.malformed import brief
 
 EXPERIMENT = "crossgrade"
-FOLDERS = ("inputs", "metrics", "plots")
+FOLDERS = ("exports", "inputs", "metrics", "plots")
 """Artifact folders that keep their name in MLflow."""
 FINGERPRINT, PARENT = "crossgrade.fingerprint", "mlflow.parentRunId"
 SWEEP, OUTCOME, NOTE = "crossgrade.sweep", "crossgrade.outcome", "mlflow.note.content"

@@ -8,6 +8,7 @@ from simulator.akida_v2.conv2d_transpose import Conv2DTranspose, DepthwiseConv2D
 from simulator.akida_v2.dense1d import Dense1D
 from simulator.akida_v2.depthwise_conv2d import DepthwiseConv2D
 from simulator.akida_v2.input_conv2d import InputConv2D
+from simulator.akida_v2.outputs import Outputs
 from simulator.akida_v2.quantizer import Dequantizer, InputData, Quantizer
 
 LAYERS = (
@@ -24,4 +25,5 @@ LAYERS = (
     Add,
     Concatenate,
     Dequantizer,
+    Outputs,
 )

@@ -93,7 +93,8 @@ def test_choices_other_than_the_defaults_are_named():
     assert changed("quantization=w4a4") == [
         f"quantization.{name}=4" for name in ("weight_bits", "activation_bits")
     ]
-    assert changed("target=akida_v1", "seed=3") == ["target.name=akida_v1", "seed=3"]
+    assert sorted(changed("target=akida_v1", "seed=3")) == ["seed=3", "target.name=akida_v1"]
+    assert changed("target=akida_v1", "transforms=none")[-1].startswith("transforms.")
     assert changed("model=ds_cnn")[0] == "model=ds_cnn"
     assert changed("model.layers=[]") == ["model.layers=..."]
 
@@ -154,6 +155,10 @@ def test_every_target_has_a_choice(name):
         (
             {"quantization": {"refine": "layers", "flatten": "saturate"}},
             "quantization.flatten=saturate takes quantization.refine=none",
+        ),
+        (
+            {"export": {"formats": ["cnn2snn"]}},
+            "export.formats: found cnn2snn, which holds models of quantization.scheme=cnn2snn",
         ),
         ({"model": None}, "model: found None"),
         ({"seed": None}, "seed: found None"),

@@ -166,16 +166,17 @@ def test_concatenate_and_input_data(seed, channels):
 
 
 def test_every_layer_type_is_compared():
-    compared = {*builders.NEURAL, "Add", "Concatenate", "Quantizer", "Dequantizer", "InputData"}
+    ends = {"Quantizer", "Dequantizer", "InputData", "Outputs"}
+    compared = {*builders.NEURAL, "Add", "Concatenate", *ends}
     assert compared == set(layer_types("akida_v2"))
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("buffered", [False, True])
-def test_whole_programs(seed, buffered):
+@pytest.mark.parametrize("options", [{}, {"buffered": True}, {"heads": True}])
+def test_whole_programs(seed, options):
     """Each layer of a program with every layer type, on inputs computed by the reference."""
     rng = np.random.default_rng(seed)
-    program = builders.image_program(rng, buffered=buffered)
+    program = builders.image_program(rng, **options)
     images = builders.images(rng, program, 3)
     seen = {}
     simulate(

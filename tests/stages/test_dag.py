@@ -167,3 +167,20 @@ def test_content_of_user_files_counts_not_their_date(repository):
     # A sweep runs elsewhere, and finds the same files.
     output = repository.run(*front[:3], "-m", *front[3:], "quantization.weight_bits=4")
     assert ": accuracy 0." in output
+
+
+def test_exports_are_written_and_named_by_the_run(repository):
+    touched = repository.touched(sys.executable, "-m", "pipeline", "export.formats=[quantizeml]")
+    assert not {"build", "transform", "quantize"} & set(touched)
+    index = json.loads((repository.root / "artifacts/exports/index.json").read_text())
+    assert (repository.root / "artifacts/exports" / index["quantizeml"]["file"]).is_file()
+    client, runs = repository.runs()
+    key = "export.quantizeml.sha256"
+    (run,) = [run for run in runs if key in run.data.tags]
+    assert run.data.tags[key] == index["quantizeml"]["sha256"]
+    names = {file.path for file in client.list_artifacts(run.info.run_id, "exports")}
+    assert names == {"exports/index.json", "exports/quantizeml.h5"}
+    wrong = ("export.formats=[cnn2snn]", "export.formats=[tflite]")
+    for change in wrong:
+        output = repository.run(sys.executable, "-m", "pipeline", change, fails=True)
+        assert output.startswith("pipeline: export.formats") and "Running" not in output

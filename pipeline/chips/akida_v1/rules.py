@@ -38,6 +38,7 @@ OTHER_RULES = (
     "ZeroPadding2D",
     "Add",
     "Concatenate",
+    "Outputs",
 )
 """Operations that another rule refuses."""
 POOLINGS = ("MaxPooling2D", "GlobalAveragePooling2D")

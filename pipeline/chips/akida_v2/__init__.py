@@ -22,6 +22,7 @@ CHIP = Chip(
     facts=facts,
     limit_repairs=limit_repair,
     refused_limits=REFUSED_LIMITS,
+    several_outputs=True,
     emulated_limits=WINDOW_LIMITS,
     notes=notes,
     lower=lower,

@@ -20,6 +20,7 @@ from simulator.akida_v2 import (
     DepthwiseConv2DTranspose,
     Dequantizer,
     InputConv2D,
+    Outputs,
     Quantizer,
 )
 
@@ -116,11 +117,10 @@ def dense_with_shifts(layer: Dense1D, between) -> Dense1D:
     """Return a Dense with the shifts of the Flatten before it, one of the nodes `between`."""
     for step in between:
         if "input_shift" in step.registers:
-            return replace(
-                layer,
-                input_shift=step.registers["input_shift"],
-                input_value_bits=step.bits["value_bits"],
-            )
+            shift = step.registers["input_shift"]
+            # Without a shift nothing saturates, wherever channels are aligned.
+            bits = step.bits["value_bits"] if shift.any() else None
+            return replace(layer, input_shift=shift, input_value_bits=bits)
     return layer
 
 
@@ -165,6 +165,14 @@ def quantizer(node: QuantizedNode, common: dict) -> Quantizer:
 def dequantizer(node: QuantizedNode, common: dict) -> Dequantizer:
     """Return the layer that dequantizes the last layer's sums to floats."""
     return Dequantizer(**common, scales=node.registers["scales"])
+
+
+def outputs(node: QuantizedNode, made: list[Dequantizer]) -> Outputs:
+    """Return the layer that joins the outputs of a program with several."""
+    by_name = {layer.name: layer for layer in made}
+    shapes = tuple(by_name[name].output_shape for name in node.inputs)
+    names = tuple(node.attrs["names"])
+    return Outputs(name=node.name, inputs=node.inputs, input_shapes=shapes, names=names)
 
 
 LAYER_BUILDERS = {

@@ -16,6 +16,7 @@ from pipeline.chips.akida_v2.layers import (
     dense_with_shifts,
     dequantizer,
     input_conv2d,
+    outputs,
     quantizer,
 )
 from pipeline.chips.blocks import HEADS, Block, View, shape3d
@@ -39,6 +40,8 @@ def lower(graph: QuantizedGraph) -> Program:
             layers.append(quantizer(node, _common(view, node)))
         elif node.op == "Dequantizer":
             layers.append(dequantizer(node, _common(view, node)))
+        elif node.op == "Outputs":
+            layers.append(outputs(node, [layer for layer in layers if layer.name in node.inputs]))
     return Program(
         name=graph.name,
         target=NAME,

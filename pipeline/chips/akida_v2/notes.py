@@ -13,6 +13,7 @@ from simulator.limit import numbers
 def notes(view: View) -> Iterator[str]:
     """Yield remarks on a model that converts."""
     yield from _padding_remarks(view)
+    ends = {node.name for node in view.graph.ends}
     inner = [block for block in view.blocks if view.graph.consumers(block.head)]
     linear = [
         block.name
@@ -20,7 +21,7 @@ def notes(view: View) -> Iterator[str]:
         if block.head.op == "Conv2D"
         and not set(block.ops) & {RELU, TABLE}
         and block.name in view.original.by_name
-        and block.name != view.graph.output
+        and block.name not in ends
     ]
     if linear:
         yield (

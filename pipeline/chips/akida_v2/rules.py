@@ -28,6 +28,7 @@ OTHER_RULES = (
     "AveragePooling2D",
     "ZeroPadding2D",
     "QuantizedReLU",
+    "Outputs",
 )
 """Operations that become no layer by themselves, or whose refusal has a rule of its own."""
 REPLACED = {
@@ -37,6 +38,10 @@ REPLACED = {
     "GlobalMaxPooling2D": "replace_global_max_pooling",
 }
 """Operations without a counterpart to the transforms that write them otherwise."""
+FIXES = {
+    "UpSampling2D": "use Conv2DTranspose of stride 2 and retrain",
+    "Multiply": "leave the gate, and what follows, to the host",
+}
 POOL, RELU, TABLE, MEAN = TAIL
 _ZERO_POINT_TEXT = numbers(ZERO_POINT_OPS)
 ORDER = {POOL: 0, RELU: 1, TABLE: 1, MEAN: 2}
@@ -124,12 +129,11 @@ def unknown_layer(view: View) -> Iterator[Finding]:
     for node in view.graph.nodes:
         if node.op in (*HEADS, *TAIL, *VALUE_PRESERVING, *QUANTIZERS, *OTHER_RULES):
             continue
-        layer = "Conv2DTranspose of stride 2" if node.op == "UpSampling2D" else "another layer"
         yield Finding(
             layers=(node.name,),
             found=node.op,
             allowed="a layer with a counterpart",
-            fix=f"use {layer} and retrain",
+            fix=FIXES.get(node.op, "use another layer and retrain"),
             transform=_replacement(node),
         )
 

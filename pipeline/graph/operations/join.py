@@ -56,4 +56,27 @@ class Concatenate(Operation):
         return np.concatenate(inputs, node.attrs["axis"])
 
 
-OPERATIONS = (Add(), Concatenate())
+class Multiply(Operation):
+    """Product of tensors, axes of size 1 repeated: a gate, which no chip computes."""
+
+    arity = -1
+    join = False
+    keras = {"Multiply": KerasRule()}
+
+    def output_shape(self, node, *shapes):
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError:
+            shape = ()
+        if len({len(given) for given in shapes}) > 1 or not shape:
+            raise LayerError(node.name, f"cannot multiply shapes {', '.join(map(str, shapes))}")
+        return shape
+
+    def forward(self, node, *inputs):
+        product = inputs[0]
+        for other in inputs[1:]:
+            product = product * other
+        return product
+
+
+OPERATIONS = (Add(), Concatenate(), Multiply())

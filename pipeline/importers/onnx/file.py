@@ -28,10 +28,15 @@ def read_onnx(path: Path) -> OnnxModel:
         When the package is not installed, or the file is too large, damaged, of an opset that is
         not known, or holds what is no plain graph of tensors.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ModelError(f"{path}: reading ONNX needs the package onnx; {ADVICE}") from error
+    return read_with_message(path)[0]
+
+
+def read_with_message(path: Path) -> tuple[OnnxModel, Any]:
+    """Return what is in a file, and its ``onnx.ModelProto``, which holds all weights itself.
+
+    The nodes of both have the same order. Errors are those of `read_onnx`.
+    """
+    onnx = import_onnx(path)
     if path.stat().st_size > MOST_BYTES:
         raise ModelError(f"{path}: has more than {MOST_BYTES >> 20} MiB; allowed: smaller files")
     model = onnx.ModelProto()
@@ -41,11 +46,32 @@ def read_onnx(path: Path) -> OnnxModel:
     except Exception as error:
         raise ModelError(f"{path}: it is damaged, or no ONNX file") from error
     try:
-        return _Reader(onnx, path).model(model)
+        return _Reader(onnx, path).model(model), model
     except ModelError:
         raise
     except MALFORMED as error:
         raise ModelError(f"{path}: it is damaged, or no ONNX file ({brief(error)})") from error
+
+
+def plain(message, path) -> OnnxModel:
+    """Return what is in an ``onnx.ModelProto``; `path` is the name of its file."""
+    return _Reader(import_onnx(path), Path(path)).model(message)
+
+
+def import_onnx(path):
+    """Return the package `onnx`.
+
+    Raises
+    ------
+    ModelError
+        When it is not installed.
+    """
+    try:
+        import onnx
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise ModelError(f"{path}: ONNX needs the package onnx; {ADVICE}") from error
+    return onnx
 
 
 class _Reader:
@@ -102,7 +128,8 @@ class _Reader:
     def _nodes(self, graph) -> Iterator[OnnxNode]:
         used: set[str] = set()
         for node in graph.node:
-            inputs, outputs = (tuple(map(_text, ends)) for ends in (node.input, node.output))
+            inputs = tuple(_text(name) for name in (*node.input, *inner_reads(node)))
+            outputs = tuple(map(_text, node.output))
             own = node.domain in OWN_DOMAINS
             op = _text(node.op_type) if own else f"{node.domain}.{node.op_type}"
             name = _unique(
@@ -149,6 +176,18 @@ class _Reader:
                 f"{self.path}: the constant '{name}' is damaged: its values do not fit its shape"
                 " or type"
             ) from error
+
+
+def inner_reads(node) -> Iterator[str]:
+    """Yield the tensors that the graphs inside a node of a file read from outside."""
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            own = {value.name for value in (*graph.input, *graph.initializer)}
+            own.update(name for inner in graph.node for name in inner.output)
+            read = [value.name for value in graph.output]
+            for inner in graph.node:
+                read += [*filter(None, inner.input), *inner_reads(inner)]
+            yield from (name for name in read if name not in own)
 
 
 class Unread(str):

@@ -83,6 +83,25 @@ class OnnxModel:
         """Tensor to the node that computes it."""
         return {output: node for node in self.nodes for output in node.outputs if output}
 
+    def tensor(self, name: str) -> str:
+        """Return the tensor of a name: its own, or that of the node that computes it first.
+
+        Raises
+        ------
+        ModelError
+            When neither a tensor that is computed nor a node has the name.
+        """
+        for node in self.nodes:
+            if name and name in node.outputs:
+                return name
+        for node in self.nodes:
+            if plain_name(name) == node.name:
+                return node.outputs[0]
+        raise ModelError(
+            f"{self.label}: has no node '{name}'; the last are"
+            f" {', '.join(node.name for node in self.nodes[-5:])}"
+        )
+
     @property
     def uses(self) -> Counter:
         """How often each tensor is read, by nodes or as an output."""
@@ -90,6 +109,8 @@ class OnnxModel:
 
     def sorted_and_needed(self) -> OnnxModel:
         """Return the model with the nodes that lead to an output, each after its inputs.
+
+        Inputs that these do not read are left out.
 
         Raises
         ------
@@ -122,7 +143,9 @@ class OnnxModel:
                 entered.add(id(node))
                 stack.append((name, True))
                 stack += [(source, False) for source in reversed(node.inputs)]
-        return replace(self, nodes=tuple(done.values()))
+        read = {*self.outputs, *(name for node in done.values() for name in node.inputs)}
+        inputs = tuple(entry for entry in self.inputs if entry.name in read)
+        return replace(self, nodes=tuple(done.values()), inputs=inputs or self.inputs)
 
     def _checked_producers(self):
         counts = Counter(output for node in self.nodes for output in node.outputs if output)

@@ -21,19 +21,30 @@ from pipeline.importers.onnx.model import OnnxModel, OnnxNode, plain_name
 from pipeline.importers.onnx.operators import RULES
 from pipeline.importers.onnx.tensor import Tensor
 from pipeline.messages.notes import INPUT, READ, Note
-from pipeline.messages.settings import setting
 from pipeline.models.wanted import Wanted
 from simulator.malformed import MALFORMED
 from simulator.refusal import Refusal
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 QUANTIZED_MARKS = ("QLinear", "Integer")
+WITH_GRAPHS = ("If", "Loop", "Scan")
 SHAPES = ("Shape", "Size")
 """Operators whose result is a constant whatever they are given."""
 
 
 def onnx_graph(model: OnnxModel, wanted: Wanted) -> Graph:
-    """Return the graph of a float model.
+    """Return the graph of a float model; raises as `graph_and_ends`."""
+    return graph_and_ends(model, wanted)[0]
+
+
+def graph_and_ends(model: OnnxModel, wanted: Wanted) -> tuple[Graph, dict[str, Tensor]]:
+    """Return the graph of a float model, and where it has the values of each output.
+
+    Returns
+    -------
+    Graph
+    dict of str to Tensor
+        By tensor of the file: the outputs, or what `wanted` names.
 
     Raises
     ------
@@ -42,7 +53,7 @@ def onnx_graph(model: OnnxModel, wanted: Wanted) -> Graph:
     """
     _check_float(model)
     folder = Folder(model.opset)
-    model = with_activations(folded(_ending(model, wanted).sorted_and_needed(), folder))
+    model = with_activations(folded(ending(model, wanted).sorted_and_needed(), folder))
     model = model.sorted_and_needed()
     reader = _Reader(model, folder, wanted)
     for node in model.nodes:
@@ -64,18 +75,11 @@ def _check_float(model):
         )
 
 
-def _ending(model: OnnxModel, wanted) -> OnnxModel:
+def ending(model: OnnxModel, wanted: Wanted) -> OnnxModel:
     """Return the model that ends where it is wanted to."""
-    if wanted.until is None:
+    if not wanted.until:
         return model
-    for node in model.nodes:
-        if wanted.until in node.outputs or plain_name(wanted.until) == node.name:
-            tensor = wanted.until if wanted.until in node.outputs else node.outputs[0]
-            return replace(model, outputs=(tensor,))
-    raise ModelError(
-        f"{model.label}: has no node '{wanted.until}'; the last are"
-        f" {', '.join(node.name for node in model.nodes[-5:])}"
-    )
+    return replace(model, outputs=tuple(model.tensor(name) for name in wanted.until))
 
 
 class _Reader:
@@ -122,6 +126,8 @@ class _Reader:
         self.values[node.outputs[0]] = value
 
     def _value(self, node, values, refused) -> Value | None:
+        if node.op in WITH_GRAPHS:
+            raise ModelError("it holds graphs of its own, which are run or left out by values")
         computed = refused or any(isinstance(value, Tensor) for value in values)
         if computed and node.op not in (*RULES, *SHAPES):
             raise ModelError("no operation here computes the same")
@@ -175,55 +181,61 @@ class _Reader:
         # The finding is the rule, so that nodes with the same one share a line.
         self.refusals.append(Refusal(layers=where, found=found, rule=found))
 
-    def graph(self) -> Graph:
-        """Return the graph.
+    def graph(self) -> tuple[Graph, dict[str, Tensor]]:
+        """Return the graph, and its outputs by tensor.
 
         Raises
         ------
         IncompatibleModelError
-            When a node was refused, there are several outputs, or weights are not finite.
+            When a node was refused, or weights are not finite.
         """
-        if len(self.model.outputs) > 1:
-            found = f"it has {len(self.model.outputs)} outputs ({', '.join(self.model.outputs)})"
-            self.refusals.append(
-                Refusal(
-                    found=found,
-                    allowed="one",
-                    fix=f"choose one with {setting('model.until')}; the others are for the host",
-                )
-            )
         for node in self.builder.nodes.values():
             for key, array in node.weights.items():
                 if not np.isfinite(array).all():
                     found = f"its {key} holds values that are not finite"
                     self.refusals.append(Refusal(layers=(f"{node.name} ({node.op})",), found=found))
-        result = self.values[self.model.outputs[0]]
-        if not self.refusals and not isinstance(result, Tensor):
-            self.refusals.append(Refusal(found="its output does not depend on its input"))
+        results = [self.values[name] for name in self.model.outputs]
+        if not self.refusals:
+            self.refusals += [
+                Refusal(found=f"its output {name} does not depend on its input")
+                for name, result in zip(self.model.outputs, results, strict=True)
+                if not isinstance(result, Tensor)
+            ]
         if self.refusals:
             raise IncompatibleModelError(self.model.label, self.refusals, "read the model")
-        return self._finished(result)
+        results = [self._unpacked(result) for result in results]
+        ends = dict(zip(self.model.outputs, results, strict=True))
+        return self._finished(results), ends
 
-    def _finished(self, result):
-        last = self.builder.nodes[result.node].name
-        if result.packed is not None:
-            result = self.builder.straight(result, last)
-        graph = Graph(_graph_name(self.model), tuple(self.builder.nodes.values()), result.node)
-        return replace(merged(graph, self.builder.shifts), notes=tuple(self._notes(result)))
+    def _unpacked(self, result):
+        if result.packed is None:
+            return result
+        return self.builder.straight(result, self.builder.nodes[result.node].name)
 
-    def _notes(self, result):
+    def _finished(self, results):
+        ends = [result.node for result in results]
+        graph = Graph(_graph_name(self.model), tuple(self.builder.nodes.values()), ends[0])
+        graph = merged(graph.ended(ends), self.builder.shifts)
+        return replace(graph, notes=tuple(self._notes(results)))
+
+    def _notes(self, results):
         name = self.builder.nodes[self.values[self.input.name].node].name
         shape = self.builder.shapes[name]
         if self.order != tuple(range(1, len(self.order) + 1)):
             axes = (0, *self.order)
             text = f"{name}: images are (height, width, channels) {shape}; ONNX' axes {axes}"
             yield Note(kind=INPUT, layers=(name,), text=text)
-        if not result.straight:
-            axes = (0, *result.order)
-            text = f"{result.node}: the output is (height, width, channels); ONNX' axes {axes}"
-            if len(axes) != 4:
-                text = f"{result.node}: the output has ONNX' axes {axes}"
-            yield Note(kind=READ, layers=(result.node,), text=text)
+        moved: dict[tuple, list[str]] = {}
+        for result in results:
+            if not result.straight:
+                moved.setdefault((0, *result.order), []).append(result.node)
+        for axes, nodes in moved.items():
+            many = len(nodes) > 1
+            text = f"{', '.join(nodes)}: the output{'s have' if many else ' has'} ONNX' axes {axes}"
+            if len(axes) == 4:
+                text = text.replace("ONNX'", "(height, width, channels); ONNX'")
+                text = text.replace("s have", "s are").replace(" has", " is")
+            yield Note(kind=READ, layers=tuple(nodes), text=text)
 
 
 def _substitute(node, values) -> Tensor | None:

@@ -163,6 +163,10 @@ def _reshape(node, x):
     return x.reshape(len(x), *node.shape)
 
 
+def _outputs(node, *parts):
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
 RULES = {
     "ReLU": _relu,
     "Activation": _look_up,
@@ -172,5 +176,6 @@ RULES = {
     "Concatenate": _concatenate,
     "Flatten": _reshape,
     "Reshape": _reshape,
+    "Outputs": _outputs,
 }
 """Operations without a kernel that compute or move; others pass their input on."""

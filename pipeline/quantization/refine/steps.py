@@ -27,7 +27,7 @@ def steps(graph: Graph, nodes: Mapping[str, NodeQuantization]) -> list[Step]:
     taken: set[str] = set()
     result = []
     for node in graph.nodes:
-        if node.name in taken:
+        if node.name in taken or node.op == "Outputs":
             continue
         step = [node]
         while (follower := _follower(graph, nodes, step[-1])) is not None:

@@ -231,6 +231,12 @@ def _reshape(node: QuantizedNode, x: Integers) -> Integers:
     return exact.shifted(flat, node.registers["input_shift"], node.bits["value_bits"])
 
 
+def _outputs(node: QuantizedNode, *inputs: Integers) -> Integers:
+    """Join the floats of several outputs."""
+    parts = [tf.reshape(x.values, (-1, math.prod(x.values.shape[1:]))) for x in inputs]
+    return Integers(tf.concat(parts, 1), np.inf)
+
+
 RULES = {
     "ReLU": _relu,
     "Activation": _look_up,
@@ -240,5 +246,6 @@ RULES = {
     "Concatenate": _concatenate,
     "Flatten": _reshape,
     "Reshape": _reshape,
+    "Outputs": _outputs,
 }
 """Operations without a kernel that compute or move; others pass their input on."""

@@ -79,6 +79,8 @@ def train_registers(
     ------
     ConfigError, DataError
         If labels are asked for and missing, or images or labels do not fit the model.
+    IncompatibleModelError
+        If a model of scheme ``cnn2snn`` cannot be converted to Akida 1.0.
     """
     if options.train == "labels" and labels is None:
         raise ConfigError(f"{setting('quantization.train')}: found labels, but there are none")
@@ -143,12 +145,14 @@ def _obstacle(quantized: QuantizedGraph, images: int) -> str | None:
 
 def _goal(graph, teacher, images, labels, options):
     """Return what to aim at, and the float model's outputs for all images."""
-    from pipeline.training.registers.goal import Goal, kind_of_outputs
+    from pipeline.training.registers.goal import VALUES, Goal, kind_of_outputs
     from pipeline.training.registers.teacher import teacher_outputs
 
     wanted = teacher_outputs(teacher, images)
     given = labels if labels.size else None
     kind = kind_of_outputs(final_activation(graph), images.shape[1:], wanted.shape[1:], given)
+    if graph.node(graph.output).op == "Outputs":
+        kind = VALUES
     variance = float(wanted.var(axis=0, dtype=np.float64).mean())
     with_labels = options.train == "labels"
     return Goal(kind=kind, variance=max(variance, 1e-30), with_labels=with_labels), wanted

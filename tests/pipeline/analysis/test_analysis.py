@@ -301,11 +301,9 @@ def test_errors_are_those_of_quantizeml(model, monkeypatch):
         (measure_cumulative_quantization_error, "cumulative"),
     ):
         found = measure(quantizeml_model.to_tf_keras(graph), theirs, batch_size=4, seed=1)
-        # A Concatenate computes nothing, and is no layer of its own here.
-        assert {key.partition(" ")[0] for key in found} - mine.keys() <= {"concat"}
         for key, figures in found.items():
             name = key.partition(" ")[0]
-            if name not in mine:
+            if name == "concat":  # moves values only, and is no layer of an analysis
                 continue
             error = getattr(mine[name], kind)
             assert f"{error.smape:.4f}" == f"{figures['SMAPE']:.4f}", (kind, key)

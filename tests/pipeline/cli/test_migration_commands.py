@@ -186,7 +186,7 @@ def test_a_damaged_certificate_is_refused_in_one_message(model, tmp_path, place,
 
 
 MISUSE = [
-    (["-o", "new.onnx"], "allowed suffixes: .h5, .keras, .npz"),
+    (["-o", "new.pb"], "allowed suffixes: .h5, .keras, .onnx, .npz"),
     (["-o", "old.npz"], "is MODEL itself"),
     (["-o", "new.npz", "--gap", "relocate"], "give --calibration"),
     (["-o", "new.npz", "--labels", "y.npy"], "give --calibration as well"),
@@ -211,7 +211,7 @@ def test_misuse_writes_nothing(model, tmp_path, monkeypatch, arguments, message)
 def test_an_incompatible_model_is_refused_with_all_reasons(tmp_path):
     save_graph(tmp_path / "m.npz", MATRIX["tanh"][0])
     before = files(tmp_path)
-    result = run(migrate, tmp_path / "m.npz", "-o", tmp_path / "new" / "n.h5")
+    result = run(migrate, tmp_path / "m.npz", "-o", tmp_path / "new" / "n.h5", "--parents")
     assert isinstance(result.exception, IncompatibleModelError)
     assert "tanh" in str(result.exception)
     assert files(tmp_path) == before and not (tmp_path / "new").exists()

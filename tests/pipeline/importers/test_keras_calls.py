@@ -91,11 +91,20 @@ def test_one_input_and_output_however_they_are_written(tmp_path, inputs, outputs
     assert load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV})).output == "c"
 
 
-@pytest.mark.parametrize("outputs", [{"a": ["c", 0, 0], "b": ["image", 0, 0]}, ["c", 0, 1]])
-def test_several_outputs_are_refused(tmp_path, outputs):
+@pytest.mark.parametrize(
+    "outputs", [{"a": ["c", 0, 0], "b": ["image", 0, 0]}, [["c", 0, 0], ["image", 0, 0]]]
+)
+def test_several_outputs_are_read_one_after_the_other(tmp_path, outputs):
     config = functional([image(), conv("c", "image")])
     config["config"]["output_layers"] = outputs
-    with pytest.raises(ModelError, match=r"found 2 outputs|its output 1 is used"):
+    graph = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV}))
+    assert [end.name for end in graph.ends] == ["c", "image"]
+
+
+def test_a_second_output_of_a_layer_is_refused(tmp_path):
+    config = functional([image(), conv("c", "image")])
+    config["config"]["output_layers"] = ["c", 0, 1]
+    with pytest.raises(ModelError, match=r"its output 1 is used"):
         load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV}))
 
 

@@ -208,6 +208,51 @@ EQUAL = {
     "hard sigmoid times x": model(
         node("HardSigmoid", "x", out="h", alpha=1 / 6, beta=0.5), node("Mul", "x", "h"), shape=MAP
     ),
+    "hard sigmoid": one("HardSigmoid"),
+    "hard sigmoid of others": one("HardSigmoid", alpha=0.7, beta=-0.1),
+    "gate": model(
+        node("Sigmoid", "x", out="s"), node("Relu", "x", out="r"), node("Mul", "r", "s"), shape=MAP
+    ),
+    "slice": model(
+        node("Slice", "x", "a", "b", "ax", "st", out="s"),
+        node("Relu", "s"),
+        shape=MAP,
+        a=ints(1, -8),
+        b=ints(-2, 99),
+        ax=ints(2, 3),
+        st=ints(1, 1),
+    ),
+    "slice 9": model(
+        node("Slice", "x", out="s", starts=[1], ends=[7], axes=[3]),
+        node("Relu", "s"),
+        shape=MAP,
+        opset=9,
+    ),
+    "squeeze and excite": model(
+        node("GlobalAveragePool", "x", out="m"),
+        node("Conv", "m", "w", out="c"),
+        node("HardSigmoid", "c", out="g"),
+        node("Mul", "x", "g"),
+        shape=MAP,
+        w=weights(4, 4, 1, 1),
+    ),
+    "gate in another order": model(
+        node("Transpose", "x", out="t", perm=[0, 2, 3, 1]),
+        node("Conv", "x", "w", out="c"),
+        node("Sigmoid", "c", out="s"),
+        node("Transpose", "s", out="d", perm=[0, 2, 3, 1]),
+        node("Mul", "t", "d"),
+        shape=MAP,
+        w=weights(1, 4, 1, 1),
+    ),
+    "gate of flattened maps": model(
+        node("Conv", "x", "w", out="c"),
+        node("Flatten", "c", out="f"),
+        node("Flatten", "x", out="g"),
+        node("Mul", "f", "g"),
+        shape=MAP,
+        w=weights(4, 4, 1, 1),
+    ),
     "swish": model(node("Sigmoid", "x", out="s"), node("Mul", "s", "x"), shape=MAP),
     "swish of relu": model(
         node("Relu", "x", out="r"),
@@ -428,20 +473,32 @@ REFUSED = {
         one("Clip", "x", "low", "high", low=number(-1), high=number(1)),
         "no operation here",
     ),
-    "hard sigmoid": (one("HardSigmoid"), "HardSigmoid_y .HardSigmoid."),
     "elu": (one("Elu"), "Elu_y .Elu."),
     "gelu tanh": (one("Gelu", opset=20, approximate="tanh"), "no operation here"),
     "prelu by position": (one("PRelu", "x", "s", s=weights(4, 8, 9)), "position to position"),
     "softmax 11 of a map": (one("Softmax", opset=11), "before opset 13"),
     "norm in training": (norm(training_mode=1), "training_mode"),
-    "gate": (
+    "product of other ranks": (
         model(
             node("Sigmoid", "x", out="s"),
-            node("Relu", "x", out="r"),
-            node("Mul", "r", "s"),
+            node("Flatten", "x", out="f"),
+            node("Mul", "f", "s"),
             shape=MAP,
         ),
-        "a gate",
+        "the same number of axes",
+    ),
+    "slice channels": (
+        one("Slice", "x", "a", "b", "ax", a=ints(1), b=ints(3), ax=ints(1)),
+        "slices the",
+    ),
+    "quotient": (
+        model(
+            node("Exp", "x", out="e"),
+            node("Sigmoid", "x", out="s"),
+            node("Div", "x", "s"),
+            shape=MAP,
+        ),
+        "it divides two computed tensors",
     ),
     "add by position": (one("Add", "x", "c", c=weights(8, 9)), "position to position"),
     "add larger": (one("Add", "x", "c", shape=(4, 1, 9), c=weights(8, 1)), "another shape"),

@@ -74,6 +74,7 @@ LINEAR = {
     "x - array": ("subtract", "Subtract", X, PER_CHANNEL, lambda x: x - np.float32(PER_CHANNEL)),
     "x + x": ("add", "Add", X, X, lambda x: x + x),
     "x - x": ("subtract", "Subtract", X, X, lambda x: x - x),
+    "x * x": ("multiply", "Multiply", X, X, lambda x: x * x),
 }
 
 
@@ -162,7 +163,7 @@ def test_functions(tmp_path, what, place):
 
 
 REFUSED = {
-    "x * x": (keras2, ("math.multiply", X, {"y": X}), "two tensors to multiply"),
+    "x / x": (keras2, ("math.truediv", X, {"y": X}), "divides by a tensor"),
     "1 / x": (keras2, ("math.truediv", 1.0, {"y": X}), "divides by a tensor"),
     "x / 0": (keras2, ("math.truediv", X, {"y": 0.0}), "divides by 0"),
     "column": (keras2, ("math.multiply", X, {"y": [[1.0], [2.0]]}), "one for each channel"),

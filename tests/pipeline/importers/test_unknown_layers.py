@@ -16,7 +16,7 @@ def test_known_layers_are_listed_once_and_the_rest_is_checked(tmp_path):
     save_keras2_h5(tmp_path / "m.h5", graph)
     with h5py.File(tmp_path / "m.h5", "r+") as file:
         model = json.loads(file.attrs["model_config"])
-        kinds = {"n0": "Cropping4D", "n1": "Cropping4D", "n2": "Multiply"}
+        kinds = {"n0": "Cropping4D", "n1": "Cropping4D", "n2": "Dot"}
         for layer in model["config"]["layers"]:
             layer["class_name"] = kinds.get(layer["name"], layer["class_name"])
             if layer["name"] == "n3":
@@ -27,5 +27,5 @@ def test_known_layers_are_listed_once_and_the_rest_is_checked(tmp_path):
     text = str(caught.value)
     assert text.count("SeparableConv2D") == 1
     assert "n0, n1: layer type 'Cropping4D' is not known; allowed:" in text
-    assert "n2: Multiply has no counterpart: it multiplies tensors" in text and "--until" in text
+    assert "n2: Dot has no counterpart: it multiplies tensors" in text and "--until" in text
     assert "n3: padding is 'causal'" in text

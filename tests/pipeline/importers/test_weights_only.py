@@ -58,7 +58,7 @@ def test_an_architecture_in_json(file, graph, tmp_path):
 
 
 def test_weights_alone_ask_for_the_architecture(file):
-    with pytest.raises(ModelError, match=r"weights only.*--architecture model.json"):
+    with pytest.raises(ModelError, match=r"weights only.*model.architecture=model.json"):
         read_float(file)
 
 

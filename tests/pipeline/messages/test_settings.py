@@ -41,7 +41,10 @@ def leaves(section=Config, prefix=""):
 
 IMPORT = yaml.safe_load((ROOT / "conf/model/import.yaml").read_text())
 # The section of the model is free in its keys; those of a model from a file are settings as well.
-NAMES = {*leaves(), *(f"model.{key}" for key in ("input_shape", "until") if key in IMPORT)}
+NAMES = {
+    *leaves(),
+    *(f"model.{key}" for key in ("architecture", "input_shape", "until") if key in IMPORT),
+}
 
 
 def modules():
@@ -101,7 +104,9 @@ def test_no_message_of_the_pipeline_names_an_option():
     for path in modules():
         if "cli" not in path.parts:
             for text, _ in texts(parsed(path)):
-                assert not re.search(r"(?<!track)\s--[a-z]|^--[a-z]+: ", text), f"{path}: {text}"
+                assert not re.search(r"(?<!track)(?<!dvc cache dir)\s--[a-z]|^--[a-z]+: ", text), (
+                    f"{path}: {text}"
+                )
 
 
 def test_every_option_exists():

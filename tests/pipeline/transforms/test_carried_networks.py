@@ -98,6 +98,14 @@ FAULTS = {
         "identity_before_tail",
         ("exact.identity_before_tail", "tail_before", lambda *_: None),
     ),
+    "a kernel whose axes stay": (
+        "sink_permutes",
+        ("exact.sink_permutes", "_swapped", lambda node: node),
+    ),
+    "images that are shifted and never shifted back": (
+        "shift_input",
+        ("exact.shift_input", "_with_zero", lambda graph, dense: dense),
+    ),
     "pixels repeated once": (
         "replace_upsampling",
         ("exact.replace_upsampling", "TRANSPOSED_STRIDE", 1),

@@ -13,7 +13,8 @@ from tests import builders
 from tests.simulator.plan import covering, registers_akida_v2
 from tests.simulator.plan.covering import Case
 
-KINDS = tuple(kind.__name__ for kind in akida_v2.LAYERS)
+KINDS = tuple(kind.__name__ for kind in akida_v2.LAYERS if kind is not akida_v2.Outputs)
+"""All layers but Outputs, which has no registers and reads floats."""
 JOINS = ("Add", "Concatenate")
 INPUTS = {
     "raw uint8": (8, False),
@@ -38,7 +39,7 @@ InputData, a Quantizer, a layer that rounds, or one that gives its accumulators.
 VALUES = {
     "weight_bits": (1, 2, 4, 8),
     "buffer_bits": (16, 28, 32),
-    "output_bits": (1, 2, 4, 8, 16),
+    "output_bits": (1, 2, 4, 8, 12, 16),
     "post_op_buffer_bits": (20, 32),
     "activation": ACTIVATIONS,
     "activation_bits": (4, 11, 16),

@@ -21,9 +21,9 @@ def _kinds() -> tuple:
     from simulator.plan.fast.processor import PROCESSORS
 
     if os.environ.get(VARIABLE):
-        return (f"fast {os.environ[VARIABLE]}",)
+        return (f"fast:{os.environ[VARIABLE]}",)
     best = next(kind for kind in PROCESSORS if not kind.missing)
-    return tuple(pytest.param(f"fast {kind.name}", marks=_marks(kind, best)) for kind in PROCESSORS)
+    return tuple(pytest.param(f"fast:{kind.name}", marks=_marks(kind, best)) for kind in PROCESSORS)
 
 
 def _marks(kind, best) -> list:
@@ -39,8 +39,8 @@ BACKENDS = ("numpy", *FAST)
 
 
 def compiled(program, backend) -> Plan | str:
-    """Return the plan of a backend; "fast KIND" forces a kind of processor."""
-    name, _, kind = backend.partition(" ")
+    """Return the plan of a backend; "fast:KIND" forces a kind of processor."""
+    name, _, kind = backend.partition(":")
     if name in ("auto", "reference"):
         return backend
     with mock.patch.dict(os.environ, {VARIABLE: kind}):

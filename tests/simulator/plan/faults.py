@@ -127,7 +127,7 @@ FAULTS = (
           "if high <= 255:\n        return 0", ("fast",)),
     Fault("weights beyond a byte multiplied as bytes", "plan/fast/factors.py",
           "weights.max(initial=0) > 127",
-          "weights.max(initial=0) > 128", ("fast",)),
+          "weights.max(initial=0) > 1 << 15", ("fast",)),
     Fault("levels in too few bits", "plan/fast/factors.py",
           "if dots and low >= 0 and high <= 255:",
           "if dots and low >= 0:", ("fast",)),

@@ -135,7 +135,7 @@ def test_every_path_is_taken(backend):
             proofs = plan(backend, chip, kind, number).proofs
             (proof,) = (proof for proof in proofs if proof.layer == case.subject.name)
             taken[kind][proof.path] += 1
-    wanted, usual = PATHS[backend.partition(" ")[0]], "numpy float32"
+    wanted, usual = PATHS[backend.partition(":")[0]], "numpy float32"
     if backend != "numpy":
         dots = "vnni" in backend
         wanted, usual = wanted | (BYTES if dots else {"fast winograd"}), "fast words"

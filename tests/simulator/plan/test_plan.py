@@ -65,6 +65,26 @@ def test_winograd_gives_the_same_integers(backend, padding, pool):
     assert_same(program, images, backend)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("weight", "dots"), [(-64, True), (63, True), (64, False), (-65, False)])
+def test_shifted_weights_at_the_ends_of_a_byte(backend, weight, dots):
+    """A shift by 1 doubles the weights: -128 and 126 fit a byte, 128 and -130 do not."""
+    rng = np.random.default_rng(0)
+    data = builders.input_data(input_shape=(5, 6, 8), bits=8, signed=False)
+    layer = builders.neural_layer(
+        "Conv2D", rng, name="conv", inputs=("data",), input_shape=(5, 6, 8), filters=4,
+        shifts=(-18, -10), input_shift=False,
+    )  # fmt: skip
+    weights = np.full_like(layer.weights, weight)
+    layer = replace(layer, weights=weights, input_shift=np.ones(8, np.uint8))
+    program = builders.program([data, layer], input_dtype="uint8")
+    path = compiled(program, backend).proofs[1].path
+    if backend.startswith("fast"):
+        assert ("bytes" in path) == (dots and "vnni" in backend)
+    images = rng.choice(np.array([0, 1, 254, 255], np.uint8), (3, 5, 6, 8))
+    assert_same(program, images, backend)
+
+
 def test_accumulators_beyond_float32_are_summed_in_float64():
     rng = np.random.default_rng(0)
     data = builders.input_data(input_shape=(1, 1, 4096))

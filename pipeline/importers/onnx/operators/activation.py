@@ -8,6 +8,7 @@ from pipeline.errors import ModelError
 from pipeline.importers.onnx.call import Call, Rule
 from pipeline.importers.onnx.expressions import RECOGNISED, evaluate
 from pipeline.importers.onnx.functions import ATTRIBUTES, SINGLE, recognised
+from pipeline.importers.onnx.operators.arithmetic import affine
 from pipeline.importers.onnx.tensor import Tensor
 
 KNOWN = "ReLU (to a maximum, with a slope), sigmoid, tanh, swish, hard_silu, gelu"
@@ -19,6 +20,9 @@ def function(call: Call) -> Tensor:
     rest = [call.constant(index) for index in range(1, len(call.values))]
     numbers = [None if array is None else float(array.reshape(())) for array in rest]
     found = recognised(lambda x: evaluate(call.node, [x, *numbers]))
+    if found is None and call.node.op == "HardSigmoid":
+        line = affine(call, tensor, call.attr("alpha", 0.2), call.attr("beta", 0.5), part="line")
+        return call.pointwise(line, "ReLU", {"max_value": 1.0})
     if found is None:
         raise ModelError(f"no operation here computes the same; allowed: {KNOWN}")
     return _operation(call, tensor, *found)

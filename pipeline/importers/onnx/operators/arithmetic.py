@@ -11,10 +11,7 @@ from pipeline.importers.onnx.call import Call, Rule
 from pipeline.importers.onnx.tensor import Tensor
 from pipeline.importers.rescalings import affine_node
 
-GATE = (
-    "it multiplies two computed tensors (a gate, such as squeeze-and-excite); no layer of the chip"
-    " does; allowed: products with constants"
-)
+QUOTIENT = "it divides two computed tensors; allowed: a division by a constant"
 
 
 def arithmetic(call: Call) -> Tensor:
@@ -63,12 +60,31 @@ def _plain(array):
 
 
 def _two(call):
-    if call.node.op in ("Mul", "Div"):
-        raise ModelError(GATE if call.node.op == "Mul" else GATE.replace("multiplies", "divides"))
+    if call.node.op == "Div":
+        raise ModelError(QUOTIENT)
+    if call.node.op == "Mul":
+        return _product(call, call.tensor(0), call.tensor(1))
     first, second = aligned(call, [call.tensor(0), call.tensor(1)])
     if call.node.op == "Sub":
         second = affine(call, second, -1.0, 0.0, part="minus")
     return _added(call, [first, second], average=False)
+
+
+def _product(call, first, second):
+    """Return a gate, such as that of squeeze-and-excite: axes of size 1 are repeated."""
+    if len(first.shape) != len(second.shape):
+        raise ModelError(
+            f"it multiplies tensors of the sizes {first.shape}, {second.shape}; allowed: the same"
+            " number of axes"
+        )
+    if first.shape != second.shape:
+        first, second = (
+            call.builder.straight(tensor, call.name) if tensor.packed is not None else tensor
+            for tensor in (first, second)
+        )
+    first, second = aligned(call, [first, second])
+    node = call.emit("Multiply", [first.node, second.node], {})
+    return replace(call.builder.tensor(node, first.order), packed=first.packed)
 
 
 def aligned(call: Call, tensors: list[Tensor]) -> list[Tensor]:

@@ -111,6 +111,31 @@ def pad(call: Call) -> Tensor:
     return call.builder.tensor(node, order)
 
 
+def cut(call: Call) -> Tensor:
+    """Read a Slice that takes rows and columns off a map."""
+    tensor = call.tensor()
+    rank = len(tensor.shape) + 1
+    if call.opset < 10:
+        starts, ends, axes = (call.attr(key) for key in ("starts", "ends", "axes"))
+        steps = None
+    else:
+        starts, ends, axes, steps = (call.constant(index) for index in range(1, 5))
+    starts, ends = (np.ravel(values).tolist() for values in (starts, ends))
+    axes = list(range(len(starts))) if axes is None else axes_of({}, axes, rank)
+    if rank != 4 or not set(axes) <= {2, 3} or (steps is not None and np.any(np.ravel(steps) != 1)):
+        raise ModelError(
+            f"it slices the axes {axes} of {rank}; allowed: rows and columns of a map, step 1"
+        )
+    tensor = call.map()
+    found = [(0, 0), (0, 0)]
+    for axis, start, end in zip(axes, starts, ends, strict=True):
+        size = tensor.shape[axis - 1]
+        first, last, _ = slice(start, end).indices(size)
+        found[axis - 2] = (first, size - last)
+    attrs = {"cropping": sides("cropping", (found[0][0], found[1][0], found[0][1], found[1][1]))}
+    return call.builder.tensor(call.emit("Cropping2D", (tensor.node,), attrs))
+
+
 def cast(call: Call) -> Tensor:
     """Read a Cast to float32, the only one that rounds nothing."""
     tensor = call.any_tensor()
@@ -138,6 +163,7 @@ RULES = {
     "Flatten": Rule(read=flatten, attributes=("axis",)),
     "Squeeze": Rule(read=squeeze, attributes=("axes",)),
     "Unsqueeze": Rule(read=unsqueeze, attributes=("axes",)),
+    "Slice": Rule(read=cut, attributes=("starts", "ends", "axes")),
     "Pad": Rule(read=pad, attributes=("mode", "pads", "value")),
     "Cast": Rule(read=cast, attributes=("to", "saturate"), keeps_shape=True),
     "Identity": Rule(read=passing, keeps_shape=True),

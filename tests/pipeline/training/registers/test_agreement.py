@@ -19,6 +19,13 @@ SEPARABLE = ("SeparableConv2D", {"filters": 6, "kernel_size": 3, "padding": "sam
 V2 = {
     **NETS,
     "separable": [HALF, conv(6), RELU, SEPARABLE, GAP, DENSE],
+    "outputs": [
+        conv(4),
+        RELU,
+        conv(3),
+        (*conv(2, 1), ("relu_2",)),
+        ("Outputs", {}, ("conv2d_3", "conv2d_4")),
+    ],
     "strides": [HALF, conv(6, strides=(2, 1)), RELU, conv(5, strides=(1, 2)), ("ReLU", {})],
 }
 POOLED = [conv(6), ("MaxPooling2D", {"pool_size": 2, "padding": "same"}), RELU]

@@ -1,0 +1,53 @@
+"""Export a program as ONNX, and compare the integers of every layer with onnxruntime's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.exports.models import Case
+from pipeline.chips import convert, newest_for
+from pipeline.errors import ModelError
+from pipeline.exporters.program_onnx import program_model
+from simulator import simulate
+
+STEP = 32
+"""Images, or frames of a stream, that the emulator takes at once."""
+
+
+def examine(case: Case) -> dict:
+    """Compare one model on its newest chip; see `conformance.exports.quantizeml.examine`."""
+    import onnxruntime
+
+    try:
+        program = convert(case.quantized, newest_for(case.quantized.scheme))
+    except ModelError as error:
+        return {"status": "unusable", "why": str(error)}
+    try:
+        model = program_model(program, layers=True)
+    except ModelError as error:
+        return {"status": "refused", "why": str(error)}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    images = case.images[:STEP]
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, {"images": images}), strict=True))
+    wanted = {}
+    outputs = simulate(
+        program, images, probe=lambda layer, values: wanted.update({layer.name: np.array(values)})
+    )
+    why = [
+        f"{name}: {np.count_nonzero(found[name] != values)} of {values.size} differ"
+        for name, values in {**wanted, "outputs": outputs}.items()
+        if not np.array_equal(found[name], values)
+    ]
+    return {
+        "status": "mismatch" if why else "equal",
+        "why": "; ".join(why),
+        "form": "same",
+        "tensors": len(wanted),
+        "values": sum(values.size for values in wanted.values()),
+        "outputs": outputs.size,
+    }

@@ -1,0 +1,81 @@
+"""``crossgrade export``: write a quantized model in a format of another tool."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
+from pipeline.formats.table import EXPORTS
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="File to write.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(list(EXPORTS)),
+    help="quantizeml for Akida 2.0, cnn2snn for 1.0's own scheme, onnx for a chip's integers in"
+    " standard operators.  [default: the model's scheme; onnx for programs]",
+)
+@click.option("--target", help="Chip whose program becomes ONNX; by default the newest.")
+@verbose_option
+def command(model: str, output: str, name: str | None, target: str | None, verbose: bool) -> None:
+    """Write MODEL, a quantized model or a program, in a format of other tools.
+
+    MODEL is a file of 'crossgrade quantize' or 'crossgrade convert', or a Keras .h5 file quantized
+    by QuantizeML or cnn2snn. The file holds every integer of MODEL, or none is written: nothing is
+    quantized again.
+    """
+    from pipeline.files import file_sha256
+
+    name, label = (_program if _is_program(model) else _model)(model, output, name, target, verbose)
+    click.echo(f"{output}: {label} for {name}")
+    click.echo(f"sha256 {file_sha256(output)}")
+
+
+def _is_program(model) -> bool:
+    from pathlib import Path
+
+    from simulator.archive import archive_kind
+
+    return Path(model).is_file() and archive_kind(model) == "program"
+
+
+def _program(model, output, name, target, verbose) -> tuple[str, str]:
+    """Write a program as ONNX."""
+    from pipeline.errors import ConfigError
+    from pipeline.exporters.program_onnx import export_program_onnx
+    from simulator import Program
+
+    if name not in (None, "onnx"):
+        raise ConfigError(
+            f"--format {name}: {model} is a program; allowed: onnx, or a quantized model as MODEL"
+        )
+    program = Program.load(model)
+    if target not in (None, program.target):
+        raise ConfigError(f"--target {target}: {model} is a program of {program.target}")
+    export_program_onnx(output, program)
+    return "onnx", f"{program.name} on {program.target}"
+
+
+def _model(model, output, name, target, verbose) -> tuple[str, str]:
+    """Write a quantized model."""
+    from pipeline.chips import convert
+    from pipeline.errors import ConfigError, ModelError
+    from pipeline.exporters.formats import export
+    from pipeline.graph.graph import Graph
+    from pipeline.quantization.integers import integers
+
+    loaded = load_any(model)
+    if isinstance(loaded, Graph):
+        raise ModelError(
+            f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
+        )
+    quantized = integers(loaded)
+    name = name or quantized.scheme
+    if target is not None and name != "onnx":
+        raise ConfigError(f"--target {target}: belongs to --format onnx")
+    program = None if target is None else convert(quantized, target)
+    print_notes(export(output, quantized, name, program), verbose=verbose)
+    return name, quantized.name

@@ -1,0 +1,1 @@
+"""Formats of quantized files, as tables for an importer and an exporter."""

@@ -1,0 +1,1 @@
+"""QuantizeML's ``.h5``: float variables, and the configuration of each layer's quantizers."""

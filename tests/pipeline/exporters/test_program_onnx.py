@@ -1,0 +1,83 @@
+"""Programs in ONNX compute the integers of the emulator, layer by layer."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from conformance.exports.models import Case
+from pipeline.chips import convert
+from pipeline.errors import ModelError
+from pipeline.exporters.formats import export
+from pipeline.exporters.program_onnx import program_model
+from pipeline.importers import load_model
+from pipeline.quantization.integers import integers
+from tests.pipeline.exporters.quantized_models import FIXTURES, quantized, random_cases
+from tests.pipeline.exporters.test_cnn2snn import LAYERS
+
+pytest.importorskip("onnx")
+RUNS = pytest.mark.skipif(
+    importlib.util.find_spec("onnxruntime") is None, reason="needs onnxruntime"
+)
+CONV = {"Conv2D": {"filters": 40, "kernel_size": 3, "padding": "same"}}
+
+
+def examined(case):
+    from conformance.exports.onnx import examine
+
+    return examine(case)
+
+
+@RUNS
+@pytest.mark.parametrize("name", ["quantized_residual", "quantized_flatten", "quantized_slopes"])
+def test_imported_models(name):
+    with np.load(FIXTURES / f"{name}.npz") as arrays:
+        images = arrays["images"]
+    found = examined(Case(integers(load_model(FIXTURES / f"{name}.h5")), images))
+    assert found["status"] == "equal", found
+
+
+@RUNS
+def test_random_networks():
+    found = [examined(case) for case in random_cases(24)]
+    assert {result["status"] for result in found} <= {"equal", "unusable"}, found
+    assert sum(result.get("values", 0) for result in found) > 10_000
+
+
+@RUNS
+@pytest.mark.parametrize("activation_bits", [1, 2, 4])
+def test_programs_of_akida_1_0(activation_bits):
+    model, images = quantized(
+        LAYERS, scheme="cnn2snn", weight_bits=4, activation_bits=activation_bits
+    )
+    found = examined(Case(model, images))
+    assert found["status"] == "equal" and found["tensors"] == 3, found
+
+
+@RUNS
+def test_sums_beyond_float32_are_split_into_digits():
+    """A dense layer of 30,000 inputs at 8 bits may reach 2**29."""
+    layers = [CONV, {"ReLU": {}}, {"Flatten": {}}, {"Dense": {"units": 3}}]
+    model, images = quantized(layers, shape=(28, 28, 3), spread=True)
+    graph = program_model(convert(model, "akida_v2")).graph
+    assert "Mod" in {node.op_type for node in graph.node}
+    assert examined(Case(model, images))["status"] == "equal"
+
+
+def test_files_are_standard_and_equal_for_equal_programs(tmp_path):
+    model, _ = quantized([CONV, {"ReLU": {}}, {"GlobalAveragePooling2D": {}}])
+    for name in ("a.onnx", "b.onnx"):
+        assert export(tmp_path / name, model, "onnx") == ()
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    proto = program_model(convert(model, "akida_v2"))
+    assert {node.domain for node in proto.graph.node} == {""}
+    names = {output for node in proto.graph.node for output in node.output}
+    assert {"outputs", *(layer.name for layer in convert(model, "akida_v2").layers)} <= names
+
+
+def test_the_missing_package_is_named(tmp_path, monkeypatch):
+    model, _ = quantized([CONV, {"ReLU": {}}, {"GlobalAveragePooling2D": {}}])
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(ModelError, match=r"crossgrade\[onnx\]"):
+        export(tmp_path / "a.onnx", model, "onnx")
+    assert not list(tmp_path.iterdir())

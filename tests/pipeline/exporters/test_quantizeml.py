@@ -1,0 +1,155 @@
+"""Exports for QuantizeML hold every integer, and are read back as the same program."""
+
+import importlib.util
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.chips import convert
+from pipeline.errors import ConfigError, IncompatibleModelError
+from pipeline.exporters.formats import export
+from pipeline.importers import load_model
+from pipeline.quantization.integerize import integerize
+from simulator import simulate
+from tests.pipeline.exporters.quantized_models import FIXTURES, WIDTHS, quantized, random_cases
+
+CONV = {"Conv2D": {"filters": 6, "kernel_size": 3, "padding": "same"}}
+BLOCK = [CONV, {"ReLU": {"max_value": 6.0}}]
+VECTOR = [{"GlobalAveragePooling2D": {}}, {"Dense": {"units": 4}}]
+FLAT = [{"Flatten": {}}, {"Dense": {"units": 4}}]
+
+
+def program_bytes(model, tmp_path):
+    convert(model, "akida_v2").save(tmp_path / "program.npz")
+    return (tmp_path / "program.npz").read_bytes()
+
+
+def exported(model, tmp_path):
+    """Return what is read from the export of a model, and the notes."""
+    notes = export(tmp_path / "model.h5", model, "quantizeml")
+    return integerize(load_model(tmp_path / "model.h5")), notes
+
+
+@pytest.mark.parametrize("per_tensor", [False, True])
+@pytest.mark.parametrize("widths", WIDTHS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float32"])
+def test_an_export_is_read_as_the_same_program(tmp_path, dtype, widths, per_tensor):
+    names = ("input_weight_bits", "weight_bits", "activation_bits")
+    options = dict(zip(names, widths, strict=True))
+    model, _ = quantized(
+        [*BLOCK, *BLOCK, *VECTOR], dtype=dtype, per_tensor_activations=per_tensor, **options
+    )
+    again, notes = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    assert not notes
+
+
+@pytest.mark.parametrize("name", ["quantized_residual", "quantized_flatten", "quantized_slopes"])
+def test_an_imported_model_is_exported_again(tmp_path, name):
+    model = integerize(load_model(FIXTURES / f"{name}.h5"))
+    again, notes = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    assert not notes
+
+
+def test_ranges_and_rates_have_the_shape_of_their_axis(tmp_path):
+    """QuantizeML builds both variables with the shape that the axis says."""
+    for number, case in enumerate(random_cases(30)):
+        path = tmp_path / f"{number}.h5"
+        export(path, case.quantized, "quantizeml")
+        with h5py.File(path) as file:
+            layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+            for layer in layers:
+                quantizer = layer["config"].get("quant_config", {}).get("output_quantizer")
+                if quantizer is None:
+                    continue
+                group = file[f"model_weights/{layer['name']}/{layer['name']}/output_quantizer"]
+                shapes = {group[key].ndim for key in ("range_max:0", "rescaling_rate:0")}
+                assert shapes == {quantizer["axis"] == "per-axis"}, layer["name"]
+
+
+def test_equal_models_give_equal_bytes(tmp_path):
+    model, _ = quantized([*BLOCK, *VECTOR])
+    for name in ("a.h5", "b.h5"):
+        export(tmp_path / name, model, "quantizeml")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_dense_that_aligns_channels_becomes_a_convolution(tmp_path):
+    model, images = quantized([CONV, {"ReLU": {}}, *FLAT], shape=(6, 4, 8), spread=True)
+    assert model.nodes[-2].registers["input_shift"].any()
+    again, notes = exported(model, tmp_path)
+    assert [node.op for node in again.nodes[-3:]] == ["Conv2D", "Reshape", "Dequantizer"]
+    wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
+    np.testing.assert_array_equal(found.ravel(), wanted.ravel())
+    assert len(notes) == 1 and "per_tensor_activations=true" in notes[0].text
+
+
+def test_a_hidden_dense_becomes_a_convolution_with_its_activation(tmp_path):
+    hidden = [{"Flatten": {}}, {"Dense": {"units": 5}}, {"ReLU": {}}, {"Dense": {"units": 3}}]
+    model, images = quantized([CONV, {"ReLU": {}}, *hidden], shape=(6, 4, 8), spread=True)
+    again, notes = exported(model, tmp_path)
+    assert [node.op for node in again.nodes[-5:-1]] == ["Conv2D", "ReLU", "Reshape", "Dense"]
+    wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
+    np.testing.assert_array_equal(found.ravel(), wanted.ravel())
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("flatten", ["align", "saturate"])
+@pytest.mark.parametrize("last", ["Flatten", "Reshape"])
+@pytest.mark.parametrize("shape", [(1, 1, 8), (6, 4, 8)])
+def test_every_way_to_make_a_vector(tmp_path, flatten, last, shape):
+    size = shape[0] * shape[1] * 6
+    way = {"Flatten": {}} if last == "Flatten" else {"Reshape": {"target_shape": [size]}}
+    layers = [CONV, {"ReLU": {}}, way, {"Dense": {"units": 3}}]
+    model, images = quantized(layers, shape=shape, spread=True, flatten=flatten)
+    again, _ = exported(model, tmp_path)
+    wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
+    np.testing.assert_array_equal(found.ravel(), wanted.ravel())
+
+
+def test_a_dense_of_equal_channels_stays_one(tmp_path):
+    model, _ = quantized([*BLOCK, *FLAT], per_tensor_activations=True)
+    again, notes = exported(model, tmp_path)
+    assert again.nodes[-2].op == "Dense" and not notes
+
+
+def test_names_are_those_that_keras_accepts(tmp_path):
+    layers = [{"Conv2D": {"filters": 4, "kernel_size": 3, "name": "a b"}}, {"ReLU": {}}, *VECTOR]
+    again, _ = exported(quantized(layers)[0], tmp_path)
+    assert "a_b" in again.by_name
+
+
+def test_what_the_format_cannot_hold_is_refused_before_anything_is_written(tmp_path):
+    model, _ = quantized([*BLOCK, *VECTOR], dtype="int16")
+    with pytest.raises(IncompatibleModelError, match="int16 inputs"):
+        export(tmp_path / "model.h5", model, "quantizeml")
+    with pytest.raises(ConfigError, match="holds models of the scheme cnn2snn"):
+        export(tmp_path / "model.h5", model, "cnn2snn")
+    with pytest.raises(ConfigError, match="found 'tflite'; allowed: quantizeml"):
+        export(tmp_path / "model.h5", model, "tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_remarks_are_refused(tmp_path):
+    path = tmp_path / "model.h5"
+    export(path, quantized([*BLOCK, *VECTOR])[0], "quantizeml")
+    for text in ("{", "[]", '{"notes": [{}]}', json.dumps({"clip_at_zero": 1, "notes": []})):
+        with h5py.File(path, "r+") as file:
+            file.attrs["crossgrade"] = text
+        with pytest.raises(ValueError, match="'crossgrade' is damaged"):
+            load_model(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("quantizeml") is None, reason="needs the oracle extra (quantizeml)"
+)
+def test_quantizeml_computes_every_integer_of_exported_networks():
+    from conformance.exports.quantizeml import examine
+
+    results = [examine(case) for case in random_cases(6)]
+    assert {result["status"] for result in results} <= {"equal", "inexact"}, results
+    assert sum(result["values"] for result in results) > 1000

@@ -1,0 +1,54 @@
+"""Before DVC runs: caches that cannot be written, and what a killed DVC left."""
+
+import os
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.repro import workspace
+from pipeline.repro.workspace import StageFailed, check_cache, reproduce
+
+
+@pytest.fixture
+def lock(tmp_path, monkeypatch):
+    """Return the file that lists DVC's locks, in a repository where DVC itself fails."""
+    monkeypatch.setattr(workspace, "WRITTEN_SECONDS", 0.01)
+    monkeypatch.setattr(workspace, "_reproduce_quietly", lambda *_: (1, ""))
+    path = tmp_path / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize("torn", ["", '{"a', "{} }"])
+def test_a_torn_list_of_locks_is_removed(tmp_path, lock, torn):
+    lock.write_text(torn)
+    with pytest.raises(StageFailed):
+        reproduce(tmp_path, quiet=True)
+    assert not lock.exists()
+
+
+def test_a_whole_list_of_locks_is_kept(tmp_path, lock):
+    for text in (None, "{}", '{"params.yaml": {"write": {"pid": 1}}}'):
+        if text is not None:
+            lock.write_text(text)
+        with pytest.raises(StageFailed):
+            reproduce(tmp_path, quiet=True)
+        assert (lock.read_text() if lock.exists() else None) == text
+
+
+def test_a_list_that_is_being_written_is_kept(tmp_path, lock, monkeypatch):
+    lock.write_text("")
+    monkeypatch.setattr(workspace.time, "sleep", lambda _: lock.write_text("{}"))
+    with pytest.raises(StageFailed):
+        reproduce(tmp_path, quiet=True)
+    assert lock.read_text() == "{}"
+
+
+def test_a_cache_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    check_cache(tmp_path)  # there is none yet
+    (tmp_path / ".dvc" / "cache" / "files" / "md5").mkdir(parents=True)
+    check_cache(tmp_path)
+    foreign = tmp_path / ".dvc" / "cache" / "files"
+    monkeypatch.setattr(os, "access", lambda path, mode: path != foreign)
+    with pytest.raises(ConfigError, match=r"cache/files: cannot be written .*dvc cache dir"):
+        check_cache(tmp_path)
