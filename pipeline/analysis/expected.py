@@ -1,8 +1,8 @@
 """Registers that the float model does not give: quantize it again with the same formats.
 
 The ranges and factors in a quantized model determine every register by `integerize`'s rules. What
-differs was changed afterwards: by refinement, which changes kernels and biases only, by training,
-or by a fault.
+differs was changed afterwards: by refinement, which changes kernels, their scales and biases, by
+training, or by a fault.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
 FITTED = ("kernel", "depthwise_kernel", "pointwise_kernel", "bias", "bias_shift")
 """Registers that refinement changes."""
+SCALED = {"output_scales": "output_shift", "max_value": "max_value_shift"}
+"""Registers that follow from the scales of kernels, and their binary exponents."""
+REFITTED = 1.4
+"""Refinement changes the scale of a filter of 8 bits by less than this factor, a wrong exponent by
+two. At fewer bits refitted scales differ by up to 4, and are not examined."""
 INSIDE = 0.75
 """A range of this share of a power of two needs exactly that power of two."""
 
@@ -49,9 +54,13 @@ def unexpected(blocks: Blocks) -> dict[str, list[str]]:
     except ModelError:
         return {}
     found: dict[str, list[str]] = {}
+    fitted = None
+    if blocks.refined:
+        narrow = min((node.bits.get("weights") or 8 for node in quantized.nodes), default=8) < 8
+        fitted = np.inf if narrow else REFITTED
     for node in quantized.nodes:
         if node.op not in BORDERS:
-            sentences = list(_differences(node, wanted.node(node.name), blocks.refined))
+            sentences = list(_differences(node, wanted.node(node.name), fitted))
             if sentences:
                 found[node.name] = sentences
     return found
@@ -66,7 +75,7 @@ def _calibrated(graph: Graph, quantized: QuantizedGraph) -> CalibratedGraph:
         output = settings[node.name].output if node.name in settings else None
         if node.rate is None or output is None:
             continue
-        consumer = next_layer(graph, node.name, per_tensor=output.per_tensor)
+        consumer = next_layer(graph, node.name, per_tensor=node.rate.ndim == 0)
         if consumer is None:
             raise ModelError(f"{node.name}: no kernel takes back its factor")
         changed = divide_kernel(consumer[0], node.rate, consumer[1])
@@ -99,9 +108,10 @@ def _settings(node: QuantizedNode, source: Node) -> NodeQuantization:
     )
 
 
-def _differences(node: QuantizedNode, wanted: QuantizedNode, fitted: bool) -> Iterator[str]:
+def _differences(node: QuantizedNode, wanted: QuantizedNode, fitted: float | None) -> Iterator[str]:
+    skipped = {*FITTED, *_refitted(node, wanted, fitted)} if fitted else set()
     for key in sorted(node.registers.keys() | wanted.registers.keys()):
-        if fitted and key in FITTED:
+        if key in skipped:
             continue
         mine, other = node.registers.get(key), wanted.registers.get(key)
         if mine is None or other is None:
@@ -109,8 +119,28 @@ def _differences(node: QuantizedNode, wanted: QuantizedNode, fitted: bool) -> It
         elif not np.array_equal(mine, other):
             yield _sentence(key, mine, other)
     for key in sorted(wanted.attrs):
+        if fitted and key == "use_bias":  # refinement corrects by a bias of its own
+            continue
         if node.attrs.get(key) != wanted.attrs[key]:
             yield f"{key} is {node.attrs.get(key)}, in the float model {wanted.attrs[key]}"
+
+
+def _refitted(node: QuantizedNode, wanted: QuantizedNode, limit: float) -> Iterator[str]:
+    """Yield the registers of scales that differ no more than refitted kernels explain."""
+    for mantissa, exponent in SCALED.items():
+        pair = [_value(one.registers, mantissa, exponent) for one in (node, wanted)]
+        if any(value is None for value in pair) or pair[0].shape != pair[1].shape:
+            continue
+        mine, other = np.abs(pair[0]), np.abs(pair[1])
+        if np.isinf(limit) or np.all((mine <= limit * other) & (other <= limit * mine)):
+            yield from (mantissa, exponent)
+
+
+def _value(registers, mantissa: str, exponent: str) -> np.ndarray | None:
+    if mantissa not in registers or exponent not in registers:
+        return None
+    shift = np.asarray(registers[exponent], np.int64)
+    return np.ldexp(np.asarray(registers[mantissa], np.float64), shift)
 
 
 def _sentence(key: str, mine: np.ndarray, other: np.ndarray) -> str:

@@ -82,7 +82,8 @@ def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Gr
     for name, (rate, per_tensor) in rates.items():
         if (rate == 1).all():
             continue
-        found = next_layer(graph, name, per_tensor=per_tensor)
+        # Refinement may give the channels of one scale factors of their own.
+        found = next_layer(graph, name, per_tensor=per_tensor and np.ndim(rate) == 0)
         if found is None:
             found = "no layer after it can undo its equalization"
             refusals.append(Refusal(layers=(name,), found=found, rule="equalization"))

@@ -78,6 +78,28 @@ def test_registers_that_were_fitted_are_expected(kind, text, named):
     assert sorted(found) == named
 
 
+@pytest.mark.parametrize("model", ["tutorial", "ds_cnn", "residual"])
+@pytest.mark.parametrize("bits", [(8, 8, 8), (8, 4, 4), (8, 2, 4)], ids=str)
+def test_refined_models_have_no_unexpected_register(model, bits):
+    graph = MODELS[model]()
+    options = replace(parity_options(bits, per_tensor=False), refine="layers", flatten="align")
+    refined = quantize(graph, pictures(graph, 40), options)
+    assert any(note.kind == REFINED for note in refined.notes)
+    analysis = analyse(graph, refined, pictures(graph, 6))
+    assert [layer.faults for layer in analysis.layers if layer.faults] == []
+    if bits != (8, 8, 8) or model == "residual":  # factors that joins share are not examined
+        return
+    scaled = next(node for node in refined.nodes if "output_scales" in node.registers)
+    shift = scaled.registers["output_shift"] + np.int8(1)
+    doubled = changed(refined, scaled.name, lambda node: _with_register(node, shift))
+    worst = analyse(graph, doubled, pictures(graph, 6)).worst_first[0]
+    assert worst.faults and worst.faults[0].startswith(scaled.name)
+
+
+def _with_register(node, shift):
+    return replace(node, registers=node.registers | {"output_shift": shift})
+
+
 def test_figures_of_an_error():
     rng = np.random.default_rng(0)
     floats = rng.normal(size=(50, 4, 4, 3)).astype(np.float32)
