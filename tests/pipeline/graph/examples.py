@@ -7,7 +7,7 @@ from pipeline.graph.operations import OPERATIONS
 ATTRIBUTES = {
     **{"filters": 4, "units": 4, "kernel_size": 3, "fifo_size": 2, "size": 2},
     **{"activation": "tanh", "shape": (2, 2, 1), "target_shape": (-1,), "dims": (2, 3, 1)},
-    **{"scale": 0.5, "bits": 4, "cropping": ((1, 0), (0, 1))},
+    **{"scale": 0.5, "bits": 4, "cropping": ((1, 0), (0, 1)), "start": 3},
 }
 """Values of the attributes that have no default."""
 

@@ -1,5 +1,7 @@
 """Every operation has the traits that it declares."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,16 @@ from tests.pipeline.graph.chains import chain, normal
 from tests.pipeline.graph.examples import node, required
 
 SHAPE = (6, 5, 4)
+ON_VECTORS = {"Part"}
+"""Operations whose input is a vector."""
+
+
+def shape_for(op):
+    return (math.prod(SHAPE),) if op in ON_VECTORS else SHAPE
 
 
 def example(op, **attrs):
-    return chain(SHAPE, (op, {**required(op), **attrs}))
+    return chain(shape_for(op), (op, {**required(op), **attrs}))
 
 
 UNARY = sorted(name for name, operation in OPERATIONS.items() if operation.arity == 1)
@@ -33,8 +41,7 @@ def test_operations_of_each_trait():
     assert set(traits.RESHAPES) == {"Flatten", "Reshape"}
     assert set(traits.KEEPS_VALUES) == {"Flatten", "Reshape", "Dropout"}
     moves = {"MaxPooling2D", "Permute", "Concatenate", "ZeroPadding2D", "UpSampling2D"}
-    moves.add("Cropping2D")
-    moves.add("GlobalMaxPooling2D")
+    moves |= {"Cropping2D", "GlobalMaxPooling2D", "Part"}
     assert set(traits.MOVES_ONLY) == {*traits.KEEPS_VALUES, *moves}
     averages = {"AveragePooling2D", "GlobalAveragePooling2D"}
     assert set(traits.POOLINGS) == {"MaxPooling2D", "GlobalMaxPooling2D", *averages}
@@ -50,7 +57,7 @@ def test_a_misspelt_trait_is_an_error():
 
 @pytest.mark.parametrize("op", UNARY)
 def test_values_are_kept_exactly_where_claimed(op):
-    graph, x = example(op), normal(2, *SHAPE)
+    graph, x = example(op), normal(2, *shape_for(op))
     y = forward(graph, x)
     assert np.array_equal(y.ravel(), x.ravel()) == OPERATIONS[op].keeps_values
     assert not OPERATIONS[op].reshapes or OPERATIONS[op].keeps_values
@@ -58,16 +65,16 @@ def test_values_are_kept_exactly_where_claimed(op):
 
 @pytest.mark.parametrize("op", traits.MOVES_ONLY)
 def test_values_are_copied_where_claimed(op):
-    x, example_node = normal(2, *SHAPE), node(op)
+    x, example_node = normal(2, *shape_for(op)), node(op)
     y = run_node(example_node, *[x] * len(example_node.inputs))
     assert np.isin(y, [*x.ravel(), 0]).all()
 
 
 @pytest.mark.parametrize("op", UNARY)
 def test_pointwise_outputs_depend_on_their_own_input_only(op):
-    graph, x = example(op), normal(2, *SHAPE)
+    graph, x = example(op), normal(2, *shape_for(op))
     changed = x.copy()
-    changed[0, 2, 3, 1] = 9
+    changed.flat[53] = 9  # Of a map, channel 1 in row 2 and column 3.
     y, other = forward(graph, x), forward(graph, changed)
     by_itself = y.shape == x.shape and not np.any((y != other) & (x == changed))
     assert by_itself == OPERATIONS[op].pointwise

@@ -154,12 +154,23 @@ def test_nested_names_contain_the_path_of_a_layer(tmp_path, keras):
     assert names[2:5] == ["middle/inner/s", "middle/inner/BN", "middle/inner/relu"]
 
 
-def test_what_cannot_be_unfused_is_refused_by_name(tmp_path, keras):
+def test_a_layer_on_steps_is_unfused(tmp_path, keras):
     image = keras.Input((16, 3))
-    keras.Model(image, keras.layers.SeparableConv1D(4, 3, name="one")(image)).save(
-        tmp_path / "a.h5"
-    )
-    with pytest.raises(ModelError, match="one: layer type 'SeparableConv1D' is not known"):
+    model = keras.Model(image, keras.layers.SeparableConv1D(4, 3, name="one")(image))
+    model.save(tmp_path / "a.h5")
+    graph = load_model(tmp_path / "a.h5")
+    unfused = unfuse_separable(graph).graph
+    assert {"dw_one", "pw_one"} < {node.name for node in unfused.nodes}
+    images = np.random.default_rng(0).normal(size=(4, 16, 3)).astype(np.float32)
+    wanted = np.asarray(model(images, training=False))
+    np.testing.assert_allclose(forward(graph, images), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(forward(unfused, images), forward(graph, images))
+
+
+def test_what_has_no_counterpart_is_refused_by_name(tmp_path, keras):
+    image = keras.Input((8, 8, 8, 3))
+    keras.Model(image, keras.layers.Conv3D(4, 3, name="one")(image)).save(tmp_path / "a.h5")
+    with pytest.raises(ModelError, match="one: Conv3D has no counterpart"):
         load_model(tmp_path / "a.h5")
 
 

@@ -34,6 +34,7 @@ def carry(graph, drawn=None):
     images = random_images(graph)
     before, images = forward(graph, images), feeding(images)
     now = forward(fixed, images)
+    assert now.size == before.size
     # Sums in another order: a few float32 roundings of the largest term.
     scale = max(np.abs(before).max(), 1e-6)
     np.testing.assert_allclose(now.reshape(before.shape), before, rtol=0, atol=1e-4 * scale)
@@ -109,6 +110,10 @@ FAULTS = {
     "pixels repeated once": (
         "replace_upsampling",
         ("exact.replace_upsampling", "TRANSPOSED_STRIDE", 1),
+    ),
+    "pixels repeated one place too early": (
+        "replace_upsampling",
+        ("exact.replace_upsampling", "SIDE", 4),
     ),
 }
 """What may go wrong: a kind of networks, and the place and the value of the fault."""
