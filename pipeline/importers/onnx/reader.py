@@ -213,12 +213,14 @@ class _Reader:
         return self.builder.straight(result, self.builder.nodes[result.node].name)
 
     def _finished(self, results):
-        ends = [result.node for result in results]
+        ends = tuple(dict.fromkeys(result.node for result in results))
         graph = Graph(_graph_name(self.model), tuple(self.builder.nodes.values()), ends[0])
         graph = merged(graph.ended(ends), self.builder.shifts)
-        return replace(graph, notes=tuple(self._notes(results)))
+        # An end may have become part of the layer before it.
+        names = dict(zip(ends, (end.name for end in graph.ends), strict=True))
+        return replace(graph, notes=tuple(self._notes(results, names)))
 
-    def _notes(self, results):
+    def _notes(self, results, names):
         name = self.builder.nodes[self.values[self.input.name].node].name
         shape = self.builder.shapes[name]
         if self.order != tuple(range(1, len(self.order) + 1)):
@@ -228,7 +230,7 @@ class _Reader:
         moved: dict[tuple, list[str]] = {}
         for result in results:
             if not result.straight:
-                moved.setdefault((0, *result.order), []).append(result.node)
+                moved.setdefault((0, *result.order), []).append(names[result.node])
         for axes, nodes in moved.items():
             many = len(nodes) > 1
             text = f"{', '.join(nodes)}: the output{'s have' if many else ' has'} ONNX' axes {axes}"
