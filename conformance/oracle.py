@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -62,8 +63,10 @@ def prepare() -> None:
 
     tf.get_logger().setLevel("ERROR")
     tf_keras.utils.disable_interactive_logging()
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    # TensorFlow that has computed already in this process keeps its threads: only time is lost.
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     _Recorders.install()
 
 

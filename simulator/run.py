@@ -103,11 +103,11 @@ class Run:
             value if value.shape[1:] == shape else value.reshape(len(value), *shape)
             for value, shape in zip(sources, layer.input_shapes, strict=True)
         ]
-        if run is not None:
-            return run(shaped[0], self.work, count)
-        if not layer.reads_floats:
-            shaped = [integers(source) for source in shaped]
         try:
+            if run is not None:
+                return run(shaped[0], self.work, count)
+            if not layer.reads_floats:
+                shaped = [integers(source) for source in shaped]
             if hasattr(layer, "step"):
                 value, self.memory[layer.name] = layer.step(
                     *shaped, self.memory.get(layer.name), tally=count

@@ -166,9 +166,9 @@ def test_all_refusals_come_at_once(tmp_path):
 
 
 def test_batch_norm_is_over_channels(tmp_path):
-    config = functional([image(), layer("BatchNormalization", "rows", "image", axis=[1])])
+    config = functional([image(), layer("BatchNormalization", "rows", "image", axis=[2])])
     norm = {name: kernel(6) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
-    with pytest.raises(IncompatibleModelError, match="rows: axis is 1; allowed: the last"):
+    with pytest.raises(IncompatibleModelError, match="rows: axis is 2; allowed: the last"):
         load_model(write_h5(tmp_path / "m.h5", config, {"rows": norm}))
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not FILES, reason="the folder of trained models 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in KINDS if "xception" not in name])
 def test_classes_agree_on_inputs_of_their_kind(name, monkeypatch):
-    monkeypatch.setattr(field_inputs, "COUNT", 24)
+    monkeypatch.setattr(field_inputs, "COUNT", 48)
     found = measured(name, read_float(FIELD / name / "model.h5"))
     assert found["equivalence"] != "approximate" and found["snr"] > LEAST_RATIO
     assert found["agreement"] is None or found["agreement"] >= LEAST_AGREEMENT
