@@ -312,7 +312,7 @@ def test_every_way_to_run_gives_the_same_bytes(repository):
     repository.run(*FRONT)
     repository.run("dvc", "exp", "run", "-S", bits)
     note("dvc exp run -S", root)
-    repository.run(*FRONT, "-m", "quantization.weight_bits=4,8")
+    repository.run(*FRONT, "-m", "quantization.weight_bits=4,8", "analyze.sweeps=true")
     (point,) = [p for p in table(repository)[0].glob("points/*") if bits_of(p) == "4"]
     note("sweep", point / "workspace")
     repository.edit(
