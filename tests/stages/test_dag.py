@@ -51,7 +51,7 @@ def test_a_second_repro_runs_only_track_and_makes_no_second_run(repository):
 
 
 def test_metrics_and_plots_can_be_shown(repository):
-    assert "artifacts/metrics/evaluate.json" in repository.run("dvc", "metrics", "show")
+    assert "artifacts/scores.json" in repository.run("dvc", "metrics", "show")
     repository.run("dvc", "plots", "show", "--out", "dvc_plots")
     assert (repository.root / "dvc_plots/index.html").is_file()
 
