@@ -170,6 +170,7 @@ def test_content_of_user_files_counts_not_their_date(repository):
 
 
 def test_exports_are_written_and_named_by_the_run(repository):
+    repository.run(sys.executable, "-m", "pipeline")
     touched = repository.touched(sys.executable, "-m", "pipeline", "export.formats=[quantizeml]")
     assert not {"build", "transform", "quantize"} & set(touched)
     index = json.loads((repository.root / "artifacts/exports/index.json").read_text())
