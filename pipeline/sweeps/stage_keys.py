@@ -13,6 +13,9 @@ import yaml
 def stage_keys(folder, values: Mapping) -> dict[str, str]:
     """Return a key for each stage of ``dvc.yaml`` in `folder`, derived from its dependencies.
 
+    What a stage that always runs writes is left out: it follows from the user's files, which are
+    the same for all points, and not from the parameters that the stage only checks.
+
     Parameters
     ----------
     folder : path-like
@@ -23,6 +26,7 @@ def stage_keys(folder, values: Mapping) -> dict[str, str]:
     folder = Path(folder)
     stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     makers = {path: name for name, stage in stages.items() for path in _outputs(stage)}
+    always = {name for name, stage in stages.items() if stage.get("always_changed")}
     keys: dict[str, str] = {}
 
     def key(name: str) -> str:
@@ -31,6 +35,8 @@ def stage_keys(folder, values: Mapping) -> dict[str, str]:
             parts = [stage["cmd"], [_value(values, dotted) for dotted in stage.get("params", [])]]
             for path in stage.get("deps", []):
                 made = path in makers
+                if made and makers[path] in always:
+                    continue
                 parts.append([path, key(makers[path]) if made else tree_hash(folder / path)])
             keys[name] = _digest(json.dumps(parts, sort_keys=True).encode())
         return keys[name]

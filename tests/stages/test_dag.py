@@ -51,7 +51,7 @@ def test_a_second_repro_runs_only_track_and_makes_no_second_run(repository):
 
 
 def test_metrics_and_plots_can_be_shown(repository):
-    assert "artifacts/metrics/evaluate.json" in repository.run("dvc", "metrics", "show")
+    assert "artifacts/scores.json" in repository.run("dvc", "metrics", "show")
     repository.run("dvc", "plots", "show", "--out", "dvc_plots")
     assert (repository.root / "dvc_plots/index.html").is_file()
 
@@ -170,6 +170,7 @@ def test_content_of_user_files_counts_not_their_date(repository):
 
 
 def test_exports_are_written_and_named_by_the_run(repository):
+    repository.run(sys.executable, "-m", "pipeline")
     touched = repository.touched(sys.executable, "-m", "pipeline", "export.formats=[quantizeml]")
     assert not {"build", "transform", "quantize"} & set(touched)
     index = json.loads((repository.root / "artifacts/exports/index.json").read_text())

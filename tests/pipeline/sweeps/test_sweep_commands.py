@@ -127,6 +127,8 @@ def test_a_killed_sweep_resumes(repository, launcher):
     repository.builds.write_text("")
     command = [*SWEEP, f"seed={seed}", "target=akida_v1", f"hydra/launcher={launcher}"]
     command.append("quantization.calibration.seed=1,2")
+    begun = "*/sweep.json"
+    before = len(list((repository.root / "multirun").glob(begun)))
     front = subprocess.Popen(
         command,
         cwd=repository.root,
@@ -134,8 +136,7 @@ def test_a_killed_sweep_resumes(repository, launcher):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    before = len(list((repository.root / "multirun").iterdir()))
-    wait_for(lambda: len(list((repository.root / "multirun").glob("*/sweep.json"))) > before - 1)
+    wait_for(lambda: len(list((repository.root / "multirun").glob(begun))) > before)
     done = "*/points/*/outcome.json"
     ended = len(list((repository.root / "multirun").glob(done)))
     wait_for(lambda: len(list((repository.root / "multirun").glob(done))) > ended)
@@ -312,7 +313,7 @@ def test_every_way_to_run_gives_the_same_bytes(repository):
     repository.run(*FRONT)
     repository.run("dvc", "exp", "run", "-S", bits)
     note("dvc exp run -S", root)
-    repository.run(*FRONT, "-m", "quantization.weight_bits=4,8")
+    repository.run(*FRONT, "-m", "quantization.weight_bits=4,8", "analyze.sweeps=true")
     (point,) = [p for p in table(repository)[0].glob("points/*") if bits_of(p) == "4"]
     note("sweep", point / "workspace")
     repository.edit(
