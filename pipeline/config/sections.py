@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.config.fields import number, one_of
 from pipeline.config.layer_widths import ACTIVATION_BITS, OUTPUT_BITS, WEIGHT_BITS, LayerWidths
 from pipeline.config.measuring import Analyze, Evaluate
+from pipeline.config.register_training import RegisterTraining
 from pipeline.formats.table import EXPORTS
 from pipeline.transforms.table import TRANSFORMS
 
@@ -166,28 +167,6 @@ class Calibration:
     batch_size: int = number(100, 1)
     epochs: int = number(1, 1)
     seed: int = number(0, 0, 2**32 - 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisterTraining:
-    """How registers are trained where ``train`` is not ``none``.
-
-    Attributes
-    ----------
-    samples : int
-        Training images at most, a fifth of which is held out (1,000 at most).
-    epochs : int or None
-        None takes 5 to 40, the more the fewer images.
-    batch_size : int
-    learning_rate : float
-        Of weights and biases, in units of an integer; it falls along half a cosine. Scales learn
-        at a tenth of it.
-    """
-
-    samples: int = number(15000, 1)
-    epochs: int | None = number(None, 1)
-    batch_size: int = number(64, 1)
-    learning_rate: float = number(0.01, above=0)
 
 
 @dataclass(frozen=True, kw_only=True)
