@@ -22,6 +22,7 @@ from pipeline.config.sections import Quantization
 from pipeline.errors import CrossgradeError, IncompatibleModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
+from pipeline.host.proposal import propose
 from pipeline.migration.migrate import migrate
 from pipeline.models.file import read_float
 from pipeline.preparation.verification import random_images
@@ -39,8 +40,9 @@ NETWORKS = {
 }
 """Networks by the side of their images: `SIDE`, or the smallest one that a network takes."""
 HEAD = (
-    "| network | before | after `migrate` | beyond the chip, or the reason | MACs | emulator |",
-    "|---|---|---|---|---|---|",
+    "| network | before | after `migrate` | beyond the chip, or the reason | MACs | emulator"
+    " | on the chip |",
+    "|---|---|---|---|---|---|---|",
 )
 
 
@@ -61,15 +63,16 @@ def row(name: str) -> Iterator[str]:
         graph = built(name)
     except IncompatibleModelError as error:
         kinds = sorted({refusal.found.partition(":")[0] for refusal in error.refusals})
-        yield from ("not read", "", "; ".join(kinds), "", "")
+        yield from ("not read", "", "; ".join(kinds), "", "", "")
         return
     report = check(graph, TARGET)
     yield report.verdict
     if report.verdict == INCOMPATIBLE:
         rules = dict.fromkeys(v.sentence for v in report.conversion if not v.fixable)
-        yield from ("", "; ".join(rules), "", "")
+        yield from ("", "; ".join(rules), "", "", _part(graph))
         return
     yield from _carried(graph)
+    yield "all"
 
 
 def built(name: str) -> Graph:
@@ -100,6 +103,15 @@ def _carried(graph: Graph) -> Iterator[str]:
     program = convert(quantize(found.after, found.samples, Quantization()), TARGET)
     outputs = simulate(program, found.samples)
     yield "runs" if np.all(np.isfinite(outputs)) else "fails"
+
+
+def _part(graph: Graph) -> str:
+    """Return the largest part that is proposed: its ends, layers and share of the MACs."""
+    found = propose(graph, TARGET)
+    if found is None:
+        return "nothing"
+    ends = ", ".join(f"`{name}`" for name in found.until)
+    return f"until {ends}: {found.layers} of {found.total} layers, {found.macs:.0%} of the MACs"
 
 
 def _macs(graph: Graph) -> int:
