@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -63,10 +62,8 @@ def prepare() -> None:
 
     tf.get_logger().setLevel("ERROR")
     tf_keras.utils.disable_interactive_logging()
-    # TensorFlow that has computed already in this process keeps its threads: only time is lost.
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     _Recorders.install()
 
 
