@@ -15,15 +15,15 @@ from pipeline.analysis.layer_analysis import LayerAnalysis, LayerSums
 from pipeline.errors import DataError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.refine.frontier import run_step
 from pipeline.quantization.refine.integer_forward import (
     run_node,
     run_nodes,
+    with_output_stage,
     without_output_stage,
 )
 from simulator.classes import classify
-from simulator.integer import requantize
 
 BATCH_BYTES = 64 << 20
 """Bytes of all float outputs of one batch."""
@@ -127,7 +127,7 @@ def _run(blocks: Blocks, batch: np.ndarray, sums) -> tuple[np.ndarray, np.ndarra
     for block in blocks.blocks:
         given = {name: integers[name] for name in block.nodes[0].inputs}
         total = _sums(block, given)
-        out = _quantized(block.end, total)
+        out = with_output_stage(block.end, total)
         integers[block.end.name] = out
         real = blocks.real(block.end.name, out)
         if block.name in sums:
@@ -143,19 +143,6 @@ def _sums(block: Block, given) -> np.ndarray:
     """Return the block's integers before the output is quantized."""
     last = without_output_stage(block.end)
     return run_nodes((*block.nodes[:-1], last), given)[last.name]
-
-
-def _quantized(node: QuantizedNode, total: np.ndarray) -> np.ndarray:
-    if "output_shift" not in node.registers:
-        return total
-    bits = node.bits
-    return requantize(
-        total,
-        node.registers.get("output_scales"),
-        node.registers["output_shift"],
-        value_bits=bits["output"] - bits["output_signed"],
-        buffer_bits=bits["post_op_buffer"],
-    )
 
 
 def _batch_size(graph: Graph) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from pipeline.cli.parameters import PATH
-from pipeline.cli.searching import prepared, searching_options
+from pipeline.cli.searching import measured, prepared, searching_options
 
 
 @click.command()
@@ -30,20 +28,13 @@ def command(model, samples, images, labels, target, budget, max_loss, output) ->
     pipeline in conf/quantization/.
     """
     from pipeline.analysis.search import Search
-    from pipeline.analysis.sensitivity import measure
     from pipeline.errors import ConfigError
 
     if bool(budget) == (max_loss is not None):
         raise ConfigError("give --budget or --max-loss, and one of them only")
     limits = _budgets(budget)
     variants, inputs, classes = prepared(model, samples, images, labels, target)
-    with click.progressbar(length=1000, label="measuring", file=sys.stderr) as bar:
-        sensitivities = measure(
-            variants,
-            inputs,
-            classes,
-            progress=lambda done, total: bar.update(1000 * done // total - bar.pos),
-        )
+    sensitivities = measured(variants, inputs, classes)
     search = Search(variants, sensitivities, inputs, classes)
     found = search.within(limits) if limits else search.least(max_loss)
     rows = [("8 bits everywhere", search.uniform(8)), ("4 bits everywhere", search.uniform(4))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from pipeline.cli.parameters import PATH, load_any
@@ -54,3 +56,17 @@ def prepared(model: str, samples: str, images: str | None, labels: str | None, t
     options = Quantization(calibration=Calibration(samples=len(calibration)))
     variants = Variants(graph, calibration, options, target)
     return variants, inputs, None if labels is None else load_array(labels)
+
+
+def measured(variants, inputs, classes, backend: str = "auto"):
+    """Return what each width of each single layer costs; a bar on standard error shows progress."""
+    from pipeline.analysis.sensitivity import measure
+
+    with click.progressbar(length=1000, label="measuring", file=sys.stderr) as bar:
+        return measure(
+            variants,
+            inputs,
+            classes,
+            backend=backend,
+            progress=lambda done, total: bar.update(1000 * done // total - bar.pos),
+        )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 
 import click
 
 from pipeline.cli.parameters import PATH, backend_option
-from pipeline.cli.searching import prepared, searching_options
+from pipeline.cli.searching import measured, prepared, searching_options
 
 
 @click.command()
@@ -24,17 +23,7 @@ def command(model, samples, images, labels, target, backend, as_json) -> None:
     for outputs that are no classes, the error's power over their variance. Layers before the one
     that changes run once. The largest losses come first.
     """
-    from pipeline.analysis.sensitivity import measure
-
-    variants, inputs, classes = prepared(model, samples, images, labels, target)
-    with click.progressbar(length=1000, label="measuring", file=sys.stderr) as bar:
-        found = measure(
-            variants,
-            inputs,
-            classes,
-            backend=backend,
-            progress=lambda done, total: bar.update(1000 * done // total - bar.pos),
-        )
+    found = measured(*prepared(model, samples, images, labels, target), backend)
     click.echo(json.dumps(asdict(found), indent=2) if as_json else _text(found))
 
 

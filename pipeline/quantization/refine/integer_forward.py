@@ -46,6 +46,11 @@ def run_node(node: QuantizedNode, *inputs: np.ndarray) -> np.ndarray:
         sums = RULES[node.op](node, *inputs)
     else:
         sums = inputs[0]
+    return with_output_stage(node, sums)
+
+
+def with_output_stage(node: QuantizedNode, sums: np.ndarray) -> np.ndarray:
+    """Return the sums of a node as its output quantizer gives them; as they are without one."""
     if "output_shift" not in node.registers:
         return sums
     bits = node.bits
