@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import click
 
+from pipeline.cli.bar import progress_bar
 from pipeline.cli.layers import layer_options, read_layers
 from pipeline.cli.parameters import (
     PATH,
@@ -124,15 +124,7 @@ def command(
         images = load_array(samples)
         known = read_labels(labels, graph, images)
     label, start = "calibrating" if refine == "none" else "refining", time.monotonic()
-    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
-        done = 0
-
-        def progress(batches: int, total: int) -> None:
-            nonlocal done
-            now = round(1000 * batches / total)
-            bar.update(now - done)
-            done = now
-
+    with progress_bar(label) as progress:
         first = None if images is None else images[:num_samples]
         quantized = quantize(graph, first, options, progress)
     if has_run(quantized.notes):

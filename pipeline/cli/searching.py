@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from pipeline.cli.bar import progress_bar
 from pipeline.cli.parameters import PATH, load_any
 
 HELD_OUT = 5
@@ -62,11 +61,5 @@ def measured(variants, inputs, classes, backend: str = "auto"):
     """Return what each width of each single layer costs; a bar on standard error shows progress."""
     from pipeline.analysis.sensitivity import measure
 
-    with click.progressbar(length=1000, label="measuring", file=sys.stderr) as bar:
-        return measure(
-            variants,
-            inputs,
-            classes,
-            backend=backend,
-            progress=lambda done, total: bar.update(1000 * done // total - bar.pos),
-        )
+    with progress_bar("measuring") as progress:
+        return measure(variants, inputs, classes, backend=backend, progress=progress)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from pipeline.cli.bar import progress_bar
 from pipeline.cli.parameters import PATH
 
 
@@ -64,13 +63,5 @@ def trained(graph, quantized, images, labels, options):
     """Return the integer model with trained registers; arguments as `train_registers` takes."""
     from pipeline.training.registers.train import train_registers
 
-    with click.progressbar(length=1000, label="training", file=sys.stderr) as bar:
-        done = 0
-
-        def progress(steps: int, total: int) -> None:
-            nonlocal done
-            now = round(1000 * steps / total)
-            bar.update(now - done)
-            done = now
-
+    with progress_bar("training") as progress:
         return train_registers(graph, quantized, images, labels, options, progress=progress)[0]
