@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import click
 
@@ -87,6 +88,7 @@ def command(
     are successive frames of --batch-size videos, one frame of each per batch.
     """
     from pipeline.config import Calibration, Quantization, RegisterTraining
+    from pipeline.config.unused import check_unused
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
@@ -113,9 +115,12 @@ def command(
         calibration=Calibration(
             source="data" if samples else "random",
             samples=num_samples,
-            batch_size=batch_size or _batch_size(graph),
+            batch_size=batch_size or BATCH,
         ),
     )
+    check_unused(options)
+    if batch_size is None and any(node.operation.temporal for node in graph.nodes):
+        options = replace(options, calibration=replace(options.calibration, batch_size=1))
     print_notes(graph.notes, verbose=verbose)
     images, known = None, None
     if samples is not None:
@@ -157,7 +162,3 @@ def _check_refine(refine, parity: bool, samples) -> None:
     if found:
         raise ConfigError(f"--refine layers: not {'; not '.join(found)}; allowed: none")
 
-
-def _batch_size(graph) -> int:
-    """Return the default number of images per batch: 100, or 1 with temporal layers."""
-    return 1 if any(node.operation.temporal for node in graph.nodes) else BATCH

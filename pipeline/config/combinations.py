@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.chips import known_targets
 from pipeline.config.sections import Config
+from pipeline.config.unused import unused
 from pipeline.formats.table import EXPORTS
 
 
@@ -55,6 +56,7 @@ def impossible(config: Config) -> Iterator[str]:
             f"quantization.refine: found {quantization.refine};"
             " quantization.flatten=saturate takes quantization.refine=none"
         )
+    yield from unused(config)
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:
         yield f"transforms.names: found {repeated[0]} twice; name each transform once"
