@@ -161,4 +161,3 @@ def _check_refine(refine, parity: bool, samples) -> None:
     ]
     if found:
         raise ConfigError(f"--refine layers: not {'; not '.join(found)}; allowed: none")
-

@@ -1,4 +1,4 @@
-"""Settings that other settings leave without effect: with another value, a run would be repeated."""
+"""Settings that other settings leave without effect: a change would only repeat a run."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 
 from pipeline.chips.akida_v1.layers import PIXEL, reads_image
+from pipeline.chips.akida_v1.width_rules import activation_bits, separable_bits
 from pipeline.chips.blocks import QUANTIZERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
@@ -284,6 +285,8 @@ RULES = (
             image_border,
             reshape,
             pool_padding,
+            activation_bits,
+            separable_bits,
             *SHARED,
         )
     ),
