@@ -29,7 +29,7 @@ SELECT = ".ag-row .ag-selection-checkbox input"
 def store(tmp_path):
     """Return the URI of a store with one sweep of three points."""
     address = local_store(tmp_path)
-    parent = begin_sweep(address, key="one", name="sweep weight_bits=2,4,8", params={})
+    parent = begin_sweep(address, key="one", name="sweep weight_bits=2,4,8", params={}, tags={})
     for bits in BITS:
         record = Record(
             name=f"point {bits}",

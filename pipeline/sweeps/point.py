@@ -26,7 +26,7 @@ from pipeline.repro.workspace import (
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import stage_keys
 from pipeline.sweeps.sweep import Sweep
-from pipeline.tracking.record import flatten, gather, text_params
+from pipeline.tracking.record import flatten, measured, text_params
 
 FRONT = os.getppid()
 """Process that started this one, while it lives."""
@@ -79,7 +79,7 @@ def _run(sweep, values, folder, number, changed) -> Outcome:
         check(values)
         workspace = _workspace(sweep, values, folder)
         _reproduce(sweep, workspace, values)
-        metrics = gather(workspace).metrics
+        metrics = measured(workspace)
     except (ConfigError, StageRefused) as error:
         state, reason = REFUSED, str(error)
     except StageFailed as error:

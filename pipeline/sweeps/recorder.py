@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
@@ -127,7 +128,7 @@ def write_comparison(sweep: Sweep) -> Comparison:
 def begin(sweep: Sweep) -> str:
     """Find or create the sweep's run."""
     params = dict(o.lstrip("+").split("=", 1) for o in sweep.overrides if "=" in o)
-    return begin_sweep(sweep.store, key=sweep.key, name=sweep.name, params=params)
+    return begin_sweep(sweep.store, key=sweep.key, name=sweep.name, params=params, tags=sweep.tags)
 
 
 def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
@@ -142,5 +143,6 @@ def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
 def _record_points(sweep: Sweep, parent: str) -> None:
     for folder, outcome in _unrecorded(sweep):
         record = outcome_record(folder, outcome, sweep.point_name(outcome.changed))
+        record = replace(record, tags=record.tags | sweep.tags)
         tracked = track(record, sweep.store, parent=parent)
         files.write_json(folder / TRACKED, {"store": sweep.store, "run": tracked.run_id})

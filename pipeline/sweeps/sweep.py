@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pipeline.repro.workspace import CODE, copy_code
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
 from pipeline.sweeps.stage_keys import tree_hash
+from pipeline.tracking.provenance import provenance
 
 FOLDER, HEADER, FOLDER_OVERRIDE = "multirun", "sweep.json", "hydra.sweep.dir="
 
@@ -44,6 +45,8 @@ class Sweep:
         Absolute paths of the repository and of the sweep.
     complete : bool
         Every point is finished or refused.
+    tags : dict of str to str
+        Source, commit and user when it began, see `pipeline.tracking.provenance`.
     """
 
     key: str
@@ -54,6 +57,7 @@ class Sweep:
     root: str
     folder: str
     complete: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -178,6 +182,7 @@ def open_sweep(
             store=store,
             root=str(root),
             folder=str(folder),
+            tags=provenance(root),
         )
         copy_code(root, sweep.code)
         sweep.save()

@@ -60,6 +60,8 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
     }
     refused = [run for run in points[parent.info.run_id] if OUTCOME in run.data.tags]
     (finished,) = [run for run in points[parent.info.run_id] if OUTCOME not in run.data.tags]
+    commits = {run.data.tags["mlflow.source.git.commit"] for run in (parent, finished, *refused)}
+    assert len(commits) == 1
     assert len(refused) == 3 and {run.info.status for run in refused} == {"FAILED"}
     assert all(run.data.tags["mlflow.note.content"] for run in refused)
     assert {run.data.params["target.name"] for run in refused} == {"akida_v1", "akida_v2"}
