@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,13 +28,10 @@ class Recorder:
     Parameters
     ----------
     sweep : Sweep
-    announce : function (Outcome)
-        Called once for each point that ends.
     """
 
-    def __init__(self, sweep: Sweep, announce: Callable):
-        self.sweep, self.announce = sweep, announce
-        self._told = dict(sweep.outcomes())
+    def __init__(self, sweep: Sweep):
+        self.sweep = sweep
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="recorder")
         self._parent: str | None = None
@@ -62,22 +58,14 @@ class Recorder:
         """Stop watching; `record_sweep` records the rest."""
         self._stop.set()
         self._thread.join()
-        self._tell()
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            self._tell()
             if self._parent is not None:
                 try:
                     _record_points(self.sweep, self._parent)
                 except CrossgradeError:  # `record_sweep` retries, and reports the error
                     self._parent = None
-
-    def _tell(self) -> None:
-        for folder, outcome in self.sweep.outcomes():
-            if self._told.get(folder) != outcome:
-                self._told[folder] = outcome
-                self.announce(outcome)
 
 
 def record_sweep(sweep: Sweep) -> str:

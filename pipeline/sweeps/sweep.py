@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError
 from pipeline.repro.workspace import CODE, copy_code
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
+from pipeline.sweeps.running import forget_running
 from pipeline.sweeps.stage_keys import tree_hash
 from pipeline.tracking.provenance import provenance
 
@@ -199,7 +200,8 @@ def is_running(sweep: Sweep) -> bool:
 
 
 def make_folders(sweep: Sweep) -> None:
-    """Make the folders that points write to."""
+    """Make the folders that points write to, and forget points that were killed."""
+    forget_running(sweep.points)
     for folder in (sweep.points, sweep.shared, sweep.locks):
         folder.mkdir(parents=True, exist_ok=True)
 
