@@ -21,7 +21,7 @@ from pipeline.repro.workspace import check_cache
 from pipeline.sweeps.display import Display
 from pipeline.sweeps.outcome import FAILED, FINISHED
 from pipeline.sweeps.pareto import terminal_table
-from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
+from pipeline.sweeps.recorder import PAGE, Recorder, record_sweep, write_comparison
 from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
 from pipeline.sweeps.total import count_points
 from pipeline.tracking.address import chosen_store
@@ -164,7 +164,7 @@ def _close(sweep: Sweep) -> None:
         print(f"\n{text}")
     if comparison.outcomes:
         print(f"\n{terminal_table(comparison)}\n")
-        print(f"picture: {Path(sweep.folder) / PICTURE}")
+        print(f"page: {Path(sweep.folder) / PAGE}")
     try:
         print(f"sweep: MLflow run {record_sweep(sweep)} in {sweep.store}")
     except StoreUnavailable as error:

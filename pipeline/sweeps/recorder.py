@@ -10,13 +10,14 @@ from pathlib import Path
 from pipeline import files
 from pipeline.errors import CrossgradeError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, outcome_record
+from pipeline.sweeps.page import page
 from pipeline.sweeps.pareto import Comparison, compare, markdown, table_rows
 from pipeline.sweeps.picture import draw_fronts
 from pipeline.sweeps.sweep import Sweep
 from pipeline.tracking.store import StoreUnavailable, begin_sweep, end_sweep, track
 
 TRACKED = "tracked.json"
-TABLE, MARKDOWN, PICTURE = "pareto.csv", "pareto.md", "pareto.png"
+TABLE, MARKDOWN, PICTURE, PAGE = "pareto.csv", "pareto.md", "pareto.png", "pareto.html"
 LOOK_SECONDS = 0.5
 
 
@@ -88,7 +89,7 @@ def record_sweep(sweep: Sweep) -> str:
         status=status,
         metrics={"points": len(comparison.outcomes), **states},
         note=markdown(comparison),
-        artifacts=[folder / name for name in (TABLE, MARKDOWN, PICTURE)],
+        artifacts=[folder / name for name in (TABLE, MARKDOWN, PICTURE, PAGE)],
     )
     files.write_json(folder / TRACKED, {"store": sweep.store, "run": parent, "status": status})
     return parent
@@ -104,12 +105,13 @@ def is_recorded(sweep: Sweep) -> bool:
 
 
 def write_comparison(sweep: Sweep) -> Comparison:
-    """Write table and plot to the sweep's folder; return the comparison."""
+    """Write table, picture and page to the sweep's folder; return the comparison."""
     comparison = compare([outcome for _, outcome in sweep.outcomes()])
     folder = Path(sweep.folder)
     files.write_csv(folder / TABLE, *table_rows(comparison))
     files.write_text(folder / MARKDOWN, f"# {sweep.name}\n\n{markdown(comparison)}")
     files.write_bytes(folder / PICTURE, draw_fronts(comparison))
+    files.write_text(folder / PAGE, page(comparison, sweep.name))
     return comparison
 
 
