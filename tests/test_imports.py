@@ -51,7 +51,7 @@ LATE = {
     "onnx": {"pipeline/host/run.py", "pipeline/importers/onnx/file.py"},
     "onnxruntime": {"pipeline/host/run.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
-    "scipy": {"pipeline/analysis/search.py", "pipeline/transforms/gap/class_fit.py"},
+    "scipy": {"pipeline/analysis/integer_program.py", "pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
         "pipeline/data/tfds_sets.py",
