@@ -9,6 +9,7 @@ from pipeline.errors import CrossgradeError
 
 EXTRAS = {
     "dvc": "pipeline",
+    "fastapi": "pipeline",
     "filelock": "pipeline",
     "hydra": "pipeline",
     "matplotlib": "pipeline",
@@ -18,6 +19,7 @@ EXTRAS = {
     "sklearn": "pipeline",
     "sqlalchemy": "pipeline",
     "threadpoolctl": "pipeline",
+    "uvicorn": "pipeline",
     "keras": "train",
     "tensorflow": "train",
     "scipy": "scipy",
