@@ -96,9 +96,7 @@ def with_input_dtype(graph: Graph, dtype: str) -> Graph:
 def rescales_pixels(graph: Graph) -> bool:
     """Return True if the model starts with a Rescaling of pixels of 0 to 255."""
     expected = expected_range(graph)
-    return (
-        expected is not None and expected.low == 0 and bool(abs(expected.high - PIXEL) <= 1)
-    )
+    return expected is not None and expected.low == 0 and bool(abs(expected.high - PIXEL) <= 1)
 
 
 def _are_pixels(samples: np.ndarray) -> bool:

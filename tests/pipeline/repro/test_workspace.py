@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.files import tree_hash
 from pipeline.repro import workspace
 from pipeline.repro.workspace import (
     StageFailed,
@@ -16,7 +17,6 @@ from pipeline.repro.workspace import (
     make_workspace,
     reproduce,
 )
-from pipeline.sweeps.stage_keys import tree_hash
 
 SOURCE = Path(__file__).parents[3]
 
