@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.migration_inputs import migration_inputs
 from pipeline.cli.parameters import (
     PATH,
+    input_dtype_option,
     numbers,
     output_option,
     parents_option,
@@ -18,6 +20,7 @@ from pipeline.cli.parameters import (
 )
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
+RECALIBRATE = "bn_ridge"
 HELD_OUT = 5
 """With a --gap that tunes on the images, one in this many is held out to measure."""
 UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
@@ -53,7 +56,7 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
 @click.option(
     "--recalibrate",
     type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
-    default="bn_ridge",
+    default=RECALIBRATE,
     show_default=True,
     help="Compensation, except with --gap exact.",
 )
@@ -71,11 +74,7 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
     callback=numbers,
     help="... and with this added to the quotient, one number or one for each channel.",
 )
-@click.option(
-    "--float-input",
-    is_flag=True,
-    help="Keep float images, where the model's Rescaling expects pixels.  [default: read uint8]",
-)
+@input_dtype_option
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -96,7 +95,7 @@ def command(
     architecture,
     input_scale,
     input_offset,
-    float_input,
+    input_dtype,
     clip,
     max_accuracy_drop,
 ) -> None:
@@ -107,8 +106,6 @@ def command(
     of them are listed at once, with the largest part that can be, and nothing is written. With
     --until, the part of MODEL that follows is written too, for 'crossgrade simulate --host'.
     """
-    import numpy as np
-
     from pipeline.config.sections import Gap, Transforms
     from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
     from pipeline.exporters.names import renaming_note
@@ -124,12 +121,6 @@ def command(
     from pipeline.migration import make_certificate, migrate
     from pipeline.migration.certificate import NAME, PAGE, describe_samples
     from pipeline.migration.page import page
-    from pipeline.migration.pixel_input import (
-        as_pixels,
-        pixels_sentence,
-        reads_pixels,
-        with_pixel_input,
-    )
     from pipeline.migration.read_back import read_back
     from pipeline.migration.recovery import (
         SEED,
@@ -151,6 +142,10 @@ def command(
         raise ConfigError(f"{out}: is MODEL itself; give another file with -o")
     if gap != "exact" and calibration is None:
         raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
+    if gap == "exact" and recalibrate != RECALIBRATE:
+        raise ConfigError(
+            f"--recalibrate: found {recalibrate}; --gap exact does not use it; leave it out"
+        )
     if labels is not None and calibration is None:
         raise ConfigError("--labels: belong to images; give --calibration as well")
     if max_accuracy_drop is not None and labels is None:
@@ -171,19 +166,17 @@ def command(
     beside = rest_path(cut, out, rest)
     if (tool := origin(source, wanted)) is not None:
         click.echo(f"{source}: {recovered_sentence(tool)}")
-        if input_scale is not None:
-            raise ConfigError("--input-scale: is for float models; a quantized file has its scale")
-    pixels = None
-    if input_scale is not None:
-        pixels = {"scale": input_scale, "offset": input_offset or 0.0}
-        graph = with_pixel_input(graph, **pixels)
-    chosen = _samples(graph, calibration, labels)
-    given = chosen[0] if calibration is not None else None
-    if tool is None and not float_input and reads_pixels(graph, given):
-        pixels, graph = {}, as_pixels(graph)
-        chosen = _samples(graph, None, None) if given is None else (np.uint8(given), chosen[1])
-    if pixels is not None:
-        click.echo(f"{out}: {pixels_sentence(**pixels)}")
+    inputs = migration_inputs(
+        graph,
+        calibration=calibration,
+        labels=labels,
+        input_dtype=input_dtype,
+        input_scale=input_scale,
+        input_offset=input_offset,
+        quantized=tool is not None,
+        output=out,
+    )
+    graph, chosen, given = inputs.graph, (inputs.images, inputs.labels), inputs.given
     print_notes(graph.notes)
     tuned = gap != "exact"
     # What was tuned on is not measured on: the first images are held out.
@@ -231,7 +224,7 @@ def command(
             samples=known,
             recovery=recovery,
             wanted=wanted,
-            pixels=pixels,
+            images=inputs.certified,
             split=None if cut is None else describe_split(cut, beside, folder),
         )
         # The model is renamed last, so that it never exists without a certificate.
@@ -248,30 +241,6 @@ def command(
         click.echo(line)
     if beside is not None:
         click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
-
-
-def _samples(graph, calibration, labels):
-    """Return the user's images and labels, or noise and None."""
-    import numpy as np
-
-    from pipeline.data.array_file import load_array
-    from pipeline.data.labels import check_labels
-    from pipeline.graph.image_scale import expected_range, input_notes
-    from pipeline.migration.recovery import RANDOM, SEED
-    from pipeline.preparation.verification import random_images
-    from pipeline.quantization.samples import check_samples
-
-    if calibration is None:
-        return random_images(graph, RANDOM, SEED), None
-    images = load_array(calibration)
-    images = check_samples(graph, images, calibration)
-    print_notes(input_notes(images, expected_range(graph), calibration))
-    if labels is None:
-        return images, None
-    outputs = int(np.prod(graph.shapes[graph.output]))
-    return images, check_labels(
-        load_array(labels), name=labels, images=len(images), outputs=outputs
-    )
 
 
 def _print(migration, count, output, page, random: bool) -> None:

@@ -11,11 +11,13 @@ from pipeline.cli.bar import progress_bar
 from pipeline.cli.layers import layer_options, read_layers
 from pipeline.cli.parameters import (
     PATH,
+    input_dtype_option,
     load_any,
     output_option,
     parents_option,
     print_notes,
     reading_options,
+    typed,
     verbose_option,
 )
 from pipeline.cli.training import check_training, read_labels, trained, training_options
@@ -63,6 +65,7 @@ def _bits(kind: click.Choice, text: str, *names: str):
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
+@input_dtype_option
 @click.option(
     "--refine",
     type=click.Choice(["none", "layers"]),
@@ -85,6 +88,7 @@ def command(
     input_shape,
     until,
     architecture,
+    input_dtype,
     refine,
     train,
     labels,
@@ -138,10 +142,12 @@ def command(
         from pipeline.data.array_file import load_array
 
         images = load_array(samples)
+    first = None if images is None else images[:num_samples]
+    graph = typed(graph, input_dtype, model, first, samples)
+    if images is not None:
         known = read_labels(labels, graph, images)
     label, start = "calibrating" if refine == "none" else "refining", time.monotonic()
     with progress_bar(label) as progress:
-        first = None if images is None else images[:num_samples]
         quantized = quantize(graph, first, options, progress)
     if has_run(quantized.notes):
         click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)

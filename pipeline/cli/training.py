@@ -50,6 +50,8 @@ def check_training(train: str, labels, epochs, samples, parity: bool) -> None:
 def read_labels(path, graph, images):
     """Return the labels of a file, or None; refuse those that do not fit the model and images."""
     from pipeline.data.array_file import load_array
+    from pipeline.data.labels import form_problem, is_one_hot
+    from pipeline.errors import DataError
     from pipeline.preparation.head import cut_head
     from pipeline.quantization.samples import check_samples
     from pipeline.training.losses import fit_targets
@@ -57,6 +59,8 @@ def read_labels(path, graph, images):
     if path is None:
         return None
     labels, teacher = load_array(path), cut_head(graph)[0]
+    if is_one_hot(labels):
+        raise DataError(f"{path}: {form_problem(labels, len(images))}")
     fit_targets(teacher, check_samples(graph, images), labels, "training")
     return labels
 

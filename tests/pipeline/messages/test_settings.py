@@ -43,7 +43,11 @@ IMPORT = yaml.safe_load((ROOT / "conf/model/import.yaml").read_text())
 # The section of the model is free in its keys; those of a model from a file are settings as well.
 NAMES = {
     *leaves(),
-    *(f"model.{key}" for key in ("architecture", "input_shape", "until") if key in IMPORT),
+    *(
+        f"model.{key}"
+        for key in ("architecture", "input_dtype", "input_shape", "until")
+        if key in IMPORT
+    ),
 }
 
 

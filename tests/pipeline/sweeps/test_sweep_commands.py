@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -49,12 +50,15 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
     shown = output.partition("#  weight_bits")[2].splitlines()
     assert max(map(len, shown[:-2])) <= 100
     assert "Traceback" not in output
+    for count in range(1, 5):
+        assert re.search(rf": .* \[{count} of 4[],]", output), output
 
     client, (parent,), points = repository.sweep_runs()
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {"points": 4, "finished": 1, "refused": 3, "failed": 0}
     assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {
         "pareto.csv",
+        "pareto.html",
         "pareto.md",
         "pareto.png",
     }
