@@ -33,7 +33,7 @@ $(READY): requirements.lock pyproject.toml $(MOVED)
 	echo "setup: done"
 
 repro: $(READY) ## run the stages that changed, and print the results
-	@dvc repro
+	@python -m pipeline.repro.run_dvc repro
 	@echo; cat artifacts/table.txt
 
 # Tests of a file share fixtures, so that a file runs in one worker.

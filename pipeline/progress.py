@@ -41,9 +41,8 @@ class Step:
     figures: str = ""
 
     def __str__(self) -> str:
-        """Return ``build, epoch 3/15, loss 0.1200``."""
-        count = f"{self.unit} {self.done:,}/{self.total:,}" if self.total else ""
-        return ", ".join(filter(None, (self.stage, count, self.figures)))
+        """Return ``build, epoch 3/15``."""
+        return self.stage + (f", {self.unit} {self.done:,}/{self.total:,}" if self.total else "")
 
     def write(self, path) -> None:
         """Write the step to `path`; progress that cannot be written is no error."""

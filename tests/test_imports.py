@@ -24,7 +24,7 @@ ALLOWED = {
 }
 # Modules that may import these packages, inside functions only.
 LATE = {
-    "dvc": {"pipeline/repro/dvc_server.py"},
+    "dvc": {"pipeline/repro/dvc_server.py", "pipeline/repro/run_dvc.py"},
     "ruamel": {"pipeline/repro/dependencies.py"},
     "hydra": {
         "pipeline/__main__.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import click
@@ -266,6 +267,11 @@ def load_program(path):
             kind = "graph" if quantized_by(path) is None else KIND
         except ModelError:
             kind = None
+    if kind is None and Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise ModelError(
+            f"{path}: is not a program, or only a part of one; give the .npz file that"
+            " 'crossgrade convert' writes"
+        )
     if kind not in ("graph", KIND):
         return Program.load(path)
     convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"

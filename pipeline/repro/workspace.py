@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.files import PARAMS
 from pipeline.packages import require
 from pipeline.progress import VARIABLE
+from pipeline.repro import run_dvc
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
@@ -88,7 +89,7 @@ def reproduce(
     if quiet:
         status, said = _reproduce_quietly(Path(folder).resolve(), stages, environment, watch)
     else:
-        command = [sys.executable, "-m", "dvc", "repro", *stages]
+        command = [sys.executable, "-m", run_dvc.__name__, "repro", *stages]
         said, status = "", subprocess.run(command, cwd=folder, env=environment).returncode
     if status:
         if refusal := _refusal(said):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+from pipeline.messages.lines import wrapped
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
 from pipeline.sweeps.running import RunningPoint, running_points
 from pipeline.sweeps.sweep import Sweep
@@ -16,6 +17,7 @@ LINE_SECONDS = 10
 """Pause between two plain lines about the same point."""
 RECENT = 8
 """Points from whose pace the time left follows: the first ones train what the others share."""
+WIDTH = 100
 SHOWN = 8
 """Running points on a terminal."""
 
@@ -65,7 +67,7 @@ class Display:
                 self._ends.append(time.monotonic())
                 about = ", ".join(filter(None, (self._count(), self._left())))
                 name = self.sweep.point_name(outcome.changed)
-                self._view.say(f"{name}: {result(outcome)} [{about}]")
+                self._view.say(wrapped(f"[{about}] {name}: {result(outcome)}"))
         running = running_points(self.sweep.points)
         rows = {self.sweep.point_name(point.changed): point for point in running}
         self._view.show(rows, len(self._told), self.total, self._left())
@@ -141,7 +143,7 @@ class PlainView:
             text = str(point.step)
             if now >= due and text != self._last.get(name):
                 self._next[name], self._last[name] = now + LINE_SECONDS, text
-                self.say(f"{name}: {text} ({_age(point)})")
+                self.say(_cut(f"{name}: {_where(point)}"))
 
 
 class LiveView:
@@ -177,12 +179,18 @@ class LiveView:
         count = f"{done} of {total} points" if total else f"{done} points"
         head.add_row(count, ProgressBar(total or 1, done if total else 0, width=30), left)
         for name, point in list(rows.items())[:SHOWN]:
-            line = f"{point.step} ({_age(point)})"
-            table.add_row(Text(f"  {name}", style="bold", no_wrap=True), Text(line))
+            where = Text(_where(point), no_wrap=True, overflow="ellipsis")
+            table.add_row(Text(f"  {name}", style="bold", no_wrap=True), where)
         more = len(rows) - SHOWN
         rest = [Text(f"  and {more} more")] if more > 0 else []
         self._live.update(Group(head, table, *rest), refresh=True)
 
 
-def _age(point: RunningPoint) -> str:
-    return duration(max(time.time() - point.begun, 0))
+def _where(point: RunningPoint) -> str:
+    """Return the step, the time since the point began, and what was measured last."""
+    age = duration(max(time.time() - point.begun, 0))
+    return f"{point.step} ({age}) {point.step.figures}".rstrip()
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pipeline.config import check
 from pipeline.errors import ConfigError
@@ -120,8 +120,13 @@ def _reproduce(sweep, workspace, values, progress) -> None:
             done = sweep.shared / name
             if done.exists():
                 continue
-            Step(stage=f"{stage}, shared with another point").write(progress)
-            lock = locks.enter_context(FileLock(sweep.locks / f"{name}.lock"))
+            lock = FileLock(sweep.locks / f"{name}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                Step(stage=f"waiting for {stage} of another point").write(progress)
+                lock.acquire()
+            locks.callback(lock.release)
             if done.exists():  # another point ran it while this one waited
                 lock.release()
             else:

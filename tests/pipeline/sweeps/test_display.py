@@ -48,7 +48,7 @@ def test_points_run_until_they_have_an_outcome(sweep):
     first, second = begin(sweep, 1, "4"), begin(sweep, 0, "2")
     Step(stage="build", done=3, total=15, unit="epoch", figures="loss 0.5").write(first / STEP)
     found = running_points(sweep.points)
-    assert [str(point.step) for point in found] == ["starting", "build, epoch 3/15, loss 0.5"]
+    assert [str(point.step) for point in found] == ["starting", "build, epoch 3/15"]
     end(first, 1, "4", FAILED)
     assert [point.number for point in running_points(sweep.points)] == [0]
     time.sleep(0.01)
@@ -67,17 +67,17 @@ def test_lines_say_what_runs_what_ended_and_what_is_left(sweep, capsys, monkeypa
     with Display(sweep, 3) as shown:
         folder, other = begin(sweep, 1, "4"), begin(sweep, 2, "8")
         Step(stage="build", done=3, total=15, unit="epoch").write(folder / STEP)
-        Step(stage="build, shared with another point").write(other / STEP)
+        Step(stage="waiting for build of another point").write(other / STEP)
         time.sleep(0.1)
         end(folder, 1, "4")
         time.sleep(0.1)
         end(other, 2, "8", REFUSED, "weight_bits: found 8")
     lines = capsys.readouterr().out.splitlines()
     assert "weight_bits=4: build, epoch 3/15 (0 s)" in lines
-    assert "weight_bits=8: build, shared with another point (0 s)" in lines
-    assert "weight_bits=4: accuracy 0.9000 [2 of 3, about 0 s left]" in lines
-    assert "weight_bits=8: refused (weight_bits: found 8) [3 of 3]" in lines
-    assert not [line for line in lines if line.startswith("weight_bits=2")], "told before"
+    assert "weight_bits=8: waiting for build of another point (0 s)" in lines
+    assert "[2 of 3, about 0 s left] weight_bits=4: accuracy 0.9000" in lines
+    assert "[3 of 3] weight_bits=8: refused (weight_bits: found 8)" in lines
+    assert not [line for line in lines if "weight_bits=2" in line], "told before"
     assert not shown._thread.is_alive()
 
 
@@ -144,7 +144,7 @@ def test_stages_report_where_they_are(tmp_path, monkeypatch):
     path = tmp_path / "step.json"
     monkeypatch.setenv(VARIABLE, str(path))
     EpochLog("build")(2, 4, {"loss": 0.25})
-    assert str(read_step(path)) == "build, epoch 2/4, loss 0.2500"
+    assert str(read_step(path)) == "build, epoch 2/4"
     counter = Counter("evaluate", "image")
     for done in range(1, 2001):
         counter(done, 2000)

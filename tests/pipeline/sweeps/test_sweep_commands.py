@@ -51,7 +51,7 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
     assert max(map(len, shown[:-2])) <= 100
     assert "Traceback" not in output
     for count in range(1, 5):
-        assert re.search(rf": .* \[{count} of 4[],]", output), output
+        assert re.search(rf"^\[{count} of 4[],].*: ", output, re.MULTILINE), output
 
     client, (parent,), points = repository.sweep_runs()
     assert parent.info.status == "FINISHED"
