@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.config import Calibration, Quantization
+from pipeline.config import Calibration, Quantization, Transforms
 from pipeline.graph.forward import forward
 from pipeline.preparation import prepare
 from pipeline.quantization import refine
@@ -18,6 +18,7 @@ from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.layer import Rows, refine_layer
 from pipeline.quantization.refine.rows import draw, kernel_matrix
 from pipeline.quantization.refine.steps import steps
+from pipeline.transforms import apply
 from tests.pipeline.quantization.graphs import RELU, chain, conv
 
 DEPTHWISE = ("DepthwiseConv2D", {"kernel_size": 3, "padding": "same"})
@@ -196,15 +197,6 @@ def test_few_images_are_warned_of_and_random_ones_not_used():
     assert "random samples" in note(random)
 
 
-def test_temporal_models_stay_as_they_are():
-    net = [("BufferTempConv", {"filters": 4, "fifo_size": 3}), ("ReLU", {}), conv(3, 1)]
-    graph = chain(*net, shape=(8, 8, 3))
-    samples = pictures(40)
-    quantized = quantize(graph, samples, OPTIONS)
-    assert "remembers past images" in note(quantized)
-    assert equal(quantized, quantize(graph, samples, replace(OPTIONS, refine="none")))
-
-
 JOIN = ("Add", {}, ("relu_2", "relu_4"))
 NETS = {
     "residual": [conv(4), ("ReLU", {}), conv(4), ("ReLU", {}), JOIN, conv(5), GAP],
@@ -231,6 +223,16 @@ def test_every_topology_is_refined_or_kept(name, dtype):
     plain = quantize(graph, samples, replace(OPTIONS, refine="none"))
     refined = quantize(graph, samples, OPTIONS)
     assert noise(graph, refined, tests) < noise(graph, plain, tests)
+
+
+@pytest.mark.parametrize("attrs", [{"dilation_rate": 2}, {"groups": 2}, {"groups": 4}])
+def test_expanded_dilations_and_groups_are_refined(attrs):
+    layers = [conv(4), RELU, conv(8, **attrs), RELU, GAP, ("Dense", {"units": 5})]
+    graph, samples, tests = chain(*layers, shape=(8, 8, 3)), pictures(120), pictures(100, seed=1)
+    graph, _ = apply(graph, Transforms(names=("expand_dilation", "expand_groups")), samples[:8])
+    plain = quantize(graph, samples, replace(OPTIONS, refine="none"))
+    refined = quantize(graph, samples, OPTIONS)
+    assert noise(graph, refined, tests) < 0.8 * noise(graph, plain, tests)
 
 
 def test_memory_is_bounded_and_late_layers_see_every_image(monkeypatch):
