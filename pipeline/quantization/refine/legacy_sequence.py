@@ -17,6 +17,7 @@ from pipeline.quantization.integerize_legacy import LAYERS, integer_node
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.legacy_threshold import Scaling, neuron
 from pipeline.quantization.refine import rows
+from pipeline.quantization.refine.cost import cost
 from pipeline.quantization.refine.frames import Frames
 from pipeline.quantization.refine.frontier import Frontier, run_step
 from pipeline.quantization.refine.kernels import refine_kernels
@@ -51,10 +52,9 @@ class LegacySequence:
         self.formats: dict = {}
         self.changed: list[str] = []
 
-    def run(self, progress: Callable[[int, int], None]) -> LegacyGraph:
-        """Refine every step, and return the refined model."""
-        todo = steps(self.float_graph, _computing(self.float_graph))
-        for done, step in enumerate(todo, 1):
+    def run(self, progress: Callable[[float], None]) -> LegacyGraph:
+        """Refine every step, and return the refined model; report the cost of each when done."""
+        for step in steps(self.float_graph, _computing(self.float_graph)):
             for frontier in (self.fit, self.held):
                 frontier.prepare(step)
             if step[0].op in LAYERS:
@@ -62,7 +62,7 @@ class LegacySequence:
                 self._refine_step(step)
                 self._fit_registers(step)
             self._settle(step)
-            progress(done, len(todo))
+            progress(cost(self.float_graph, step, len(self.fit.images)))
         return self.legacy
 
     def _refine_sums(self, step: Step) -> None:

@@ -15,6 +15,7 @@ from pipeline.quantization.calibration import streams
 from pipeline.quantization.integerize_legacy import LAYERS
 from pipeline.quantization.integers import integers
 from pipeline.quantization.legacy_graph import LegacyGraph
+from pipeline.quantization.refine.cost import cost, total
 from pipeline.quantization.refine.frames import Frames, by_video, remembers
 from pipeline.quantization.refine.legacy_sequence import LegacySequence
 from pipeline.quantization.refine.quality import Quality, quality
@@ -47,7 +48,8 @@ def refine(
         Calibration images; the last fifth is held out. Of a model with temporal layers, frames of
         videos, one of each in turn; then the last videos are, or the end of the last one.
     options : Quantization
-    progress : function of (layers done, layers in all)
+    progress : function of (work done, work in all)
+        By the cost of each layer, so that it tells the time left.
 
     Returns
     -------
@@ -92,12 +94,14 @@ def _refined(graph, plain, samples, obstacle, sequence, progress):
     if len(samples) < FEWEST:
         obstacle = f"found {len(samples)} calibration images; it takes at least {FEWEST}"
     if obstacle:
+        progress(1, 1)
         return _noted(plain, f"not refined: {obstacle}")
     count = len(samples) - max(len(samples) // HELD_OUT, 2)
     fit, held = samples.split(count)
-    running = sequence(fit, held)
-    refined = running.run(progress)
+    running, work = sequence(fit, held), _Work(graph, count, len(held), progress)
+    refined = running.run(work)
     before, after = (quality(graph, integers(model), held) for model in (plain, refined))
+    work.finish()
     figures = f"{FIGURES} {len(held)} held-out images: {before} -> {after}"
     if not _better(before, after):
         return _noted(plain, f"not refined, which would not help; {figures}")
@@ -110,6 +114,22 @@ def _refined(graph, plain, samples, obstacle, sequence, progress):
         )
         return _noted(refined, text, level=WARNING)
     return refined
+
+
+class _Work:
+    """Reports what part of refining is done, when called with the cost of each step."""
+
+    def __init__(self, graph, fitted: int, held: int, progress):
+        self.progress, self.done = progress, 0.0
+        todo = sum(cost(graph, (node,), fitted) for node in graph.nodes)
+        self.total = todo + 2 * total(graph, held)
+
+    def __call__(self, step: float) -> None:
+        self.done += step
+        self.progress(min(int(self.done), int(self.total)), int(self.total))
+
+    def finish(self) -> None:
+        self.progress(int(self.total), int(self.total))
 
 
 def _better(before: Quality, after: Quality) -> bool:

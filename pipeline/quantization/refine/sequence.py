@@ -13,6 +13,7 @@ from pipeline.graph.traits import NEURAL
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.integerize import RULES
 from pipeline.quantization.refine import rows
+from pipeline.quantization.refine.cost import cost
 from pipeline.quantization.refine.frames import Frames, run_float
 from pipeline.quantization.refine.frontier import Forward, Frontier, run_step
 from pipeline.quantization.refine.inputs import refine_input
@@ -52,16 +53,15 @@ class Sequence:
         self.feeds: dict[str, str] = {}
         self.factors: dict[str, np.ndarray] = {}
 
-    def run(self, progress: Callable[[int, int], None]) -> CalibratedGraph:
-        """Refine every step, and return the refined model."""
-        todo = steps(self.calibrated.graph, self.calibrated.nodes)
-        for done, step in enumerate(todo, 1):
+    def run(self, progress: Callable[[float], None]) -> CalibratedGraph:
+        """Refine every step, and return the refined model; report the cost of each when done."""
+        for step in steps(self.calibrated.graph, self.calibrated.nodes):
             step = tuple(self.float_graph.node(node.name) for node in step)
             for frontier in (self.fit, self.held):
                 frontier.prepare(step)
             self._refine(step)
             self._settle(step)
-            progress(done, len(todo))
+            progress(cost(self.float_graph, step, len(self.fit.images)))
         return self.calibrated
 
     def _refine(self, step: Step) -> None:

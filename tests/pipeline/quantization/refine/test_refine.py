@@ -13,6 +13,7 @@ from pipeline.quantization.calibration import calibrate
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantize import quantize
 from pipeline.quantization.refine import frontier, kernels, layer, refinement
+from pipeline.quantization.refine.cost import cost
 from pipeline.quantization.refine.frontier import Frontier
 from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.layer import Rows, refine_layer
@@ -254,6 +255,25 @@ def test_memory_is_bounded_and_late_layers_see_every_image(monkeypatch):
     assert counts["DepthwiseConv2D"] < 96 and counts["Dense"] == 96
     tests = pictures(100, seed=1)
     assert noise(graph, bounded, tests) < 2 * noise(graph, whole, tests)
+
+
+@pytest.mark.parametrize("scheme", ["quantizeml", "cnn2snn"])
+def test_progress_follows_the_cost_of_layers(scheme):
+    layers = [conv(32, 7), RELU, conv(4, 1), RELU, ("Flatten", {}), ("Dense", {"units": 3})]
+    graph, seen = chain(*layers, shape=(16, 16, 3)), []
+    options = replace(OPTIONS, scheme=scheme)
+    quantize(graph, pictures(50, size=16), options, lambda done, total: seen.append(done / total))
+    assert seen == sorted(seen) and seen[0] > 0 and seen[-1] == 1
+    parts = np.diff([share for share in seen if share >= 0.1])
+    assert max(parts) > 0.2 and max(parts) > 10 * min(parts)
+
+
+def test_costs_of_steps_add_up_to_those_of_their_nodes():
+    for net in NETS.values():
+        graph, _ = prepare(chain(*net, ("Dense", {"units": 5}), shape=(8, 8, 3)))
+        cut = steps(graph, assign(graph, OPTIONS).nodes)
+        whole = sum(cost(graph, (node,), 100) for node in graph.nodes)
+        assert 0.999 * whole < sum(cost(graph, step, 100) for step in cut) <= whole
 
 
 def test_steps_cover_every_node_once_and_in_order():
