@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options results bench experiments fuzz faults audit
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options exports results bench experiments fuzz faults audit
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -95,6 +95,10 @@ mutations: $(READY) ## plant faults in the compiled plans; print which test find
 
 keras-options: $(READY) ## import models with every option of every Keras layer; compare with Keras
 	@python -m conformance.keras_options --jobs $(JOBS)
+
+FORMAT ?= quantizeml
+exports: $(READY) ## export N random networks, the zoo and more; compare in other tools (FORMAT=..., JOBS=...)
+	@python -m conformance.exports --format $(FORMAT) --count $(N) --seed $(SEED) --jobs $(JOBS)
 
 results: $(READY) ## train, migrate and quantize several models; writes docs/results.md (minutes)
 	@python -m benchmarks.results

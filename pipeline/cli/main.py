@@ -24,6 +24,7 @@ COMMANDS = {
     "search": "Find widths per layer that lose least within a budget.",
     "compare": "Find where two models, programs, traces or golden vectors first differ.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
+    "serve": "Serve a program over HTTP on this machine.",
     "ui": "Open MLflow's pages on the recorded runs.",
     "track": "Record the runs that MLflow is still missing.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
