@@ -55,7 +55,8 @@ TABLE = (
     ),
     Unused(
         section="quantization.calibration",
-        keys=("batch_size", "epochs"),
+        # Not batch_size, which must not exceed the number of samples in either scheme.
+        keys=("epochs",),
         cause="quantization.scheme",
         holds=lambda config: config.quantization.scheme == "cnn2snn",
     ),

@@ -67,7 +67,7 @@ def test_every_unused_setting_is_refused_by_name(section, cause, key):
 
 @pytest.mark.parametrize("key", [*TABLE[0].keys, "calibration"])
 def test_the_integers_of_the_1_0_scheme_do_not_depend_on_them(tmp_path, key):
-    value = Calibration(batch_size=10, epochs=2) if key == "calibration" else OTHER[key]
+    value = Calibration(epochs=2) if key == "calibration" else OTHER[key]
     for name, options in (("a", LEGACY), ("b", replace(LEGACY, **{key: value}))):
         save_quantized(tmp_path / name, quantize(GRAPH, IMAGES, options))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -78,7 +78,7 @@ def test_every_other_setting_of_the_scheme_counts():
     listed = {key for row in TABLE if row.cause == "quantization.scheme" for key in row.keys}
     used = {
         "scheme", "input_weight_bits", "weight_bits", "activation_bits", "layers", "refine",
-        "train", "training", "calibration", "source", "samples", "seed",
+        "train", "training", "calibration", "source", "samples", "seed", "batch_size",
     }  # fmt: skip
     sections = (Quantization, Calibration)
     assert {field.name for section in sections for field in fields(section)} == listed | used
