@@ -132,7 +132,7 @@ def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
 
 def _record_points(sweep: Sweep, parent: str) -> None:
     for folder, outcome in _unrecorded(sweep):
-        record = outcome_record(folder, outcome, sweep.point_name(outcome.changed))
+        record = outcome_record(folder, outcome, sweep.run_name(outcome.changed))
         record = replace(record, tags=record.tags | sweep.tags)
         tracked = track(record, sweep.store, parent=parent)
         files.write_json(folder / TRACKED, {"store": sweep.store, "run": tracked.run_id})

@@ -69,10 +69,18 @@ class Sweep:
 
     def point_name(self, changed: Mapping[str, str]) -> str:
         """Return a point's name: the values that differ between points."""
-        keys = [o.partition("=")[0].lstrip("+") for o in self.overrides if is_choice(o)]
-        keys = [key for key in keys if key in changed] or list(changed)
+        keys = self._varied(changed)
         pairs = zip(short_names(keys), keys, strict=True)
         return " ".join(f"{short}={changed[key]}" for short, key in pairs)
+
+    def run_name(self, changed: Mapping[str, str]) -> str:
+        """Return the name of a point's run: values first, since MLflow cuts it in its list."""
+        keys = self._varied(changed)
+        return f"{' '.join(changed[key] for key in keys)} ({' '.join(short_names(keys))})"
+
+    def _varied(self, changed: Mapping[str, str]) -> list[str]:
+        keys = [o.partition("=")[0].lstrip("+") for o in self.overrides if is_choice(o)]
+        return [key for key in keys if key in changed] or list(changed)
 
     @property
     def points(self) -> Path:
