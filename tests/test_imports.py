@@ -13,7 +13,6 @@ ALLOWED = {
     "simulator": {"numpy", "simulator"},
     "pipeline": {
         "click",
-        "filelock",
         "h5py",
         "numpy",
         "omegaconf",
@@ -68,6 +67,9 @@ LATE = {
 }
 # Whole modules that only their own backend or package imports, inside functions.
 OPTIONAL = {
+    "pipeline/sweeps/point.py": {"filelock"},
+    "pipeline/sweeps/sweep.py": {"filelock"},
+    "pipeline/tracking/store.py": {"filelock"},
     "pipeline/training/registers/adam.py": {"tensorflow"},
     "pipeline/training/registers/cnn2snn.py": {"tensorflow"},
     "pipeline/training/registers/course.py": {"tensorflow"},
