@@ -1,16 +1,18 @@
-"""Export many models and compare: ``python -m conformance.exports --count 300 --seed 0``."""
+"""Export many models and compare: ``python -m conformance.exports --count 300 --jobs 16``."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections import Counter
 from multiprocessing import get_context
+from pathlib import Path
 
-from conformance.exports.work import SOURCES, run_task, tasks
+from conformance.exports.results import Results, table
+from conformance.exports.work import FORMATS, SOURCES, Task, run_task, tasks
 
-MODELS_PER_PROCESS = 25
-FORMATS = ("quantizeml", "onnx")
+MODELS_PER_PROCESS = 10
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
 def main(arguments=None) -> int:
@@ -20,28 +22,35 @@ def main(arguments=None) -> int:
         description="Compare exported models in other implementations with the emulator.",
     )
     parser.add_argument("--format", choices=FORMATS, default="quantizeml")
-    parser.add_argument("--models", choices=SOURCES, nargs="+", default=["random"])
+    parser.add_argument("--models", choices=SOURCES, nargs="+", default=list(SOURCES))
     parser.add_argument("--count", type=int, default=300, help="number of random networks")
     parser.add_argument("--seed", type=int, default=0, help="of the random networks")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--results", type=Path, help="keep results here; continue from them")
     options = parser.parse_args(arguments)
     todo = tasks(options.format, options.models, options.seed, options.count)
-    totals, statuses = Counter(), Counter()
+    results = Results(options.results)
+    _run([task for task in todo if task not in results.found], results, options.jobs)
+    found = results.of(todo)
+    for result in found:
+        if result["status"] not in ("equal", "unusable"):
+            print(f"{result['source']} {result['label']}: {result['status']}: {result['why']}")
+    print(table(found))
+    return 1 if {"mismatch", "refused"} & {result["status"] for result in found} else 0
+
+
+def _run(todo: list[Task], results: Results, jobs: int) -> None:
+    """Run tasks in processes of one thread each."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     # TensorFlow never frees the memory of a model; ending the process does.
-    with get_context("spawn").Pool(options.jobs, maxtasksperchild=MODELS_PER_PROCESS) as pool:
-        for name, result in pool.imap(run_task, todo):
-            statuses[result["status"]] += 1
-            totals.update({key: result.get(key, 0) for key in ("tensors", "values", "outputs")})
-            totals["equivalent"] += result.get("form") == "equivalent"
-            if result["status"] != "equal":
-                print(f"{name}: {result['status']}: {result['why']}", flush=True)
-    shown = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
-    print(f"{sum(statuses.values())} models for {options.format}: {shown}")
-    print(
-        f"{totals['tensors']:,} tensors, {totals['values']:,} integers and"
-        f" {totals['outputs']:,} outputs compared; {totals['equivalent']} in an equivalent form"
-    )
-    return 1 if statuses["mismatch"] or statuses["refused"] else 0
+    with get_context("spawn").Pool(jobs, maxtasksperchild=MODELS_PER_PROCESS) as pool:
+        for done, (task, result) in enumerate(pool.imap_unordered(run_task, todo), 1):
+            results.add(task, result)
+            if sys.stderr.isatty():
+                print(f"\r{done}/{len(todo)}", end="", file=sys.stderr, flush=True)
+    if todo and sys.stderr.isatty():
+        print(file=sys.stderr)
 
 
 if __name__ == "__main__":

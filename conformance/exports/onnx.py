@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.exports.models import Case
+from conformance.exports.case import Case
 from pipeline.chips import convert, newest_for
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, ProgramError
 from pipeline.exporters.program_onnx import program_model
 from simulator import simulate
 
@@ -15,17 +15,19 @@ STEP = 32
 
 
 def examine(case: Case) -> dict:
-    """Compare one model on its newest chip; see `conformance.exports.quantizeml.examine`."""
+    """Compare one model on its newest chip; see `conformance.exports.work.run_task`."""
+    import onnx
     import onnxruntime
 
     try:
         program = convert(case.quantized, newest_for(case.quantized.scheme))
-    except ModelError as error:
+    except (ModelError, ProgramError) as error:
         return {"status": "unusable", "why": str(error)}
     try:
         model = program_model(program, layers=True)
     except ModelError as error:
         return {"status": "refused", "why": str(error)}
+    onnx.checker.check_model(model, full_check=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.exports.models import Case
+from conformance.exports.case import Case, program_bytes
 from pipeline.chips import convert
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, ProgramError
 from pipeline.exporters.formats import export
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
@@ -17,15 +17,7 @@ from simulator import simulate
 
 
 def examine(case: Case) -> dict:
-    """Compare one model.
-
-    Returns
-    -------
-    dict
-        ``status`` is "equal", "inexact" (the reference's float32 cannot hold a sum), "mismatch",
-        "refused" or "unusable" (the model itself has no program); ``form`` says whether the
-        program is "same", byte for byte, or "equivalent".
-    """
+    """Compare one model; see `conformance.exports.work.run_task`."""
     from conformance import oracle
 
     oracle.prepare()
@@ -36,7 +28,7 @@ def examine(case: Case) -> dict:
 
     try:
         wanted = convert(case.quantized, "akida_v2")
-    except ModelError as error:
+    except (ModelError, ProgramError) as error:
         return {"status": "unusable", "why": str(error)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.h5"
@@ -47,7 +39,7 @@ def examine(case: Case) -> dict:
         imported = load_model(path)
         tf_keras.backend.clear_session()
         model = load_quantizeml(str(path))
-    same = _bytes(wanted) == _bytes(convert(integerize(imported), "akida_v2"))
+    same = program_bytes(wanted) == program_bytes(convert(integerize(imported), "akida_v2"))
     trace = oracle.trace(model, case.images, temporal=case.temporal)
     comparison = compare(imported, trace, case.images)
     outputs = simulate(wanted, case.images).reshape(trace.outputs.shape)
@@ -67,10 +59,3 @@ def examine(case: Case) -> dict:
         "values": comparison.values,
         "outputs": outputs.size,
     }
-
-
-def _bytes(program) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "program.npz"
-        program.save(path)
-        return path.read_bytes()

@@ -3,46 +3,90 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from conformance.exports import models
+from conformance.exports.case import Make
+from conformance.exports.files import field_models, given_models
+from conformance.exports.random_models import random_models
+from conformance.exports.trained import trained_models
+from conformance.exports.zoo import zoo_models
 from pipeline.errors import CrossgradeError
 
-SOURCES = ("random", "zoo", "given", "trained")
-Task = tuple[str, str, int, int, int]
-"""Format, source of the model, seed and count of random networks, and number in the source."""
+FORMATS = {
+    "quantizeml": ("quantizeml",),
+    "cnn2snn": ("cnn2snn",),
+    "onnx": ("quantizeml", "cnn2snn"),
+}
+"""Formats, each with the schemes of the models that it is tried on."""
+SOURCES = ("random", "zoo", "given", "trained", "field")
 
 
-def tasks(name: str, sources: Iterable[str], seed: int, count: int) -> list[Task]:
+@dataclass(frozen=True)
+class Task:
+    """One model to export.
+
+    Attributes
+    ----------
+    name : str
+        Format.
+    source : str
+        One of `SOURCES`.
+    seed, count : int
+        Of the random networks.
+    label : str
+        Of the model in its source.
+    """
+
+    name: str
+    source: str
+    seed: int
+    count: int
+    label: str
+
+
+def tasks(name: str, sources: Sequence[str], seed: int, count: int) -> list[Task]:
     """Return the tasks of a run."""
     return [
-        (name, source, seed, count, index)
+        Task(name, source, seed, count, label)
         for source in sources
-        for index in range(len(_all(name, source, seed, count)))
+        for label in _models(name, source, seed, count)
     ]
 
 
-def run_task(task: Task) -> tuple[str, dict]:
-    """Return the label of a model and the result of its comparison."""
-    name, source, seed, count, index = task
-    label, make = _all(name, source, seed, count)[index]
+def run_task(task: Task) -> tuple[Task, dict]:
+    """Return a task and the result of its comparison, as built-in types.
+
+    Returns
+    -------
+    Task
+    dict
+        ``source`` and ``label``; ``status`` is "equal", "inexact" (the reference's float32 cannot
+        hold a sum), "mismatch", "refused" (the format does not hold the model) or "unusable" (the
+        model itself cannot be quantized or has no program), and ``why``. Of a comparison also
+        ``form``, "same" if the file is read as the same program, byte for byte, else "equivalent";
+        and how many ``tensors``, ``values`` of these and ``outputs`` were compared.
+    """
+    make = _models(task.name, task.source, task.seed, task.count)[task.label]
+    result = {"source": task.source, "label": task.label, "why": ""}
     try:
         case = make()
     except CrossgradeError as error:
-        return label, {"status": "unusable", "why": str(error)}
-    return label, importlib.import_module(f"conformance.exports.{name}").examine(case)
+        return task, {**result, "status": "unusable", "why": str(error)}
+    examine = importlib.import_module(f"conformance.exports.{task.name}").examine
+    return task, {**result, **examine(case)}
 
 
-def _all(name, source, seed, count):
-    made = {
-        "random": lambda: models.random_models(seed, count),
-        "zoo": models.zoo_models,
-        "given": lambda: [*models.given_models(), *_legacy(name)],
-        "trained": models.trained_models,
-    }
-    return list(made[source]())
+def _models(name, source, seed, count) -> dict[str, Make]:
+    found: dict[str, Make] = {}
+    for scheme in FORMATS[name]:
+        found |= _of_scheme(scheme, source, seed, count)
+    return found
 
 
-def _legacy(name):
-    """Return the reference files of Akida 1.0's scheme, which QuantizeML does not read."""
-    return models.given_models("cnn2snn") if name == "onnx" else ()
+def _of_scheme(scheme, source, seed, count) -> dict[str, Make]:
+    if source == "random":
+        return random_models(seed, count) if scheme == "quantizeml" else {}
+    if source == "field":
+        return field_models() if scheme == "quantizeml" else {}
+    return {"zoo": zoo_models, "given": given_models, "trained": trained_models}[source](scheme)

@@ -32,7 +32,9 @@ def command(model, samples, images, labels, target, budget, max_loss, backend, o
     from pipeline.analysis.budget import parsed
     from pipeline.analysis.search import Search
     from pipeline.errors import ConfigError
+    from pipeline.packages import require
 
+    require("scipy", "crossgrade search")
     if bool(budget) == (max_loss is not None):
         raise ConfigError("give --budget or --max-loss, and one of them only")
     limits = parsed(budget)

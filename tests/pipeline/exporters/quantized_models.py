@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.exports.models import random_model
+from conformance.exports.random_models import random_model
 from pipeline.config import Calibration, Quantization
 from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph

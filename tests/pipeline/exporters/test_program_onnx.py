@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from conformance.exports.models import Case
+from conformance.exports.case import Case
 from pipeline.chips import convert
 from pipeline.errors import ModelError
 from pipeline.exporters.formats import export

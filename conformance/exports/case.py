@@ -1,0 +1,55 @@
+"""A quantized model that is exported, and the images on which it is compared."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.quantization.quantized_graph import QuantizedGraph
+from simulator import Program
+
+CELL = 8
+"""Pixels of one value: deep networks average white noise out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A quantized model and images to compare on (frames of one stream if `temporal`)."""
+
+    quantized: QuantizedGraph
+    images: np.ndarray
+    temporal: bool = False
+
+
+Make = Callable[[], Case]
+"""Quantizes a model; raises a CrossgradeError if our quantizer cannot."""
+
+
+def in_range(quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
+    """Return float images without values below the range, which only the chip clips."""
+    quantizer = next((node for node in quantized.nodes if node.op == "Quantizer"), None)
+    if quantizer is None or "zero_points" not in quantizer.registers:
+        return images
+    low = -quantizer.registers["zero_points"] / quantizer.registers["scales"]
+    return np.maximum(images, low.astype(np.float32))
+
+
+def smooth_images(graph, count: int) -> np.ndarray:
+    """Return images of cells of random values, in the dtype of an integer input."""
+    kind = np.iinfo(graph.input.attrs["dtype"])
+    height, width, channels = graph.input.attrs["shape"]
+    cells = (count, -(-height // CELL), -(-width // CELL), channels)
+    values = np.random.default_rng(0).integers(kind.min, kind.max + 1, cells).astype(kind.dtype)
+    return values.repeat(CELL, axis=1).repeat(CELL, axis=2)[:, :height, :width]
+
+
+def program_bytes(program: Program) -> bytes:
+    """Return the content of a program's file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "program.npz"
+        program.save(path)
+        return path.read_bytes()
