@@ -15,15 +15,15 @@ MOST_LEVELS = 32
 """Levels of a histogram that get a line each."""
 
 
-def line_chart(names: Sequence[str], series: dict[str, Sequence[float]], height=260) -> str:
+def line_chart(names: Sequence[str], series: dict[str, Sequence[float | None]], height=260) -> str:
     """Return a chart of decibels over the layers.
 
     Parameters
     ----------
     names : sequence of str
         Of the layers; shown when the pointer rests on a point.
-    series : dict of str to sequence of float
-        Legend to values, at most three.
+    series : dict of str to sequence of float or None
+        Legend to values, at most three; None where there is none.
     """
     left, right, low = 46, WIDTH - 14, height - 30
     step = (right - left) / max(len(names) - 1, 1)
@@ -48,9 +48,10 @@ def line_chart(names: Sequence[str], series: dict[str, Sequence[float]], height=
             f"{place + 1}</text>"
         )
     for number, (legend, values) in enumerate(series.items()):
-        points = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in enumerate(values))
+        known = [(n, value) for n, value in enumerate(values) if value is not None]
+        points = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in known)
         parts.append(f'<polyline class="line c{number}" points="{points}"/>')
-        for n, value in enumerate(values):
+        for n, value in known:
             title = f"{n + 1} {names[n]}: {legend} {value:.1f} dB"
             parts.append(
                 f'<circle class="dot c{number}" cx="{x(n):.1f}" cy="{y(value):.1f}" r="4">'

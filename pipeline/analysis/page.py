@@ -12,11 +12,11 @@ from pipeline.analysis.cost import LayerCost, layer_costs
 from pipeline.analysis.drawing import histogram, layer_graph, line_chart
 from pipeline.analysis.layer_analysis import LayerAnalysis
 from pipeline.analysis.page_style import STYLE
+from pipeline.analysis.page_tables import error_table, html_table, value_table
 from pipeline.analysis.sensitivity import Sensitivities
 from pipeline.analysis.sensitivity_picture import sensitivity_section
 from pipeline.analysis.table import decibels
 from pipeline.messages.page_style import STYLE as COMMON
-from pipeline.messages.saturation import HARMLESS
 from simulator import Program
 
 FAIR = 20.0
@@ -51,14 +51,6 @@ def side(analysis: Analysis, program: Program, name: str = "") -> Side:
     )
 
 
-FIGURES = (
-    "Own: the layer's error on the inputs that it gets; total: with all layers before. Shift: share"
-    " of the error that moves whole channels. Cut off: outputs clearly beyond the range; at the"
-    " end: outputs at the last level, of which most are right. Events: outputs per image that are"
-    " not 0."
-)
-
-
 def page(shown: Side, sensitivities: Sensitivities | None = None) -> str:
     """Return the page of one model, with its sensitivities where they were measured."""
     analysis = shown.analysis
@@ -69,7 +61,8 @@ def page(shown: Side, sensitivities: Sensitivities | None = None) -> str:
             _depth(analysis),
             _findings(analysis),
             _graph(analysis),
-            _layers(analysis, shown.costs),
+            error_table(analysis),
+            value_table(analysis, shown.costs),
             _limits(shown.limits),
             "" if sensitivities is None else sensitivity_section(sensitivities),
             _histograms(analysis),
@@ -155,7 +148,8 @@ def _findings(analysis: Analysis) -> str:
     rows = [
         f'<tr><td class="name"><code>{escape(layer.name)}</code></td>'
         f'<td class="n">{decibels(layer.isolated.decibels)}</td>'
-        f"<td>{escape(layer.finding.cause)}</td><td>{escape(layer.finding.remedy)}</td></tr>"
+        f"<td>{escape(layer.finding.cause)}</td>"
+        f'<td class="name">{escape(layer.finding.remedy)}</td></tr>'
         for layer in analysis.worst_first
         if layer.finding.remedy
     ]
@@ -191,53 +185,6 @@ def _grade(layer: LayerAnalysis) -> str:
     return "good" if layer.isolated.decibels >= GOOD else "warn"
 
 
-def _layers(analysis: Analysis, costs: Mapping[str, LayerCost]) -> str:
-    heads = (
-        "<tr><th>#</th><th>layer</th><th>own dB</th><th>total dB</th><th>cosine</th>"
-        "<th>largest error</th><th>shift</th><th>weights' share</th><th>outputs' share</th>"
-        "<th>cut off</th><th>at the end</th><th>dead</th><th>worst channels</th><th>SMAPE</th>"
-        "<th>zeros</th><th>events</th><th>weights, bytes</th><th>MACs</th></tr>"
-    )
-    rows = []
-    for place, layer in enumerate(analysis.layers, 1):
-        cost = costs.get(layer.name)
-        cells = (
-            decibels(layer.isolated.decibels),
-            decibels(layer.cumulative.decibels),
-            f"{layer.cumulative.cosine:.4f}",
-            f"{layer.cumulative.largest:.3g}",
-            f"{layer.isolated.bias:.0%}",
-            *_shares(layer.weights_share),
-            share_badge(layer.clipped),
-            f"{layer.isolated.saturated:.2%}",
-            f"{layer.dead:.0%}",
-            ", ".join(f"{number} ({share:.0%})" for number, share in layer.isolated.channels),
-            f"{layer.cumulative.smape:.3f}",
-            f"{layer.zeros:.0%}",
-            f"{layer.events:,.0f}",
-            "" if cost is None else f"{cost.weight_bytes:,}",
-            "" if cost is None else f"{cost.macs:,}",
-        )
-        rows.append(
-            f'<tr><td class="n">{place}</td><td class="name"><code>{escape(layer.name)}</code><br>'
-            f"<small>{escape(layer.type)}</small></td>"
-            + "".join(f'<td class="n">{cell}</td>' for cell in cells)
-            + "</tr>"
-        )
-    return f"<section><h2>Figures</h2><p>{FIGURES}</p>{html_table(heads, rows)}</section>\n"
-
-
-def _shares(weights: float | None) -> tuple[str, str]:
-    """Return the shares of weights and of outputs in an error."""
-    return ("-", "-") if weights is None else (f"{weights:.0%}", f"{1 - weights:.0%}")
-
-
-def share_badge(share: float) -> str:
-    """Return a share of values beyond the range, marked where it matters."""
-    kind = "bad" if share > HARMLESS else "good"
-    return f'<span class="badge {kind}">{share:.2%}</span>'
-
-
 def _limits(limits) -> str:
     entries = "".join(f"<li>{escape(text)}</li>" for text in limits)
     if not entries:
@@ -268,11 +215,3 @@ def _histograms(analysis: Analysis) -> str:
 def _steps(layer: LayerAnalysis) -> str:
     low, high = layer.steps
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
-
-
-def html_table(heads: str, rows: list[str]) -> str:
-    """Return a table that scrolls where the window is narrow."""
-    return (
-        f'<div class="scroll"><table><thead>{heads}</thead><tbody>{"".join(rows)}</tbody>'
-        "</table></div>"
-    )

@@ -9,7 +9,8 @@ from pipeline.analysis.analysis import Analysis
 from pipeline.analysis.cost import LayerCost
 from pipeline.analysis.drawing import line_chart
 from pipeline.analysis.layer_analysis import LayerAnalysis
-from pipeline.analysis.page import Side, cards, document, html_table, keys, share_badge, title
+from pipeline.analysis.page import Side, cards, document, keys, title
+from pipeline.analysis.page_tables import html_table
 from pipeline.analysis.table import decibels
 
 Pair = tuple[str, LayerAnalysis | None, LayerAnalysis | None]
@@ -31,6 +32,7 @@ def page_beside(sides: tuple[Side, Side]) -> str:
             *(f"<h2>{escape(side.name)}</h2>{cards(side.analysis, side.costs)}" for side in sides),
             _depth(pairs, names),
             _layers(pairs, sides),
+            _causes(pairs, sides),
             *map(_limits, sides),
         )
     )
@@ -48,49 +50,61 @@ def layer_pairs(a: Analysis, b: Analysis) -> list[Pair]:
 
 
 def _depth(pairs, names) -> str:
-    both = [pair for pair in pairs if None not in pair]
     charts = []
     for what, kind in CHARTS:
         series = {
-            name: [getattr(pair[place], kind).decibels for pair in both]
+            name: [_decibels(pair[place], kind) for pair in pairs]
             for place, name in enumerate(names, 1)
         }
-        chart = line_chart([name for name, _, _ in both], series)
+        chart = line_chart([name for name, _, _ in pairs], series)
         charts.append(
             f"<section><h2>{what}</h2><p>Signal to quantization noise in decibels, higher is"
-            f' better.</p><p class="keys">{keys(series)}</p>{chart}</section>\n'
+            f' better; numbers are those of the layers below.</p><p class="keys">{keys(series)}</p>'
+            f"{chart}</section>\n"
         )
     return "".join(charts)
+
+
+def _decibels(layer: LayerAnalysis | None, kind: str) -> float | None:
+    return None if layer is None else getattr(layer, kind).decibels
 
 
 def _layers(pairs, sides: tuple[Side, Side]) -> str:
     first, second = (escape(side.name) for side in sides)
     heads = (
-        '<tr><th rowspan="2">layer</th>'
+        '<tr><th rowspan="2">#</th><th rowspan="2">layer</th>'
         + "".join(
             f'<th colspan="2">{what}</th>'
             for what in ("bits", "own dB", "total dB", "cut off", "weights, bytes")
         )
-        + '<th rowspan="2">cause</th></tr>'
-        + f"<tr>{f'<th>{first}</th><th>{second}</th>' * 5}</tr>"
+        + f"</tr><tr>{f'<th>{first}</th><th>{second}</th>' * 5}</tr>"
     )
     rows = []
-    for name, *both in pairs:
+    for place, (name, *both) in enumerate(pairs, 1):
         cells = []
         for show in (_bits, _own, _total, _clipped):
             cells += ["" if layer is None else show(layer) for layer in both]
         cells += [_bytes(side.costs, name) for side in sides]
-        causes = "<br>".join(
-            f"<small>{escape(side.name)}: {escape(layer.finding.cause)}</small>"
-            for side, layer in zip(sides, both, strict=True)
-            if layer is not None and layer.finding.remedy
-        )
         rows.append(
-            f'<tr class="{_better(both)}"><td class="name"><code>{escape(name)}</code></td>'
+            f'<tr class="{_better(both)}"><td class="n">{place}</td>'
+            f'<td class="name"><code>{escape(name)}</code></td>'
             + "".join(f'<td class="n">{cell}</td>' for cell in cells)
-            + f"<td>{causes}</td></tr>"
+            + "</tr>"
         )
     return f"<section><h2>Layers</h2>{html_table(heads, rows)}</section>\n"
+
+
+def _causes(pairs, sides: tuple[Side, Side]) -> str:
+    rows = [
+        f'<tr><td class="name"><code>{escape(name)}</code></td><td>{escape(side.name)}</td>'
+        f"<td>{escape(layer.finding.cause)}</td>"
+        f'<td class="name">{escape(layer.finding.remedy)}</td></tr>'
+        for name, *both in pairs
+        for side, layer in zip(sides, both, strict=True)
+        if layer is not None and layer.finding.remedy
+    ]
+    heads = "<tr><th>layer</th><th>model</th><th>cause</th><th>remedy</th></tr>"
+    return f"<section><h2>Causes</h2>{html_table(heads, rows)}</section>\n" if rows else ""
 
 
 def _bits(layer: LayerAnalysis) -> str:
@@ -106,7 +120,7 @@ def _total(layer: LayerAnalysis) -> str:
 
 
 def _clipped(layer: LayerAnalysis) -> str:
-    return share_badge(layer.clipped)
+    return f"{layer.clipped:.2%}"
 
 
 def _bytes(costs: Mapping[str, LayerCost], name: str) -> str:

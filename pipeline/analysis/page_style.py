@@ -17,7 +17,7 @@ svg text { font-family: inherit; fill: var(--ink); }
 .keys span { margin-right: 18px; white-space: nowrap; }
 .bar { fill: var(--cool); } .bar.outputs { fill: var(--good); }
 .bar.bad { fill: var(--bad); }
-tr.first td:nth-child(4), tr.second td:nth-child(5) {
+tr.first td:nth-child(5), tr.second td:nth-child(6) {
   background: var(--good-ground); color: var(--good);
 }
 .edge { stroke: var(--soft); stroke-width: 1.5; fill: none; }

@@ -6,6 +6,7 @@ import math
 
 from pipeline.analysis.drawing import bar_chart
 from pipeline.analysis.sensitivity import Sensitivities, Sensitivity
+from pipeline.analysis.table import shortened
 from pipeline.analysis.widths import WEIGHTS
 
 SHOWN = 60
@@ -20,7 +21,7 @@ def sensitivity_section(found: Sensitivities) -> str:
     top = max((entry.increase for entry in ranked), default=0.0)
     rows = [
         (
-            f"{entry.choice.layer}: {'weights' if _weights(entry) else 'outputs'},"
+            f"{shortened(entry.choice.layer)}: {'weights' if _weights(entry) else 'outputs'},"
             f" {entry.choice.bits} bits",
             _remark(entry),
             _share(entry.increase, top),
