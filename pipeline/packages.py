@@ -18,7 +18,6 @@ EXTRAS = {
     "platformdirs": "pipeline",
     "sklearn": "pipeline",
     "sqlalchemy": "pipeline",
-    "threadpoolctl": "pipeline",
     "uvicorn": "pipeline",
     "keras": "train",
     "tensorflow": "train",
