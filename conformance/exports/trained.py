@@ -50,7 +50,7 @@ LAYERS = {
     },
     "cnn2snn": {
         "average": [HALF, _conv(), RELU, _conv(strides=2), GAP, RELU, DENSE],
-        "separable": [_conv(6), {"MaxPooling2D": {}}, RELU, SEPARABLE, RELU, SEPARABLE, GAP, DENSE],
+        "separable": [_conv(6), {"MaxPooling2D": {}}, RELU, SEPARABLE, GAP, RELU, DENSE],
         "flat": [HALF, _conv(6), RELU, _conv(5, strides=2), RELU, {"Flatten": {}}, DENSE],
     },
 }
@@ -105,6 +105,7 @@ def moved(quantized: QuantizedGraph, seed: int) -> QuantizedGraph:
         step = STEPS[isinstance(latent, Factor | OutputScale)]
         latent.variable.assign_add(step * rng.normal(size=latent.variable.shape))
         latent.settle()
+        latent.finish()
     return model.exported()
 
 
