@@ -69,7 +69,7 @@ audit: ## look for known vulnerabilities of the locked packages (needs pip-audit
 	pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 lock: ## update requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --generate-hashes --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --generate-hashes --output-file requirements.lock
 
 docs: $(READY) ## regenerate the pages that are generated from the code
 	@python -m pipeline.chips.layers_page > docs/targets.md
@@ -77,6 +77,9 @@ docs: $(READY) ## regenerate the pages that are generated from the code
 	@python -m pipeline.graph.document > docs/models.md
 	@python -m pipeline.transforms.transforms_page > docs/transforms.md
 	@python -m pipeline.graph.operations_page > docs/operations.md
+	@python -m pipeline.graph.architecture_page > docs/architecture.md
+	@python -m pipeline.config.configuration_page > docs/configuration.md
+	@python -m pipeline.cli.commands_page > docs/commands.md
 
 deps: $(READY) ## update the code dependencies of each stage in dvc.yaml
 	@python -m pipeline.repro.dependencies
@@ -90,8 +93,8 @@ conformance: $(READY) ## compare N random networks with QuantizeML, integer by i
 agreement: $(READY) ## compare what check reports of N random models with what converting them reports
 	@python -m conformance.agreement --models $(N) --seed $(SEED)
 
-mutations: $(READY) ## plant faults in the compiled plans; print which test finds each (minutes)
-	@python -m tests.simulator.plan.mutations
+mutations: $(READY) ## plant faults in the compiled plans; print which test finds each (JOBS=...; minutes)
+	@python -m tests.simulator.plan.mutations --jobs $(JOBS)
 
 keras-options: $(READY) ## import models with every option of every Keras layer; compare with Keras
 	@python -m conformance.keras_options --jobs $(JOBS)

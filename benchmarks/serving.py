@@ -1,6 +1,6 @@
 """Load a served program on this machine: ``python -m benchmarks.serving [--seconds N]``.
 
-Starts ``mlflow models serve`` with a small program, and asks it from several clients at once: right
+Starts ``crossgrade serve`` with a small program, and asks it from several clients at once: right
 images, images of wrong types, shapes and scales, texts that are no JSON, bodies that are too large,
 and clients that send slowly. Every reply must be the emulator's output or a refusal (4xx) with its
 reason, and the server's memory must not grow.
@@ -30,7 +30,6 @@ from pipeline.chips import convert
 from pipeline.config import Calibration, Quantization
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
-from pipeline.tracking.served_model import save_served_model
 from simulator import Program, simulate
 from tests.waiting import wait_for
 
@@ -72,12 +71,11 @@ def make_program(folder: Path) -> tuple[Program, np.ndarray]:
     options = Quantization(calibration=Calibration(samples=64, batch_size=32))
     program = convert(quantize(build_graph(MODEL, seed=0), images, options), "akida_v2")
     program.save(folder / "program.npz")
-    save_served_model(folder / "program.npz", folder / "model")
     return program, images
 
 
 class Server:
-    """``mlflow models serve`` of a model in a folder."""
+    """``crossgrade serve`` of the program in a folder."""
 
     def __init__(self, folder: Path):
         with socket.socket() as probe:
@@ -88,8 +86,7 @@ class Server:
 
     def __enter__(self) -> Server:
         """Start it, and wait until it responds."""
-        command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "model"]
-        command += ["--env-manager", "local", "--host", "127.0.0.1", "--workers", "1"]
+        command = [str(Path(sys.executable).with_name("crossgrade")), "serve", "program.npz"]
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -173,7 +170,7 @@ class Load:
         images = self.images[start : start + BATCH]
         body = WRONG[name](images) if name in WRONG else json.dumps({"inputs": images.tolist()})
         began = time.monotonic()
-        status, text = ask(self.server.address, body.encode())
+        status, text = ask(self.server.address, body.encode(errors="surrogateescape"))
         spent = time.monotonic() - began
         if name == "right":
             outcome = self._compared(status, text, start)
@@ -220,7 +217,10 @@ WRONG = {
     "ragged lists": lambda images: json.dumps({"inputs": [[1], [2, 3]]}),
     "deep nesting": lambda images: '{"inputs": ' + "[" * 3000 + "]" * 3000 + "}",
     "null": lambda images: json.dumps({"inputs": None}),
+    "a number of 9,999 digits": lambda images: '{"inputs": [' + "9" * 9999 + "]}",
+    "no UTF-8": lambda images: '{"inputs": "\udcff"}',
     "20 MB of text": lambda images: json.dumps({"inputs": "x" * 20_000_000}),
+    "80 MB of text": lambda images: json.dumps({"inputs": "x" * 80_000_000}),
 }
 
 

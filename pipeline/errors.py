@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.messages.lines import wrapped
-from simulator.archive import ArchiveError
-from simulator.errors import ProgramError, UserError
+from simulator.errors import UserError
 from simulator.refusal import Refusal, refusal_lines
 
-REFUSED, INTERRUPTED = 1, 130
-"""Exit statuses of commands and stages."""
 ENTRY = "  - "
+"""Start of a line that is an entry of a list."""
 
 
 class CrossgradeError(UserError):
@@ -99,27 +96,3 @@ class IncompatibleModelError(ModelError):
     def reasons(self) -> list[str]:
         """One line for each refusal."""
         return [str(refusal) for refusal in self.refusals]
-
-
-EXPECTED = (CrossgradeError, ProgramError, ArchiveError, OSError, KeyboardInterrupt)
-"""Exceptions that end a command or stage with one message; all others are bugs."""
-
-
-def ending(error: BaseException) -> tuple[str, int]:
-    """Return the message and the exit status of a command or stage that fails with `error`.
-
-    Parameters
-    ----------
-    error : one of `EXPECTED`
-    """
-    if isinstance(error, KeyboardInterrupt):
-        return f"interrupted; {str(error) or 'nothing was written'}", INTERRUPTED
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}", REFUSED
-    return "\n".join(map(_wrapped, str(error).splitlines())), REFUSED
-
-
-def _wrapped(line: str) -> str:
-    """Wrap an entry of a list; other lines, which may contain paths, are returned unchanged."""
-    return wrapped(line.removeprefix(ENTRY), ENTRY) if line.startswith(ENTRY) else line

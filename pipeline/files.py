@@ -37,6 +37,9 @@ PREDICTIONS = PLOTS / "predictions.csv"
 LAYERS = PLOTS / "layers.csv"
 CONFUSION = PLOTS / "confusion.png"
 
+PACKAGES = Path(__file__).resolve().parents[1]
+"""The folder of the three rings: a checkout, or where Python installs packages."""
+
 
 def home() -> Path:
     """Return the folder of the repository.
@@ -45,6 +48,12 @@ def home() -> Path:
     in DVC_ROOT. The store of the runs, and files that git does not know, are only there.
     """
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+def shipped(name: str) -> Path:
+    """Return the path of ``conf`` or ``dvc.yaml``: a wheel holds them, a checkout at its root."""
+    packaged = PACKAGES / "pipeline" / "shipped"
+    return (packaged if packaged.is_dir() else PACKAGES) / name
 
 
 def metrics_path(stage: str) -> Path:
@@ -56,6 +65,17 @@ def file_sha256(path) -> str:
     """Return the SHA-256 of a file, in hexadecimal; the file is read in chunks."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree_hash(*paths) -> str:
+    """Return the SHA-256 of files and folders, by content and names, without byte code."""
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                name = file.relative_to(path.parent).as_posix()
+                digest.update(f"{name}\0{file_sha256(file)}\0".encode())
+    return digest.hexdigest()
 
 
 def write_bytes(path, content: bytes) -> None:

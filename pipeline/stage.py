@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from pipeline.errors import EXPECTED, ending
+from pipeline.ending import EXPECTED, ending
 from pipeline.messages.lines import wrapped
 from pipeline.messages.notes import Note
 from pipeline.progress import epoch_line

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pipeline.chips import convert
 from pipeline.config import Calibration, Quantization
 from pipeline.graph.architecture import build_graph
 from pipeline.quantization.quantize import quantize
-from pipeline.tracking.served_model import save_served_model
+from pipeline.serving.served_model import save_served_model
 from simulator import simulate
 from simulator.serving import _load_pyfunc
 from tests.waiting import PATIENCE_SECONDS, wait_for
@@ -79,19 +80,22 @@ def test_the_loader_predicts_as_the_emulator(served):
     np.testing.assert_array_equal(classes, simulate(program, images).reshape(20, 3).argmax(1))
 
 
-@pytest.fixture(scope="module")
-def address(served):
-    """Yield the address of `mlflow models serve`."""
+MLFLOW = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "model"]
+MLFLOW += ["--env-manager", "local", "--host", "127.0.0.1", "--workers", "1"]
+CROSSGRADE = [str(Path(sys.executable).with_name("crossgrade")), "serve", "program.npz"]
+
+
+@pytest.fixture(scope="module", params=[MLFLOW, CROSSGRADE], ids=["mlflow", "crossgrade"])
+def address(served, request):
+    """Yield the address of a program's server: MLflow's, and ``crossgrade serve``."""
     _, _, root = served
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "model"]
-    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
     path = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
     with (root / "log").open("w") as log:
         process = subprocess.Popen(
-            command,
+            [*request.param, "--port", port],
             cwd=root,
             env=os.environ | {"PATH": path},
             stdout=log,
@@ -106,7 +110,11 @@ def address(served):
 
 def ask(address, body=None):
     """Return status and text of a response; status 0 if there is none."""
-    data = None if body is None else json.dumps(body).encode()
+    return send(address, None if body is None else json.dumps(body).encode())
+
+
+def send(address, data):
+    """Return status and text of the response to a body of bytes."""
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
@@ -148,3 +156,32 @@ def test_wrong_inputs_are_refused_with_a_reason(address, inputs, reason):
     message = json.loads(text)["message"]
     assert message and reason in message
     assert ask(address, {"inputs": np.zeros((1, 6, 6, 1), int).tolist()})[0] == 200
+
+
+BODIES = {
+    "no JSON": b'{"inputs": [',
+    "no UTF-8": b'{"inputs": "\xff"}',
+    "nested deeply": b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "a number of 9,999 digits": b'{"inputs": [' + b"9" * 9999 + b"]}",
+    "another structure": b'{"dataframe_split": {"columns": 5, "data": 7}}',
+}
+
+
+@pytest.mark.parametrize("address", [CROSSGRADE], indirect=True, ids=["crossgrade"])
+@pytest.mark.parametrize("name", BODIES)
+def test_damaged_requests_are_refused(address, name):
+    """MLflow's own server replies with status 500 to some of them."""
+    status, text = send(address, BODIES[name])
+    assert status == 400 and json.loads(text)["message"], text
+
+
+def test_a_port_in_use_is_refused(served):
+    from pipeline.errors import ConfigError
+    from pipeline.serving.server import serve
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port}: .*choose another one"):
+            serve(served[0], port, announce=print)

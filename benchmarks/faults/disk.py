@@ -18,7 +18,7 @@ from pipeline.repro.workspace import STAGES
 SIZE = "64m"
 
 
-def cases(folder: Path, _tries: int) -> Iterator[Outcome]:
+def cases(folder: Path, _tries: int, _seed: int) -> Iterator[Outcome]:
     """Yield one outcome for each stage; none without the right to mount a small disk."""
     if os.geteuid() != 0:
         return

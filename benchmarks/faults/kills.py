@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: of a pipeline, and of the queue of experiments."""
+"""SIGKILL of a pipeline at random moments."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ATTEMPTS = 10
 """A run that is killed as often in a row may end in peace."""
 
 
-def cases(folder: Path, tries: int) -> Iterator[Outcome]:
+def cases(folder: Path, tries: int, seed: int) -> Iterator[Outcome]:
     """Yield one outcome per kill; a killed run is started again until it ends."""
-    base, rng = Place.made(folder / "base"), random.Random(0)
-    seed = kills = 0
+    base, rng = Place.made(folder / "base"), random.Random(seed)
+    runs = kills = 0
     while kills < tries:
-        seed += 1
-        command = (*FRONT, f"seed={seed}")
+        runs += 1
+        command = (*FRONT, f"seed={runs}")
         for attempt in range(ATTEMPTS):
             delay = rng.uniform(0.2, LONGEST) if attempt < ATTEMPTS - 1 else 10 * LONGEST
             victim = rng.choice(("command", "all its processes"))
@@ -36,8 +36,8 @@ def cases(folder: Path, tries: int) -> Iterator[Outcome]:
             torn = base.unreadable()
             yield Outcome(f"{victim} killed after {delay:.1f} s", "; ".join(torn))
         status, text = base.attempt(*command)
-        lost = f"status {status}: {text[-300:]}" if status else base.lost(runs=seed + 1)
-        yield Outcome(f"the run with seed {seed} is complete, and recorded once", lost)
+        lost = f"status {status}: {text[-300:]}" if status else base.lost(runs=runs + 1)
+        yield Outcome(f"run {runs} is complete, and recorded once", lost)
 
 
 def _killed(place: Place, command, delay: float, victim: str) -> int:
@@ -59,11 +59,11 @@ def _killed(place: Place, command, delay: float, victim: str) -> int:
         else:
             os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()
-    _end_rest(process.pid)
+    end_group(process.pid)
     return status
 
 
-def _end_rest(group: int) -> None:
+def end_group(group: int) -> None:
     """Wait until the processes that outlive the command have ended."""
     end = time.monotonic() + 10 * LONGEST
     while time.monotonic() < end:

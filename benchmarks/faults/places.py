@@ -24,7 +24,7 @@ WITHOUT_NETWORK = ("unshare", "--map-root-user", "--net")
 NOBODY = 65534
 
 
-def cases(folder: Path, _tries: int) -> Iterator[Outcome]:
+def cases(folder: Path, _tries: int, _seed: int) -> Iterator[Outcome]:
     """Yield one outcome per place."""
     base = Place.made(folder / "base")
     kinds = (_worktree, _inside_another, _moved, _names, _folder_store, _foreign_cache, _offline)

@@ -64,7 +64,7 @@ class Proxy:
         self.listener.close()
 
 
-def cases(folder: Path, tries: int) -> Iterator[Outcome]:
+def cases(folder: Path, tries: int, _seed: int) -> Iterator[Outcome]:
     """Yield one outcome for each number of bytes after which the server dies."""
     base = Place.made(folder / "base")
     port, process = _server(folder)

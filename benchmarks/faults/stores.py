@@ -15,7 +15,7 @@ CLONES = 3
 """Two of them record the same run."""
 
 
-def cases(folder: Path, tries: int) -> Iterator[Outcome]:
+def cases(folder: Path, tries: int, _seed: int) -> Iterator[Outcome]:
     """Yield one outcome for each new database."""
     base = Place.made(folder / "base")
     clones = [base.copy(folder / f"clone{number}") for number in range(CLONES)]

@@ -25,13 +25,13 @@ class Trial:
         On the command line.
     fault : str
         For the table.
-    run : function (folder, tries) to iterator of Outcome
-        `folder` is new and empty.
+    run : function (folder, tries, seed) to iterator of Outcome
+        `folder` is new and empty; `seed` chooses the moments of random kinds.
     tries : int
         Default number; 0 where the kind has a fixed list of cases.
     """
 
     name: str
     fault: str
-    run: Callable[[Path, int], Iterator[Outcome]]
+    run: Callable[[Path, int, int], Iterator[Outcome]]
     tries: int = 0

@@ -1,24 +1,28 @@
-"""The widths that a chip's layers take, by block of a program."""
+"""The widths that a chip's layers take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.config.layer_widths import ACTIVATION_BITS, OUTPUT_BITS, WEIGHT_BITS
-from pipeline.quantization.assignment import Assignment
-from pipeline.quantization.calibrated_graph import NodeQuantization
-from simulator import Program
+from pipeline.config.layer_widths import (
+    ACTIVATION_BITS,
+    OUTPUT_BITS,
+    WEIGHT_BITS,
+    LayerWidths,
+)
 from simulator.targets import limits_of
 
-TABLE_INDEX = 11
-"""Bits of an output that a look-up table reads, which is fixed."""
 WEIGHTS, ACTIVATION, OUTPUT = "weight_bits", "activation_bits", "output_bits"
+ALLOWED = {WEIGHTS: WEIGHT_BITS, ACTIVATION: ACTIVATION_BITS, OUTPUT: OUTPUT_BITS}
+"""Widths that the quantizer has, by key of ``quantization.layers``."""
+Site = tuple[str, str]
+"""The node with a kernel or an output, and the key of ``quantization.layers`` for its width."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A width that one layer may have.
+    """A width of one site.
 
     Attributes
     ----------
@@ -32,43 +36,41 @@ class Choice:
     key: str
     bits: int
 
+    @property
+    def site(self) -> Site:
+        """What has the width."""
+        return self.layer, self.key
 
-def choices(program: Program, assignment: Assignment, activated: set[str]) -> Iterator[Choice]:
-    """Yield every width that the chip and the quantizer allow, for each kernel and each output.
+
+def allowed_widths(target: str, kind: str, key: str) -> tuple[int, ...]:
+    """Return the widths that both a chip's layer and the quantizer have.
 
     Parameters
     ----------
-    program : Program
-        Of the model, at any widths.
-    assignment : Assignment
-        Of the same model.
-    activated : set of str
-        Nodes whose output is an activation's, or an average of one.
+    target : str
+        Name of the chip.
+    kind : str
+        Class of the layer.
+    key : {"weight_bits", "activation_bits", "output_bits"}
     """
-    owner, kinds = "", {layer.name: type(layer).__name__ for layer in program.layers}
-    for name, node in assignment.nodes.items():
-        owner = name if name in kinds else owner
-        kind = kinds.get(owner)
-        if node.weight_bits is not None:
-            for bits in _allowed(program.target, "WEIGHT_BITS", kind, WEIGHT_BITS):
-                yield Choice(layer=name, key=WEIGHTS, bits=bits)
-        if node.output is not None and node.output.bits != TABLE_INDEX:
-            key = ACTIVATION if name in activated else OUTPUT
-            own = ACTIVATION_BITS if key == ACTIVATION else OUTPUT_BITS
-            for bits in _allowed(program.target, "OUTPUT_BITS", kind, own):
-                yield Choice(layer=name, key=key, bits=bits)
-
-
-def _allowed(target: str, table: str, kind: str | None, own: tuple[int, ...]) -> list[int]:
-    """Return the widths that both the chip's table and the quantizer have."""
     limits = limits_of(target)
-    found = getattr(limits, table, None)
-    chip = limits.DATA_BITS if found is None else found.get(kind, own)
-    return [bits for bits in own if bits in chip]
+    table = getattr(limits, "WEIGHT_BITS" if key == WEIGHTS else "OUTPUT_BITS", None)
+    chip = limits.DATA_BITS if table is None else table.get(kind, ALLOWED[key])
+    return tuple(bits for bits in ALLOWED[key] if bits in chip)
 
 
-def current(node: NodeQuantization, choice: Choice) -> bool:
-    """Return whether a node has a width already."""
-    if choice.key == WEIGHTS:
-        return node.weight_bits == choice.bits
-    return node.output is not None and node.output.bits == choice.bits
+def widest(target: str) -> dict[str, int]:
+    """Return the widths that every layer of a chip takes, as fields of ``quantization``."""
+    limits = limits_of(target)
+    outputs = getattr(limits, "OUTPUT_BITS", None)
+    data = max(limits.DATA_BITS) if outputs is None else min(map(max, outputs.values()))
+    weights = min(map(max, limits.WEIGHT_BITS.values()))
+    return {WEIGHTS: weights, ACTIVATION: data, OUTPUT: max(data, min(OUTPUT_BITS))}
+
+
+def layer_widths(choices: Iterable[Choice]) -> dict[str, LayerWidths]:
+    """Return choices as the values of ``quantization.layers``."""
+    found: dict[str, dict[str, int]] = {}
+    for choice in choices:
+        found.setdefault(choice.layer, {})[choice.key] = choice.bits
+    return {layer: LayerWidths(**widths) for layer, widths in found.items()}

@@ -24,6 +24,8 @@ COMMANDS = {
     "search": "Find widths per layer that lose least within a budget.",
     "compare": "Find where two models, programs, traces or golden vectors first differ.",
     "describe": "Print a model's layers, shapes, parameters and MACs.",
+    "init": "Make a folder in which the pipeline runs.",
+    "serve": "Serve a program over HTTP on this machine.",
     "ui": "Open MLflow's pages on the recorded runs.",
     "track": "Record the runs that MLflow is still missing.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
@@ -78,7 +80,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; print refusals as one message, with exit status 1."""
-    from pipeline.errors import EXPECTED, INTERRUPTED, REFUSED, ending
+    from pipeline.ending import EXPECTED, INTERRUPTED, REFUSED, ending
 
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)

@@ -25,12 +25,23 @@ WEIGHT_BITS = click.Choice(["2", "4", "8"])
 ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
 
 
+def _bits(kind: click.Choice, text: str, *names: str):
+    """Return an option for a width of tensors."""
+    return click.option(*names, type=kind, default="8", show_default=True, help=text)
+
+
 @click.command()
 @click.argument("model", type=PATH)
 @output_option("-o", "--output", required=True, help="Quantized model to write (.npz).")
 @parents_option
 @click.option("--samples", type=PATH, help="Calibration images (.npy, as the model takes them).")
-@click.option("--num-samples", type=click.IntRange(1), default=1024, show_default=True)
+@click.option(
+    "--num-samples",
+    type=click.IntRange(1),
+    default=1024,
+    show_default=True,
+    help="Samples to calibrate on, the first ones.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
@@ -43,10 +54,10 @@ ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
     show_default=True,
     help="quantizeml for both chips, or cnn2snn for Akida 1.0.",
 )
-@click.option("--input-weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
-@click.option("-w", "--weight-bits", type=WEIGHT_BITS, default="8", show_default=True)
-@click.option("-a", "--activation-bits", type=ACTIVATION_BITS, default="8", show_default=True)
-@click.option("--output-bits", type=BITS, default="8", show_default=True)
+@_bits(WEIGHT_BITS, "Bits of the first layer's weights.", "--input-weight-bits")
+@_bits(WEIGHT_BITS, "Bits of the other weights.", "-w", "--weight-bits")
+@_bits(ACTIVATION_BITS, "Bits of activations' outputs.", "-a", "--activation-bits")
+@_bits(BITS, "Bits of other layers' outputs.", "--output-bits")
 @layer_options
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")

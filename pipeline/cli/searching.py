@@ -35,7 +35,7 @@ def prepared(model: str, samples: str, images: str | None, labels: str | None, t
     ModelError, DataError, ConfigError
         If the model is quantized, or labels are given without their images.
     """
-    from pipeline.analysis.sensitivity import Variants
+    from pipeline.analysis.variants import variants
     from pipeline.config import Calibration, Quantization
     from pipeline.data.array_file import load_array
     from pipeline.errors import ConfigError, ModelError
@@ -53,8 +53,8 @@ def prepared(model: str, samples: str, images: str | None, labels: str | None, t
     else:
         inputs = load_array(images)
     options = Quantization(calibration=Calibration(samples=len(calibration)))
-    variants = Variants(graph, calibration, options, target)
-    return variants, inputs, None if labels is None else load_array(labels)
+    made = variants(graph, calibration, options, target)
+    return made, inputs, None if labels is None else load_array(labels)
 
 
 def measured(variants, inputs, classes, backend: str = "auto"):

@@ -28,8 +28,9 @@ def training_options(function):
 
 
 def check_training(train: str, labels, epochs, samples, parity: bool) -> None:
-    """Refuse training that has nothing to train on, and options of a training without one."""
+    """Refuse training that lacks images, labels or TensorFlow, and its options without it."""
     from pipeline.errors import ConfigError
+    from pipeline.packages import require
 
     if train == "none":
         options = (("--labels", labels), ("--epochs", epochs))
@@ -43,6 +44,7 @@ def check_training(train: str, labels, epochs, samples, parity: bool) -> None:
     )
     if found := [text for text, is_wrong in wrong if is_wrong]:
         raise ConfigError(f"--train {train}: not {'; not '.join(found)}; allowed: none")
+    require("tensorflow", f"--train {train}")
 
 
 def read_labels(path, graph, images):

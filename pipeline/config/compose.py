@@ -37,7 +37,10 @@ def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
 
     folder = Path(folder).resolve()
     if not (folder / "config.yaml").is_file():
-        raise ConfigError(f"{folder}: no config.yaml there; run from the repository's root")
+        raise ConfigError(
+            f"{folder}: no config.yaml there; run in a folder that 'crossgrade init' made,"
+            " or in the root of the repository"
+        )
     overrides = read_overrides(overrides, folder)
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
 import types
@@ -9,6 +10,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
@@ -139,11 +141,9 @@ def _value(field, hint, value, name, problems):
     """Return `value` as type `hint`; append its errors to `problems`."""
     if is_dataclass(hint):
         return _read(hint, value, name + ".", problems)
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
+    kind, optional = _kind(hint)
+    if value is None and optional:
         return None
-    kind = next(option for option in options if option is not type(None))
-    allowed = _allowed(field.metadata, kind, type(None) in options)
     if typing.get_origin(kind) is tuple:
         wrong = not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value)
         value = value if wrong else tuple(value)
@@ -158,8 +158,20 @@ def _value(field, hint, value, name, problems):
     else:
         wrong = type(value) is not kind
     if wrong or not _fits(field.metadata, value):
-        problems.append(f"{name}: found {value!r}; allowed: {allowed}")
+        problems.append(f"{name}: found {value!r}; allowed: {allowed_values(field, hint)}")
     return value
+
+
+def allowed_values(field: dataclasses.Field, hint: Any) -> str:
+    """Return the allowed values of a key in words, from the field that declares them."""
+    kind, optional = _kind(hint)
+    return _allowed(field.metadata, kind) + (", or null" if optional else "")
+
+
+def _kind(hint) -> tuple[Any, bool]:
+    """Return the type of a key, and whether it may be null."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return next(o for o in options if o is not type(None)), type(None) in options
 
 
 def _fits(limits, value) -> bool:
@@ -178,7 +190,7 @@ def _continues(value, prefixes) -> bool:
     return isinstance(value, str) and any(value.startswith(p) and value != p for p in prefixes)
 
 
-def _allowed(limits, kind, optional) -> str:
+def _allowed(limits, kind) -> str:
     if "allowed" in limits:
         prefixed = (f"{prefix}<name>" for prefix in limits["prefixes"])
         text = ", ".join(str(v) for v in (*limits["allowed"], *prefixed))
@@ -190,4 +202,4 @@ def _allowed(limits, kind, optional) -> str:
             text += f" from {low}" if high is None else f" from {low} to {high}"
         if above is not None:
             text += f" above {above}"
-    return text + (", or null" if optional else "")
+    return text

@@ -16,6 +16,7 @@ class Evaluate:
     samples : int or None
         Test images; None runs all.
     batch_size : int
+        Images that the emulator runs at once. The result does not depend on it.
     workers : int
         Processes that share the images. The result does not depend on it.
     engine : {"processes", "ray"}

@@ -18,6 +18,7 @@ class RegisterTraining:
     epochs : int or None
         None takes 5 to 40, the more the fewer images.
     batch_size : int
+        Images per step.
     learning_rate : float
         Of weights and biases, in units of an integer; it falls along half a cosine. Scales learn
         at a tenth of it.

@@ -65,8 +65,11 @@ class Training:
     epochs : int
         0 keeps the initial weights.
     batch_size : int
+        Images per step.
     optimizer : {"adam", "sgd"}
+        Adam, or stochastic gradient descent with momentum.
     learning_rate : float
+        At the start.
     schedule : {"cosine", "constant"}
         Learning rate over the training steps.
     batchnorm_momentum : float or None
@@ -107,7 +110,7 @@ class Gap:
     samples : int
         Unlabelled training images for recalibration and distillation.
     epochs, batch_size, optimizer, learning_rate, schedule
-        Of distillation and fine-tuning, as in `Training`.
+        Of distillation and fine-tuning, as in section ``training``.
     temperature : float
         Softens the outputs that distillation compares.
     seed : int
@@ -135,6 +138,7 @@ class Transforms:
     names : tuple of str
         Transforms, in order.
     gap : Gap
+        How global average pooling is moved.
     samples : int
         Number of images on which each transform's output is compared with its input's.
     max_accuracy_drop : float or None
@@ -157,7 +161,10 @@ class Calibration:
         Training images or uniform noise.
     samples : int
         At most; a smaller training set is used whole.
-    batch_size, epochs : int
+    batch_size : int
+        Images per batch; a range is measured for each, and combined by ``observer``.
+    epochs : int
+        Passes over the images.
     seed : int
         Chooses the training images, or the noise.
     """
@@ -178,8 +185,14 @@ class Quantization:
     scheme : {"quantizeml", "cnn2snn"}
         ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which reads
         ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` only.
-    input_weight_bits, weight_bits, activation_bits, output_bits : int
-        Widths of the first layer's kernel, the other kernels, ReLU outputs, linear outputs.
+    input_weight_bits : int
+        Width of the first layer's kernel.
+    weight_bits : int
+        Width of the other kernels.
+    activation_bits : int
+        Width of the outputs of activations.
+    output_bits : int
+        Width of the outputs of layers without activation.
     layers : mapping of str to LayerWidths
         Widths of single layers, by name, pattern or layer type; the most specific one counts.
     last_output_bits : int or None
@@ -205,7 +218,9 @@ class Quantization:
         ``labels`` half on these and half on the labels. The start is kept where it is better on
         held-out images.
     training : RegisterTraining
+        How they are trained.
     calibration : Calibration
+        On which images ranges are measured.
     """
 
     scheme: str = one_of("quantizeml", "quantizeml", "cnn2snn")
@@ -234,9 +249,11 @@ class Target:
     Attributes
     ----------
     name : str
-        A module in `pipeline.chips`.
+        Name of a chip: a package in `pipeline.chips`.
     strict : bool
         Refuse a program beyond the chip's published limits, which only the emulator can run.
+    fit_registers : bool
+        Fit registers into their widths even where outputs change.
     """
 
     name: str = "akida_v2"

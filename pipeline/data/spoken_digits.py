@@ -39,7 +39,7 @@ TRAIN, TEST = 8000, 2000
 RECIPE = 3
 """Raise it with every change of the clips that a job gives."""
 SEED = 20
-TOLD = 500
+REPORT_EVERY = 500
 """Clips between two progress messages."""
 LATEST_ONSET_S, QUIETEST = 0.2, 0.2
 LOUDEST_NOISE = 0.025
@@ -111,7 +111,7 @@ def speak_all(
     with ThreadPoolExecutor(max_workers=2) as pool:
         for image in pool.map(lambda job: to_image(speak(synthesizer, job, noise)), jobs):
             images.append(image)
-            if len(images) % TOLD == 0:
+            if len(images) % REPORT_EVERY == 0:
                 logging.info("spoken_digits: %d of %d clips spoken", len(images), len(jobs))
     return np.stack(images)
 

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.data import store
 from pipeline.data.dataset import Dataset
 from pipeline.errors import DataError
+from pipeline.packages import require
 from pipeline.quiet_tensorflow import quiet_tensorflow
 from simulator.malformed import brief
 
@@ -22,15 +23,10 @@ def load(options) -> Dataset:
     by one, only as many as ``data.train_samples`` and ``data.test_samples`` ask for, and brought to
     ``data.image_size`` where that is given.
     """
-    try:
-        with quiet_tensorflow():
-            import tensorflow  # noqa: F401 - the other package would import it later, with notices
-            import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise DataError(
-            f"data.name: '{options.name}' needs the package tensorflow-datasets (pip install"
-            " tensorflow-datasets) and a network"
-        ) from error
+    require("tensorflow_datasets", f"data.name={options.name}")
+    with quiet_tensorflow():
+        import tensorflow  # noqa: F401 - the other package would import it later, with notices
+        import tensorflow_datasets as tfds
     for chatty in ("absl", "urllib3"):  # they log every failed download
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     name = options.name.partition(":")[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import ConfigError
 from pipeline.evaluation.shards import ONE_THREAD, Runner, Work
+from pipeline.packages import require
 
 
 def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
@@ -19,16 +19,11 @@ def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
 
     Raises
     ------
-    ConfigError
+    MissingPackageError
         If Ray is not installed.
     """
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "evaluate.engine: ray is not installed; pip install 'crossgrade[ray]', or use "
-            "evaluate.engine=processes"
-        ) from error
+    require("ray", "evaluate.engine=ray", "use evaluate.engine=processes")
+    import ray
 
     if not ray.is_initialized():
         ray.init(runtime_env={"env_vars": ONE_THREAD}, include_dashboard=False)

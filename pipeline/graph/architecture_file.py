@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import ModelError
+from pipeline.files import shipped
 from pipeline.graph.parameters import PARAMETERS
 from simulator.malformed import brief
 
@@ -19,7 +20,7 @@ SUFFIXES = (".yaml", ".yml")
 
 def zoo_folder() -> Path:
     """Return the folder of the architectures: the current repository's, or crossgrade's own."""
-    return ZOO if ZOO.is_dir() else Path(__file__).parents[2] / ZOO
+    return ZOO if ZOO.is_dir() else shipped("conf") / "model"
 
 
 def zoo_names() -> tuple[str, ...]:

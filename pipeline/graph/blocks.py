@@ -15,6 +15,27 @@ from typing import Any
 from pipeline.errors import ModelError
 
 POOLINGS = ("max", "global_avg")
+OPTIONS = {
+    "add_batchnorm": ("true, false", "Add batch normalization."),
+    "batchnorm_momentum": ("a number, null", "Of its moving statistics; null is Keras' default."),
+    "relu_activation": (
+        "`ReLU`, `ReLU6`, `ReLU3.75`, ..., false",
+        "Add a ReLU with this upper limit; false adds none.",
+    ),
+    "pooling": ("max, global_avg, null", "Add a pooling after the convolution."),
+    "pool_size": ("two whole numbers", "Of max pooling."),
+    "post_relu_gap": (
+        "true, false",
+        "Average after the ReLU, in the order of 2.0, instead of before it.",
+    ),
+    "fused": (
+        "true, false",
+        "One SeparableConv2D, as 1.0 runs it, instead of DepthwiseConv2D and Conv2D.",
+    ),
+    "residual": ("true, false", "Add the block's input to its output."),
+    "expanded_filters": ("a whole number above 0, null", "Of the first 1x1 convolution, if any."),
+}
+"""Allowed values and meaning of the options that are not attributes of the block's operation."""
 _RELU = re.compile(r"ReLU(\d+(?:\.\d+)?)?")
 _TAIL = {"add_batchnorm": False, "relu_activation": "ReLU3.75"}
 _POOL = {"pooling": None, "pool_size": (2, 2), "post_relu_gap": False}
@@ -47,12 +68,15 @@ class Block:
         Options without a default.
     options : mapping
         Other options and their defaults; None: Keras' default.
+    text : str
+        What the block is, for the page of documentation.
     """
 
     op: str
     expand: Callable[[str, dict], list[Draft]]
     required: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     def drafts(self, name: str, given: Mapping[str, Any]) -> list[Draft]:
         """Return the layers of one block.
@@ -178,12 +202,19 @@ _COMMON = {"use_bias": True, **_TAIL, "batchnorm_momentum": None}
 _CONV = {"strides": 1, "padding": "valid", **_COMMON, **_POOL}
 
 BLOCKS: dict[str, Block] = {
-    "conv_block": Block("Conv2D", _conv_block, ("filters", "kernel_size"), _CONV),
+    "conv_block": Block(
+        "Conv2D",
+        _conv_block,
+        ("filters", "kernel_size"),
+        _CONV,
+        "A convolution, and what usually follows it.",
+    ),
     "separable_conv_block": Block(
         "SeparableConv2D",
         _separable_conv_block,
         ("filters", "kernel_size"),
         {**_CONV, "padding": "same", "fused": True},
+        "A separable convolution, in one layer or in two, and what usually follows it.",
     ),
     "inverted_residual_block": Block(
         "DepthwiseConv2D",
@@ -197,6 +228,13 @@ BLOCKS: dict[str, Block] = {
             "relu_activation": "ReLU6",
             "batchnorm_momentum": None,
         },
+        "MobileNetV2's block: 1x1, depthwise and 1x1 convolution, each with batch normalization.",
     ),
-    "dense_block": Block("Dense", _dense_block, ("units",), _COMMON),
+    "dense_block": Block(
+        "Dense",
+        _dense_block,
+        ("units",),
+        _COMMON,
+        "A fully connected layer, and what usually follows it.",
+    ),
 }

@@ -12,9 +12,23 @@ from typing import Any
 from pipeline.errors import ModelError
 from pipeline.graph.values import COUNTS
 
-PARAMETERS = ("version", "alpha", "input_shape", "classes", "boxes")
-KEYS = ("name", "input", *PARAMETERS, "versions", "blocks", "layers")
-"""The keys of an architecture at its top level."""
+PARAMETERS = {
+    "version": "One of `versions`, whose options the blocks then have.",
+    "alpha": "Width: multiplies each `filters`, rounded down. A layer's own `alpha` overrides it.",
+    "input_shape": "Goes before `input.shape`.",
+    "classes": "Number of classes, which sizes may use: `units: classes`.",
+    "boxes": "Number of boxes per cell, which sizes may use: `filters: 5 * (classes + 4)`.",
+}
+"""Values that a user changes without editing the file; their meaning."""
+KEYS = {
+    "name": "Name of the model.",
+    "input": "`shape` of one image without the batch, `[height, width, channels]`, and `dtype`.",
+    **PARAMETERS,
+    "versions": "List of the options of blocks in each version: `- {version: 1.0, fused: true}`.",
+    "blocks": "Options that all blocks share, where they have them.",
+    "layers": "List of blocks and operations, in order.",
+}
+"""The keys of an architecture at its top level; their meaning."""
 WIDTHS = ("filters", "expanded_filters")
 SIZES = COUNTS.union(WIDTHS, ("target_shape",))
 _ARITHMETIC = {

@@ -9,8 +9,10 @@ from pathlib import Path
 RINGS = ("stages", "pipeline", "simulator")
 PLUMBING = (
     "pipeline/config",
+    "pipeline/ending.py",
     "pipeline/errors.py",
     "pipeline/files.py",
+    "pipeline/packages.py",
     "pipeline/progress.py",
     "pipeline/stage.py",
     "simulator/errors.py",

@@ -19,6 +19,7 @@ from pipeline.config.compose import write_params
 from pipeline.config.sections import OWN_FILES
 from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.files import PARAMS
+from pipeline.packages import require
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
@@ -66,7 +67,10 @@ def reproduce(
         When `quiet` and a stage refuses, with its message.
     StageFailed
         When a stage fails; without `quiet` it has printed its own message.
+    MissingPackageError
+        When DVC is not installed.
     """
+    require("dvc", "running the stages")
     _mend_lock(Path(folder))
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.files import tree_hash
+
 
 def stage_keys(folder, values: Mapping) -> dict[str, str]:
     """Return a key for each stage of ``dvc.yaml`` in `folder`, derived from its dependencies.
@@ -42,17 +44,6 @@ def stage_keys(folder, values: Mapping) -> dict[str, str]:
         return keys[name]
 
     return {name: key(name) for name in stages}
-
-
-def tree_hash(*paths) -> str:
-    """Hash files and folders, without byte code."""
-    digest = hashlib.sha256()
-    for path in map(Path, paths):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                name = file.relative_to(path.parent).as_posix()
-                digest.update(f"{name}\0{_digest(file.read_bytes())}\0".encode())
-    return digest.hexdigest()
 
 
 def _outputs(stage: Mapping) -> list[str]:

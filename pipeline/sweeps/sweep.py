@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 
 from pipeline import files
 from pipeline.errors import ConfigError
+from pipeline.repro.dependencies import RINGS
 from pipeline.repro.workspace import CODE, copy_code
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
-from pipeline.sweeps.stage_keys import tree_hash
 
 FOLDER, HEADER, FOLDER_OVERRIDE = "multirun", "sweep.json", "hydra.sweep.dir="
 
@@ -200,7 +200,9 @@ def make_folders(sweep: Sweep) -> None:
 
 
 def _identity(root: Path, overrides: Sequence[str]) -> str:
-    code = tree_hash(*(root / name for name in CODE if (root / name).exists()))
+    places = [root / name for name in CODE]
+    places += [files.PACKAGES / name for name in RINGS if not (root / name).exists()]
+    code = files.tree_hash(*(place for place in places if place.exists()))
     return hashlib.sha256(json.dumps([sorted(overrides), code]).encode()).hexdigest()
 
 

@@ -224,7 +224,7 @@ def _log(client, run_id: str, record: Record) -> None:
     if record.refusal:
         client.set_tag(run_id, OUTCOME, "refused")
     if record.program is not None:
-        from pipeline.tracking.served_model import save_served_model
+        from pipeline.serving.served_model import save_served_model
 
         with tempfile.TemporaryDirectory() as folder:
             save_served_model(record.program, Path(folder) / "model")

@@ -84,8 +84,8 @@ def compile_program(program: Program, backend: str = "numpy") -> Plan:
         raise ProgramError(f"backend is '{backend}'; allowed: {', '.join(BACKENDS)}")
     if backend == "fast" and not fast_is_available():
         raise ProgramError(
-            "backend 'fast' is not installed, or not exact on this processor; install"
-            " 'crossgrade[fast]', or use backend 'numpy'"
+            "backend 'fast' is not installed, or not exact on this processor; pip"
+            " install 'crossgrade[fast]', or use backend 'numpy'"
         )
     forms, made_by = _forms(program.target), _backend(backend)
     steps, proofs = {}, []

@@ -11,12 +11,12 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.importers.onnx.external import external_bytes
 from pipeline.importers.onnx.model import OnnxInput, OnnxModel, OnnxNode, plain_name
+from pipeline.packages import require
 from simulator.malformed import MALFORMED, brief
 
 MOST_BYTES, MOST_NODES, MOST_AXES = 1 << 30, 16384, 8
 OPSETS = range(7, 23)
 OWN_DOMAINS = ("", "ai.onnx")
-ADVICE = "install it: pip install 'crossgrade[onnx]'"
 
 
 def read_onnx(path: Path) -> OnnxModel:
@@ -63,14 +63,13 @@ def import_onnx(path):
 
     Raises
     ------
-    ModelError
+    MissingPackageError
         When it is not installed.
     """
-    try:
-        import onnx
-        import onnx.numpy_helper
-    except ImportError as error:
-        raise ModelError(f"{path}: ONNX needs the package onnx; {ADVICE}") from error
+    require("onnx", str(path))
+    import onnx
+    import onnx.numpy_helper
+
     return onnx
 
 

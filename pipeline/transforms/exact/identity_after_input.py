@@ -38,6 +38,8 @@ def _needs_identity(graph, source):
         return True
     if source.op != "Rescaling":
         return False
-    readers = graph.consumers(source)
-    absorbs = len(readers) == 1 and readers[0].op in (*TARGETS, "ZeroPadding2D")
-    return any(reader.op in DEPTHWISE for reader in readers) or not (is_aligned(source) or absorbs)
+    consumers = graph.consumers(source)
+    absorbs = len(consumers) == 1 and consumers[0].op in (*TARGETS, "ZeroPadding2D")
+    return any(consumer.op in DEPTHWISE for consumer in consumers) or not (
+        is_aligned(source) or absorbs
+    )

@@ -15,9 +15,10 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import NEURAL
 from pipeline.messages.settings import setting
+from pipeline.packages import require
 from pipeline.transforms.gap.commutation import commutation_errors
 from pipeline.transforms.gap.runs import find_runs, moved_members, obstacles
-from pipeline.transforms.gap.tuning import RECALIBRATIONS, compensate
+from pipeline.transforms.gap.tuning import RECALIBRATIONS, REFITTED, compensate
 from pipeline.transforms.images import Images
 from pipeline.transforms.rewrite import Rewrite
 from simulator.akida_v2.limits import AVERAGE_PIXELS, CHANNELS
@@ -65,6 +66,7 @@ def gap_after_relu(graph: Graph, options=None, images: Images | None = None) -> 
         raise IncompatibleModelError(graph.name, refusals, "apply the transform gap_after_relu")
     if not runs:
         return Rewrite(graph=graph, changed=())
+    _check_packages(gap)
     new = graph
     for run in runs:
         new = (_exact if strategy == "exact" else _relocate)(new, run)
@@ -93,6 +95,16 @@ def _check_options(gap):
                 f"{setting(f'transforms.gap.{key}')}: found '{found}'; allowed:"
                 f" {', '.join(allowed)}"
             )
+
+
+def _check_packages(gap):
+    """Refuse what needs a package that is not installed, before anything is computed."""
+    if gap is None or gap.strategy == "exact":
+        return
+    if gap.strategy in TRAINED:
+        require("tensorflow", setting("transforms.gap.strategy", gap.strategy))
+    if gap.recalibrate in REFITTED:
+        require("scipy", setting("transforms.gap.recalibrate", gap.recalibrate))
 
 
 def _refusals(graph, run, strategy):

@@ -22,6 +22,7 @@ from pipeline.data import (
     spoken_digits,
 )
 from pipeline.errors import ConfigError, DataError
+from pipeline.packages import MissingPackageError
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -275,7 +276,7 @@ def test_keras_sets(monkeypatch):
 
 def test_tfds_sets(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(DataError, match="needs the package tensorflow-datasets"):
+    with pytest.raises(MissingPackageError, match="pip install tensorflow-datasets"):
         load_data(Data(name="tfds:beans"))
     seen = []
 

@@ -9,9 +9,10 @@ import pytest
 
 from pipeline.config.compose import compose
 from pipeline.errors import ConfigError
+from pipeline.files import tree_hash
 from pipeline.sweeps.launch import cluster_options
 from pipeline.sweeps.outcome import REFUSED, Outcome, load_outcome
-from pipeline.sweeps.stage_keys import stage_keys, tree_hash
+from pipeline.sweeps.stage_keys import stage_keys
 from pipeline.sweeps.sweep import is_running, load_sweep, open_sweep, sweeps
 
 SOURCE = Path(__file__).parents[3]

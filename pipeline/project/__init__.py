@@ -1,0 +1,1 @@
+"""Folders in which the installed package runs the pipeline: ``crossgrade init``."""

@@ -1,0 +1,1 @@
+"""A program as an MLflow model, and a server of its outputs."""

@@ -1,0 +1,1 @@
+"""Training of the integer registers of a quantized model."""
