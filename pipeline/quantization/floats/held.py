@@ -34,7 +34,7 @@ def held_scales(quantized: QuantizedGraph, end: QuantizedNode, wanted: np.ndarra
     factor = np.float32(1 if given.scales is None else given.scales)
     share = average_factor(quantized, chain_after(quantized, head))
     power = np.exp2(np.asarray(given.frac_bits, np.float32))
-    units = np.float64(wanted) * power / share
+    units = wanted.astype(np.float64) * power / share
     scales = np.float32(factor * scales_of(nearest_ranges(units, bits, factor), bits))
     peaks = np.abs(kernel).max(axis=other_axes(kernel.ndim, kernel_axis(head.op)))
     found = np.float32(scales * share) / power

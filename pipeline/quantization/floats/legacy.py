@@ -65,7 +65,7 @@ def _kernels(node: QuantizedNode):
 def _kernel(integers: np.ndarray, bits: int, factor: np.ndarray) -> np.ndarray:
     """Return float weights whose largest gives the factor, where the integers reach the largest."""
     highest = 2 ** (bits - 1) - 1
-    kernel = np.asarray(integers / np.float64(factor), np.float32)
+    kernel = np.asarray(integers / np.asarray(factor, np.float64), np.float32)
     full = (np.abs(integers.astype(np.int64)) == highest) & (factor < LARGEST_FACTOR)
     largest = np.sign(integers) * _largest(bits, factor)
     return np.where(full, largest, kernel).astype(np.float32)
@@ -79,7 +79,7 @@ def held_factors(bits: int, factor: np.ndarray) -> np.ndarray:
 def _largest(bits, factor) -> np.ndarray:
     """Return the largest weights, float32, from which the rule finds the nearest factors."""
     highest = np.float32(2 ** (bits - 1) - 1)
-    start = np.asarray(highest / np.float64(factor), np.float32)
+    start = np.asarray(highest / np.asarray(factor, np.float64), np.float32)
     tried = (start.view(np.int32)[..., None] + STEPS).astype(np.int32).view(np.float32)
     error = np.abs(highest / tried - factor[..., None])
     return np.take_along_axis(tried, error.argmin(-1)[..., None], -1)[..., 0]

@@ -39,7 +39,7 @@ def sum_scales(quantized: QuantizedGraph, node: QuantizedNode, frac_bits: np.nda
         wanted = end.registers["scales"] * np.exp2(np.asarray(frac_bits, np.float32))
         share = average_factor(quantized, chain)
         same = np.array_equal(*np.broadcast_arrays(np.float32(own * share), wanted))
-        return own if same else np.float64(wanted) / share
+        return own if same else wanted.astype(np.float64) / share
     low, high = limits(quantized, chain, frac_bits)
     inside = (low <= own) & (own <= high)
     if np.all(inside) or np.any(low > high):

@@ -105,7 +105,7 @@ class Bias(Latent):
     def __init__(self, mantissa: np.ndarray, shift: np.ndarray, unit: np.ndarray, least=0):
         super().__init__(np.zeros(len(mantissa)))
         self.start = mantissa.astype(np.float64) * np.exp2(shift.astype(np.float64))
-        self.unit, self.least = unit, np.minimum(np.float64(least), shift)
+        self.unit, self.least = unit, np.minimum(np.asarray(least, np.float64), shift)
 
     @property
     def largest(self) -> float:
