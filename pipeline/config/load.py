@@ -18,9 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
 from pipeline.config.layer_widths import LayerWidths
-from pipeline.config.sections import OWN_FILES, Config
+from pipeline.config.sections import OWN_FILES, Config, Quantization
 from pipeline.errors import ConfigError, UnknownKeyError
 from pipeline.files import home
+from pipeline.messages.settings import setting
 from simulator.malformed import brief
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -104,6 +105,21 @@ def check_layers(values: Mapping, name: str) -> dict[str, LayerWidths]:
     return found
 
 
+def check_quantization(values: Mapping) -> Quantization:
+    """Return plain `values` as the section ``quantization``.
+
+    Raises
+    ------
+    ConfigError
+        Listing all errors.
+    """
+    problems: list[str] = []
+    found = _read(Quantization, values, "quantization.", problems)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return found
+
+
 class _UnknownKey(str):
     """The problem of a key that the configuration does not have."""
 
@@ -158,7 +174,8 @@ def _value(field, hint, value, name, problems):
     else:
         wrong = type(value) is not kind
     if wrong or not _fits(field.metadata, value):
-        problems.append(f"{name}: found {value!r}; allowed: {allowed_values(field, hint)}")
+        allowed = allowed_values(field, hint)
+        problems.append(f"{setting(name)}: found {value!r}; allowed: {allowed}")
     return value
 
 

@@ -1,0 +1,69 @@
+"""What differs where Python code calls a step, instead of a command."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from pipeline.messages.settings import NO_VALUE, is_named, named_by
+
+ARGUMENTS = {
+    "quantization.calibration.samples": "num_samples",
+    "quantization.calibration.batch_size": "batch_size",
+    "quantization.calibration.source": "samples",
+    "quantization.per_tensor_activations": "per_tensor",
+    "quantization.training.epochs": "epochs",
+    "transforms.gap.strategy": "gap",
+    "calibration": "samples",
+    "export.formats": "format",
+    "target.name": "target",
+}
+"""Arguments by setting, where they are not the last part of its name."""
+PHRASES = {
+    ("quantization.flatten", "saturate"): "parity=True",
+    ("quantization.flatten", "align"): "parity=False",
+    ("quantization.last_output_bits", None): "an output that is not quantized",
+    ("quantization.calibration.source", "data"): "samples=...",
+}
+LAYER = "quantization.layers."
+
+
+class CrossgradeWarning(UserWarning):
+    """Something that a user should act on."""
+
+
+def argument_name(name: str, value: Any = NO_VALUE) -> str:
+    """Return the name of a setting for Python code; see `pipeline.messages.settings`."""
+    if value is not NO_VALUE and (name, value) in PHRASES:
+        return PHRASES[name, value]
+    if name.startswith(LAYER):
+        layer, _, key = name.removeprefix(LAYER).rpartition(".")
+        if value is NO_VALUE:
+            return f"layers[{layer!r}][{key!r}]"
+        return f"layers={{{layer!r}: {{{key!r}: {value!r}}}}}"
+    if name == "transforms.names" and value is not NO_VALUE:
+        return "crossgrade.migrate does it on the float model"
+    argument = ARGUMENTS.get(name, name.rpartition(".")[2])
+    return argument if value is NO_VALUE else f"{argument}={value!r}"
+
+
+def step(function: Callable) -> Callable:
+    """Let messages name arguments, and issue the result's warnings, where Python code calls.
+
+    A command names its options instead, and prints the notes of the result itself.
+    """
+
+    @wraps(function)
+    def called(*args, **settings):
+        if is_named():
+            return function(*args, **settings)
+        with named_by(argument_name):
+            result = function(*args, **settings)
+        for note in getattr(result, "notes", ()):
+            if note.is_warning:
+                warnings.warn(note.text, CrossgradeWarning, stacklevel=2)
+        return result
+
+    return called
