@@ -93,8 +93,8 @@ conformance: $(READY) ## compare N random networks with QuantizeML, integer by i
 agreement: $(READY) ## compare what check reports of N random models with what converting them reports
 	@python -m conformance.agreement --models $(N) --seed $(SEED)
 
-mutations: $(READY) ## plant faults in the compiled plans; print which test finds each (minutes)
-	@python -m tests.simulator.plan.mutations
+mutations: $(READY) ## plant faults in the compiled plans; print which test finds each (JOBS=...; minutes)
+	@python -m tests.simulator.plan.mutations --jobs $(JOBS)
 
 keras-options: $(READY) ## import models with every option of every Keras layer; compare with Keras
 	@python -m conformance.keras_options --jobs $(JOBS)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine
 from benchmarks.nets import prepare, sized_program
 from simulator import Program, simulate
 from simulator.plan import compile_program
@@ -26,7 +27,8 @@ BACKENDS = ("numpy", "fast")
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (64, 96, 128, 160, 192, 224)
 ALPHAS, ALPHA_SIZE = (0.25, 0.5, 1.0), 96
-WORKERS, SHARED = (1, 2), 10_000
+WORKERS = tuple(count for count in (1, 2, 4, 8) if count <= (os.cpu_count() or 1))
+SHARED = 10_000
 COUNTS = (250, 500, 1000, 2000, 4000, 8000)
 ROUNDS = 5
 
@@ -143,8 +145,9 @@ def main() -> None:
             "count": by_count(backend),
             "workers": by_workers(backend),
         }
-    OUTPUT.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     draw(figures)
+    figures["machine"] = machine()
+    OUTPUT.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine
 from benchmarks.nets import prepare
 from simulator import Program, simulate
 from simulator.plan import compile_program
@@ -79,7 +80,8 @@ def main() -> None:
         }
         for layer in program.layers
     ]
-    OUTPUT.write_text(json.dumps({"net": NET, "layers": rows}, indent=1), encoding="utf-8")
+    report = {"machine": machine(), "net": NET, "layers": rows}
+    OUTPUT.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

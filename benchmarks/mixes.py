@@ -140,7 +140,8 @@ def photograph_crops(size: int) -> list[np.ndarray]:
 
 def rows(case: Case) -> Iterator[list[str]]:
     """Yield the table's lines of one model."""
-    options = Quantization(calibration=Calibration(samples=len(case.calibration)))
+    calibration = Calibration(samples=len(case.calibration))
+    options = Quantization(calibration=calibration, refine="layers")
     made = variants(case.graph, case.calibration, options, TARGET)
     images, labels = case.choice
     search = Search(made, measure(made, images, labels), images, labels, progress=logging.info)

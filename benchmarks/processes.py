@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine, same
 from benchmarks.nets import prepare
 
 OUTPUT = Path("docs/speed_processes.json")
@@ -37,6 +38,10 @@ STARTS = {
     "crossgrade --help": ["--help"],
     "crossgrade check": ["check", "{folder}/float.h5", "--target", "akida_v2"],
     "crossgrade summary": ["summary", "{folder}/program.npz"],
+    "crossgrade simulate, 1 image": ["simulate", "{folder}/program.npz", "{folder}/one.npy"],
+    "crossgrade simulate --backend fast, 1 image": [
+        *("simulate", "{folder}/program.npz", "{folder}/one.npy", "--backend", "fast"),
+    ],
 }
 
 
@@ -74,6 +79,8 @@ def quantizing(folder: Path, scratch: Path, rounds: int) -> dict:
     script.write_text(QUANTIZEML, encoding="utf-8")
     model, samples = str(folder / "float.h5"), str(scratch / "samples.npy")
     ours = [*CROSSGRADE, "quantize", model, "--samples", samples, "--num-samples", "256"]
+    # QuantizeML does not refine either.
+    ours += ["--refine", "none"]
     theirs = [sys.executable, str(script), model, samples, str(scratch / "theirs.h5")]
     cases = {
         "crossgrade quantize": lambda: run([*ours, "-o", str(scratch / "ours.npz")]),
@@ -138,7 +145,8 @@ def collecting(folder: Path, rounds: int) -> dict:
 
 
 def starting(folder: Path, rounds: int) -> dict:
-    """Measure the start of commands that only read."""
+    """Measure commands of which most is their start."""
+    np.save(folder / "one.npy", np.load(folder / "images.npy")[:1])
     cases = {
         name: lambda arguments=arguments: run(
             [*CROSSGRADE, *(part.format(folder=folder) for part in arguments)]
@@ -172,7 +180,10 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     few, rounds = min(options.rounds, 3), options.rounds
+    here = machine()
     results = json.loads(OUTPUT.read_text(encoding="utf-8")) if OUTPUT.exists() else {}
+    if not same(results.get("machine", ""), here):
+        results = {}
     small = prepare("ds_cnn", oracle=True)
     if "quantize" in options.parts:
         print("quantizing akidanet 0.5 at 160, 256 images", flush=True)
@@ -190,6 +201,7 @@ def main() -> None:
     if "start" in options.parts:
         print("starting", flush=True)
         results["start"] = starting(small, rounds)
+    results["machine"] = here
     OUTPUT.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 

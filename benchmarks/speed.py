@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.machine import kind, machine, same
 from benchmarks.nets import NETS, prepare
 from benchmarks.speed_page import BASE, ratios, table
 from benchmarks.worker import TOOLS
@@ -60,39 +59,26 @@ def _run_batches(worker, repeats: int) -> tuple[float, float]:
     return float(cpu), float(wall)
 
 
-def kind() -> str:
-    """Return the kind of processor that the ``fast`` backend has chosen here."""
-    from simulator.plan.fast.processor import chosen
-
-    return chosen().name
-
-
-def machine() -> str:
-    """Return one line on the machine that the figures depend on."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = models[0].partition(":")[2].strip() if models else name
-    coretype = os.environ.get("OPENBLAS_CORETYPE", "unset")
-    load = os.getloadavg()[0]
-    return (
-        f"{name}, {os.cpu_count()} cores, {features()}; load {load:.1f}; OPENBLAS_CORETYPE"
-        f" {coretype}"
-    )
+def measured_before(output: Path, machine: str, rounds: int) -> dict:
+    """Return the results of a file that this processor has written; none of another's."""
+    if not output.exists():
+        return {}
+    report = json.loads(output.read_text(encoding="utf-8"))
+    kept = same(report["machine"], machine) and report["rounds"] == rounds
+    return report["results"] if kept else {}
 
 
-def features() -> str:
-    """Return which of the features that matter for integer products this processor has."""
-    import llvmlite.binding
-
-    found = llvmlite.binding.get_host_cpu_features()
-    names = ("avx2", "avx512bw", "avxvnni", "avx512vnni", "amx-int8", "dotprod")
-    return " ".join(name for name in names if found.get(name)) or "none of the known features"
+def save(output: Path, machine: str, rounds: int, results: dict) -> None:
+    """Write the results, in the order of `NETS`."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    nets = list(NETS)
+    found = dict(sorted(results.items(), key=lambda case: nets.index(case[0].partition(",")[0])))
+    report = {"machine": machine, "rounds": rounds, "results": found}
+    output.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 def main() -> None:
-    """Measure the selected networks and write the figures."""
+    """Measure the selected networks and update their figures in the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
@@ -102,7 +88,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="default: docs/speed_KIND.json")
     options = parser.parse_args()
     output = options.output or Path(f"docs/speed_{kind()}.json")
-    results, start = {}, machine()
+    start = machine()
+    results = measured_before(output, start, options.rounds)
     print(f"{kind()}: {start}", flush=True)
     for net in options.nets:
         print(f"{net}: preparing", flush=True)
@@ -111,9 +98,7 @@ def main() -> None:
             print(f"{net}, batch {batch}", flush=True)
             case = f"{net}, {batch}"
             results[case] = measure(folder, options.tools, batch, options.rounds, options.seconds)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    report = {"machine": start, "rounds": options.rounds, "results": results}
-    output.write_text(json.dumps(report, indent=1), encoding="utf-8")
+            save(output, start, options.rounds, results)
     print(table(results))
     print(ratios(results))
 

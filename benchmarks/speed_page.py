@@ -132,11 +132,15 @@ def kinds() -> str:
     """Return the ratios and figures of every kind of processor that has been measured."""
     parts = []
     for name, title in KINDS.items():
-        place = DOCS / f"speed_{name}.json"
-        if not place.exists():
-            continue
-        speed = json.loads(place.read_text(encoding="utf-8"))
-        parts.append(f"""\
+        places = [*DOCS.glob(f"speed_{name}.json"), *sorted(DOCS.glob(f"speed_{name}_*.json"))]
+        for place in places:
+            parts.append(_measured(title, json.loads(place.read_text(encoding="utf-8"))))
+    return "\n\n".join(parts)
+
+
+def _measured(title: str, speed: dict) -> str:
+    """Return the ratios and figures of one machine."""
+    return f"""\
 ## {title}
 
 Machine: {speed["machine"]}.
@@ -146,14 +150,16 @@ Machine: {speed["machine"]}.
 CPU milliseconds per image, median (smallest-largest) of {speed["rounds"]} rounds; **bold**: times
 faster than QuantizeML's compiled call.
 
-{table(speed["results"])}""")
-    return "\n\n".join(parts)
+{table(speed["results"])}"""
 
 
 def page() -> str:
     """Return the page, made from the files that the benchmarks have written."""
     whole = json.loads((DOCS / "speed_processes.json").read_text(encoding="utf-8"))
-    layers = json.loads((DOCS / "speed_layers.json").read_text(encoding="utf-8"))
+    layers, growth = (
+        json.loads((DOCS / f"speed_{name}.json").read_text(encoding="utf-8"))
+        for name in ("layers", "growth")
+    )
     return f"""\
 # Speed
 
@@ -166,6 +172,8 @@ of adjacent runs. `CROSSGRADE_PROCESSOR` forces the kernels of another kind.
 {REMARKS}
 
 ## Whole processes
+
+Machine: {whole["machine"]}.
 
 Quantization is of akidanet 0.5 at 160 with 256 calibration images, from process start to written
 file. The workers run the emulator and the float model on 10,000 images of ds_cnn, on one thread
@@ -182,11 +190,14 @@ Extra time to collect sparsity, extremes and saturated values of every layer, as
 
 ## Time by layer
 
-One image of {layers["net"]}, in batches of 8, wall time on one thread:
+One image of {layers["net"]}, in batches of 8, CPU time on one thread
+({layers["machine"]}):
 
 {by_layer(layers["layers"])}
 
 ## Growth
+
+Machine: {growth["machine"]}.
 
 ![Time by batch, image size, channels, number of images and workers](images/speed_growth.png)
 

@@ -21,6 +21,8 @@ FAST_MACS = 2e9
 """MACs below which loading the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Most values that the largest tensor of one batch may have; bounds memory."""
+NUMPY_BATCH_VALUES = 1 << 22
+"""The same for steps in NumPy, of whose calls a batch should have few; 16 MiB of float32."""
 
 
 def simulate(
@@ -85,7 +87,8 @@ def simulate(
     memory = {} if memory is None else memory
     plan = make_plan(program, backend, len(images))
     if batch_size is None:
-        batch_size = default_batch_size(program)
+        in_numpy = plan is not None and plan.kernels is None
+        batch_size = default_batch_size(program, NUMPY_BATCH_VALUES if in_numpy else BATCH_VALUES)
     outputs = []
     with plan.workspace() if plan is not None else nullcontext(Workspace()) as work:
         run = _run(program, plan, work, Observers(probe, tally, statistics), memory)
@@ -140,15 +143,15 @@ def make_plan(program: Program, backend: str | Plan, images: int | None = None) 
     return compile_program(program, backend)
 
 
-@lru_cache(maxsize=1)
-def default_batch_size(program: Program) -> int:
-    """Return the number of images per batch: 1 to 256, by `BATCH_VALUES`."""
+@lru_cache(maxsize=2)
+def default_batch_size(program: Program, values: int) -> int:
+    """Return the number of images per batch, 1 to 256: the largest tensor has at most `values`."""
     largest = max(
         int(np.prod(shape))
         for layer in program.layers
         for shape in (layer.output_shape, *layer.input_shapes)
     )
-    return int(np.clip(BATCH_VALUES // largest, 1, 256))
+    return int(np.clip(values // largest, 1, 256))
 
 
 def check_images(program: Program, images: np.ndarray) -> np.ndarray:

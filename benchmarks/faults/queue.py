@@ -52,7 +52,8 @@ def _succeeded(place: Place) -> int:
 
 
 def _kill(place: Place, delay: float, whole: bool) -> bool:
-    """Kill the workers of a place after some time; return whether any was running."""
+    """Kill the workers of a place some time after their start; return whether any was running."""
+    _wait(lambda: _processes(place, WORKER))
     time.sleep(delay)
     workers = _processes(place, WORKER)
     for pid in _processes(place, b"") if whole else workers:

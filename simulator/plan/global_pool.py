@@ -10,7 +10,7 @@ import numpy as np
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_step import NumpySums
-from simulator.plan.proofs import Staircase
+from simulator.plan.proofs import LIMITS, Staircase
 from simulator.plan.workspace import Workspace
 
 
@@ -44,7 +44,8 @@ class GlobalSum:
 class PooledSums(NumpySums):
     """Step that computes one layer up to its global sum in floats.
 
-    Exact: sums plus bias are below 2**24 (checked when the plan is compiled), totals below 2**53.
+    Exact: sums plus bias are below 2**24 (checked when the plan is compiled), totals below 2**53,
+    and as many values are added in float32 as stay below 2**24.
     """
 
     def __init__(self, linear: Linear, input_shape, pool: GlobalSum):
@@ -56,6 +57,11 @@ class PooledSums(NumpySums):
             None if bound is None else np.tile(bound, width).astype(np.float32)
             for bound in (pool.bias, pool.low, pool.high)
         )
+        positions = self.sums_shape[0] * self.sums_shape[1]
+        largest = max(1, -(-pool.largest // positions))
+        most = max(1, (LIMITS[np.dtype(np.float32)] - 1) // largest)
+        fitting = (n for n in range(1, positions + 1) if positions % n == 0 and n <= most)
+        self._ones = np.ones(max(fitting), np.float32)
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the layer's output for integer-valued inputs (n, h, w, c)."""
@@ -67,5 +73,10 @@ class PooledSums(NumpySums):
                 np.maximum(rows, self.low, out=rows)
             if self.high is not None:
                 np.minimum(rows, self.high, out=rows)
-            totals[images, 0, 0] = sums.sum(axis=(1, 2), dtype=np.float64)
+            totals[images, 0, 0] = self._total(sums)
         return self.pool.finish(totals, tally)
+
+    def _total(self, sums: np.ndarray) -> np.ndarray:
+        """Return the sum over the map, float64 (n, filters)."""
+        parts = sums.reshape(len(sums), -1, len(self._ones), sums.shape[3])
+        return np.matmul(self._ones, parts).sum(axis=1, dtype=np.float64)

@@ -98,7 +98,28 @@ class NumpyBackend:
         return PooledSums(case.linear, case.input_shape, pool)
 
     def link(self, layers, steps) -> None:
-        """Do nothing: steps of this backend are independent of each other."""
+        """Let steps write their outputs with the zeros around them that their consumers need.
+
+        Parameters
+        ----------
+        layers : sequence of Layer
+        steps : dict of str to Step
+        """
+        for layer in layers:
+            step = steps.get(layer.name)
+            if not isinstance(step, NumpyStep):
+                continue
+            windows = [
+                steps[consumer.name].window
+                for consumer in layers
+                if layer.name in consumer.inputs
+                and isinstance(steps.get(consumer.name), NumpySums)
+                and consumer.input_shapes == (layer.output_shape,)
+            ]
+            pads = {tuple(window.pads) for window in windows}
+            plain = all(window.linear.padding_value is None for window in windows)
+            if len(pads) == 1 and plain and step.output_shape == layer.output_shape:
+                step.output_pads = pads.pop()
 
 
 def _levels(stairs: Staircase, bound: int):

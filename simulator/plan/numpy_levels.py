@@ -1,4 +1,4 @@
-"""Staircases in NumPy: exact levels in float32 from sums in float32."""
+"""Staircases in NumPy: exact levels from sums in float32."""
 
 from __future__ import annotations
 
@@ -13,11 +13,39 @@ from simulator.plan.workspace import Workspace
 MAX_UNCERTAIN = 2.0**-8
 """Largest share of values that may be computed again in integers before another method is faster.
 
-It is the width of the interval around each step, in levels, where float32 may be wrong.
+It is the width of the interval after each step, in levels, where float32 may be wrong.
 """
 
 
-class FloatLevels:
+class Levels:
+    """Levels of sums, float32.
+
+    Subclasses have the vectors named in `VECTORS`, with an entry for each channel.
+
+    Parameters
+    ----------
+    stairs : Staircase
+    """
+
+    VECTORS: tuple[str, ...] = ()
+
+    def __init__(self, stairs: Staircase):
+        self.dtype_of_levels = _narrowest(stairs)
+
+    def tiled(self, positions: int) -> Levels:
+        """Return a copy for rows of `positions` pixels."""
+        tiled = copy(self)
+        for name in self.VECTORS:
+            if (vector := getattr(self, name)) is not None:
+                setattr(tiled, name, np.tile(vector, positions))
+        return tiled
+
+    def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
+        """Write the levels of `sums` to `out`; both float32 and of one shape, sums contiguous."""
+        raise NotImplementedError
+
+
+class FloatLevels(Levels):
     """Levels computed in floats that are proven to give the staircase.
 
     Parameters
@@ -27,7 +55,10 @@ class FloatLevels:
         Float32 or float64 (channels,) from `Staircase.floats`.
     """
 
+    VECTORS = ("multiplier", "offset", "high", "over")
+
     def __init__(self, stairs: Staircase, floats):
+        super().__init__(stairs)
         self.dtype = floats[0].dtype
         self.name = self.dtype.name
         self.multiplier, self.offset = floats
@@ -40,27 +71,21 @@ class FloatLevels:
         )
         self.over = level if (stairs.over < NEVER).any() else None
         self.saturates_under = bool((stairs.under > -NEVER).any())
-        self.dtype_of_levels = _narrowest(stairs)
-
-    def tiled(self, positions: int) -> FloatLevels:
-        """Return a copy for rows of `positions` pixels."""
-        return _repeated(self, ("multiplier", "offset", "high", "over"), positions)
 
     def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
-        """Write the levels of `sums` to `out`; both float32, of one size, and contiguous."""
-        width = len(self.multiplier)
-        flat = steps = sums.reshape(-1, width)
-        if self.dtype != np.float32:
-            steps = work.scratch("steps", flat.shape, self.dtype)
+        """Write the levels of `sums` to `out`; see `Levels`."""
+        flat = sums.reshape(-1, len(self.multiplier))
+        # Passes over one array are faster than from one to another.
+        steps = flat if flat.dtype == self.dtype else work.scratch("steps", flat.shape, self.dtype)
         np.multiply(flat, self.multiplier, out=steps)
         np.add(steps, self.offset, out=steps)
         if tally is not None and (beyond := self._beyond(steps)):
             tally("output", beyond)
         # With integer bounds floor and clip commute; clipping first is faster.
-        np.clip(steps, self.low, self.highest, out=steps)
+        steps.clip(self.low, self.highest, out=steps)
         if self.high is not None:
             np.minimum(steps, self.high, out=steps)
-        np.floor(steps, out=out.reshape(-1, width), casting="same_kind")
+        np.floor(steps.reshape(out.shape), out=out, casting="same_kind")
 
     def _beyond(self, steps: np.ndarray) -> int:
         """Return the number of outputs that saturate; the bounds of a ReLU do not count."""
@@ -72,14 +97,15 @@ class FloatLevels:
         return int(count)
 
 
-class RecheckedLevels:
+class RecheckedLevels(Levels):
     """Levels in float32, computed again in integers where float32 might be wrong.
 
-    Let ``y = (p * scale + offset) / 2**32 - 1/2``, so that the level is y rounded. Its float32 form
+    Let ``Y = (p * scale + offset) / 2**32``, so that the level is the floor of Y. Its float32 form
     ``p * m + c`` rounds m, c, the product and the sum, each by at most 2**-24 of its value: for
-    ``|y| <= reach`` the error is below ``2**-22 * (reach + |c|)``. A value further than that from
-    the midpoint between two levels is therefore correct; all others are computed again. Beyond
-    `reach` both forms give the outermost level, since both are monotone.
+    ``|Y| <= reach`` the error is below ``e = 2**-22 * (reach + |c|)``. c is e larger than the
+    offset, so that the float y is in ``Y <= y <= Y + 2 * e``: its floor is the level unless
+    ``y - floor(y) < 2 * e``, and these values are computed again. Beyond `reach` both forms give
+    the outermost level, since both are monotone.
 
     Parameters
     ----------
@@ -88,22 +114,24 @@ class RecheckedLevels:
         int64 (channels,) from `Staircase.integers`.
     """
 
+    VECTORS = ("multiplier", "offset", "high", "wide_high")
     name = "float32 rechecked"
 
     def __init__(self, stairs: Staircase, integers):
+        super().__init__(stairs)
         self.integers, self.filters = integers, len(stairs.high)
         scale, offset = integers
-        self.multiplier = (scale / 2.0**32).astype(np.float32)
-        self.offset = (offset / 2.0**32 - 0.5).astype(np.float32)
         reach = max(abs(stairs.low - 1), abs(_level_above(stairs))) + 2
-        self.uncertain = 2.0**-22 * (reach + float(np.abs(self.offset).max()))
+        error = 2.0**-22 * (reach + float(np.abs(offset / 2.0**32).max()) + 1)
+        self.multiplier = (scale / 2.0**32).astype(np.float32)
+        self.offset = (offset / 2.0**32 + error).astype(np.float32)
+        self.uncertain = np.nextafter(np.float32(2 * error), np.float32(1))
         over, under = stairs.over < NEVER, bool((stairs.under > -NEVER).any())
         self.low, self.high = stairs.low, stairs.high.astype(np.float32)
         # Saturated values get a separate level, so that they can be counted.
         self.saturates = bool(over.any()) or under
         self.wide_low = stairs.low - under
         self.wide_high = np.where(over, np.float32(_level_above(stairs)), self.high)
-        self.dtype_of_levels = _narrowest(stairs)
 
     @property
     def usable(self) -> bool:
@@ -112,39 +140,62 @@ class RecheckedLevels:
 
     def tiled(self, positions: int) -> RecheckedLevels:
         """Return a copy for rows of `positions` pixels."""
-        tiled = _repeated(self, ("multiplier", "offset", "high", "wide_high"), positions)
+        tiled = super().tiled(positions)
         tiled.bounds = _Bounds(self.low, tiled.high)
         tiled.wide_bounds = _Bounds(self.wide_low, tiled.wide_high)
         return tiled
 
     def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
-        """Write the levels of `sums` to `out`; both float32, of one size, and contiguous."""
-        width = len(self.multiplier)
-        flat, levels = sums.reshape(-1, width), out.reshape(-1, width)
+        """Write the levels of `sums` to `out`; see `Levels`."""
+        flat = sums.reshape(-1, len(self.multiplier))
         counting = tally is not None and self.saturates
         bounds = self.wide_bounds if counting else self.bounds
         steps = work.scratch("steps", flat.shape)
+        whole = out.flags.c_contiguous
+        levels = out.reshape(flat.shape) if whole else work.scratch("levels", flat.shape)
         np.multiply(flat, self.multiplier, out=steps)
         np.add(steps, self.offset, out=steps)
-        bounds.clip(steps)
-        np.rint(steps, out=levels)
+        # What is clipped to the middle of a level is certain.
+        bounds.clip(steps, 0.5)
+        np.floor(steps, out=levels)
         np.subtract(steps, levels, out=steps)
-        np.abs(steps, out=steps)
         mask = work.scratch("mask", flat.shape, np.bool_)
-        np.greater(steps, np.float32(0.5 - self.uncertain), out=mask)
-        again = np.flatnonzero(mask)
-        if len(again):
-            scale, offset = (values[again % self.filters] for values in self.integers)
-            sums = flat.reshape(-1)[again].astype(np.int64)
-            exact = np.maximum((sums * scale + offset) >> 32, int(bounds.low))
-            levels.reshape(-1)[again] = np.minimum(exact, bounds.high[again % width])
+        np.less(steps, self.uncertain, out=mask)
+        self._compute_again(positions_of(mask), flat, levels, bounds)
         if counting:
-            beyond = np.count_nonzero(np.greater(levels, self.high, out=mask))
-            if self.wide_low < self.low:
-                beyond += np.count_nonzero(np.less(levels, self.bounds.low, out=mask))
-            if beyond:
-                tally("output", int(beyond))
-                self.bounds.clip(levels)
+            self._count(levels, mask, tally)
+        if not whole:
+            np.copyto(out, levels.reshape(out.shape))
+
+    def _compute_again(self, places, sums, levels, bounds) -> None:
+        """Compute some levels from their sums in integers."""
+        if len(places):
+            scale, offset = (values[places % self.filters] for values in self.integers)
+            exact = (sums.reshape(-1)[places].astype(np.int64) * scale + offset) >> 32
+            high = bounds.high[places % sums.shape[1]]
+            levels.reshape(-1)[places] = np.minimum(np.maximum(exact, int(bounds.low)), high)
+
+    def _count(self, levels, mask, tally) -> None:
+        """Count the levels outside the bounds, and bring them to the bounds."""
+        beyond = np.count_nonzero(np.greater(levels, self.high, out=mask))
+        if self.wide_low < self.low:
+            beyond += np.count_nonzero(np.less(levels, self.bounds.low, out=mask))
+        if beyond:
+            tally("output", int(beyond))
+            self.bounds.clip(levels)
+
+
+def positions_of(mask: np.ndarray) -> np.ndarray:
+    """Return the flat indices of the few true values of a contiguous mask."""
+    flat = mask.reshape(-1)
+    whole = flat.size // 8 * 8
+    # Eight booleans at once.
+    words = flat[:whole].view(np.uint64).nonzero()[0]
+    if not len(words) and whole == flat.size:
+        return words
+    near = (8 * words[:, None] + np.arange(8)).reshape(-1)
+    near = np.concatenate([near, np.arange(whole, flat.size)])
+    return near[flat[near]]
 
 
 def _level_above(stairs: Staircase) -> int:
@@ -153,8 +204,10 @@ def _level_above(stairs: Staircase) -> int:
 
 
 def _narrowest(stairs: Staircase) -> np.dtype:
-    """Return the smallest dtype that holds all levels; bytes are counted fastest."""
-    return np.result_type(np.min_scalar_type(stairs.low), np.min_scalar_type(stairs.high.max()))
+    """Return the smallest dtype that holds all levels."""
+    low, high = stairs.low, int(stairs.high.max())
+    ranges = map(np.iinfo, (np.uint8, np.int8, np.int16, np.int32))
+    return next(found.dtype for found in ranges if found.min <= low and high <= found.max)
 
 
 class _Bounds:
@@ -164,17 +217,9 @@ class _Bounds:
         self.low, self.high, self.top = np.float32(low), high.astype(np.float32), high.max()
         self.uniform = bool((high == high[0]).all())
 
-    def clip(self, values: np.ndarray) -> None:
-        """Clip values to the bounds, in place."""
-        np.clip(values, self.low, self.top, out=values)
+    def clip(self, values: np.ndarray, more: float = 0) -> None:
+        """Clip values to the bounds plus a number, in place."""
+        more = np.float32(more)
+        values.clip(self.low + more, self.top + more, out=values)
         if not self.uniform:
-            np.minimum(values, self.high, out=values)
-
-
-def _repeated(levels, names, positions: int):
-    """Return a copy with the named vectors repeated `positions` times."""
-    tiled = copy(levels)
-    for name in names:
-        if (vector := getattr(levels, name)) is not None:
-            setattr(tiled, name, np.tile(vector, positions))
-    return tiled
+            np.minimum(values, self.high + more, out=values)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
+from simulator.plan.numpy_product import multiply
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.statistics import measure
@@ -17,6 +19,8 @@ for BLAS to be efficient."""
 
 TILE_VALUES = 8192
 """Length of NumPy's inner loops: shorter ones are mostly overhead."""
+
+NO_PADS = ((0, 0), (0, 0))
 
 
 class NumpySums:
@@ -57,24 +61,42 @@ class NumpySums:
 
     def _parts(self, x: np.ndarray, work: Workspace):
         """Yield (images, rows, sums) block by block."""
-        x = x.astype(self.input_dtype, copy=False)
         if self.linear.kind == "dense":
-            sums = work.scratch("sums", (len(x), 1, 1, self._weights.shape[1]), self.input_dtype)
-            np.matmul(x.reshape(len(x), -1), self._weights, out=sums[:, 0, 0])
-            yield slice(0, len(x)), slice(0, 1), sums
-            return
-        padded = self.window.padded(x, work)
-        if self.linear.kind == "conv":
-            yield from self._convolution(padded, work)
+            sums = work.scratch("sums", (len(x), self._weights.shape[1]), self.input_dtype)
+            multiply(self._floats(x.reshape(len(x), -1), work), self._weights, sums)
+            yield slice(0, len(x)), slice(0, 1), sums[:, None, None]
+        elif self.linear.kind == "conv":
+            yield from self._convolution(x, work)
         elif self.linear.kind == "depthwise":
-            yield from self._depthwise(padded, work)
+            yield from self._depthwise(x, work)
         else:
-            for images, rows, sums in self._depthwise(padded, work):
-                mixed = work.scratch(
-                    "mixed", (*sums.shape[:3], self._pointwise.shape[1]), self.input_dtype
-                )
-                np.matmul(sums, self._pointwise, out=mixed)
-                yield images, rows, mixed
+            for images, rows, sums in self._depthwise(x, work):
+                channels, filters = self._pointwise.shape
+                columns = sums.reshape(-1, channels)
+                mixed = work.scratch("mixed", (len(columns), filters), self.input_dtype)
+                multiply(columns, self._pointwise, mixed)
+                yield images, rows, mixed.reshape(*sums.shape[:3], filters)
+
+    def _floats(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return values as floats, in scratch memory of `work`; `x` itself if they are."""
+        if x.dtype == self.input_dtype:
+            return x
+        floats = work.scratch("floats", x.shape, self.input_dtype)
+        np.copyto(floats, x)
+        return floats
+
+    def _padded_blocks(self, x: np.ndarray, row_bytes: int, work: Workspace):
+        """Yield (images, rows, padded inputs of these images as floats) of the blocks."""
+        whole, before = work.around(x), None
+        for images, rows in self._blocks(len(x), row_bytes):
+            if images != before:
+                before = images
+                if whole is not None:
+                    padded = whole[images]
+                else:
+                    padded = self.window.padded(x[images], self.input_dtype, work)
+                padded = self._floats(padded, work)
+            yield images, rows, padded
 
     def _blocks(self, n: int, row_bytes: int):
         """Yield (images, rows) of blocks of about `BLOCK_BYTES`; with pooling, of all rows."""
@@ -90,56 +112,69 @@ class NumpySums:
             for start in range(0, height, rows):
                 yield slice(image, image + 1), slice(start, min(start + rows, height))
 
-    def _convolution(self, padded: np.ndarray, work: Workspace):
+    def _convolution(self, x: np.ndarray, work: Workspace):
         """Yield (images, rows, sums) block by block."""
         (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
-        width, channels = self.sums_shape[1], padded.shape[3]
-        depth = kh * kw * channels
-        filters = self._weights.shape[1]
+        width, (depth, filters) = self.sums_shape[1], self._weights.shape
         pointwise = (kh, kw, sh, sw) == (1, 1, 1, 1)
         row_bytes = 4 * width * max(depth, filters)
-        for images, rows in self._blocks(len(padded), row_bytes):
-            count = (images.stop - images.start) * (rows.stop - rows.start) * width
+        for images, rows, padded in self._padded_blocks(x, row_bytes, work):
+            count = len(padded) * (rows.stop - rows.start) * width
             if pointwise:
-                columns = padded[images, rows].reshape(count, depth)
+                columns = padded[:, rows].reshape(count, depth)
             else:
-                view = _windows(padded[images], rows, self.sums_shape[1], (kh, kw), (sh, sw))
+                view = _windows(padded, rows, width, (kh, kw), (sh, sw))
                 columns = work.scratch("columns", (count, depth), self.input_dtype)
                 np.copyto(columns.reshape(view.shape), view)
             sums = work.scratch("sums", (count, filters), self.input_dtype)
-            np.matmul(columns, self._weights, out=sums)
-            shape = (images.stop - images.start, rows.stop - rows.start, width, filters)
-            yield images, rows, sums.reshape(shape)
+            multiply(columns, self._weights, sums)
+            yield images, rows, sums.reshape(len(padded), -1, width, filters)
 
-    def _depthwise(self, padded: np.ndarray, work: Workspace):
+    def _depthwise(self, x: np.ndarray, work: Workspace):
         """Yield (images, rows, sums), with weights repeated over a row for long inner loops."""
+        width, channels = self.sums_shape[1], x.shape[3]
+        row_bytes = 8 * width * channels
+        for images, rows, block in self._padded_blocks(x, row_bytes, work):
+            sums = work.scratch(
+                "sums", (len(block), rows.stop - rows.start, width * channels), self.input_dtype
+            )
+            lines = self._lines(block, rows, work)
+            np.einsum("nhijq,ijq->nhq", lines, self._weights, out=sums)
+            yield images, rows, sums.reshape(*sums.shape[:2], width, channels)
+
+    def _lines(self, block: np.ndarray, rows: slice, work: Workspace) -> np.ndarray:
+        """Return (n, rows, kh, kw, width * c): of each tap, the inputs of a row of outputs."""
         (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
+        block = block[:, rows.start * sh : (rows.stop - 1) * sh + kh]
+        n, height, _, channels = block.shape
         width = self.sums_shape[1]
-        channels = padded.shape[3]
-        for images, rows in self._blocks(len(padded), 8 * width * channels):
-            block = padded[images]
-            shape = (len(block), rows.stop - rows.start, width * channels)
-            sums = work.scratch("sums", shape, self.input_dtype)
-            view = _row_windows(block, rows, width, (kh, kw), (sh, sw))
-            if view is not None:
-                np.einsum("nhijq,ijq->nhq", view, self._weights, out=sums)
-                sums = sums.reshape(*shape[:2], width, channels)
-            else:
-                sums = sums.reshape(*shape[:2], width, channels)
-                view = _windows(block, rows, width, (kh, kw), (sh, sw))
-                kernel = self._weights.reshape(kh, kw, width, channels)[:, :, 0]
-                np.einsum("nhwijc,ijc->nhwc", view, kernel, out=sums)
-            yield images, rows, sums
+        sn, line, pixel, item = block.strides
+        if sw == 1:
+            tap = pixel
+        else:
+            # Bring the inputs of each tap together.
+            shape, steps = (n, height, kw, width, channels), (sn, line, pixel, sw * pixel, item)
+            view = as_strided(block, shape, steps, writeable=False)
+            block = work.scratch("lines", shape, self.input_dtype)
+            np.copyto(block, view)
+            sn, line, tap = block.strides[:3]
+        shape = (n, rows.stop - rows.start, kh, kw, width * channels)
+        return as_strided(block, shape, (sn, line * sh, line, tap, item), writeable=False)
 
 
 class NumpyStep(NumpySums):
-    """Step that computes a layer's integer-valued float32 output by its staircase.
+    """Step that computes a layer's integer-valued output by its staircase.
 
     Parameters
     ----------
     linear, input_shape : as in `NumpySums`
     output_shape : (height, width, channels)
-    levels : FloatLevels or RecheckedLevels
+    levels : simulator.plan.numpy_levels.Levels
+
+    Attributes
+    ----------
+    output_pads : ((top, bottom), (left, right))
+        Zeros that the output's consumers add around each image.
     """
 
     gives_levels = True
@@ -151,10 +186,11 @@ class NumpyStep(NumpySums):
         # Vectors are repeated over rows of the output, for long inner loops.
         self._rows = _rows_of(output_shape)
         self.levels = levels.tiled(self._rows * output_shape[1])
+        self.output_pads = NO_PADS
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the output for integer-valued inputs (n, h, w, c), in memory taken from `work`."""
-        out = work.take((len(x), *self.output_shape))
+        out = work.take_inside((len(x), *self.output_shape), self.output_pads)
         for images, rows, sums in self._parts(x, work):
             target = out[images, rows]
             if self._pooled:
@@ -220,15 +256,4 @@ def _windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray:
     start = x[:, rows.start * strides[0] :]
     shape = (len(x), rows.stop - rows.start, width, *kernel, x.shape[3])
     steps = (sn, sh * strides[0], sw * strides[1], sh, sw, sc)
-    return np.lib.stride_tricks.as_strided(start, shape, steps, writeable=False)
-
-
-def _row_windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray | None:
-    """Return a view (n, rows, kh, kw, width * c) of contiguous rows; None if strides exceed 1."""
-    if strides[1] != 1 or not x.flags.c_contiguous:
-        return None
-    sn, sh, sw, sc = x.strides
-    start = x[:, rows.start * strides[0] :]
-    shape = (len(x), rows.stop - rows.start, *kernel, width * x.shape[3])
-    steps = (sn, sh * strides[0], sh, sw, sc)
-    return np.lib.stride_tricks.as_strided(start, shape, steps, writeable=False)
+    return as_strided(start, shape, steps, writeable=False)

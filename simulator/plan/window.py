@@ -43,13 +43,18 @@ class Window:
         linear = self.linear
         return pads(self.sums_shape, linear.pool_size, linear.pool_strides, linear.pool_padding)
 
-    def padded(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+    def padded(self, x: np.ndarray, dtype, work: Workspace) -> np.ndarray:
         """Return padded inputs (n, h, w, c), in scratch memory of `work`; `x` if none is added."""
-        if not any(map(any, self.pads)):
+        if not self.pads_any:
             return x
-        padded = work.scratch("padded", (len(x), *self.padded_shape), x.dtype)
+        padded = work.scratch("padded", (len(x), *self.padded_shape), dtype)
         self.fill(x, padded)
         return padded
+
+    @property
+    def pads_any(self) -> bool:
+        """True if pixels are added."""
+        return any(map(any, self.pads))
 
     @property
     def padded_shape(self) -> tuple[int, int, int]:

@@ -33,6 +33,7 @@ class Workspace:
         self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
         # Arrays are kept with their buffers, since an id is unique only while its object lives.
         self._taken: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._padded: dict[int, np.ndarray] = {}
 
     def take(self, shape, dtype=np.float32) -> np.ndarray:
         """Return an uninitialized array of `shape`; `release` returns it to the pool."""
@@ -52,8 +53,29 @@ class Workspace:
         self._taken[id(array)] = (array, buffer)
         return array
 
+    def take_inside(self, shape, pads) -> np.ndarray:
+        """Return an array (n, h, w, c) with zeros around its images; see `around`."""
+        if not any(map(any, pads)):
+            return self.take(shape)
+        n, height, width, channels = shape
+        (top, bottom), (left, right) = pads
+        whole = self.take((n, height + top + bottom, width + left + right, channels))
+        whole[:, :top] = 0
+        whole[:, top + height :] = 0
+        whole[:, :, :left] = 0
+        whole[:, :, left + width :] = 0
+        inside = whole[:, top : top + height, left : left + width]
+        self._taken[id(inside)] = (inside, self._taken.pop(id(whole))[1])
+        self._padded[id(inside)] = whole
+        return inside
+
+    def around(self, array: np.ndarray) -> np.ndarray | None:
+        """Return an array of `take_inside` with its zeros; None if it is another array."""
+        return self._padded.get(id(array))
+
     def release(self, array: np.ndarray) -> None:
         """Return an array to the pool; arrays of other origin are ignored."""
+        self._padded.pop(id(array), None)
         taken = self._taken.pop(id(array), None)
         if taken is not None:
             self._free.append(taken[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulator import ProgramError, simulate
-from simulator.engine import BATCH_VALUES, default_batch_size
+from simulator.engine import BATCH_VALUES, NUMPY_BATCH_VALUES, default_batch_size
 from simulator.statistics import Statistics
 from simulator.targets import known_targets
 from tests import builders
@@ -120,14 +120,15 @@ def test_outputs_without_a_dequantizer_are_accumulators(program):
     assert simulate(program, images).dtype == np.int64
 
 
-def test_the_default_batch_keeps_memory_small(program):
+@pytest.mark.parametrize("values", [BATCH_VALUES, NUMPY_BATCH_VALUES])
+def test_the_default_batch_keeps_memory_small(program, values):
     rng = np.random.default_rng(0)
-    assert default_batch_size(program) > 1
+    assert default_batch_size(program, values) > 1
     for side, filters in ((64, 4), (512, 8), (2048, 4)):
         shape = (side, side, 1)
         layer = builders.neural_layer("Conv2D", rng, input_shape=shape, filters=filters)
-        size = default_batch_size(builders.program([layer]))
-        assert size == 1 or size * side * side * filters <= BATCH_VALUES
+        size = default_batch_size(builders.program([layer]), values)
+        assert size == 1 or size * side * side * filters <= values
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ is bounded and late layers see every image.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from pipeline.graph.forward import run_node as run_float
 from pipeline.graph.graph import Graph
+from pipeline.graph.node import Node
+from pipeline.quantization.refine.frames import Frames, reach, remembered, run_float, span
 from pipeline.quantization.refine.steps import Step
 
 Forward = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -34,31 +35,36 @@ class Frontier:
     ----------
     graph : Graph
         Prepared float graph, not equalized: the targets.
-    images : array of shape (n, *input shape)
+    given : Frames
     """
 
-    def __init__(self, graph: Graph, images: np.ndarray):
-        self.graph, self.images, self.count = graph, images, len(images)
-        self._order = spread(len(images))
+    def __init__(self, graph: Graph, given: Frames):
+        self.graph, self.images, self.count = graph, given.images, len(given)
+        self._ages, self._reach = given.ages, reach(graph)
+        self._order = spread(len(given)) if given.ages is None else np.arange(len(given))
         self.floats: dict[str, np.ndarray] = {}
         self.integers: dict[str, np.ndarray] = {}
         self._done: list[tuple[Step, Forward | None]] = []
         self._finished: set[str] = set()
         self.batch = image_batch(graph)
 
-    def batches(self, names: Sequence[str], limit: int | None = None) -> Iterator[tuple]:
-        """Yield the (floats, integers) of tensors, a batch of images at a time."""
-        count = min(self.count, limit or self.count)
+    def batches(self, head: Node, limit: int | None = None) -> Iterator[tuple]:
+        """Yield the (floats, integers) that a node reads, a batch of images at a time.
+
+        Of a temporal node, these are what `remembered` returns. An input reads itself.
+        """
+        count = self._limited(limit)
+        names = head.inputs or (head.name,)
         for start in range(0, count, self.batch):
             end = min(start + self.batch, count)
-            yield (
-                {name: self._slice(self.floats, name, start, end) for name in names},
-                {name: self._slice(self.integers, name, start, end) for name in names},
+            yield tuple(
+                {name: self._frames(table, name, start, end, span(head)) for name in names}
+                for table in (self.floats, self.integers)
             )
 
     def blocks(self, number: int, limit: int) -> np.ndarray:
         """Return which of `number` parts each image is in: images of one source are neighbours."""
-        return self._order[: min(self.count, limit)] * number // max(len(self.images), 1)
+        return self._order[: self._limited(limit)] * number // max(len(self.images), 1)
 
     def prepare(self, step: Step) -> None:
         """Hold as many images as memory takes for a step, and no more."""
@@ -81,10 +87,9 @@ class Frontier:
         forward : Forward or None
             None for an input whose images are integers already.
         """
-        names = step[0].inputs or (step[0].name,)
         parts = [
             self._computed(step, forward, floats, integers)
-            for floats, integers in self.batches(names)
+            for floats, integers in self.batches(step[0])
         ]
         self._done.append((step, forward))
         self._finished.update(node.name for node in step)
@@ -98,17 +103,30 @@ class Frontier:
     def _regrow(self, count: int) -> None:
         live, kept = self._live(), {}
         for start in range(0, count, self.batch):
-            images = self._images(start, min(start + self.batch, count))
+            before = min(start, self._reach)
+            part = slice(start - before, min(start + self.batch, count))
+            images = self._images(part)
             floats = {self.graph.input.name: np.asarray(images, np.float32)}
             integers = {self.graph.input.name: images}
             for step, forward in self._done:
-                y, q = self._computed(step, forward, floats, integers)
+                given = (self._read(step[0], table, part) for table in (floats, integers))
+                y, q = self._computed(step, forward, *given)
                 floats[step[-1].name], integers[step[-1].name] = y, q
             for name in live - {self.graph.input.name}:
-                kept.setdefault(name, []).append((floats[name], integers[name]))
+                kept.setdefault(name, []).append((floats[name][before:], integers[name][before:]))
         for name, parts in kept.items():
             self._store(name, parts)
         self.count = count
+
+    def _read(self, head, table, part):
+        """Return what a node reads of a part of the images; its first frames may lack earlier ones.
+
+        Before the frames that are kept there are as many as all layers remember.
+        """
+        if span(head) == 1:
+            return table
+        (name,) = head.inputs
+        return {name: remembered(table[name], span(head), self._ages[part])}
 
     def _computed(self, step, forward, floats, integers):
         """Return the float and the integer output of one step."""
@@ -120,14 +138,20 @@ class Frontier:
         self.floats[name] = np.concatenate(floats)
         self.integers[name] = np.concatenate(integers)
 
-    def _slice(self, table, name, start, end):
-        if name in table:
-            return table[name][start:end]
-        images = self._images(start, end)
-        return images if table is self.integers else np.asarray(images, np.float32)
+    def _frames(self, table, name, start, end, steps):
+        before = min(start, steps - 1)
+        part = slice(start - before, end)
+        x = table[name][part] if name in table else self._images(part)
+        if name not in table and table is self.floats:
+            x = np.asarray(x, np.float32)
+        return x if steps == 1 else remembered(x, steps, self._ages[part])[before:]
 
-    def _images(self, start, end):
-        return self.images[self._order[start:end]]
+    def _images(self, part):
+        return self.images[self._order[part]]
+
+    def _limited(self, limit):
+        """Return how many images to take; of frames all, since the first ones are of few videos."""
+        return self.count if self._ages is not None else min(self.count, limit or self.count)
 
     def _live(self) -> set[str]:
         return {

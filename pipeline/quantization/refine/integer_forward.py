@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.graph.traits import DEPTHWISE, NEURAL, TRANSPOSED
+from pipeline.graph.traits import DEPTHWISE, NEURAL, TEMPORAL, TRANSPOSED
 from pipeline.quantization.quantized_graph import QuantizedNode
+from pipeline.quantization.refine.frames import remembered, span
 from simulator.akida_v2 import Dequantizer, Quantizer
 from simulator.integer import requantize, saturate, shift_left
 from simulator.kernels import (
@@ -35,8 +36,9 @@ def run_node(node: QuantizedNode, *inputs: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     node : QuantizedNode
-        Anything but temporal layers; of a ``Dequantizer`` the result is float32.
+        Of a ``Dequantizer`` the result is float32.
     *inputs : integer arrays with a batch axis; of a ``Quantizer`` float32
+        A temporal layer reads what `pipeline.quantization.refine.frames.remembered` returns.
     """
     if node.op in ("Quantizer", "Dequantizer"):
         return _border(node).run(inputs[0])
@@ -64,12 +66,19 @@ def with_output_stage(node: QuantizedNode, sums: np.ndarray) -> np.ndarray:
 
 
 def run_nodes(
-    nodes: Sequence[QuantizedNode], values: Mapping[str, np.ndarray]
+    nodes: Sequence[QuantizedNode],
+    values: Mapping[str, np.ndarray],
+    ages: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the integers of `nodes`, in order, given those of the nodes before."""
+    """Return the integers of `nodes`, in order, given those of the nodes before.
+
+    With the `ages` of frames, temporal layers remember those before; else `values` hold them.
+    """
     made: dict[str, np.ndarray] = {}
     for node in nodes:
-        given = (made[name] if name in made else values[name] for name in node.inputs)
+        given = [made[name] if name in made else values[name] for name in node.inputs]
+        if ages is not None and span(node) > 1:
+            given = [remembered(given[0], span(node), ages)]
         made[node.name] = run_node(node, *given)
     return made
 
@@ -97,7 +106,10 @@ def _border(node: QuantizedNode):
 
 def _aligned(node, x):
     shift = node.registers.get("input_shift")
-    return x if shift is None else saturate(shift_left(x, shift), node.bits["buffer"] - 1)
+    if shift is None:
+        return x
+    # A temporal layer shifts each frame that it remembers alike.
+    return saturate(shift_left(x, np.resize(shift, x.shape[-1])), node.bits["buffer"] - 1)
 
 
 def weighted(node: QuantizedNode, x: np.ndarray) -> np.ndarray:
@@ -109,6 +121,8 @@ def weighted(node: QuantizedNode, x: np.ndarray) -> np.ndarray:
     kernel = registers["kernel"]
     if node.op == "Dense":
         return matmul(x.reshape(-1, x.shape[-1]), kernel).reshape(*x.shape[:-1], -1)
+    if node.op in TEMPORAL:
+        return _over_time(node, x)
     window = attrs["strides"], attrs["padding"]
     if node.op in TRANSPOSED:
         product = depthwise_conv2d_transpose if node.op in DEPTHWISE else conv2d_transpose
@@ -116,6 +130,15 @@ def weighted(node: QuantizedNode, x: np.ndarray) -> np.ndarray:
     if node.op in DEPTHWISE:
         return depthwise_conv2d(x, kernel, *window)
     return conv2d(x, kernel, *window, registers.get("padding_value", 0))
+
+
+def _over_time(node, x):
+    kernel = node.registers["kernel"]
+    if node.op not in DEPTHWISE:
+        return conv2d(x, kernel, (1, 1), "valid")
+    # Products of 33-bit frames and 8-bit weights, summed over the frames, fit int64.
+    frames = x.astype(np.int64).reshape(*x.shape[:-1], *kernel.shape)
+    return (frames * kernel.astype(np.int64)).sum(axis=-2)
 
 
 def _with_bias(node, sums):

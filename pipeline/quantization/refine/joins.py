@@ -2,7 +2,8 @@
 
 An output that one layer reads takes any factor: the next kernel takes it back. The inputs of an
 addition must share theirs, and every layer that reads one of them takes it back. One factor is
-chosen for all, by the steps that it gives them.
+chosen for all, by the steps that it gives them. The inputs of a Concatenate need not share one: a
+layer after it takes back each one's factor in the channels that come from it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pipeline.quantization.fixed_point import max_frac_bits
 
 FACTORS = np.exp2(np.arange(8) / 8).astype(np.float32)
 """Factors that are tried: a whole power of two changes nothing."""
-_PASSED = ("MaxPooling2D", "Dropout")
+AVERAGE = "GlobalAveragePooling2D"
+_PASSED = ("MaxPooling2D", "Dropout", AVERAGE)
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,16 @@ class Stream:
         Nodes with output quantizers.
     ends : tuple of str
         ReLUs of additions of them, which take the factor back.
-    layers : tuple of str
-        Layers that read them.
+    layers : tuple of (str, int)
+        Layers that read them, and the first channel at which each does.
+    averages : tuple of str
+        Global averages that they pass on the way, with ranges of their own.
     """
 
     outputs: tuple[str, ...]
     ends: tuple[str, ...]
-    layers: tuple[str, ...]
+    layers: tuple[tuple[str, int], ...]
+    averages: tuple[str, ...] = ()
 
 
 def scale_joins(calibrated: CalibratedGraph) -> tuple[CalibratedGraph, list[str]]:
@@ -77,29 +82,38 @@ def streams(calibrated: CalibratedGraph) -> Iterator[Stream]:
 
 def _stream(calibrated, outputs) -> Stream | None:
     """Return the stream of some outputs, or None if one of them takes no factor."""
-    graph, layers, ends = calibrated.graph, {}, {}
+    graph, layers, ends, averages = calibrated.graph, {}, {}, {}
     single = len(outputs) == 1 and graph.node(outputs[0]).op != "Add"
     for name in outputs:
         per_tensor = calibrated.nodes[name].output.per_tensor
         if single and next_layer(graph, name, per_tensor=per_tensor) is not None:
             return None
         for reader in _readers(graph, name):
-            if reader.op == "Add":
-                if reader.name in outputs:
+            if reader.node.op == "Add":
+                if reader.joined:
+                    return None
+                if reader.node.name in outputs:
                     continue
-                end = graph.sole_consumer(reader)
-                if end is None or end.op != "ReLU" or end.attrs["max_value"] is not None:
+                end = _end(calibrated, reader)
+                if end is None:
                     return None
-                if calibrated.nodes[end.name].output is None:
-                    return None
-                ends[end.name] = None
-            elif not _takes_back(reader):
+                ends[end] = None
+            elif not _takes_back(reader.node):
                 return None
             else:
-                layers[reader.name] = None
+                layers[reader.node.name, reader.first] = None
+            averages |= dict.fromkeys(reader.averages)
         if name == graph.output or graph.node(name).op == "Activation":
             return None
-    return Stream(tuple(outputs), tuple(ends), tuple(layers))
+    return Stream(tuple(outputs), tuple(ends), tuple(layers), tuple(averages))
+
+
+def _end(calibrated, reader) -> str | None:
+    """Return the ReLU of an addition, if it takes a factor of the sum back."""
+    end = calibrated.graph.sole_consumer(reader.node)
+    if end is None or end.op != "ReLU" or end.attrs["max_value"] is not None:
+        return None
+    return None if calibrated.nodes[end.name].output is None else end.name
 
 
 def _takes_back(reader: Node) -> bool:
@@ -108,12 +122,43 @@ def _takes_back(reader: Node) -> bool:
     return reader.op in NEURAL and simple
 
 
-def _readers(graph: Graph, name: str) -> Iterator[Node]:
+@dataclass(frozen=True)
+class _Reader:
+    """A node that reads an output at its channels from `first` on, and what lies between.
+
+    Attributes
+    ----------
+    node : Node
+    first : int
+    averages : tuple of str
+        Global averages on the way.
+    joined : bool
+        Whether a Concatenate is on the way.
+    """
+
+    node: Node
+    first: int = 0
+    averages: tuple[str, ...] = ()
+    joined: bool = False
+
+
+def _readers(graph: Graph, name: str) -> Iterator[_Reader]:
     for node in graph.consumers(name):
-        if node.op in _PASSED:
-            yield from _readers(graph, node.name)
+        if node.name == graph.output:
+            yield _Reader(node)
+        elif node.op in _PASSED:
+            averages = (node.name,) * (node.op == AVERAGE)
+            for reader in _readers(graph, node.name):
+                yield replace(reader, averages=(*averages, *reader.averages))
+        elif node.op == "Concatenate":
+            start = 0
+            for source in node.inputs:
+                if source == name:
+                    for reader in _readers(graph, node.name):
+                        yield replace(reader, first=reader.first + start, joined=True)
+                start += graph.shapes[source][-1]
         else:
-            yield node
+            yield _Reader(node)
 
 
 def _best(calibrated, stream) -> np.ndarray:
@@ -146,6 +191,30 @@ def _scaled(calibrated, stream, factor) -> CalibratedGraph:
         quantizer = nodes[name].output
         rate = np.asarray(quantizer.rescaling_rate / factor, np.float32)
         nodes[name] = replace(nodes[name], output=replace(quantizer, rescaling_rate=rate))
-    divided = {name: divide_kernel(graph.node(name), factor, None) for name in stream.layers}
+    for name in stream.averages:
+        nodes[name] = _widened(nodes[name], factor)
+    width = graph.shapes[stream.outputs[0]][-1]
+    divided = {}
+    for name, first in stream.layers:
+        node = divided.get(name, graph.node(name))
+        divided[name] = divide_kernel(node, _spread(graph, node, factor, first, width), None)
     graph = graph.with_nodes(divided.get(node.name, node) for node in graph.nodes)
     return replace(calibrated, graph=graph, nodes=nodes)
+
+
+def _widened(node, factor):
+    """Return an average whose range holds channels that are larger by a factor."""
+    if node.output is None:
+        return node
+    reach = np.asarray(node.output.range_max * np.max(factor), np.float32)
+    return replace(node, output=replace(node.output, range_max=reach))
+
+
+def _spread(graph, node, factor, first, width) -> np.ndarray:
+    """Return a factor of some input channels as one of all of them."""
+    channels = graph.shapes[node.inputs[0]][-1]
+    if channels == width:
+        return factor
+    spread = np.ones(channels, np.float32)
+    spread[first : first + width] = factor
+    return spread

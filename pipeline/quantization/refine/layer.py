@@ -49,7 +49,7 @@ class Rows:
 
 def rows_wanted(node: Node, *, held: bool) -> int:
     """Return how many rows a layer is fitted on, or judged by."""
-    few = node.op == "DepthwiseConv2D" or kernel_matrix(node).shape[1] > wide.INPUTS
+    few = node.operation.depthwise or kernel_matrix(node).shape[1] > wide.INPUTS
     wanted = FEW_ROWS if few else ROWS
     return wanted // 4 if held else wanted
 

@@ -17,6 +17,8 @@ from pipeline.quantization.integerize_legacy import LAYERS, integer_node
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.legacy_threshold import Scaling, neuron
 from pipeline.quantization.refine import rows
+from pipeline.quantization.refine.cost import cost
+from pipeline.quantization.refine.frames import Frames
 from pipeline.quantization.refine.frontier import Frontier, run_step
 from pipeline.quantization.refine.kernels import refine_kernels
 from pipeline.quantization.refine.layer import Rows, rows_wanted
@@ -36,13 +38,13 @@ class LegacySequence:
         Prepared float graph: the targets.
     legacy : LegacyGraph
         The same graph by today's rule: a linear chain.
-    fit, held : arrays of shape (n, *input shape)
+    fit, held : Frames
         Images to fit on, and others to choose by.
     seed : int
         Draws rows and places.
     """
 
-    def __init__(self, graph: Graph, legacy: LegacyGraph, fit, held, seed: int):
+    def __init__(self, graph: Graph, legacy: LegacyGraph, fit: Frames, held: Frames, seed: int):
         self.float_graph, self.legacy = graph, legacy
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
         self.rng = np.random.default_rng(seed)
@@ -50,10 +52,9 @@ class LegacySequence:
         self.formats: dict = {}
         self.changed: list[str] = []
 
-    def run(self, progress: Callable[[int, int], None]) -> LegacyGraph:
-        """Refine every step, and return the refined model."""
-        todo = steps(self.float_graph, _computing(self.float_graph))
-        for done, step in enumerate(todo, 1):
+    def run(self, progress: Callable[[float], None]) -> LegacyGraph:
+        """Refine every step, and return the refined model; report the cost of each when done."""
+        for step in steps(self.float_graph, _computing(self.float_graph)):
             for frontier in (self.fit, self.held):
                 frontier.prepare(step)
             if step[0].op in LAYERS:
@@ -61,7 +62,7 @@ class LegacySequence:
                 self._refine_step(step)
                 self._fit_registers(step)
             self._settle(step)
-            progress(done, len(todo))
+            progress(cost(self.float_graph, step, len(self.fit.images)))
         return self.legacy
 
     def _refine_sums(self, step: Step) -> None:
@@ -103,7 +104,7 @@ class LegacySequence:
         wanted = rows_wanted(head, held=frontier is self.held)
 
         def batches():
-            for floats, integers in frontier.batches((source,)):
+            for floats, integers in frontier.batches(head):
                 yield (
                     np.asarray((integers[source] - b) / a, np.float32),
                     run_float(target, floats[source]),
@@ -143,7 +144,7 @@ class LegacySequence:
         source = step[0].inputs[0]
         batches = (
             (values(nodes, integers[source], given), run_step(step, floats))
-            for floats, integers in frontier.batches(step[0].inputs, IMAGES)
+            for floats, integers in frontier.batches(step[0], IMAGES)
         )
         return drawn(batches, self.rng, frontier.blocks(BLOCKS, IMAGES))
 

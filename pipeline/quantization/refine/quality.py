@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.quantization.quantized_graph import QuantizedGraph
+from pipeline.quantization.refine.frames import Frames, reach
 from pipeline.quantization.refine.frontier import image_batch
 from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.legacy_forward import run_chain
@@ -39,9 +39,9 @@ class Quality:
         return f"{level:.1f} dB{same}"
 
 
-def quality(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> Quality:
+def quality(graph: Graph, quantized: QuantizedGraph, images: Frames) -> Quality:
     """Return how close an integer model is to its float model on images."""
-    wanted = forward(graph, images, batch_size=image_batch(graph)).reshape(len(images), -1)
+    wanted = images.forward(graph, image_batch(graph)).reshape(len(images), -1)
     found = outputs(graph, quantized, images)
     same = None
     if wanted.shape[1] > 1 and len(graph.shapes[graph.output]) == 1:
@@ -50,14 +50,17 @@ def quality(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> Qual
     return Quality(noise, float(wanted.var(axis=0, dtype=np.float64).mean()), same)
 
 
-def outputs(graph: Graph, quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
+def outputs(graph: Graph, quantized: QuantizedGraph, images: Frames) -> np.ndarray:
     """Return an integer model's outputs of images, float32 (n, values)."""
-    size = image_batch(graph)
-    run = run_chain if quantized.scheme == "cnn2snn" else _run
-    parts = [run(quantized, images[start : start + size]) for start in range(0, len(images), size)]
+    parts = [
+        _run(quantized, part)[before:]
+        for before, part in images.batches(image_batch(graph), reach(graph))
+    ]
     return np.concatenate(parts).reshape(len(images), -1)
 
 
-def _run(quantized, images):
+def _run(quantized, part):
+    if quantized.scheme == "cnn2snn":
+        return run_chain(quantized, part.images)
     image, *nodes = quantized.nodes
-    return run_nodes(nodes, {image.name: images})[quantized.output]
+    return run_nodes(nodes, {image.name: part.images}, part.ages)[quantized.output]

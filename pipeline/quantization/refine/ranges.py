@@ -41,7 +41,7 @@ class Values:
 
     Attributes
     ----------
-    sums, targets : float64 arrays of shape (places, channels)
+    sums, targets : float32 arrays of shape (places, channels)
         In units of the float model.
     blocks : int array of shape (places,)
         Part of the images that a place belongs to.
@@ -66,8 +66,14 @@ class Values:
         """Return the mean squared error of each channel, of shape (channels,)."""
         bits = quantizer.bits - quantizer.signed
         step = np.exp2(-max_frac_bits(bits, quantizer.range_max)) / quantizer.rescaling_rate
-        levels = np.clip(np.floor(self.sums / step + 0.5), -(2.0**bits), 2.0**bits - 1)
-        return np.square(levels * step - self.targets).mean(axis=0)
+        step = np.asarray(step, np.float32)
+        levels = self.sums * (1 / step)
+        levels += np.float32(0.5)
+        np.floor(levels, out=levels)
+        np.clip(levels, -(2.0**bits), 2.0**bits - 1, out=levels)
+        levels *= step
+        levels -= self.targets
+        return np.einsum("pc,pc->c", levels, levels) / len(levels)
 
 
 def drawn(batches, rng: np.random.Generator, blocks: np.ndarray) -> Values:
@@ -84,8 +90,8 @@ def drawn(batches, rng: np.random.Generator, blocks: np.ndarray) -> Values:
         size = parts[0].shape[-1]
         found, wanted = (array.reshape(len(array), -1, size) for array in parts)
         chosen = rng.choice(found.shape[1], min(found.shape[1], PLACES), replace=False)
-        sums.append(found[:, chosen].reshape(-1, size))
-        targets.append(wanted[:, chosen].reshape(-1, size).astype(np.float64))
+        sums.append(found[:, chosen].reshape(-1, size).astype(np.float32))
+        targets.append(wanted[:, chosen].reshape(-1, size).astype(np.float32))
     sums, targets = np.concatenate(sums), np.concatenate(targets)
     return Values(sums, targets, np.repeat(blocks, len(sums) // len(blocks)))
 

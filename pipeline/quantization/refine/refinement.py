@@ -11,9 +11,12 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.messages.notes import REFINED, WARNING, Note
 from pipeline.quantization.calibrated_graph import CalibratedGraph
+from pipeline.quantization.calibration import streams
 from pipeline.quantization.integerize_legacy import LAYERS
 from pipeline.quantization.integers import integers
 from pipeline.quantization.legacy_graph import LegacyGraph
+from pipeline.quantization.refine.cost import cost, total
+from pipeline.quantization.refine.frames import Frames, by_video, remembers
 from pipeline.quantization.refine.legacy_sequence import LegacySequence
 from pipeline.quantization.refine.quality import Quality, quality
 from pipeline.quantization.refine.sequence import Sequence
@@ -42,9 +45,11 @@ def refine(
     calibrated : CalibratedGraph
         Of that graph, by today's rule.
     samples : array of shape (n, *input shape)
-        Calibration images; the last fifth is held out.
+        Calibration images; the last fifth is held out. Of a model with temporal layers, frames of
+        videos, one of each in turn; then the last videos are, or the end of the last one.
     options : Quantization
-    progress : function of (layers done, layers in all)
+    progress : function of (work done, work in all)
+        By the cost of each layer, so that it tells the time left.
 
     Returns
     -------
@@ -56,7 +61,9 @@ def refine(
     def sequence(fit, held):
         return Sequence(graph, calibrated, fit, held, options.calibration.seed)
 
-    return _refined(graph, calibrated, samples, _obstacle(graph), sequence, progress)
+    videos = streams(graph, samples, options.calibration.batch_size)
+    given = by_video(samples, videos) if remembers(graph) else Frames(samples)
+    return _refined(graph, calibrated, given, None, sequence, progress)
 
 
 def refine_legacy(
@@ -74,7 +81,7 @@ def refine_legacy(
     def sequence(fit, held):
         return LegacySequence(graph, legacy, fit, held, options.calibration.seed)
 
-    return _refined(graph, legacy, samples, _legacy_obstacle(graph), sequence, progress)
+    return _refined(graph, legacy, Frames(samples), _legacy_obstacle(graph), sequence, progress)
 
 
 def has_run(notes: Iterable[Note]) -> bool:
@@ -87,12 +94,14 @@ def _refined(graph, plain, samples, obstacle, sequence, progress):
     if len(samples) < FEWEST:
         obstacle = f"found {len(samples)} calibration images; it takes at least {FEWEST}"
     if obstacle:
+        progress(1, 1)
         return _noted(plain, f"not refined: {obstacle}")
     count = len(samples) - max(len(samples) // HELD_OUT, 2)
-    fit, held = samples[:count], samples[count:]
-    running = sequence(fit, held)
-    refined = running.run(progress)
+    fit, held = samples.split(count)
+    running, work = sequence(fit, held), _Work(graph, count, len(held), progress)
+    refined = running.run(work)
     before, after = (quality(graph, integers(model), held) for model in (plain, refined))
+    work.finish()
     figures = f"{FIGURES} {len(held)} held-out images: {before} -> {after}"
     if not _better(before, after):
         return _noted(plain, f"not refined, which would not help; {figures}")
@@ -105,6 +114,22 @@ def _refined(graph, plain, samples, obstacle, sequence, progress):
         )
         return _noted(refined, text, level=WARNING)
     return refined
+
+
+class _Work:
+    """Reports what part of refining is done, when called with the cost of each step."""
+
+    def __init__(self, graph, fitted: int, held: int, progress):
+        self.progress, self.done = progress, 0.0
+        todo = sum(cost(graph, (node,), fitted) for node in graph.nodes)
+        self.total = todo + 2 * total(graph, held)
+
+    def __call__(self, step: float) -> None:
+        self.done += step
+        self.progress(min(int(self.done), int(self.total)), int(self.total))
+
+    def finish(self) -> None:
+        self.progress(int(self.total), int(self.total))
 
 
 def _better(before: Quality, after: Quality) -> bool:
@@ -120,16 +145,6 @@ def _better(before: Quality, after: Quality) -> bool:
     lost = np.count_nonzero(before.same & ~after.same)
     gained = np.count_nonzero(after.same & ~before.same)
     return bool(lost - gained <= 2 * np.sqrt(lost + gained))
-
-
-def _obstacle(graph: Graph) -> str | None:
-    """Return why a model cannot be refined."""
-    for node in graph.nodes:
-        if node.operation.temporal:
-            return f"{node.name} ({node.op}) remembers past images"
-        if node.attrs.get("dilation_rate", (1, 1)) != (1, 1) or node.attrs.get("groups", 1) != 1:
-            return f"{node.name} ({node.op}) has a dilation or groups"
-    return None
 
 
 def _legacy_obstacle(graph: Graph) -> str | None:

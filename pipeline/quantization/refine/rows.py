@@ -8,9 +8,10 @@ import numpy as np
 
 from pipeline.graph.float_kernels import depthwise_conv2d, windows
 from pipeline.graph.node import Node
+from pipeline.graph.traits import TEMPORAL
 from pipeline.graph.windows import padded
 
-COVERED = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D")
+COVERED = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", *TEMPORAL)
 """Operations whose kernels are refitted; of a SeparableConv2D, the pointwise one."""
 
 
@@ -25,6 +26,8 @@ def kernel_matrix(node: Node, kernel: np.ndarray | None = None) -> np.ndarray:
     kernel = node.weights[node.operation.output_kernel] if kernel is None else kernel
     if node.op == "DepthwiseConv2D":
         return kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1, 1)
+    if node.operation.depthwise:
+        return kernel.T[:, :, None]
     return kernel.reshape(1, -1, kernel.shape[-1])
 
 
@@ -33,6 +36,8 @@ def node_kernel(node: Node, matrix: np.ndarray) -> np.ndarray:
     shape = node.weights[node.operation.output_kernel].shape
     if node.op == "DepthwiseConv2D":
         return matrix.reshape(shape[2], shape[0], shape[1], 1).transpose(1, 2, 0, 3)
+    if node.operation.depthwise:
+        return matrix[:, :, 0].T
     return matrix.reshape(shape)
 
 
@@ -51,7 +56,8 @@ def draw(
     node : Node
         Its padding value, in the unit of its input, surrounds the maps.
     batches : iterator of (x, y)
-        The node's inputs and targets, float32 with a batch axis.
+        The node's inputs and targets, float32 with a batch axis; a temporal node's inputs are
+        what `pipeline.quantization.refine.frames.remembered` returns.
     per_image : int
         Places drawn from each image, with repetition; all where there are fewer.
     rng : Generator
@@ -65,7 +71,7 @@ def draw(
     """
     parts = [_some(node, x, y, 0 if pooled else per_image, rng) for x, y in batches]
     x, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    if node.op == "DepthwiseConv2D":
+    if node.operation.depthwise:
         x = x.reshape(len(x), -1, y.shape[-1]).transpose(2, 0, 1)
         return np.ascontiguousarray(x), np.ascontiguousarray(y.T[:, :, None])
     return x.reshape(1, len(x), -1), y[None]
@@ -89,7 +95,7 @@ def _some(node, x, y, per_image, rng):
 def _windows(node, x):
     """Return what each output place reads: (n, *places, ...)."""
     attrs = node.attrs
-    if node.op == "Dense":
+    if node.op == "Dense" or node.operation.temporal:
         return x
     value = attrs.get("padding_value")
     x = padded(node, x, attrs["kernel_size"], 0 if value is None else np.float32(value))

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.graph.forward import run_node as run_float
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.integerize import RULES
 from pipeline.quantization.refine import rows
+from pipeline.quantization.refine.cost import cost
+from pipeline.quantization.refine.frames import Frames, run_float
 from pipeline.quantization.refine.frontier import Forward, Frontier, run_step
 from pipeline.quantization.refine.inputs import refine_input
 from pipeline.quantization.refine.integer_forward import run_nodes, without_output_stage
@@ -34,31 +35,33 @@ class Sequence:
         Prepared float graph, before equalization: the targets.
     calibrated : CalibratedGraph
         Of the same graph, by today's rule.
-    fit, held : arrays of shape (n, *input shape)
+    fit, held : Frames
         Images to fit on, and others to choose by.
     seed : int
         Draws rows and places.
     """
 
-    def __init__(self, graph: Graph, calibrated: CalibratedGraph, fit, held, seed: int):
+    def __init__(
+        self, graph: Graph, calibrated: CalibratedGraph, fit: Frames, held: Frames, seed: int
+    ):
         self.float_graph = graph
-        self.calibrated, self.changed = scale_joins(refine_input(calibrated, fit, held))
+        placed = refine_input(calibrated, fit.images, held.images)
+        self.calibrated, self.changed = scale_joins(placed)
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
         self.rng = np.random.default_rng(seed)
         self.formats: dict = {}
         self.feeds: dict[str, str] = {}
         self.factors: dict[str, np.ndarray] = {}
 
-    def run(self, progress: Callable[[int, int], None]) -> CalibratedGraph:
-        """Refine every step, and return the refined model."""
-        todo = steps(self.calibrated.graph, self.calibrated.nodes)
-        for done, step in enumerate(todo, 1):
+    def run(self, progress: Callable[[float], None]) -> CalibratedGraph:
+        """Refine every step, and return the refined model; report the cost of each when done."""
+        for step in steps(self.calibrated.graph, self.calibrated.nodes):
             step = tuple(self.float_graph.node(node.name) for node in step)
             for frontier in (self.fit, self.held):
                 frontier.prepare(step)
             self._refine(step)
             self._settle(step)
-            progress(done, len(todo))
+            progress(cost(self.float_graph, step, len(self.fit.images)))
         return self.calibrated
 
     def _refine(self, step: Step) -> None:
@@ -133,7 +136,13 @@ class Sequence:
         """
         if step[0].op in NEURAL or not step[0].inputs:
             return np.float32(1)
-        return self.factors[step[0].inputs[0]]
+        factors = [self.factors[name] for name in step[0].inputs]
+        if step[0].op != "Concatenate":
+            return factors[0]
+        sizes = (self.float_graph.shapes[name][-1] for name in step[0].inputs)
+        return np.concatenate(
+            [np.full(size, f, np.float32) for f, size in zip(factors, sizes, strict=True)]
+        )
 
     def _rows(self, frontier: Frontier, head: Node, target: Node, bounds: tuple) -> Rows:
         """Return rows of a layer, in units of the float model."""
@@ -144,8 +153,9 @@ class Sequence:
         wanted = rows_wanted(head, held=frontier is self.held)
 
         def batches():
-            for floats, integers in frontier.batches((source,)):
-                yield integers[source] * unit, run_float(target, floats[source])
+            for floats, integers in frontier.batches(head):
+                x = integers[source]
+                yield x * np.resize(unit, x.shape[-1]), run_float(target, floats[source])
 
         x, y = rows.draw(head, batches(), max(wanted // frontier.count, 1), self.rng)
         return Rows(x, y, *bounds)
@@ -157,7 +167,7 @@ class Sequence:
         unit = walk.accumulators.sums[step[-1].name].unit
 
         def batches():
-            for floats, integers in frontier.batches(step[0].inputs, IMAGES):
+            for floats, integers in frontier.batches(step[0], IMAGES):
                 given = {self.feeds.get(name, name): integers[name] for name in step[0].inputs}
                 found = run_nodes(nodes, given)[nodes[-1].name] * unit
                 yield found, run_step(step, floats) * self._input_factor(step)

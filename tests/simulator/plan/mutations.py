@@ -1,13 +1,15 @@
 """Plant faults in the plans, one at a time, and report which test finds each.
 
-    python -m tests.simulator.plan.mutations [PART OF A NAME ...]
+    python -m tests.simulator.plan.mutations [--jobs N] [PART OF A NAME ...]
 
-A fault is a replaced text in a copy of the code, so that compiled loops contain it too. Prints a
-table, and exits with code 1 if a fault is not found on a backend that contains it.
+A fault is a replaced text in a copy of the code, so that compiled loops contain it too. Each job
+has a copy of its own. Prints a table, and exits with code 1 if a fault is not found on a backend
+that contains it.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -15,13 +17,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 
 from simulator.plan import fast_is_available
 from tests.simulator.plan.faults import FAULTS, V1, V2, Fault
 
 ROOT = Path(__file__).resolve().parents[3]
 PLANS = "tests/simulator/plan/test_drawn_layers.py"
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 LAYERS = ("tests/simulator/test_against_reference.py", "tests/simulator/akida_v1/test_reference.py")
 
 
@@ -37,7 +42,7 @@ def found_by(fault: Fault, backend: str, tree: Path) -> str | None:
     """Return the first test that fails with a fault in `tree`, a copy of the code."""
     path = tree / "simulator" / fault.file
     original, stamp = path.read_text(encoding="utf-8"), path.stat()
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | THREADS | {"PYTHONDONTWRITEBYTECODE": "1"}
     path.write_text(fault.planted(original), encoding="utf-8")
     try:
         environment["XDG_CACHE_HOME"] = str(tree / "compiled")
@@ -68,18 +73,40 @@ def copied(tree: Path) -> Path:
     return tree
 
 
-def results(faults, backends) -> Iterator[tuple[Fault, str, str | None]]:
-    """Yield each fault on each of its backends, with the test that finds it."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = copied(Path(folder))
-        for fault in faults:
-            for backend in fault.backends:
-                if backend in backends:
-                    yield fault, backend, found_by(fault, backend, tree)
+def results(faults, backends, jobs: int = 1) -> Iterator[tuple[Fault, str, str | None]]:
+    """Yield each fault on each of its backends, with the test that finds it, as they finish."""
+    pairs = [(fault, each) for fault in faults for each in fault.backends if each in backends]
+    trees: SimpleQueue[Path] = SimpleQueue()
+
+    def tried(fault, backend):
+        tree = trees.get()
+        try:
+            return fault, backend, found_by(fault, backend, tree)
+        finally:
+            trees.put(tree)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        for job in range(min(jobs, len(pairs))):
+            trees.put(copied(Path(folder) / str(job)))
+        for done in as_completed([pool.submit(tried, *pair) for pair in pairs]):
+            yield done.result()
 
 
-def main(parts: list[str]) -> int:
-    """Print the table of the faults whose names contain one of `parts`, or of all."""
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", help="parts of the names of faults; default: all")
+    parser.add_argument("--jobs", type=int, default=1, help="faults tried at the same time")
+    options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f"--jobs is {options.jobs}; it must be at least 1")
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table of the faults whose names contain one of the parts, or of all."""
+    options = parsed(arguments)
+    parts = options.parts
     backends = {"numpy", "fast", "reference"} if fast_is_available() else {"numpy", "reference"}
     chosen = [fault for fault in FAULTS if not parts or any(part in fault.name for part in parts)]
     if not chosen:
@@ -87,7 +114,7 @@ def main(parts: list[str]) -> int:
         return 1
     width = max(len(fault.name) for fault in FAULTS)
     missed = count = 0
-    for fault, backend, test in results(chosen, backends):
+    for fault, backend, test in results(chosen, backends, options.jobs):
         count, missed = count + 1, missed + (test is None)
         print(f"{fault.name:{width}}  {backend:9}  {test or 'NOT FOUND'}", flush=True)
     print(f"{count - missed} of {count} found: {len(chosen)} faults")

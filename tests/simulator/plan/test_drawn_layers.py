@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from simulator.akida_v2 import Conv2D
+from simulator.plan import numpy_product
 from tests.simulator import reference as plain_akida_v2
 from tests.simulator.akida_v1 import reference as plain_akida_v1
 from tests.simulator.plan import cases_akida_v1, cases_akida_v2
@@ -28,6 +29,13 @@ SMALL = 8000
 """Most products per image for which a layer is also computed in plain Python."""
 PATIENCE = 400
 """Number of cases after which missing pairs are given up."""
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Let the products of small layers have several parts, and rows left over."""
+    monkeypatch.setattr(numpy_product, "SMALL", 2000)
+    monkeypatch.setattr(numpy_product, "FEWEST_ROWS", 3)
 
 
 class Drawn:

@@ -8,6 +8,7 @@ from pipeline.preparation import prepare
 from pipeline.quantization.assignment import assign
 from pipeline.quantization.calibration import calibrate
 from pipeline.quantization.integerize import integerize
+from pipeline.quantization.refine.frames import Frames
 from pipeline.quantization.refine.frontier import spread
 from pipeline.quantization.refine.inputs import refine_input
 from pipeline.quantization.refine.quality import outputs
@@ -65,7 +66,7 @@ def test_inputs_of_early_sources_are_not_cut():
     assert (better.input.range_min < model.input.range_min - 1).all()
     wanted = forward(graph, images).reshape(100, -1)
     before, after = (
-        np.square(outputs(graph, integerize(each), images) - wanted).mean()
+        np.square(outputs(graph, integerize(each), Frames(images)) - wanted).mean()
         for each in (model, better)
     )
     assert after < 0.7 * before

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.config import Calibration, Quantization
+from pipeline.config import Calibration, Quantization, Transforms
 from pipeline.graph.forward import forward
 from pipeline.preparation import prepare
 from pipeline.quantization import refine
@@ -13,11 +13,13 @@ from pipeline.quantization.calibration import calibrate
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantize import quantize
 from pipeline.quantization.refine import frontier, kernels, layer, refinement
+from pipeline.quantization.refine.cost import cost
 from pipeline.quantization.refine.frontier import Frontier
 from pipeline.quantization.refine.integer_forward import run_nodes
 from pipeline.quantization.refine.layer import Rows, refine_layer
 from pipeline.quantization.refine.rows import draw, kernel_matrix
 from pipeline.quantization.refine.steps import steps
+from pipeline.transforms import apply
 from tests.pipeline.quantization.graphs import RELU, chain, conv
 
 DEPTHWISE = ("DepthwiseConv2D", {"kernel_size": 3, "padding": "same"})
@@ -196,15 +198,6 @@ def test_few_images_are_warned_of_and_random_ones_not_used():
     assert "random samples" in note(random)
 
 
-def test_temporal_models_stay_as_they_are():
-    net = [("BufferTempConv", {"filters": 4, "fifo_size": 3}), ("ReLU", {}), conv(3, 1)]
-    graph = chain(*net, shape=(8, 8, 3))
-    samples = pictures(40)
-    quantized = quantize(graph, samples, OPTIONS)
-    assert "remembers past images" in note(quantized)
-    assert equal(quantized, quantize(graph, samples, replace(OPTIONS, refine="none")))
-
-
 JOIN = ("Add", {}, ("relu_2", "relu_4"))
 NETS = {
     "residual": [conv(4), ("ReLU", {}), conv(4), ("ReLU", {}), JOIN, conv(5), GAP],
@@ -233,6 +226,16 @@ def test_every_topology_is_refined_or_kept(name, dtype):
     assert noise(graph, refined, tests) < noise(graph, plain, tests)
 
 
+@pytest.mark.parametrize("attrs", [{"dilation_rate": 2}, {"groups": 2}, {"groups": 4}])
+def test_expanded_dilations_and_groups_are_refined(attrs):
+    layers = [conv(4), RELU, conv(8, **attrs), RELU, GAP, ("Dense", {"units": 5})]
+    graph, samples, tests = chain(*layers, shape=(8, 8, 3)), pictures(120), pictures(100, seed=1)
+    graph, _ = apply(graph, Transforms(names=("expand_dilation", "expand_groups")), samples[:8])
+    plain = quantize(graph, samples, replace(OPTIONS, refine="none"))
+    refined = quantize(graph, samples, OPTIONS)
+    assert noise(graph, refined, tests) < 0.8 * noise(graph, plain, tests)
+
+
 def test_memory_is_bounded_and_late_layers_see_every_image(monkeypatch):
     graph, samples = chain(*NET, shape=(8, 8, 3)), pictures(120)
     whole = quantize(graph, samples, OPTIONS)
@@ -252,6 +255,25 @@ def test_memory_is_bounded_and_late_layers_see_every_image(monkeypatch):
     assert counts["DepthwiseConv2D"] < 96 and counts["Dense"] == 96
     tests = pictures(100, seed=1)
     assert noise(graph, bounded, tests) < 2 * noise(graph, whole, tests)
+
+
+@pytest.mark.parametrize("scheme", ["quantizeml", "cnn2snn"])
+def test_progress_follows_the_cost_of_layers(scheme):
+    layers = [conv(32, 7), RELU, conv(4, 1), RELU, ("Flatten", {}), ("Dense", {"units": 3})]
+    graph, seen = chain(*layers, shape=(16, 16, 3)), []
+    options = replace(OPTIONS, scheme=scheme)
+    quantize(graph, pictures(50, size=16), options, lambda done, total: seen.append(done / total))
+    assert seen == sorted(seen) and seen[0] > 0 and seen[-1] == 1
+    parts = np.diff([share for share in seen if share >= 0.1])
+    assert max(parts) > 0.2 and max(parts) > 10 * min(parts)
+
+
+def test_costs_of_steps_add_up_to_those_of_their_nodes():
+    for net in NETS.values():
+        graph, _ = prepare(chain(*net, ("Dense", {"units": 5}), shape=(8, 8, 3)))
+        cut = steps(graph, assign(graph, OPTIONS).nodes)
+        whole = sum(cost(graph, (node,), 100) for node in graph.nodes)
+        assert 0.999 * whole < sum(cost(graph, step, 100) for step in cut) <= whole
 
 
 def test_steps_cover_every_node_once_and_in_order():
