@@ -258,7 +258,7 @@ model = keras.Sequential([
     keras.layers.Dense(3),
 ], name="my_model")
 x = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1)).astype("float32")
-warnings.simplefilter("error")
+warnings.simplefilter("error", crossgrade.CrossgradeWarning)
 found = crossgrade.read(model)
 assert np.allclose(found.predict(x), model.predict(x, verbose=0), atol=1e-4)
 migrated = crossgrade.migrate(model, samples=x)
