@@ -97,7 +97,7 @@ def test_the_steps_on_a_users_own_files_run(place):
 
 PYTHON = """
 import crossgrade
-quantized = crossgrade.quantize("m.npz", "x.npy")
+quantized = crossgrade.quantize(crossgrade.migrate("m.npz").model, "x.npy")
 program = crossgrade.convert(quantized)
 print(crossgrade.simulate(program, "x.npy").shape, crossgrade.read("ds_cnn").name)
 """
