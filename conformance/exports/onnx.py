@@ -6,9 +6,10 @@ import numpy as np
 
 from conformance.exports.case import Case
 from pipeline.chips import convert, newest_for
-from pipeline.errors import ModelError, ProgramError
+from pipeline.errors import ModelError
 from pipeline.exporters.program_onnx import program_model
 from simulator import simulate
+from simulator.errors import ProgramError
 
 STEP = 32
 """Images, or frames of a stream, that the emulator takes at once."""

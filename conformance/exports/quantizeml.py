@@ -9,11 +9,12 @@ import numpy as np
 
 from conformance.exports.case import Case, program_bytes
 from pipeline.chips import convert
-from pipeline.errors import ModelError, ProgramError
+from pipeline.errors import ModelError
 from pipeline.exporters.formats import export
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
 from simulator import simulate
+from simulator.errors import ProgramError
 
 
 def examine(case: Case) -> dict:
