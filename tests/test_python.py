@@ -215,6 +215,20 @@ def test_what_a_user_should_act_on_is_a_warning(migrated):
         crossgrade.quantize(migrated.model, per_tensor=True)
 
 
+def test_images_of_another_scale_give_a_warning_at_the_users_line(images):
+    floats = {**MODEL, "name": "floats", "input": {"shape": [8, 8, 1], "dtype": "float32"}}
+    layers = [*MODEL["layers"][:2], {"Flatten": {}}, {"Dense": {"units": 3}}]
+    model = crossgrade.unfuse({**floats, "layers": layers})
+    program = crossgrade.convert(crossgrade.quantize(model, np.float32(images)))
+    for predict in (model.predict, program.predict):
+        with pytest.warns(crossgrade.CrossgradeWarning, match="far inside") as caught:
+            predict(np.float32(images) / 255)
+        assert Path(caught[0].filename).name == "test_python.py"
+    with pytest.warns(crossgrade.CrossgradeWarning, match="far inside") as caught:
+        program.evaluate(np.float32(images) / 255, np.zeros(len(images), int))
+    assert Path(caught[0].filename).name == "test_python.py"
+
+
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
 def test_every_function_documents_its_arguments(function):
     text = inspect.getdoc(function)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.steps.python import issue
 from pipeline.steps.scoring import as_array, as_labels, fit
 
 
@@ -56,6 +57,8 @@ class ChipProgram:
     def predict(self, x: Any, *, backend: str = "auto") -> np.ndarray:
         """Return the outputs for images.
 
+        Images of another scale than the program expects, and numbers that saturate, give a warning.
+
         Parameters
         ----------
         x : array of shape (n, *input shape), or path of a .npy file
@@ -73,20 +76,31 @@ class ChipProgram:
         ProgramError
             If the images do not have the program's shape, dtype and range.
         """
-        from simulator import simulate
+        return self._run(x, backend=backend)
 
-        return simulate(self.program, as_array(x), backend=backend)
+    def _run(self, x: Any, **settings: Any) -> np.ndarray:
+        from pipeline.messages.notes import INPUT, WARNING, Note
+        from pipeline.messages.saturation import counted, saturation_notes
+        from simulator import simulate
+        from simulator.engine import check_images
+        from simulator.image_scale import input_warning
+        from simulator.statistics import Statistics
+
+        images, statistics = check_images(self.program, as_array(x)), Statistics(self.program)
+        if text := input_warning(self.program, images):
+            issue([Note(kind=INPUT, level=WARNING, text=text)])
+        outputs = simulate(self.program, images, tally=statistics.tally, **settings)
+        issue(saturation_notes(counted(statistics, len(images)), f"{len(images):,} images"))
+        return outputs
 
     def trace(self, x: Any, *, backend: str = "auto") -> dict[str, np.ndarray]:
         """Return the integer output of each layer by its name; arguments as in `predict`."""
-        from simulator import simulate
-
         found: dict[str, list] = {}
 
         def probe(layer, values) -> None:
             found.setdefault(layer.name, []).append(values)
 
-        simulate(self.program, as_array(x), backend=backend, probe=probe)
+        self._run(x, backend=backend, probe=probe)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def evaluate(self, x: Any, y: Any, *, backend: str = "auto") -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.steps.python import issue
 from pipeline.steps.scoring import as_array, as_labels, fit
 from pipeline.steps.source import Source
 
@@ -54,6 +55,8 @@ class FloatModel:
     def predict(self, x: Any) -> np.ndarray:
         """Return the outputs for images.
 
+        Images of another scale than the model expects give a warning.
+
         Parameters
         ----------
         x : array of shape (n, *input shape), or path of a .npy file
@@ -68,9 +71,12 @@ class FloatModel:
             If the images do not have the model's shape, dtype or range.
         """
         from pipeline.graph.forward import forward
+        from pipeline.graph.image_scale import expected_range, input_notes
         from pipeline.quantization.samples import check_samples
 
-        return forward(self.graph, check_samples(self.graph, as_array(x), "images"))
+        images = check_samples(self.graph, as_array(x), "images")
+        issue(input_notes(images, expected_range(self.graph), "images"))
+        return forward(self.graph, images)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return how well outputs fit labels.

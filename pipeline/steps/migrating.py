@@ -99,6 +99,7 @@ class Migrated:
         """Return how well the migrated model's outputs fit labels, as `FloatModel.evaluate`."""
         return self.model.evaluate(x, y)
 
+    @step
     def save(self, path: Any, *, report: Any = None, rest: Any = None) -> Path:
         """Write the migrated model, and a certificate, which `crossgrade.verify` recomputes.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from pipeline.messages.settings import NO_VALUE, is_named, named_by
@@ -28,6 +30,8 @@ PHRASES = {
     ("quantization.calibration.source", "data"): "samples=...",
 }
 LAYER = "quantization.layers."
+OWN = str(Path(__file__).parent)
+"""Code that is not the user's."""
 
 
 class CrossgradeWarning(UserWarning):
@@ -61,9 +65,23 @@ def step(function: Callable) -> Callable:
             return function(*args, **settings)
         with named_by(argument_name):
             result = function(*args, **settings)
-        for note in getattr(result, "notes", ()):
-            if note.is_warning:
-                warnings.warn(note.text, CrossgradeWarning, stacklevel=2)
+            notes = getattr(result, "notes", ())
+        issue(notes)
         return result
 
     return called
+
+
+def issue(notes: Iterable) -> None:
+    """Issue the warnings among notes, at the line of the user's code."""
+    for note in notes:
+        if note.is_warning:
+            warnings.warn(note.text, CrossgradeWarning, stacklevel=_level_of_user())
+
+
+def _level_of_user() -> int:
+    """Return the ``stacklevel`` of the first frame outside of this package, for `issue`."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN):
+        level, frame = level + 1, frame.f_back
+    return level
