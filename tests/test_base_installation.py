@@ -92,7 +92,8 @@ def test_the_steps_on_a_users_own_files_run(place):
     crossgrade("export", "q.npz", "-o", "e.h5")
     crossgrade("sensitivity", "new.h5", "--samples", "x.npy")
     crossgrade("unfuse", "-m", "m.npz", "-o", "unfused.h5")
-    assert "dvc.yaml" in crossgrade("init", "project")
+    printed = crossgrade("init", "project")
+    assert "dvc.yaml" in printed and "pip install 'crossgrade[pipeline]'" in printed
 
 
 PYTHON = """
