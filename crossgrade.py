@@ -5,7 +5,6 @@ Every function takes paths, arrays, and models of Keras 2 or 3; what it returns 
 it trains. docs/python.md has examples.
 """
 
-from pipeline.errors import CrossgradeError
 from pipeline.steps.analyzing import Analyzed, analyze
 from pipeline.steps.checking import Checked, check
 from pipeline.steps.chip_program import ChipProgram
@@ -20,6 +19,7 @@ from pipeline.steps.quantizing import quantize
 from pipeline.steps.reading import read
 from pipeline.steps.unfusing import unfuse
 from pipeline.steps.verifying import Verified, verify
+from simulator.errors import UserError as CrossgradeError
 
 __all__ = [
     "Analyzed",

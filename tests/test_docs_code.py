@@ -41,7 +41,7 @@ def is_ours(warning):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["python.md"])
+@pytest.mark.parametrize("name", ["python.md", "tutorial.md"])
 def test_the_code_prints_what_the_page_shows(name, tmp_path, monkeypatch):
     found = run(name, tmp_path, monkeypatch)
     assert len(found) > 5

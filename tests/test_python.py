@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import crossgrade
-from pipeline.errors import ConfigError, DataError, IncompatibleModelError, ModelError
+from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.steps.python import ARGUMENTS, argument_name
-from simulator.errors import ProgramError
 
 ROOT = Path(__file__).parents[1]
 MODEL = {
@@ -148,6 +147,19 @@ def test_unfused_layers_compute_the_same(model, images):
     np.testing.assert_allclose(found.predict(images), model.predict(images), atol=1e-5)
 
 
+def test_the_type_of_the_images_is_chosen(tmp_path):
+    floats = {**MODEL, "input": {"shape": [8, 8, 1], "dtype": "float32"}}
+    assert crossgrade.read(floats).graph.input.attrs["dtype"] == "float32"
+    assert crossgrade.read(floats, input_dtype="int8").graph.input.attrs["dtype"] == "int8"
+    crossgrade.read(floats).save(tmp_path / "m.keras")
+    read = crossgrade.read(tmp_path / "m.keras")
+    assert read.graph.input.attrs["dtype"] == "uint8" and "expects pixels" in read.notes[-1].text
+    kept = crossgrade.read(tmp_path / "m.keras", input_dtype="float32")
+    assert kept.graph.input.attrs["dtype"] == "float32"
+    with pytest.raises(ModelError, match="input_dtype chooses for float32 inputs only"):
+        crossgrade.read(MODEL, input_dtype="int8")
+
+
 def test_architectures_take_parameters():
     model = crossgrade.read("akidanet", alpha=0.25, classes=7, input_shape=[32, 32, 3])
     assert model.graph.shapes[model.graph.output] == (7,)
@@ -166,6 +178,13 @@ REFUSED = {
     r"layers\['dense'\]\['weight_bits'\]: found 5": lambda m, q, x: crossgrade.quantize(
         m, x, layers={"dense": {"weight_bits": 5}}
     ),
+    r"layers\['dense'\]: found 8; allowed: the keys weight_bits": lambda m, q, x: (
+        crossgrade.quantize(m, x, layers={"dense": 8})
+    ),
+    r"layers\['dense'\]\['bits'\]: unknown key": lambda m, q, x: crossgrade.quantize(
+        m, x, layers={"dense": {"bits": 8}}
+    ),
+    "batch_size: found 0": lambda m, q, x: crossgrade.quantize(m, x, batch_size=0),
     "refine='layers': not without samples": lambda m, q, x: crossgrade.quantize(m, refine="layers"),
     "train='distill': not with parity=True": lambda m, q, x: crossgrade.quantize(
         m, x, train="distill", parity=True
@@ -180,12 +199,16 @@ REFUSED = {
     "is a float model, not a quantized model": lambda m, q, x: crossgrade.convert(m),
     "is a quantized model, not a float model": lambda m, q, x: crossgrade.quantize(q, x),
     "is a float model, not a program": lambda m, q, x: crossgrade.simulate(m, x),
-    "found a int; give a path": lambda m, q, x: crossgrade.read(3),
+    "found an object of type int; give a path": lambda m, q, x: crossgrade.read(3),
     "no such file": lambda m, q, x: crossgrade.read("missing.h5"),
     "these are one-hot rows": lambda m, q, x: m.evaluate(x, np.eye(4)[np.arange(len(x)) % 4]),
     "found labels from 0 to 9": lambda m, q, x: q.evaluate(x, np.arange(len(x)) % 10),
     "give raw pixels": lambda m, q, x: q.predict(x / 255),
-    "written as .npz or .onnx": lambda m, q, x: crossgrade.convert(q).save("p.h5"),
+    "p.h5: cannot be written; allowed suffixes: .npz": lambda m, q, x: crossgrade.convert(q).save(
+        "p.h5"
+    ),
+    "q.txt: cannot be written; allowed suffixes": lambda m, q, x: q.save("q.txt"),
+    "gap: found 'moved'; allowed: exact": lambda m, q, x: crossgrade.migrate(m, gap="moved"),
     "belongs to format='onnx'": lambda m, q, x: crossgrade.export(q, "e.h5", target="akida_v2"),
     "unknown target 'akida_v9'": lambda m, q, x: crossgrade.check(m, "akida_v9"),
 }
@@ -193,7 +216,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_a_wrong_call_names_its_arguments(message, model, quantized, images):
-    with pytest.raises((ModelError, DataError, ConfigError, ProgramError), match=message) as caught:
+    with pytest.raises(crossgrade.CrossgradeError, match=message) as caught:
         REFUSED[message](model, quantized, images)
     assert "--" not in str(caught.value), "an option of a command"
     assert "quantization." not in str(caught.value), "a key of the configuration"

@@ -111,7 +111,8 @@ def command(
     from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
     from pipeline.steps.migrating import Migrated
-    from pipeline.steps.migration_task import Chosen, prepare
+    from pipeline.steps.migration_choices import Chosen
+    from pipeline.steps.migration_task import prepare
     from pipeline.transforms.feeding import feeding_sentence
 
     out = Path(output)

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -18,12 +18,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.combinations import impossible
 from pipeline.config.layer_widths import LayerWidths
-from pipeline.config.sections import OWN_FILES, Config, Quantization
+from pipeline.config.sections import OWN_FILES, Config
 from pipeline.errors import ConfigError, UnknownKeyError
 from pipeline.files import home
 from pipeline.messages.settings import setting
 from simulator.malformed import brief
 
+Section = TypeVar("Section")
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -105,8 +106,15 @@ def check_layers(values: Mapping, name: str) -> dict[str, LayerWidths]:
     return found
 
 
-def check_quantization(values: Mapping) -> Quantization:
-    """Return plain `values` as the section ``quantization``.
+def check_section(section: type[Section], values: Mapping, name: str) -> Section:
+    """Return plain `values` as one section of the configuration.
+
+    Parameters
+    ----------
+    section : class in `pipeline.config.sections`
+    values : mapping
+    name : str
+        Its dotted name, by which messages name its keys.
 
     Raises
     ------
@@ -114,7 +122,7 @@ def check_quantization(values: Mapping) -> Quantization:
         Listing all errors.
     """
     problems: list[str] = []
-    found = _read(Quantization, values, "quantization.", problems)
+    found = _read(section, values, f"{name}.", problems)
     if problems:
         raise ConfigError("; ".join(problems))
     return found
@@ -126,7 +134,7 @@ class _UnknownKey(str):
 
 def _read(section, values, prefix, problems):
     if not isinstance(values, Mapping):
-        name = prefix.rstrip(".") or "configuration"
+        name = setting(prefix.rstrip(".")) if prefix else "configuration"
         keys = ", ".join(field.name for field in fields(section))
         problems.append(f"{name}: found {values!r}; allowed: the keys {keys}")
         return None
@@ -134,9 +142,10 @@ def _read(section, values, prefix, problems):
     for key in values:
         if key not in table:
             near = difflib.get_close_matches(str(key), table, 1)
-            hint = f"did you mean {prefix}{near[0]}? " if near else ""
+            hint = f"did you mean {setting(prefix + near[0])}? " if near else ""
             allowed = ", ".join(table)
-            problems.append(_UnknownKey(f"{prefix}{key}: unknown key; {hint}allowed: {allowed}"))
+            name = setting(f"{prefix}{key}")
+            problems.append(_UnknownKey(f"{name}: unknown key; {hint}allowed: {allowed}"))
     hints = typing.get_type_hints(section)
     read = {
         name: _value(field, hints[name], values[name], prefix + name, problems)

@@ -147,4 +147,4 @@ class ChipProgram:
         elif suffix == ".npz":
             self.program.save(path)
         else:
-            raise ModelError(f"{path}: a program is written as .npz or .onnx; change the suffix")
+            raise ModelError(f"{path}: cannot be written; allowed suffixes: .npz, .onnx")

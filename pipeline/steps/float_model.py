@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.steps.python import issue
+from pipeline.steps.python import issue, step
 from pipeline.steps.scoring import as_array, as_labels, fit
 from pipeline.steps.source import Source
 
@@ -116,6 +116,7 @@ class FloatModel:
         images = random_images(self.graph, READ_BACK)
         write_float(path, self.graph, lambda written: read_back(written, self.graph, images))
 
+    @step
     def to_keras(self) -> Any:
         """Return the model as a Keras 3 model; this imports Keras."""
         from pipeline.graph.keras_io import to_keras

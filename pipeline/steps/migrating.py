@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.steps.float_model import FloatModel
-from pipeline.steps.migration_task import Chosen, Task, prepare
+from pipeline.steps.migration_choices import Chosen
+from pipeline.steps.migration_task import Task, prepare
 from pipeline.steps.python import step
 from pipeline.steps.source import Source
 

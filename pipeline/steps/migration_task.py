@@ -9,61 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.steps.migration_choices import Chosen
 from pipeline.steps.scoring import as_array
 from pipeline.steps.source import Source
 
 HELD_OUT = 5
 """With a strategy that tunes on the images, one in this many is held out to measure."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Chosen:
-    """What a user chose; see `pipeline.steps.migrating.migrate`."""
-
-    samples: Any = None
-    labels: Any = None
-    num_samples: int = 256
-    gap: str = "exact"
-    recalibrate: str = "bn_ridge"
-    input_scale: Any = None
-    input_offset: Any = None
-    float_input: bool = False
-    clip: bool = False
-    max_accuracy_drop: float | None = None
-
-    @property
-    def tunes(self) -> bool:
-        """True if transforms are tuned on the images."""
-        return self.gap != "exact"
-
-    def check(self) -> None:
-        """Refuse options that lack another one.
-
-        Raises
-        ------
-        ConfigError
-            Naming it.
-        """
-        from pipeline.errors import ConfigError
-        from pipeline.messages.settings import setting
-
-        images, labels = setting("calibration"), setting("labels")
-        gap, scale = "transforms.gap.strategy", setting("input_scale")
-        drop = setting("transforms.max_accuracy_drop")
-        if self.tunes and self.samples is None:
-            exact = setting(gap, "exact")
-            raise ConfigError(
-                f"{setting(gap, self.gap)}: needs images; give {images}, or use {exact}"
-            )
-        if self.labels is not None and self.samples is None:
-            raise ConfigError(f"{labels}: belong to images; give {images} as well")
-        if self.max_accuracy_drop is not None and self.labels is None:
-            missing = f"images and their classes; give {images} and {labels} as well"
-            missing = f"classes; give {labels} as well" if self.samples is not None else missing
-            raise ConfigError(f"{drop}: accuracy needs {missing}")
-        if self.input_offset is not None and self.input_scale is None:
-            offset = setting("input_offset")
-            raise ConfigError(f"{offset}: belongs to a scale; give {scale} as well")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,17 +75,11 @@ class Task:
         IncompatibleModelError
             With the largest part of the model that can be migrated.
         """
-        from pipeline.config.sections import Gap, Transforms
         from pipeline.errors import IncompatibleModelError
         from pipeline.host.proposal import with_proposal
         from pipeline.migration import migrate
         from pipeline.transforms import Images
 
-        options = Transforms(
-            gap=Gap(strategy=self.chosen.gap, recalibrate=self.chosen.recalibrate),
-            names=("power_of_two_clip",) if self.chosen.clip else (),
-            max_accuracy_drop=self.chosen.max_accuracy_drop,
-        )
         images, labels = self.others
         told = {} if progress is None else {"progress": progress}
         known = Images(
@@ -146,6 +91,7 @@ class Task:
         )
         settings = {"labels": self.classes, "calibration": known}
         try:
+            options = self.chosen.transforms
             return migrate(self.graph, self.target, self.images, options, **settings)
         except IncompatibleModelError as error:
             raise with_proposal(error, self.source.path, self.wanted, self.target) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.messages.settings import NO_VALUE, is_named, named_by
+from pipeline.packages import MissingPackageError, missing
 
 ARGUMENTS = {
     "quantization.calibration.samples": "num_samples",
@@ -43,9 +44,9 @@ def argument_name(name: str, value: Any = NO_VALUE) -> str:
     if value is not NO_VALUE and (name, value) in PHRASES:
         return PHRASES[name, value]
     if name.startswith(LAYER):
-        layer, _, key = name.removeprefix(LAYER).rpartition(".")
+        layer, dot, key = name.removeprefix(LAYER).rpartition(".")
         if value is NO_VALUE:
-            return f"layers[{layer!r}][{key!r}]"
+            return f"layers[{layer!r}][{key!r}]" if dot else f"layers[{key!r}]"
         return f"layers={{{layer!r}: {{{key!r}: {value!r}}}}}"
     if name == "transforms.names" and value is not NO_VALUE:
         return "crossgrade.migrate does it on the float model"
@@ -64,7 +65,10 @@ def step(function: Callable) -> Callable:
         if is_named():
             return function(*args, **settings)
         with named_by(argument_name):
-            result = function(*args, **settings)
+            try:
+                result = function(*args, **settings)
+            except ModuleNotFoundError as error:
+                raise MissingPackageError(f"{function.__name__}: {missing(error)}") from error
             notes = getattr(result, "notes", ())
         issue(notes)
         return result

@@ -11,6 +11,8 @@ import numpy as np
 
 from pipeline.steps.chip_program import ChipProgram
 
+SUFFIXES = (".npz", ".h5", ".onnx")
+
 
 class QuantizedModel:
     """A quantized model: integers, the same for every chip of its scheme.
@@ -74,11 +76,14 @@ class QuantizedModel:
             ``.npz`` is crossgrade's own; ``.h5`` the file of the vendor's tool for the model's
             scheme (QuantizeML's or cnn2snn's), ``.onnx`` the program in standard operators.
         """
-        if Path(path).suffix == ".npz":
-            from pipeline.quantization.archive import save_quantized
+        from pipeline.errors import ModelError
+        from pipeline.quantization.archive import save_quantized
+        from pipeline.steps.exporting import export
 
+        if Path(path).suffix not in SUFFIXES:
+            allowed = ", ".join(SUFFIXES)
+            raise ModelError(f"{path}: cannot be written; allowed suffixes: {allowed}")
+        if Path(path).suffix == ".npz":
             save_quantized(path, self.integers)
         else:
-            from pipeline.steps.exporting import export
-
             export(self, path)

@@ -159,11 +159,13 @@ def quantization_options(
     """
     from dataclasses import asdict, is_dataclass
 
-    from pipeline.config.load import check_quantization
+    from pipeline.config import Quantization
+    from pipeline.config.load import check_section
 
-    plain = {name: asdict(w) if is_dataclass(w) else dict(w) for name, w in layers.items()}
+    plain = {name: asdict(w) if is_dataclass(w) else w for name, w in layers.items()}
     default = "layers" if with_samples and not parity else "none"
-    return check_quantization(
+    return check_section(
+        Quantization,
         {
             **same,
             "layers": plain,
@@ -174,9 +176,10 @@ def quantization_options(
             "calibration": {
                 "source": "data" if with_samples else "random",
                 "samples": num_samples,
-                "batch_size": batch_size or _batch_size(graph),
+                "batch_size": _batch_size(graph) if batch_size is None else batch_size,
             },
-        }
+        },
+        "quantization",
     )
 
 

@@ -23,6 +23,7 @@ def read(
     input_shape: Sequence[int] | None = None,
     until: str | Sequence[str] = (),
     architecture: str | None = None,
+    input_dtype: str = "auto",
     seed: int = 0,
     **parameters: Any,
 ) -> FloatModel | QuantizedModel | ChipProgram:
@@ -41,6 +42,9 @@ def read(
         Read the model up to these nodes.
     architecture : str, optional
         For a file of weights only: the model's JSON, or the name of an architecture.
+    input_dtype : {"auto", "uint8", "int8", "float32"}
+        Images that a model of float inputs takes, as those of Keras do. ``auto`` takes uint8 where
+        its Rescaling expects pixels.
     seed : int
         Of an architecture's initial weights.
     **parameters
@@ -63,14 +67,28 @@ def read(
     sizes = None if input_shape is None else tuple(input_shape)
     wanted = Wanted(input_shape=sizes, until=until, architecture=architecture)
     if isinstance(model, Mapping) or (isinstance(model, str) and is_architecture(model)):
-        return _built(model, wanted, seed, parameters)
+        found = _built(model, wanted, seed, parameters)
+        return found if input_dtype == "auto" else _typed(found, input_dtype)
     if parameters:
         from pipeline.errors import ModelError
 
         raise ModelError(
             f"{', '.join(parameters)}: belongs to architectures; found {_shown(model)}"
         )
-    return _wrapped(model, wanted)
+    found = _wrapped(model, wanted)
+    return _typed(found, input_dtype) if isinstance(found, FloatModel) else found
+
+
+def _typed(model: FloatModel, wanted: str) -> FloatModel:
+    """Return a float model of the images that `wanted` says."""
+    from pipeline.messages.notes import INPUT, Note
+    from pipeline.models.input_dtype import choose_input_dtype, with_input_dtype
+
+    chosen = choose_input_dtype(model.graph, wanted)
+    if chosen.dtype == model.graph.input.attrs["dtype"]:
+        return model
+    note = Note(kind=INPUT, text=f"{model.name} {chosen}")
+    return FloatModel(with_input_dtype(model.graph, chosen.dtype), (*model.notes, note))
 
 
 def _built(model, wanted, seed: int, parameters: Mapping) -> FloatModel:
@@ -160,4 +178,8 @@ def _as(model, kind, advice: str):
 
 
 def _shown(model) -> str:
-    return str(model) if isinstance(model, str | PathLike) else f"a {type(model).__name__}"
+    return (
+        str(model)
+        if isinstance(model, str | PathLike)
+        else f"an object of type {type(model).__name__}"
+    )
