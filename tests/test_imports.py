@@ -140,6 +140,30 @@ def test_each_ring_imports_only_what_it_may(ring):
             assert allowed, f"{place} imports {name}"
 
 
+def test_the_python_interface_is_one_module_that_nothing_imports():
+    facade = ROOT / "crossgrade.py"
+    found = {name.split(".")[0] for name, _ in imports(facade)}
+    assert found <= {"pipeline", "simulator"}
+    names = ast.parse(facade.read_text(encoding="utf-8")).body
+    assert all(isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign) for node in names)
+    for path in (path for ring in ALLOWED for path in modules(ring)):
+        assert not [name for name, _ in imports(path) if name.split(".")[0] == "crossgrade"], path
+
+
+def test_importing_it_imports_little():
+    code = "import sys, crossgrade; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = set(result.stdout.split()) - STANDARD
+    assert {name for name in found if not name.startswith("_")} <= {
+        "crossgrade",
+        "numpy",
+        "pipeline",
+        "simulator",
+    }
+
+
 def test_no_stage_imports_another():
     for path in modules("stages"):
         assert not [name for name, _ in imports(path) if name.startswith("stages")], path

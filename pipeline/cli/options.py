@@ -22,6 +22,10 @@ OPTIONS = {
     "quantization.calibration.source": ("quantize", "--samples"),
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
+    "labels": ("quantize", "--labels"),
+    "calibration": ("migrate", "--calibration"),
+    "input_scale": ("migrate", "--input-scale"),
+    "input_offset": ("migrate", "--input-offset"),
     "model.input_shape": ("check", "--input-shape"),
     "model.until": ("check", "--until"),
     "model.architecture": ("check", "--architecture"),
@@ -36,6 +40,7 @@ OPTIONS = {
 """By setting: the command that has an option for it, and the option."""
 SHARED = {
     "target.name": ("check", "migrate"),
+    "labels": ("migrate",),
     "model.input_shape": ("migrate", "quantize", "describe"),
     "model.until": ("migrate", "quantize", "describe"),
     "model.architecture": ("migrate", "quantize", "describe"),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.chips import convert
+from pipeline.cli.main import cli
 from pipeline.cli.migrate import command as migrate
 from pipeline.cli.verify import command as verify
 from pipeline.config.sections import Quantization
@@ -29,7 +30,8 @@ NETWORKS = {
 
 
 def run(command, *arguments):
-    return CliRunner().invoke(command, list(map(str, arguments)))
+    name = command.callback.__module__.rpartition(".")[2]
+    return CliRunner().invoke(cli, [name, *map(str, arguments)])
 
 
 def as_certified(folder, pixels):
