@@ -108,7 +108,7 @@ def rows(name: str, scheme: str, data, options) -> Iterator[list[str]]:
             start = time.perf_counter()
             given = replace(settings, train=mode)
             quantized, _ = train_registers(
-                graph, refined, data.x_train, data.y_train, given, epoch_done=EpochLog()
+                graph, refined, data.x_train, data.y_train, given, epoch_done=EpochLog("quantize")
             )
             seconds = time.perf_counter() - start
             logging.info(quantized.notes[-1].text)

@@ -242,7 +242,8 @@ def test_images_of_another_scale_give_a_warning_at_the_users_line(images):
     floats = {**MODEL, "name": "floats", "input": {"shape": [8, 8, 1], "dtype": "float32"}}
     layers = [*MODEL["layers"][:2], {"Flatten": {}}, {"Dense": {"units": 3}}]
     model = crossgrade.unfuse({**floats, "layers": layers})
-    program = crossgrade.convert(crossgrade.quantize(model, np.float32(images)))
+    kept = {"input_dtype": "float32"}
+    program = crossgrade.convert(crossgrade.quantize(model, np.float32(images), **kept))
     for predict in (model.predict, program.predict):
         with pytest.warns(crossgrade.CrossgradeWarning, match="far inside") as caught:
             predict(np.float32(images) / 255)

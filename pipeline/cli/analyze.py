@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any
+from pipeline.cli.parameters import PATH, load_any, output_option, parents_option, read_classes
 
 
 @click.command()
@@ -15,7 +15,8 @@ from pipeline.cli.parameters import PATH, load_any
 @click.argument("quantized", type=PATH)
 @click.argument("images", type=PATH)
 @click.option("--labels", type=PATH, help="Classes of the images (.npy, integers).")
-@click.option("-o", "--output", type=PATH, help="Page to write (.html).")
+@output_option("-o", "--output", help="Page to write (.html).")
+@parents_option
 @click.option("--target", help="Chip whose costs and limits the page shows. [default: the newest]")
 @click.option("--each", is_flag=True, help="Take every layer by itself instead of blocks.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -32,6 +33,7 @@ def command(float_model, quantized, images, labels, output, target, each, as_jso
     from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
+    from pipeline.models.input_dtype import with_input_dtype
     from pipeline.quantization.integers import integers
     from simulator.archive import archive_kind
 
@@ -46,7 +48,9 @@ def command(float_model, quantized, images, labels, output, target, each, as_jso
     if isinstance(models[1], Graph):
         raise ModelError(f"{quantized}: is a float model; quantize it first: crossgrade quantize")
     made = integers(models[1])
-    loaded, classes = (None if path is None else load_array(path) for path in (images, labels))
+    models = with_input_dtype(models[0], made.input.attrs["dtype"]), models[1]
+    loaded = load_array(images)
+    classes = read_classes(labels, models[0], loaded)
     with click.progressbar(length=len(loaded), label="analysing", file=sys.stderr) as bar:
         found = analyse(
             models[0], made, loaded, classes, lambda n, _: bar.update(n - bar.pos), each=each

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
+from pipeline.cli.parameters import (
+    PATH,
+    load_any,
+    output_option,
+    parents_option,
+    print_notes,
+    verbose_option,
+)
 from pipeline.formats.table import EXPORTS
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="File to write.")
+@output_option("-o", "--output", required=True, help="File to write.")
+@parents_option
 @click.option(
     "--format",
     "name",

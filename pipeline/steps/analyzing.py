@@ -84,8 +84,10 @@ def analyze(
         If the models do not belong together, or images or labels do not fit them.
     """
     from pipeline.analysis.analysis import analyse
+    from pipeline.models.input_dtype import with_input_dtype
 
     made = as_quantized(quantized)
     classes = None if y is None else as_array(y)
-    found = analyse(as_float(model).graph, made.integers, as_array(x), classes, each=each)
+    graph = with_input_dtype(as_float(model).graph, made.integers.input.attrs["dtype"])
+    found = analyse(graph, made.integers, as_array(x), classes, each=each)
     return Analyzed(found, made, target)
