@@ -106,8 +106,8 @@ FORMAT ?= quantizeml
 exports: $(READY) ## export N random networks, the zoo and more; compare in other tools (FORMAT=..., JOBS=...)
 	@python -m conformance.exports --format $(FORMAT) --count $(N) --seed $(SEED) --jobs $(JOBS)
 
-results: $(READY) ## train, migrate and quantize several models; writes docs/results.md (minutes)
-	@python -m benchmarks.results
+results: $(READY) ## train, migrate and quantize several models; writes docs/results.md (an hour)
+	@python -m benchmarks.results --processes $(JOBS)
 
 bench: $(READY) ## compare speed with other tools (needs .[bench]; an hour); writes docs/speed.md
 	@python -m benchmarks.speed

@@ -1,7 +1,8 @@
 """Run the pipeline with other choices: ``python -m pipeline [-m] [group=choice] [name=value]``.
 
 Without ``-m`` the composed values go to params.yaml and `dvc repro` runs; with ``-m`` Hydra
-runs one point for each combination of ``name=value,value``.
+runs one point for each combination of ``name=value,value``; ``--search budget=number`` finds widths
+of single layers, and sweeps over them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ def main() -> None:
         from pipeline.sweeps.launch import launch
 
         launch([argument for argument in arguments if argument not in MULTIRUN])
+    elif "--search" in arguments:
+        from pipeline.sweeps.width_search import search
+
+        search(arguments)
     elif any(argument.startswith("-") for argument in arguments):
         show()  # --help, --cfg job, ...
     else:

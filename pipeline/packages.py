@@ -19,7 +19,6 @@ EXTRAS = {
     "rich": "pipeline",
     "sklearn": "pipeline",
     "sqlalchemy": "pipeline",
-    "threadpoolctl": "pipeline",
     "uvicorn": "pipeline",
     "keras": "train",
     "tensorflow": "train",

@@ -68,7 +68,11 @@ LATE = {
         "pipeline/training/train.py",
     },
     "sqlalchemy": {"pipeline/tracking/store.py"},
-    "threadpoolctl": {"pipeline/evaluation/shards_processes.py"},
+    "threadpoolctl": {
+        "pipeline/evaluation/shards_processes.py",
+        "pipeline/evaluation/shards_threads.py",
+        "pipeline/graph/parts.py",
+    },
     "uvicorn": {"pipeline/serving/server.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }

@@ -135,6 +135,9 @@ def test_an_analysis_names_the_layer(migrated, quantized, images, tmp_path, caps
     assert "dense" in capsys.readouterr().out
     found.save(tmp_path / "a.html")
     assert "<svg" in (tmp_path / "a.html").read_text()
+    same = crossgrade.analyze(migrated.model, crossgrade.convert(narrow), images[:32])
+    assert same.analysis.decibels == found.analysis.decibels
+    same.save(tmp_path / "a.html")
     differing = crossgrade.compare(quantized, narrow, images)
     assert not differing.equal and differing.comparison.first is not None
     differing.summary()

@@ -227,6 +227,10 @@ def _files(content) -> str:
         )
         for key in ("input", "output")
     ]
+    for entry in content.get("exports", ()):
+        for key, file in (("quantized", entry["quantized"]), (entry["format"], entry)):
+            size, hashed = f"{file['bytes']:,}", f"<code>{escape(file['sha256'])}</code>"
+            rows.append((f"<b>{escape(key)}</b>", escape(file["path"]), size, hashed))
     samples = content["samples"]
     where = samples.get("path") or f"random, seed {samples['seed']}"
     rows.append(("<b>samples</b>", escape(where), "", f"<code>{samples['sha256']}</code>"))

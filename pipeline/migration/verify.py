@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CALIBRATED, CLASSES, compare_outputs, equivalence, outputs_of
+from pipeline.migration.exports import KEY
 from pipeline.migration.pixel_input import as_certified
 from pipeline.models.file import read_float
 from pipeline.models.wanted import Wanted
@@ -89,7 +91,8 @@ def _findings(content, folder, model, output, calibration):
         finding, graphs[key] = _file(key, path, content[key]["sha256"], wanted)
         findings.append(finding)
     if found := content.get("split", {}).get("host", {}).get("sha256"):
-        findings.append(_host(folder, content["split"]["host"]["path"], found))
+        findings.append(_hashed("host's part", folder, content["split"]["host"]["path"], found))
+    findings += list(_exports(content, folder))
     if None in graphs.values():
         return findings
     graphs["input"] = as_certified(graphs["input"], content["input"])
@@ -112,9 +115,20 @@ def _file(key, path, certified, wanted):
         return Finding(what=what, good=False, detail=str(error)), None
 
 
-def _host(folder, kept, certified):
+def _exports(content, folder) -> Iterator[Finding]:
+    """Yield what is found of exported files, and of the quantized models that they hold."""
+    for entry in content.get(KEY, ()):
+        for what, file in ((entry["format"], entry), ("quantized", entry["quantized"])):
+            path = Path(os.path.normpath(folder / file["path"]))
+            if path.is_file():
+                yield _hashed(f"{what} file", folder, file["path"], file["sha256"])
+            else:
+                yield Finding(what=f"{what} file {path}", good=True, detail="not here")
+
+
+def _hashed(what, folder, kept, certified):
     path = Path(os.path.normpath(folder / kept))
-    what = f"host's part {path}"
+    what = f"{what} {path}"
     if not path.is_file():
         return Finding(what=what, good=False, detail="no such file")
     found = file_sha256(path)

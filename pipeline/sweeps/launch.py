@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +44,7 @@ ALLOWED_OBJECTIVES = (
 )
 
 
-def launch(arguments: Sequence[str]) -> None:
+def launch(arguments: Sequence[str], pages: Mapping[str, str] | None = None) -> None:
     """Run every combination, each in its own workspace, as children of one MLflow run.
 
     The same command resumes an interrupted sweep.
@@ -54,6 +54,8 @@ def launch(arguments: Sequence[str]) -> None:
     arguments : sequence of str
         Overrides with several values each, options of Hydra's launchers and sweepers, and
         ``--objectives name,name``: the values that an optimizer gets from each point.
+    pages : mapping of str to str, optional
+        Names and texts of HTML pages to keep and record with the sweep.
 
     Raises
     ------
@@ -74,6 +76,8 @@ def launch(arguments: Sequence[str]) -> None:
     store = chosen_store(root)
     with open_sweep(root, overrides, objectives=objectives, store=store) as (sweep, begun):
         make_folders(sweep)
+        for name, text in (pages or {}).items():
+            files.write_text(Path(sweep.folder) / name, text)
         if begun:
             logging.info("going on with %s: %d points done", sweep.folder, len(sweep.outcomes()))
         rest = [encode(o) for o in overrides if not o.startswith(FOLDER_OVERRIDE)]

@@ -16,6 +16,7 @@ from pipeline.chips.blocks import Block, View, pool_padding, shape3d
 from pipeline.errors import IncompatibleModelError
 from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from pipeline.quantization.units import origin
 from simulator import Program
 from simulator.akida_v1 import (
     Convolutional,
@@ -24,6 +25,7 @@ from simulator.akida_v1 import (
     InputData,
     SeparableConvolutional,
 )
+from simulator.origin import Origin
 
 NAME = "akida_v1"
 
@@ -54,7 +56,19 @@ def lower(graph: QuantizedGraph) -> Program:
         layers=tuple(layers),
         notes=program_lines(graph.notes),
         output_scale=_output_scale(neurons[-1]),
+        origin=_origin(view, neurons),
     )
+
+
+def _origin(view: View, neurons: list[Neuron]) -> Origin:
+    """Return what one level of each layer is worth; a last layer may give values itself."""
+    made = {
+        block.name: (block.member("ReLU").name, neuron.coarser)
+        for block, neuron in zip(view.blocks, neurons, strict=True)
+        if neuron.activation
+    }
+    ends, coarser = ({name: pair[n] for name, pair in made.items()} for n in (0, 1))
+    return origin(view.graph, ends, coarser)
 
 
 def _output_scale(last: Neuron) -> tuple[float, ...] | None:

@@ -55,6 +55,8 @@ class Neuron:
     act_bits : int
     padding_value : float
         In units of a pixel, real-valued. 0, except in a first layer whose zero is another pixel.
+    coarser : float64 array of shape () or (filters,)
+        One level in units of the integers of the quantized model.
     level : float64 array of shape () or (filters,), or None
         Value of one level of the model's output; None in other layers and without activation.
     """
@@ -65,6 +67,7 @@ class Neuron:
     activation: bool
     act_bits: int = 4
     padding_value: float = 0.0
+    coarser: np.ndarray | float = 1.0
     level: np.ndarray | None = None
 
     @property

@@ -97,9 +97,10 @@ def _neuron(
     whole = np.rint(base * gain) + np.rint(0.5 * rec)
     step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
     whole, step = reachable_registers(whole, step, bits, bound)
+    common["coarser"] = np.float64(shared.steps) * closer
     if following is None:
         scales = dequantizer.registers["scales"].astype(np.float64)
-        common["level"] = scales * shared.steps * closer
+        common["level"] = scales * common["coarser"]
     neuron = _rounded_neuron(
         head.name, exact, whole, step, activation=True, act_bits=bits, **common
     )

@@ -25,7 +25,9 @@ SECTIONS = "data|model|training|transforms|quantization|target|evaluate"
 DOTTED = re.compile(rf"\b(?:{SECTIONS})\.[a-z_]+(?:\.[a-z_]+)?")
 PIPELINE_ONLY = ("config", "sweeps", "repro", "data", "training", "tracking", "models")
 """Packages whose messages no command prints."""
-PIPELINE_MODULES = ("evaluate.py", "shards.py", "shards_processes.py", "shards_ray.py")
+PIPELINE_MODULES = (
+    *("evaluate.py", "shards.py", "shards_threads.py", "shards_processes.py", "shards_ray.py"),
+)
 
 
 def leaves(section=Config, prefix=""):
