@@ -66,18 +66,10 @@ def _names(paths: list[str]) -> list[str]:
 
 def _analysed(graph, model, images, labels, each: bool):
     from pipeline.analysis.analysis import analyse
-    from pipeline.models.input_dtype import with_input_dtype
+    from pipeline.steps.analyzing import of_same_images
 
-    graph = with_input_dtype(graph, _images_of(model))
     with progress_bar("analysing") as progress:
-        return analyse(graph, model, images, labels, progress, each=each)
-
-
-def _images_of(model) -> str:
-    """Return the type of the images that a quantized model or a program takes."""
-    from simulator import Program
-
-    return model.input_dtype if isinstance(model, Program) else model.input.attrs["dtype"]
+        return analyse(of_same_images(graph, model), model, images, labels, progress, each=each)
 
 
 def _float(path: str):

@@ -16,6 +16,7 @@ from pipeline.cli.parameters import (
     reading_options,
     target_option,
 )
+from pipeline.steps.migration_choices import RECALIBRATE
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 
@@ -50,7 +51,7 @@ STRATEGIES = ("exact", "relocate", "distill", "finetune")
 @click.option(
     "--recalibrate",
     type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
-    default="bn_ridge",
+    default=RECALIBRATE,
     show_default=True,
     help="Compensation, except with --gap exact.",
 )

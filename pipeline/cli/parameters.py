@@ -133,8 +133,7 @@ def named_model(model, parameters, input_shape, until, architecture=None, input_
     wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     graph, notes = open_float(model, parameters, wanted)
     print_notes(notes)
-    recovered = not is_architecture(model) and origin(model, wanted) is not None
-    if input_dtype is None or recovered:
+    if input_dtype is None or not (is_architecture(model) or origin(model, wanted) is None):
         return graph
     return typed(graph, input_dtype, model)
 

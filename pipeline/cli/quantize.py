@@ -100,6 +100,7 @@ def command(
     needs no ranges, but loses many points unless samples refine it. With temporal layers, images
     are successive frames of --batch-size videos, one frame of each per batch.
     """
+    from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
@@ -135,13 +136,11 @@ def command(
     print_notes(graph.notes, verbose=verbose)
     images, known = None, None
     if samples is not None:
-        from pipeline.data.array_file import load_array
-
         images = load_array(samples)
     first = None if images is None else images[:num_samples]
     graph = typed(graph, input_dtype, model, first, samples)
     if labels is not None:
-        known = read_labels(load_array(labels), graph, images)
+        known = read_labels(load_array(labels), graph, images, labels)
     label, start = "calibrating" if options.refine == "none" else "refining", time.monotonic()
     with progress_bar(label) as progress:
         quantized = quantize(graph, first, options, progress)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
 from pipeline.data import Images
@@ -29,36 +29,47 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
     waiting, results = deque(range(len(chunks))), SimpleQueue()
     plan = make_plan(work.program, work.backend, len(images))
 
-    def claim() -> Iterator[int]:
-        with suppress(IndexError):
-            while True:
-                yield waiting.popleft()
-
     def serve() -> None:
         try:
-            for result in Runner(work, plan).results(images, chunks, claim()):
+            for result in Runner(work, plan).results(images, chunks, _claim(waiting)):
                 results.put(result)
         except BaseException as error:
             results.put(error)
         results.put(None)
 
-    threads = [
-        threading.Thread(target=serve, daemon=True) for _ in range(min(workers, len(chunks)))
-    ]
-    with threadpool_limits(1):
-        try:
-            for thread in threads:
-                thread.start()
-            running = len(threads)
-            while running:
-                result = results.get()
-                if isinstance(result, BaseException):
-                    raise result
-                if result is None:
-                    running -= 1
-                else:
-                    yield result
-        finally:
-            waiting.clear()
-            for thread in threads:
-                thread.join()
+    count = min(workers, len(chunks))
+    with threadpool_limits(1), _running(serve, count, waiting):
+        yield from _arriving(results, count)
+
+
+def _claim(waiting: deque) -> Iterator[int]:
+    """Yield the numbers of chunks that no other worker has taken."""
+    with suppress(IndexError):
+        while True:
+            yield waiting.popleft()
+
+
+@contextmanager
+def _running(serve: Callable[[], None], count: int, waiting: deque) -> Iterator[None]:
+    """Run a function in threads; afterwards leave them nothing to do, and wait for their end."""
+    threads = [threading.Thread(target=serve, daemon=True) for _ in range(count)]
+    try:
+        for thread in threads:
+            thread.start()
+        yield
+    finally:
+        waiting.clear()
+        for thread in threads:
+            thread.join()
+
+
+def _arriving(results: SimpleQueue, workers: int) -> Iterator[tuple]:
+    """Yield what workers put into a queue, until each has put None; raise an error of a worker."""
+    while workers:
+        result = results.get()
+        if isinstance(result, BaseException):
+            raise result
+        if result is None:
+            workers -= 1
+        else:
+            yield result

@@ -233,8 +233,8 @@ def migrate(
         The model was trained on pixels divided by the scale, and with the offset added: it then
         takes uint8 pixels.
     input_dtype : {"auto", "uint8", "int8", "float32"}
-        Images that a model of float inputs takes. ``auto`` takes uint8 where its Rescaling expects
-        pixels and the samples are such numbers, and the type of samples that are integers.
+        Images that a model of float inputs takes. ``auto`` takes integers where its Rescaling
+        expects pixels, or the samples are integers.
     clip : bool
         Raise the maximum of ReLU6 to a power of two.
     max_accuracy_drop : float, optional

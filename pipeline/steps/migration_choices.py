@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+RECALIBRATE = "bn_ridge"
+"""The default, which ``gap="exact"`` does not use."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Chosen:
@@ -14,7 +17,7 @@ class Chosen:
     labels: Any = None
     num_samples: int = 256
     gap: str = "exact"
-    recalibrate: str = "bn_ridge"
+    recalibrate: str = RECALIBRATE
     input_scale: Any = None
     input_offset: Any = None
     input_dtype: str = "auto"
@@ -49,7 +52,6 @@ class Chosen:
         """
         from pipeline.errors import ConfigError
         from pipeline.messages.settings import setting
-        from pipeline.models.input_dtype import AUTO, INPUT_DTYPES
 
         _ = self.transforms
         images, labels = setting("calibration"), setting("labels")
@@ -60,10 +62,10 @@ class Chosen:
             raise ConfigError(
                 f"{setting(gap, self.gap)}: needs images; give {images}, or use {exact}"
             )
-        if not self.tunes and self.recalibrate != type(self).recalibrate:
+        if not self.tunes and self.recalibrate != RECALIBRATE:
+            name, exact = setting("transforms.gap.recalibrate"), setting(gap, self.gap)
             raise ConfigError(
-                f"{setting('transforms.gap.recalibrate')}: found {self.recalibrate};"
-                f" {setting(gap, self.gap)} does not use it; leave it out"
+                f"{name}: found {self.recalibrate}; {exact} does not use it; leave it out"
             )
         if self.labels is not None and self.samples is None:
             raise ConfigError(f"{labels}: belong to images; give {images} as well")
@@ -71,13 +73,9 @@ class Chosen:
             missing = f"images and their classes; give {images} and {labels} as well"
             missing = f"classes; give {labels} as well" if self.samples is not None else missing
             raise ConfigError(f"{drop}: accuracy needs {missing}")
-        dtype = setting("model.input_dtype")
-        if self.input_dtype not in INPUT_DTYPES:
-            raise ConfigError(
-                f"{dtype}: found {self.input_dtype!r}; allowed: {', '.join(INPUT_DTYPES)}"
-            )
-        if self.input_scale is not None and self.input_dtype != AUTO:
-            raise ConfigError(f"{scale}: makes a model of uint8 pixels; leave {dtype} out")
         if self.input_offset is not None and self.input_scale is None:
             offset = setting("input_offset")
             raise ConfigError(f"{offset}: belongs to a scale; give {scale} as well")
+        if self.input_scale is not None and self.input_dtype != "auto":
+            dtype = setting("model.input_dtype")
+            raise ConfigError(f"{scale}: makes a model of uint8 pixels; leave {dtype} out")

@@ -29,19 +29,20 @@ class Task:
     target : str
     chosen : Chosen
     graph : Graph
-        The model, of the images that were chosen.
+        The model, of pixels where it reads pixels.
     cut : pipeline.host.split.Split or None
         Both parts, where the model ends before its end.
     tool : str or None
         The vendor's tool that quantized the file, if one did.
     certified : dict
-        What the certificate says about the images: ``input_dtype`` or ``pixels``.
+        What the certificate says about the images that the model takes.
     takes : str
         The same in words; empty where there was no choice.
     recovery : dict or None
         How a recovered model differs from its file.
     images, measured : array
-        Images that both models are compared on; the same as the user gave them.
+        Images that both models are compared on, in the type of the model's input; the same as the
+        user gave them.
     classes : array or None
         Labels of `images`.
     others : tuple of array or None
@@ -160,26 +161,30 @@ def _read(source: Source, wanted, target: str):
 
 
 def _typed(graph, tool: str | None, chosen: Chosen, given) -> tuple[Any, dict, str]:
-    """Return the model of the images that were chosen, and these for the certificate, in words."""
+    """Return the model of the images that it takes; which those are, in a certificate and in words.
+
+    A quantized file says itself what it takes.
+    """
     from pipeline.errors import ConfigError
     from pipeline.messages.settings import setting
     from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
     from pipeline.models.input_dtype import AUTO, choose_input_dtype, with_input_dtype
 
+    settings = (("input_scale", chosen.input_scale is not None),)
+    settings += (("model.input_dtype", chosen.input_dtype != AUTO),)
     if tool is not None:
-        if chosen.input_scale is None and chosen.input_dtype == AUTO:
-            return graph, {}, ""
-        name = "input_scale" if chosen.input_scale is not None else "model.input_dtype"
-        raise ConfigError(
-            f"{setting(name)}: is for float models; a quantized file says what it takes"
-        )
+        if wrong := [setting(name) for name, is_given in settings if is_given]:
+            what = "is for float models; a quantized file says what it takes"
+            raise ConfigError(f"{', '.join(wrong)}: {what}")
+        return graph, {}, ""
     if chosen.input_scale is not None:
         pixels = {"scale": chosen.input_scale, "offset": chosen.input_offset or 0.0}
         return with_pixel_input(graph, **pixels), {"pixels": pixels}, pixels_sentence(**pixels)
-    found = choose_input_dtype(graph, chosen.input_dtype, given, _name(chosen.samples, "samples"))
+    found = choose_input_dtype(
+        graph, chosen.input_dtype, given, _name(chosen.samples, "the array of samples")
+    )
     certified = {"input_dtype": {"dtype": found.dtype, "reason": found.reason}}
-    takes = str(found) if found.reason else ""
-    return with_input_dtype(graph, found.dtype), certified, takes
+    return with_input_dtype(graph, found.dtype), certified, str(found) if found.reason else ""
 
 
 def _samples(graph, chosen: Chosen, given) -> tuple[np.ndarray, np.ndarray | None, Iterable]:

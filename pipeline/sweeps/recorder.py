@@ -89,14 +89,17 @@ def record_sweep(sweep: Sweep) -> str:
         status=status,
         metrics={"points": len(comparison.outcomes), **states},
         note=markdown(comparison),
-        artifacts=[*(folder / name for name in (TABLE, MARKDOWN, PICTURE)), *_pages(folder)],
+        artifacts=[
+            *(folder / name for name in (TABLE, MARKDOWN, PICTURE, PAGE)),
+            *_pages(folder),
+        ],
     )
     files.write_json(folder / TRACKED, {"store": sweep.store, "run": parent, "status": status})
     return parent
 
 
 def _pages(folder: Path) -> list[Path]:
-    """Return the page of a sweep, and others that belong to it."""
+    """Return the pages that belong to a sweep beside its own."""
     return sorted(folder.glob("*.html"))
 
 

@@ -50,6 +50,8 @@ NAMES = {
         for key in ("architecture", "input_dtype", "input_shape", "until")
         if key in IMPORT
     ),
+    # Of the steps on own files, which have no configuration.
+    *("calibration", "input_offset", "input_scale", "labels"),
 }
 
 
