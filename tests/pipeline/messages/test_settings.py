@@ -51,7 +51,7 @@ NAMES = {
         if key in IMPORT
     ),
     # Of the steps on own files, which have no configuration.
-    *("calibration", "input_offset", "input_scale", "labels"),
+    *("calibration", "each", "input_offset", "input_scale", "labels"),
 }
 
 
