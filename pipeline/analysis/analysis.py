@@ -18,7 +18,6 @@ from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.graph.traits import TEMPORAL
-from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
 from simulator.classes import classify
@@ -131,8 +130,11 @@ def _matched(graph: Graph, model: QuantizedGraph | Program, *, each: bool) -> Ma
             return MatchedQuantized(graph, model, each=each)
         model = convert(model, newest_for(model.scheme))
     if each:
-        fix = f"leave out {setting('each')}: a program has blocks"
-        refusal = Refusal(found="single layers", allowed="blocks", fix=fix)
+        refusal = Refusal(
+            found="single layers",
+            allowed="blocks",
+            fix="analyse it in blocks, which is the default",
+        )
         raise IncompatibleModelError(graph.name, [refusal], "be analysed")
     return MatchedProgram(graph, model)
 

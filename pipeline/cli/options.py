@@ -24,7 +24,6 @@ OPTIONS = {
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
     "labels": ("quantize", "--labels"),
     "calibration": ("migrate", "--calibration"),
-    "each": ("analyze", "--each"),
     "input_scale": ("migrate", "--input-scale"),
     "input_offset": ("migrate", "--input-offset"),
     "model.input_shape": ("check", "--input-shape"),
