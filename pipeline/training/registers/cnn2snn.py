@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from pipeline.chips import convert
+from pipeline.quantization.floats.legacy import held_factors
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.training.registers import exact
 from pipeline.training.registers.exact import Integers
@@ -66,11 +68,12 @@ class Cnn2snnModel:
         """Return the latents of one layer."""
         node, unit = self.graph.node(layer.name), self.units[layer.name]
         made: dict[tuple[str, str], Latent] = {
-            (node.name, name): Kernel(node.registers[name], layer.weights_bits, _terms(node, name))
+            (node.name, name): _kernel(node, name, layer.weights_bits, unit.factor_name)
             for name in _kernels(node)
         }
-        factor = node.registers[unit.factor_name]
-        made[node.name, unit.factor_name] = Factor(np.resize(factor, layer.filters))
+        factor = np.resize(node.registers[unit.factor_name], layer.filters)
+        held = partial(held_factors, layer.weights_bits)
+        made[node.name, unit.factor_name] = Factor(factor, held)
         if layer.activation:
             _, bits = REGISTERS[type(layer).__name__ == "InputConvolutional"]
             step = layer.act_step * np.float32(2.0 ** (4 - layer.act_bits))
@@ -86,11 +89,12 @@ class Cnn2snnModel:
         sums = self._potentials(layer, x)
         unit, name = self.units[layer.name], layer.name
         factor = self.latents[name, unit.factor_name].value()
-        step = tf.cast(unit.act_step(tf.cast(factor, tf.float64)), tf.float32)
+        delta = unit.delta(tf.cast(factor, tf.float64))
+        step = tf.cast(unit.act_step(delta), tf.float32)
         step = tf.cast(step, tf.float64)
         if not layer.activation:
             bias = tf.cast(self.latents[name, "bias"].value(), tf.float64)
-            threshold = unit.threshold(tf.cast(factor, tf.float64), bias)
+            threshold = unit.threshold(delta, bias, self._filter_sums(name, unit))
             whole = tf.stop_gradient(tf.floor(threshold))
             fraction = tf.cast(tf.cast(threshold - whole, tf.float32), tf.float64)
             above = tf.cast(sums.values, tf.float64) - whole - fraction
@@ -98,6 +102,13 @@ class Cnn2snnModel:
         threshold, highest = self.latents[name, "threshold"].value(), 2.0**layer.act_bits - 1
         step = step * 2.0 ** (4 - layer.act_bits)
         return Integers(exact.activated(sums.values, threshold, step, highest), highest)
+
+    def _filter_sums(self, name, unit):
+        """Return the sums of a layer's filters, which an offset of its pixels multiplies."""
+        if not unit.given.b:
+            return 0.0
+        kernel = self.latents[name, unit.kernel].value(tf.float64)
+        return tf.reduce_sum(kernel, axis=list(range(len(kernel.shape) - 1)))
 
     def _potentials(self, layer, x: Integers) -> Integers:
         """Return the pooled sums."""
@@ -120,7 +131,7 @@ class Cnn2snnModel:
             registers[name] = self.latents[node.name, name].register()
         factor = registers[unit.factor_name].astype(np.float64)
         if threshold := self.latents.get((node.name, "threshold")):
-            registers["bias"] = unit.bias(registers, factor, threshold.register())
+            registers["bias"] = unit.stored_bias(registers, factor, threshold.register())
         else:
             registers["bias"] = self.latents[node.name, "bias"].register()
         return replace(node, registers=registers)
@@ -129,6 +140,13 @@ class Cnn2snnModel:
 def _kernels(node: QuantizedNode) -> list[str]:
     """Return the names of a node's kernels, in the order in which they are applied."""
     return [name for name in node.registers if name.endswith("kernel")]
+
+
+def _kernel(node: QuantizedNode, name: str, bits: int, trained: str) -> Kernel:
+    """Return the latent of a kernel, which has a factor per filter if its factor is trained."""
+    scalar = np.ndim(node.registers[f"{name}_factor"]) == 0 and trained != f"{name}_factor"
+    axis = None if scalar else -1
+    return Kernel(node.registers[name], bits, _terms(node, name), axis)
 
 
 def _terms(node: QuantizedNode, name: str) -> int:
