@@ -20,10 +20,14 @@ from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.dead_channels import dead_channels
 from pipeline.quantization.equalization import equalize
-from pipeline.quantization.observers import make_observer
+from pipeline.quantization.observers import Max, make_observer
 from pipeline.quantization.zero_point import fold_zero_point
 
 Progress = Callable[[int, int], None]
+MEMORY = 100 << 20
+"""Bytes of the largest array while ranges are measured; all others take several times as many."""
+LOW, HIGH = ("low",), ("high",)
+"""Keys of the input's range, beside names of layers."""
 
 
 def calibrate(
@@ -45,7 +49,7 @@ def calibrate(
         Images in the dtype of the graph's input.
     options : Quantization
         The ``quantization`` section of the configuration.
-    progress : function of (batches done, batches in all), optional
+    progress : function of (images done, images in all), optional
 
     Raises
     ------
@@ -115,18 +119,17 @@ def observe(
     """
     quantizers = assignment.outputs
     observer = make_observer(options.observer, options.momentum)
-    ranges: dict[str, np.ndarray] = {}
-    low = high = None
     size, epochs = options.calibration.batch_size, options.calibration.epochs
-    done, total = 0, epochs * math.ceil(len(samples) / size)
+    interleaved = streams(graph, samples, size)
+    part = images_at_once(graph, size) if interleaved == 1 and observer.by_parts else size
+    merged, seen = _Merged(observer), 0
 
     def probe(name, values):
-        nonlocal low, high, done
+        nonlocal seen
         if name == graph.input.name and assignment.input is not None:
             per_tensor = assignment.input.per_tensor
-            high = observer.merge(high, observer.measure(values, per_tensor=per_tensor))
-            smallest = -observer.measure(-values, per_tensor=per_tensor)
-            low = observer.merge(low, smallest, lower=True)
+            merged.add(HIGH, observer.measure(values, per_tensor=per_tensor))
+            merged.add(LOW, -observer.measure(-values, per_tensor=per_tensor))
         if name in quantizers:
             # A ReLU has no negative outputs; a copy of all values costs more than their maximum.
             magnitudes = values if graph.node(name).op == "ReLU" else np.abs(values)
@@ -136,16 +139,50 @@ def observe(
                     f"{name}: its output is infinite or not a number on the calibration samples;"
                     " check the layer's weights and those before it"
                 )
-            ranges[name] = observer.merge(ranges.get(name), new)
+            merged.add(name, new)
         if name == graph.nodes[-1].name:
-            done += 1
+            seen += len(values)
+            if seen % len(samples) % size == 0:
+                merged.finish()
             if progress is not None:
-                progress(done, total)
+                progress(seen, epochs * len(samples))
 
-    interleaved = streams(graph, samples, size)
     for _ in range(epochs):
-        forward(graph, samples, batch_size=size, probe=probe, streams=interleaved)
-    return ranges, low, high
+        forward(graph, samples, batch_size=part, probe=probe, streams=interleaved)
+    low, high = (merged.ranges.pop(key, None) for key in (LOW, HIGH))
+    return merged.ranges, low, high
+
+
+def images_at_once(graph: Graph, size: int) -> int:
+    """Return how many images of a batch to compute at once, a divisor of its size.
+
+    Large maps of a whole batch, and what a convolution makes of them, would not fit memory.
+    """
+    largest = 4 * max(math.prod(shape) for shape in graph.shapes.values())
+    most = min(max(MEMORY // largest, 1), size)
+    return next(part for part in range(most, 0, -1) if size % part == 0)
+
+
+class _Merged:
+    """Ranges merged batch by batch, by name; a batch may come in several parts.
+
+    Parameters
+    ----------
+    observer : Observer
+    """
+
+    def __init__(self, observer):
+        self.observer, self.ranges, self._batch = observer, {}, {}
+
+    def add(self, key: str | tuple[str], new: np.ndarray) -> None:
+        """Take the range of a part of a batch."""
+        self._batch[key] = Max().merge(self._batch.get(key), new, lower=key == LOW)
+
+    def finish(self) -> None:
+        """Merge the ranges of a batch whose parts were all added."""
+        for key, new in self._batch.items():
+            self.ranges[key] = self.observer.merge(self.ranges.get(key), new, lower=key == LOW)
+        self._batch = {}
 
 
 def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:

@@ -7,6 +7,7 @@ same batches in the same order give the same bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,9 +26,12 @@ class Ema:
     ----------
     momentum : float
         Weight of earlier batches, 0 to 1.
+    by_parts : bool
+        Whether a batch's range is the largest of those of its parts.
     """
 
     momentum: float = 0.9
+    by_parts: ClassVar[bool] = True
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
@@ -43,6 +47,8 @@ class Ema:
 @dataclass(frozen=True)
 class Max:
     """The largest value of all batches; independent of batch size and order."""
+
+    by_parts: ClassVar[bool] = True
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
@@ -66,6 +72,7 @@ class Percentile:
     """
 
     percentile: float = 99.99
+    by_parts: ClassVar[bool] = False
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the percentile of a batch, float32 of shape () or (channels,)."""

@@ -17,6 +17,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.traits import NEURAL
 from pipeline.messages.notes import SATURATION, Note
 from pipeline.messages.saturation import saturation_notes
+from pipeline.quantization.calibration import images_at_once
 from simulator.statistics import Saturation
 
 SAMPLES = 64
@@ -103,7 +104,8 @@ def notes(
 def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Saturation]:
     """Yield the saturations on samples, by layer."""
     counter = _SaturationCounter(graph, accumulators)
-    forward(graph, samples, batch_size=size, probe=counter, streams=streams)
+    part = size if streams > 1 else images_at_once(graph, size)
+    forward(graph, samples, batch_size=part, probe=counter, streams=streams)
     for (layer, kind), count in counter.counts.items():
         if count:
             yield Saturation(layer=layer, kind=kind, count=count, total=counter.totals[layer, kind])
