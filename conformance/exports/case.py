@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +53,19 @@ def program_bytes(program: Program) -> bytes:
         path = Path(folder) / "program.npz"
         program.save(path)
         return path.read_bytes()
+
+
+def equal_registers(first: Program, second: Program) -> bool:
+    """Return True if programs have equal layers; an absent register is one of zeros."""
+    layers = zip(first.layers, second.layers, strict=False)
+    return len(first.layers) == len(second.layers) and all(
+        type(a) is type(b)
+        and all(_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+        for a, b in layers
+    )
+
+
+def _equal(a, b) -> bool:
+    if a is None or b is None:
+        return a is b or not np.any(b if a is None else a)
+    return np.array_equal(a, b)

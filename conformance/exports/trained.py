@@ -46,11 +46,13 @@ LAYERS = {
         "upward": [_conv(), RELU, UP, RELU, DEPTHWISE_UP, RELU, GAP, DENSE],
         "maps": [HALF, _conv(), {"ReLU": {}}, _conv(3, 1)],
         "skip": [*SKIP, {"ReLU": {}}, GAP, DENSE],
+        "one": [HALF, _conv(), {"ReLU": {}}, GAP, {"Dense": {"units": 1}}],
         "table": [_conv(), {"Activation": {"activation": "swish"}}, GAP, DENSE],
     },
     "cnn2snn": {
         "average": [HALF, _conv(), RELU, _conv(strides=2), GAP, RELU, DENSE],
-        "separable": [_conv(6), {"MaxPooling2D": {}}, RELU, SEPARABLE, RELU, SEPARABLE, GAP, DENSE],
+        "one": [_conv(), RELU, {"Flatten": {}}, {"Dense": {"units": 1}}],
+        "separable": [_conv(6), {"MaxPooling2D": {}}, RELU, SEPARABLE, GAP, RELU, DENSE],
         "flat": [HALF, _conv(6), RELU, _conv(5, strides=2), RELU, {"Flatten": {}}, DENSE],
     },
 }
@@ -105,6 +107,7 @@ def moved(quantized: QuantizedGraph, seed: int) -> QuantizedGraph:
         step = STEPS[isinstance(latent, Factor | OutputScale)]
         latent.variable.assign_add(step * rng.normal(size=latent.variable.shape))
         latent.settle()
+        latent.finish()
     return model.exported()
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, load_any, print_notes, verbose_option
+from pipeline.cli.parameters import (
+    PATH,
+    load_any,
+    output_option,
+    parents_option,
+    print_notes,
+    verbose_option,
+)
 from pipeline.formats.table import EXPORTS
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="File to write.")
+@output_option("-o", "--output", required=True, help="File to write.")
+@parents_option
 @click.option(
     "--format",
     "name",
@@ -19,8 +27,13 @@ from pipeline.formats.table import EXPORTS
     " standard operators.  [default: the model's scheme; onnx for programs]",
 )
 @click.option("--target", help="Chip whose program becomes ONNX; by default the newest.")
+@click.option(
+    "--certificate",
+    type=click.Path(),
+    help="Certificate of the migration that MODEL comes from: name OUTPUT and its hash there.",
+)
 @verbose_option
-def command(model: str, output: str, name: str | None, target: str | None, verbose: bool) -> None:
+def command(model, output, name, target, certificate, verbose) -> None:
     """Write MODEL, a quantized model or a program, in a format of other tools.
 
     MODEL is a file of 'crossgrade quantize' or 'crossgrade convert', or a Keras .h5 file quantized
@@ -29,7 +42,10 @@ def command(model: str, output: str, name: str | None, target: str | None, verbo
     """
     from pipeline.files import file_sha256
 
-    name, label = (_program if _is_program(model) else _model)(model, output, name, target, verbose)
+    if _is_program(model):
+        name, label = _program(model, output, name, target, certificate)
+    else:
+        name, label = _model(model, output, name, target, certificate, verbose)
     click.echo(f"{output}: {label} for {name}")
     click.echo(f"sha256 {file_sha256(output)}")
 
@@ -42,7 +58,7 @@ def _is_program(model) -> bool:
     return Path(model).is_file() and archive_kind(model) == "program"
 
 
-def _program(model, output, name, target, verbose) -> tuple[str, str]:
+def _program(model, output, name, target, certificate) -> tuple[str, str]:
     """Write a program as ONNX."""
     from pipeline.errors import ConfigError
     from pipeline.exporters.program_onnx import export_program_onnx
@@ -52,6 +68,10 @@ def _program(model, output, name, target, verbose) -> tuple[str, str]:
         raise ConfigError(
             f"--format {name}: {model} is a program; allowed: onnx, or a quantized model as MODEL"
         )
+    if certificate is not None:
+        raise ConfigError(
+            f"--certificate {certificate}: names exports of quantized models; {model} is a program"
+        )
     program = Program.load(model)
     if target not in (None, program.target):
         raise ConfigError(f"--target {target}: {model} is a program of {program.target}")
@@ -59,12 +79,13 @@ def _program(model, output, name, target, verbose) -> tuple[str, str]:
     return "onnx", f"{program.name} on {program.target}"
 
 
-def _model(model, output, name, target, verbose) -> tuple[str, str]:
+def _model(model, output, name, target, certificate, verbose) -> tuple[str, str]:
     """Write a quantized model."""
     from pipeline.chips import convert
     from pipeline.errors import ConfigError, ModelError
     from pipeline.exporters.formats import export
     from pipeline.graph.graph import Graph
+    from pipeline.migration.exports import CertifiedExport
     from pipeline.quantization.integers import integers
 
     loaded = load_any(model)
@@ -77,5 +98,8 @@ def _model(model, output, name, target, verbose) -> tuple[str, str]:
     if target is not None and name != "onnx":
         raise ConfigError(f"--target {target}: belongs to --format onnx")
     program = None if target is None else convert(quantized, target)
+    certified = None if certificate is None else CertifiedExport(certificate, quantized)
     print_notes(export(output, quantized, name, program), verbose=verbose)
+    if certified is not None:
+        certified.add(model, output, name)
     return name, quantized.name

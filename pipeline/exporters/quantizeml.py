@@ -13,23 +13,24 @@ from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.exporters.names import renamed_for_keras
 from pipeline.exporters.quantizeml_h5 import save_quantizeml_h5
 from pipeline.formats.quantizeml.layers import LAYERS
-from pipeline.graph.graph import Graph
 from pipeline.graph.keras_io import keras_names
-from pipeline.messages.notes import Note
+from pipeline.messages.notes import EXPORTED, WARNING, Note
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.floats import ADDED, restore
 from pipeline.quantization.floats.flattening import (
     with_aligning_flattens,
     without_unaligned_flatten,
 )
+from pipeline.quantization.floats.maps import with_maps
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import random_samples
-from simulator import simulate
+from simulator import Program, simulate
 from simulator.refusal import Refusal
 
 INPUTS = ("uint8", "int8", "float32")
 """Types of inputs that QuantizeML has."""
+TARGET = "akida_v2"
 SAMPLES, SEED = 8, 0
 """Random images on which an equivalent form is compared with the model."""
 
@@ -56,12 +57,15 @@ def export_quantizeml(path: str | Path, quantized: QuantizedGraph) -> tuple[Note
     refusals = list(_obstacles(quantized))
     if refusals:
         raise IncompatibleModelError(quantized.name, refusals, "write QuantizeML's .h5")
-    written = without_unaligned_flatten(quantized)
+    written = with_maps(without_unaligned_flatten(quantized))
     calibrated = _renamed(restore(with_aligning_flattens(written)))
+    notes = written.notes[len(quantized.notes) :]
     if written is not quantized:
-        _check_outputs(quantized, calibrated)
+        programs = tuple(convert(model, TARGET) for model in (quantized, integerize(calibrated)))
+        _check_outputs(quantized, *programs)
+        notes = (*notes, *_beyond_chip(*programs))
     save_quantizeml_h5(path, calibrated)
-    return written.notes[len(quantized.notes) :]
+    return notes
 
 
 def _obstacles(quantized: QuantizedGraph) -> Iterator[Refusal]:
@@ -82,10 +86,9 @@ def _renamed(calibrated: CalibratedGraph) -> CalibratedGraph:
     return replace(calibrated, graph=renamed_for_keras(calibrated.graph, 2), nodes=nodes)
 
 
-def _check_outputs(quantized: QuantizedGraph, calibrated: CalibratedGraph) -> None:
-    """Raise unless both models have the same outputs on random images."""
-    images = _images(calibrated.graph)
-    programs = (convert(model, "akida_v2") for model in (quantized, integerize(calibrated)))
+def _check_outputs(quantized: QuantizedGraph, *programs: Program) -> None:
+    """Raise unless both programs have the same outputs on random images."""
+    images = _images(quantized)
     wanted, found = (simulate(program, images).ravel() for program in programs)
     if not np.array_equal(wanted, found):
         different = np.count_nonzero(wanted != found)
@@ -95,5 +98,17 @@ def _check_outputs(quantized: QuantizedGraph, calibrated: CalibratedGraph) -> No
         )
 
 
-def _images(graph: Graph) -> np.ndarray:
-    return random_samples(graph, SAMPLES, np.random.default_rng(SEED))
+def _beyond_chip(before: Program, after: Program) -> Iterator[Note]:
+    """Yield a warning for each layer whose form exceeds limits that the model's own does not."""
+    known = {(refusal.layers, refusal.rule) for refusal in before.exceeded()}
+    found: dict[tuple[str, ...], list[str]] = {}
+    for refusal in after.exceeded():
+        if (refusal.layers, refusal.rule) not in known:
+            found.setdefault(refusal.layers, []).append(refusal.found)
+    for layers, parts in found.items():
+        text = f"{', '.join(layers)}: in this form beyond the chip's limits: {', '.join(parts)}"
+        yield Note(kind=EXPORTED, level=WARNING, layers=layers, text=text)
+
+
+def _images(quantized: QuantizedGraph) -> np.ndarray:
+    return random_samples(quantized, SAMPLES, np.random.default_rng(SEED))

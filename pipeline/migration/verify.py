@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from pipeline.errors import CrossgradeError, DataError
 from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CALIBRATED, CLASSES, compare_outputs, equivalence, outputs_of
-from pipeline.migration.pixel_input import with_pixels
+from pipeline.migration.exports import KEY
+from pipeline.migration.pixel_input import as_certified
 from pipeline.models.file import read_float
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
+from pipeline.quantization.samples import check_samples
 from pipeline.transforms.feeding import Feeding
 from pipeline.transforms.sequence import TOLERANCE
 from simulator.malformed import MALFORMED, brief
@@ -88,11 +91,11 @@ def _findings(content, folder, model, output, calibration):
         finding, graphs[key] = _file(key, path, content[key]["sha256"], wanted)
         findings.append(finding)
     if found := content.get("split", {}).get("host", {}).get("sha256"):
-        findings.append(_host(folder, content["split"]["host"]["path"], found))
+        findings.append(_hashed("host's part", folder, content["split"]["host"]["path"], found))
+    findings += list(_exports(content, folder))
     if None in graphs.values():
         return findings
-    if (pixels := content["input"].get("pixels")) is not None:
-        graphs["input"] = with_pixels(graphs["input"], pixels)
+    graphs["input"] = as_certified(graphs["input"], content["input"])
     findings.append(_compatibility(graphs["output"], content))
     findings.append(_outputs(graphs, content, folder, calibration))
     return findings
@@ -112,9 +115,20 @@ def _file(key, path, certified, wanted):
         return Finding(what=what, good=False, detail=str(error)), None
 
 
-def _host(folder, kept, certified):
+def _exports(content, folder) -> Iterator[Finding]:
+    """Yield what is found of exported files, and of the quantized models that they hold."""
+    for entry in content.get(KEY, ()):
+        for what, file in ((entry["format"], entry), ("quantized", entry["quantized"])):
+            path = Path(os.path.normpath(folder / file["path"]))
+            if path.is_file():
+                yield _hashed(f"{what} file", folder, file["path"], file["sha256"])
+            else:
+                yield Finding(what=f"{what} file {path}", good=True, detail="not here")
+
+
+def _hashed(what, folder, kept, certified):
     path = Path(os.path.normpath(folder / kept))
-    what = f"host's part {path}"
+    what = f"{what} {path}"
     if not path.is_file():
         return Finding(what=what, good=False, detail="no such file")
     found = file_sha256(path)
@@ -172,7 +186,7 @@ def _images(graph, samples, folder, calibration):
     if path.is_file():
         images = load_array(path)[: samples["count"]]
         if array_sha256(images) == samples["sha256"]:
-            return images, True
+            return check_samples(graph, images, path), True
     if calibration is not None:
         raise DataError(f"{calibration}: not the samples that the certificate names")
     return random_images(graph, 16), False

@@ -7,27 +7,23 @@ unchanged float graph, then cross-layer equalization, then the zero point of flo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from pipeline.errors import DataError, ModelError
-from pipeline.graph.forward import forward
+from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.messages.settings import setting
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.dead_channels import dead_channels
 from pipeline.quantization.equalization import equalize
-from pipeline.quantization.observers import Max, make_observer
+from pipeline.quantization.meter import Measured, Meter
+from pipeline.quantization.observers import make_observer
 from pipeline.quantization.zero_point import fold_zero_point
 
 Progress = Callable[[int, int], None]
-MEMORY = 100 << 20
-"""Bytes of the largest array while ranges are measured; all others take several times as many."""
-LOW, HIGH = ("low",), ("high",)
-"""Keys of the input's range, beside names of layers."""
 
 
 def calibrate(
@@ -49,7 +45,7 @@ def calibrate(
         Images in the dtype of the graph's input.
     options : Quantization
         The ``quantization`` section of the configuration.
-    progress : function of (images done, images in all), optional
+    progress : function of (batches done, batches in all), optional
 
     Raises
     ------
@@ -117,72 +113,34 @@ def observe(
     low, high : float32 array or None
         Range of float inputs.
     """
-    quantizers = assignment.outputs
     observer = make_observer(options.observer, options.momentum)
+    meter = Meter(graph, assignment, observer)
+    ranges: dict[str, np.ndarray] = {}
+    low = high = None
     size, epochs = options.calibration.batch_size, options.calibration.epochs
+    total = epochs * math.ceil(len(samples) / size)
+    batches = _measured(graph, samples, options.calibration, meter)
+    for done, found in enumerate(batches, start=1):
+        for name, new in found.ranges.items():
+            ranges[name] = observer.merge(ranges.get(name), new)
+        if found.high is not None:
+            high = observer.merge(high, found.high)
+            low = observer.merge(low, -found.negative, lower=True)
+        if progress is not None:
+            progress(done, total)
+    return ranges, low, high
+
+
+def _measured(graph: Graph, samples: np.ndarray, calibration, meter: Meter) -> Iterator[Measured]:
+    """Yield the measurements of every batch."""
+    size = calibration.batch_size
     interleaved = streams(graph, samples, size)
-    part = images_at_once(graph, size) if interleaved == 1 and observer.by_parts else size
-    merged, seen = _Merged(observer), 0
-
-    def probe(name, values):
-        nonlocal seen
-        if name == graph.input.name and assignment.input is not None:
-            per_tensor = assignment.input.per_tensor
-            merged.add(HIGH, observer.measure(values, per_tensor=per_tensor))
-            merged.add(LOW, -observer.measure(-values, per_tensor=per_tensor))
-        if name in quantizers:
-            # A ReLU has no negative outputs; a copy of all values costs more than their maximum.
-            magnitudes = values if graph.node(name).op == "ReLU" else np.abs(values)
-            new = observer.measure(magnitudes, per_tensor=quantizers[name].per_tensor)
-            if not np.isfinite(new).all():
-                raise ModelError(
-                    f"{name}: its output is infinite or not a number on the calibration samples;"
-                    " check the layer's weights and those before it"
-                )
-            merged.add(name, new)
-        if name == graph.nodes[-1].name:
-            seen += len(values)
-            if seen % len(samples) % size == 0:
-                merged.finish()
-            if progress is not None:
-                progress(seen, epochs * len(samples))
-
-    for _ in range(epochs):
-        forward(graph, samples, batch_size=part, probe=probe, streams=interleaved)
-    low, high = (merged.ranges.pop(key, None) for key in (LOW, HIGH))
-    return merged.ranges, low, high
-
-
-def images_at_once(graph: Graph, size: int) -> int:
-    """Return how many images of a batch to compute at once, a divisor of its size.
-
-    Large maps of a whole batch, and what a convolution makes of them, would not fit memory.
-    """
-    largest = 4 * max(math.prod(shape) for shape in graph.shapes.values())
-    most = min(max(MEMORY // largest, 1), size)
-    return next(part for part in range(most, 0, -1) if size % part == 0)
-
-
-class _Merged:
-    """Ranges merged batch by batch, by name; a batch may come in several parts.
-
-    Parameters
-    ----------
-    observer : Observer
-    """
-
-    def __init__(self, observer):
-        self.observer, self.ranges, self._batch = observer, {}, {}
-
-    def add(self, key: str | tuple[str], new: np.ndarray) -> None:
-        """Take the range of a part of a batch."""
-        self._batch[key] = Max().merge(self._batch.get(key), new, lower=key == LOW)
-
-    def finish(self) -> None:
-        """Merge the ranges of a batch whose parts were all added."""
-        for key, new in self._batch.items():
-            self.ranges[key] = self.observer.merge(self.ranges.get(key), new, lower=key == LOW)
-        self._batch = {}
+    for _ in range(calibration.epochs):
+        if interleaved > 1 or not meter.observer.in_parts:
+            yield from meter.by_batch(samples, size, interleaved)
+            continue
+        for start in range(0, len(samples), size):
+            yield meter.in_parts(samples[start : start + size])
 
 
 def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:

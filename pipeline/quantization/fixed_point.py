@@ -100,6 +100,11 @@ def quantize_fixed(x: np.ndarray, value_bits: int, frac_bits: np.ndarray) -> np.
     return clip_bits(np.rint(scaled), value_bits)
 
 
+def other_axes(axes: int, axis: int | None) -> tuple[int, ...]:
+    """Return all axes of an array but `axis`; every one where it is None."""
+    return tuple(n for n in range(axes) if axis is None or n != axis % axes)
+
+
 def weight_scales(kernel: np.ndarray, bits: int, axis: int | None) -> np.ndarray:
     """Return symmetric scales that map the largest weight to ``2**(bits-1) - 1``.
 
@@ -115,10 +120,7 @@ def weight_scales(kernel: np.ndarray, bits: int, axis: int | None) -> np.ndarray
     -------
     float32 array of shape (kernel.shape[axis],) or ().
     """
-    others = (
-        None if axis is None else tuple(n for n in range(kernel.ndim) if n != axis % kernel.ndim)
-    )
-    ranges = np.abs(kernel).max(axis=others).astype(np.float32)
+    ranges = np.abs(kernel).max(axis=other_axes(kernel.ndim, axis)).astype(np.float32)
     # The reference's compiled graph multiplies by the float32 reciprocal instead of dividing.
     scales = ranges * (np.float32(1) / np.float32(2 ** (bits - 1) - 1))
     return np.maximum(scales, SMALLEST_SCALE)

@@ -1,13 +1,13 @@
 """Observers: combine the ranges of batches into the range of a tensor.
 
 ``ema`` is defined as in QuantizeML 1.2.5, including its special case, and computed in float32: the
-same batches in the same order give the same bits.
+same batches in the same order give the same bits. `in_parts` says if the largest measurement of the
+parts of a batch is that of the batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -26,12 +26,10 @@ class Ema:
     ----------
     momentum : float
         Weight of earlier batches, 0 to 1.
-    by_parts : bool
-        Whether a batch's range is the largest of those of its parts.
     """
 
     momentum: float = 0.9
-    by_parts: ClassVar[bool] = True
+    in_parts = True
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
@@ -48,7 +46,7 @@ class Ema:
 class Max:
     """The largest value of all batches; independent of batch size and order."""
 
-    by_parts: ClassVar[bool] = True
+    in_parts = True
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
@@ -72,7 +70,7 @@ class Percentile:
     """
 
     percentile: float = 99.99
-    by_parts: ClassVar[bool] = False
+    in_parts = False
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the percentile of a batch, float32 of shape () or (channels,)."""

@@ -6,13 +6,35 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.quantization.quantized_graph import QuantizedNode
+from pipeline.messages.notes import TRAINED
+from pipeline.messages.settings import setting
+from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from simulator.refusal import Refusal
 
 PAIRS = {"bias": "bias_shift", "max_value": "max_value_shift"}
 """Mantissas and their shifts: only the shifted value counts."""
 REACHES = "filters that reach the largest integer, from which the file's scales follow"
 """What the vendor's formats can hold."""
 BITS = ("weights", "buffer", "output", "output_signed", "post_op_buffer", "index")
+
+
+def refusals(
+    quantized: QuantizedGraph, found: QuantizedNode, wanted: QuantizedNode, layer: str = ""
+) -> Iterator[Refusal]:
+    """Yield a refusal for each difference from a node of `quantized`; names `layer`, or the node.
+
+    Both schemes have the same cause: a filter without the largest integer, and so another scale.
+    """
+    trained = any(note.kind == TRAINED for note in quantized.notes)
+    option = setting("quantization.train" if trained else "quantization.refine", "none")
+    for text in differences(found, wanted):
+        yield Refusal(
+            layers=(layer or wanted.name,),
+            found=text,
+            allowed=REACHES,
+            fix=f"quantize the float model again, or with {option}",
+            rule="register",
+        )
 
 
 def differences(found: QuantizedNode, wanted: QuantizedNode) -> Iterator[str]:

@@ -27,7 +27,12 @@ def without_unaligned_flatten(quantized: QuantizedGraph) -> QuantizedGraph:
     for node in quantized.nodes:
         layer = _layer_after(quantized, node)
         if layer is not None:
-            quantized = _replaced(quantized, node, layer)
+            option = setting("quantization.per_tensor_activations", True)
+            text = (
+                f"with the same integers: QuantizeML's {node.op} would saturate channels of"
+                f" different scales. For a {layer.op}, quantize with {option}"
+            )
+            quantized = over_whole_map(quantized, node, layer, text)
     return quantized
 
 
@@ -86,7 +91,19 @@ def _layer_after(quantized, node) -> QuantizedNode | None:
     return layer if layer.op == "Dense" or (pointwise and layer.shape[:2] == (1, 1)) else None
 
 
-def _replaced(quantized, flatten, layer) -> QuantizedGraph:
+def over_whole_map(
+    quantized: QuantizedGraph, flatten: QuantizedNode, layer: QuantizedNode, why: str
+) -> QuantizedGraph:
+    """Return the model with a convolution over the whole map instead of a Flatten and a layer.
+
+    Parameters
+    ----------
+    quantized : QuantizedGraph
+    flatten, layer : QuantizedNode
+        A Flatten or Reshape, and the dense layer or 1x1 convolution after it.
+    why : str
+        End of the note on it.
+    """
     source = quantized.node(flatten.inputs[0])
     height, width, channels = source.shape
     units = layer.shape[-1]
@@ -94,13 +111,15 @@ def _replaced(quantized, flatten, layer) -> QuantizedGraph:
     options = {"filters": units, "kernel_size": (height, width)}
     options["use_bias"] = layer.attrs["use_bias"]
     kernel = layer.registers["kernel"].reshape(height, width, channels, units)
-    shift = (frac_bits.max() - frac_bits).astype(np.uint8)
+    shift = {}
+    if frac_bits.ndim:
+        shift["input_shift"] = (frac_bits.max() - frac_bits).astype(np.uint8)
     convolution = replace(
         layer,
         op="Conv2D",
         inputs=flatten.inputs,
         attrs=make_node(layer.name, "Conv2D", flatten.inputs, options).attrs,
-        registers={**layer.registers, "kernel": kernel, "input_shift": shift},
+        registers={**layer.registers, "kernel": kernel, **shift},
         shape=(1, 1, units),
     )
     block = _block(quantized, layer)
@@ -118,10 +137,10 @@ def _replaced(quantized, flatten, layer) -> QuantizedGraph:
         node = changed.get(node.name, node)
         nodes.append(replace(node, inputs=tuple(feeds.get(name, name) for name in node.inputs)))
         if node.name == last.name and last.shape != (1, 1, units):
-            nodes.append(_vector(flatten.name, last))
+            nodes.append(reshaped(last, flatten.name, last.shape))
             feeds[last.name] = flatten.name
     output = feeds.get(quantized.output, quantized.output)
-    notes = (*quantized.notes, _note(flatten, layer, source.shape))
+    notes = (*quantized.notes, _note(layer, source.shape, why))
     return replace(quantized, nodes=tuple(nodes), output=output, notes=notes)
 
 
@@ -133,24 +152,20 @@ def _block(quantized, layer) -> list[QuantizedNode]:
     return block
 
 
-def _vector(name, last) -> QuantizedNode:
-    """Return the Reshape that makes a vector of a map of one pixel."""
-    attrs = make_node(name, "Reshape", (last.name,), {"target_shape": last.shape}).attrs
+def _note(layer, shape, why) -> Note:
+    height, width, _ = shape
+    text = f"{layer.name}: written as a Conv2D over the whole {height}x{width} map, {why}"
+    return Note(kind=EXPORTED, layers=(layer.name,), text=text)
+
+
+def reshaped(source: QuantizedNode, name: str, shape: tuple[int, ...]) -> QuantizedNode:
+    """Return a Reshape of a node's output."""
+    attrs = make_node(name, "Reshape", (source.name,), {"target_shape": shape}).attrs
     return QuantizedNode(
         name=name,
         op="Reshape",
-        inputs=(last.name,),
+        inputs=(source.name,),
         attrs=attrs,
-        format=last.format,
-        shape=last.shape,
+        format=source.format,
+        shape=shape,
     )
-
-
-def _note(flatten, layer, shape) -> Note:
-    height, width, _ = shape
-    text = (
-        f"{layer.name}: written as a Conv2D over the whole {height}x{width} map, with the same"
-        f" integers: QuantizeML's {flatten.op} would saturate channels of different scales. For a"
-        f" {layer.op}, quantize with {setting('quantization.per_tensor_activations', True)}"
-    )
-    return Note(kind=EXPORTED, layers=(layer.name,), text=text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.quantization.fixed_point import SMALLEST_SCALE, weight_scales
+from pipeline.quantization.fixed_point import SMALLEST_SCALE, other_axes, weight_scales
 
 STEPS = np.arange(-4, 5)
 """Neighbours of a float32 that are tried, in units in the last place: each rounding on the way
@@ -42,13 +42,13 @@ def kernel_floats(
     float32 array of the same shape
     """
     highest = 2 ** (bits - 1) - 1
-    others = None if axis is None else tuple(set(range(integers.ndim)) - {axis % integers.ndim})
+    others = other_axes(integers.ndim, axis)
     peaks = np.abs(integers.astype(np.int64)).max(axis=others, keepdims=True)
     full = peaks == highest
     units = np.reshape(units, peaks.shape) if np.ndim(units) else np.full(peaks.shape, units)
-    ranges = np.where(full, _ranges(units, bits, factor), peaks * SMALLEST_SCALE)
+    ranges = np.where(full, nearest_ranges(units, bits, factor), peaks * SMALLEST_SCALE)
     ranges = ranges.astype(np.float32)
-    scales = _scales(ranges, bits)
+    scales = scales_of(ranges, bits)
     kernel = (integers * scales).astype(np.float32)
     at_peak = (np.abs(integers.astype(np.int64)) == highest) & full
     return np.where(at_peak, np.sign(integers) * ranges, kernel).astype(np.float32)
@@ -61,8 +61,7 @@ def scaled_units(
 
     The rate of the layer's output takes the number back; arguments as in `kernel_floats`.
     """
-    others = None if axis is None else tuple(set(range(integers.ndim)) - {axis % integers.ndim})
-    peaks = np.abs(integers.astype(np.int64)).max(axis=others)
+    peaks = np.abs(integers.astype(np.int64)).max(axis=other_axes(integers.ndim, axis))
     forced = np.flatnonzero(np.ravel(peaks < 2 ** (bits - 1) - 1))
     if not forced.size:
         return units
@@ -75,7 +74,7 @@ def separable_floats(
     """Return both kernels of a fused separable convolution, whose scales are multiplied."""
     best, missed = None, np.inf
     for wanted in DEPTHWISE_RANGES:
-        first = kernel_floats(depthwise, bits, None, _scales(wanted, bits), np.float32(1))
+        first = kernel_floats(depthwise, bits, None, scales_of(wanted, bits), np.float32(1))
         scale = weight_scales(first, bits, None)
         # The reference multiplies both scales before it multiplies by the input's.
         second = kernel_floats(pointwise, bits, -1, units, np.float32(scale * factor))
@@ -88,15 +87,15 @@ def separable_floats(
     return best
 
 
-def _ranges(units, bits, factor):
-    """Return the largest weights whose scale, times `factor`, is nearest to `units`."""
+def nearest_ranges(units: np.ndarray, bits: int, factor: np.ndarray) -> np.ndarray:
+    """Return the largest weights, float32, whose scales times `factor` are nearest to `units`."""
     start = np.asarray(units / np.float64(factor) * (2 ** (bits - 1) - 1), np.float32)
     tried = (start.view(np.int32)[..., None] + STEPS).astype(np.int32).view(np.float32)
-    error = np.abs(np.float32(factor) * _scales(tried, bits) - units[..., None])
+    error = np.abs(np.float32(factor) * scales_of(tried, bits) - units[..., None])
     return np.take_along_axis(tried, error.argmin(-1)[..., None], -1)[..., 0]
 
 
-def _scales(ranges, bits):
+def scales_of(ranges: np.ndarray, bits: int) -> np.ndarray:
     """Return `weight_scales` of kernels with these largest weights."""
     scales = np.asarray(ranges, np.float32) * (np.float32(1) / np.float32(2 ** (bits - 1) - 1))
     return np.maximum(scales, SMALLEST_SCALE)

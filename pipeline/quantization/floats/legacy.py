@@ -7,11 +7,11 @@ import numpy as np
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.quantization.floats.differences import REACHES, differences
+from pipeline.quantization.floats.differences import refusals
+from pipeline.quantization.floats.legacy_units import with_small_factors
 from pipeline.quantization.integerize_legacy import LAYERS, integerize_legacy
 from pipeline.quantization.legacy_graph import LARGEST_FACTOR, LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
-from simulator.refusal import Refusal
 
 STEPS = np.arange(-4, 5)
 """Neighbours of a float32 that are tried, in units in the last place."""
@@ -30,6 +30,7 @@ def restore_legacy(quantized: QuantizedGraph) -> LegacyGraph:
     IncompatibleModelError
         If the rule of the scheme gives no kernel these integers and factors; names all layers.
     """
+    quantized = with_small_factors(quantized)
     nodes, quantizers = [], {}
     for node in quantized.nodes:
         op, attrs, weights = node.op, node.attrs, {}
@@ -64,29 +65,34 @@ def _kernels(node: QuantizedNode):
 def _kernel(integers: np.ndarray, bits: int, factor: np.ndarray) -> np.ndarray:
     """Return float weights whose largest gives the factor, where the integers reach the largest."""
     highest = 2 ** (bits - 1) - 1
-    start = np.asarray(highest / np.float64(factor), np.float32)
-    tried = (start.view(np.int32)[..., None] + STEPS).astype(np.int32).view(np.float32)
-    error = np.abs(np.float32(highest) / tried - factor[..., None])
-    largest = np.take_along_axis(tried, error.argmin(-1)[..., None], -1)[..., 0]
-    kernel = np.asarray(integers / np.float64(factor), np.float32)
+    kernel = np.asarray(integers / np.asarray(factor, np.float64), np.float32)
     full = (np.abs(integers.astype(np.int64)) == highest) & (factor < LARGEST_FACTOR)
-    return np.where(full, np.sign(integers) * largest, kernel).astype(np.float32)
+    largest = np.sign(integers) * _largest(bits, factor)
+    return np.where(full, largest, kernel).astype(np.float32)
+
+
+def held_factors(bits: int, factor: np.ndarray) -> np.ndarray:
+    """Return the nearest factors, float32, that follow from a largest weight of a kernel."""
+    return np.float32(2 ** (bits - 1) - 1) / _largest(bits, np.asarray(factor, np.float32))
+
+
+def _largest(bits, factor) -> np.ndarray:
+    """Return the largest weights, float32, from which the rule finds the nearest factors."""
+    highest = np.float32(2 ** (bits - 1) - 1)
+    start = np.asarray(highest / np.asarray(factor, np.float64), np.float32)
+    tried = (start.view(np.int32)[..., None] + STEPS).astype(np.int32).view(np.float32)
+    error = np.abs(highest / tried - factor[..., None])
+    return np.take_along_axis(tried, error.argmin(-1)[..., None], -1)[..., 0]
 
 
 def _check(restored: LegacyGraph, quantized: QuantizedGraph) -> None:
     found = integerize_legacy(restored)
-    refusals = [
-        Refusal(
-            layers=(wanted.name,),
-            found=text,
-            allowed=REACHES,
-            fix="quantize the float model again",
-            rule="register",
-        )
+    differing = [
+        refusal
         for node, wanted in zip(found.nodes, quantized.nodes, strict=True)
-        for text in differences(node, wanted)
+        for refusal in refusals(quantized, node, wanted)
     ]
-    if refusals:
+    if differing:
         raise IncompatibleModelError(
-            quantized.name, refusals, "write the kernels as floats with cnn2snn's quantizers"
+            quantized.name, differing, "write the kernels as floats with cnn2snn's quantizers"
         )

@@ -74,8 +74,13 @@ def scale_units(node: QuantizedNode, frac_bits: np.ndarray) -> np.ndarray:
     -------
     float32 array of shape (channels,)
     """
-    low, high = _mantissas(node)
-    return np.float32((low + high) / 2 * _step(node, frac_bits))
+    low, high = scale_interval(node, frac_bits)
+    return np.float32((low + high) / 2)
+
+
+def scale_interval(node: QuantizedNode, frac_bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and largest scales, float64, that are quantized to a node's registers."""
+    return tuple(bound * _step(node, frac_bits) for bound in _mantissas(node))
 
 
 def _mantissas(node):
@@ -96,8 +101,8 @@ def _step(node, frac_bits):
 
 def _interval(node, accumulator):
     """Return the rates between which every mantissa is the wanted one."""
-    step = _step(node, accumulator.frac_bits) / np.asarray(accumulator.scales, np.float64)
-    return tuple(bound * step for bound in _mantissas(node))
+    scales = np.asarray(accumulator.scales, np.float64)
+    return tuple(bound / scales for bound in scale_interval(node, accumulator.frac_bits))
 
 
 def input_quantizer(node: QuantizedNode) -> InputQuantizer:

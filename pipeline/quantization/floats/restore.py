@@ -12,12 +12,13 @@ from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
-from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
+from pipeline.quantization.floats.chains import is_end, takes_rates
 from pipeline.quantization.floats.constants import bias_floats, padding_floats
-from pipeline.quantization.floats.differences import REACHES, differences
+from pipeline.quantization.floats.differences import refusals
 from pipeline.quantization.floats.kernels import kernel_floats, scaled_units, separable_floats
-from pipeline.quantization.floats.outputs import input_quantizer, output_quantizer, scale_units
+from pipeline.quantization.floats.outputs import input_quantizer, output_quantizer
+from pipeline.quantization.floats.units import sum_scales
 from pipeline.quantization.integerize import RULES
 from pipeline.quantization.kernel_rules import in_rule_layout, kernel_axis
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
@@ -26,8 +27,6 @@ from simulator.refusal import Refusal
 
 ADDED = ("Quantizer", "Dequantizer")
 """Nodes of integer models that are no nodes of the float graph."""
-PER_TENSOR = ("Activation", "Reshape")
-"""Layers whose input has one scale: a table's index, and channels that may be spread."""
 UNALIGNED = ("DepthwiseConv2D",)
 """Layers with a kernel that keep each channel's own scale."""
 
@@ -136,16 +135,8 @@ class _Restoration:
         return found.name
 
     def _compare(self, found: QuantizedNode, wanted: QuantizedNode) -> None:
-        for text in differences(found, wanted):
-            name = self._source(wanted.name)
-            refusal = Refusal(
-                layers=(name,),
-                found=text,
-                allowed=REACHES,
-                fix=f"use {setting('quantization.refine', 'none')}",
-                rule="register",
-            )
-            self.refusals.append(refusal)
+        layer = self._source(wanted.name)
+        self.refusals += refusals(self.quantized, found, wanted, layer)
 
     def _floats(self, node: QuantizedNode) -> tuple[Mapping[str, np.ndarray], NodeQuantization]:
         """Return weights and quantizers of a node."""
@@ -154,7 +145,7 @@ class _Restoration:
             given = self.walk.source(self.walk.graph.node(node.name))
             if node.op not in UNALIGNED:
                 given = align(given)[1]
-            weights = _kernels(node, given)
+            weights = _kernels(self.quantized, node, given)
             padding = _padding(node, given)
             settings = replace(settings, weight_bits=node.bits["weights"], padding_value=padding)
         if "lut_values" in node.registers:
@@ -167,7 +158,8 @@ class _Restoration:
                 accumulator.frac_bits,
                 accumulator.scales,
             )
-        output = output_quantizer(node, accumulator, may_be_per_axis=self._per_axis(node))
+        per_axis = takes_rates(self.quantized, node)
+        output = output_quantizer(node, accumulator, may_be_per_axis=per_axis)
         return weights, replace(settings, output=output)
 
     def _accumulator(self, node, weights, settings) -> Format:
@@ -179,23 +171,19 @@ class _Restoration:
         del self.walk.nodes[before:]
         return self.walk.formats[node.name]
 
-    def _per_axis(self, node) -> bool:
-        consumers = self.quantized.consumers(node)
-        return len(node.shape) == 3 and not any(n.op in PER_TENSOR for n in consumers)
 
-
-def _kernels(node: QuantizedNode, given: Format) -> dict[str, np.ndarray]:
+def _kernels(
+    quantized: QuantizedGraph, node: QuantizedNode, given: Format
+) -> dict[str, np.ndarray]:
     """Return the float kernels of a layer whose aligned input has the format `given`."""
     bits, registers, axis = node.bits["weights"], node.registers, kernel_axis(node.op)
     factor = np.float32(1 if given.scales is None else given.scales)
-    units = node.format.scales
-    if units is None:
-        units = scale_units(node, given.frac_bits)
-        if "kernel" in registers:
-            units = scaled_units(registers["kernel"], bits, axis, units, factor)
+    units = sum_scales(quantized, node, given.frac_bits)
+    if is_end(node) and "kernel" in registers:
+        units = scaled_units(registers["kernel"], bits, axis, units, factor)
     if node.op == "SeparableConv2D":
         kernels = (registers[name] for name in ("depthwise_kernel", "pointwise_kernel"))
-        depthwise, pointwise = separable_floats(*kernels, bits, units, factor)
+        depthwise, pointwise = separable_floats(*kernels, bits, np.float32(units), factor)
         return {"depthwise_kernel": depthwise, "pointwise_kernel": pointwise}
     if axis is None:
         units = np.ravel(units)[0]

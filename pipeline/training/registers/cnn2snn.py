@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from pipeline.chips import convert
+from pipeline.quantization.floats.legacy import held_factors
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.training.registers import exact
 from pipeline.training.registers.exact import Integers
@@ -66,11 +68,12 @@ class Cnn2snnModel:
         """Return the latents of one layer."""
         node, unit = self.graph.node(layer.name), self.units[layer.name]
         made: dict[tuple[str, str], Latent] = {
-            (node.name, name): Kernel(node.registers[name], layer.weights_bits, _terms(node, name))
+            (node.name, name): _kernel(node, name, layer.weights_bits, unit.factor_name)
             for name in _kernels(node)
         }
-        factor = node.registers[unit.factor_name]
-        made[node.name, unit.factor_name] = Factor(np.resize(factor, layer.filters))
+        factor = np.resize(node.registers[unit.factor_name], layer.filters)
+        held = partial(held_factors, layer.weights_bits)
+        made[node.name, unit.factor_name] = Factor(factor, held)
         if layer.activation:
             _, bits = REGISTERS[type(layer).__name__ == "InputConvolutional"]
             step = layer.act_step * np.float32(2.0 ** (4 - layer.act_bits))
@@ -137,6 +140,13 @@ class Cnn2snnModel:
 def _kernels(node: QuantizedNode) -> list[str]:
     """Return the names of a node's kernels, in the order in which they are applied."""
     return [name for name in node.registers if name.endswith("kernel")]
+
+
+def _kernel(node: QuantizedNode, name: str, bits: int, trained: str) -> Kernel:
+    """Return the latent of a kernel, which has a factor per filter if its factor is trained."""
+    scalar = np.ndim(node.registers[f"{name}_factor"]) == 0 and trained != f"{name}_factor"
+    axis = None if scalar else -1
+    return Kernel(node.registers[name], bits, _terms(node, name), axis)
 
 
 def _terms(node: QuantizedNode, name: str) -> int:

@@ -95,6 +95,7 @@ class Course:
                 best, kept = found["held_out_loss"], self._snapshot()
         for latent, value in zip(self.latents, kept, strict=True):
             latent.variable.assign(value)
+            latent.finish()
 
     def outputs(self, images: Images) -> np.ndarray:
         """Return the float outputs of the model as it is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from pipeline.quantization.fixed_point import other_axes
 from pipeline.training.registers.exact import straight
 
 FARTHEST = np.log(4)
@@ -39,6 +40,9 @@ class Latent:
     def settle(self) -> None:
         """Bring the variable back into its range, after each step."""
 
+    def finish(self) -> None:
+        """Bring the register to what the vendor's formats can hold, after the last step."""
+
 
 class Kernel(Latent):
     """Weights: ``q = clip(rint(v), +-(2**(bits - 1) - 1))``.
@@ -49,12 +53,22 @@ class Kernel(Latent):
     bits : int
     terms : int
         How many weights a sum has: the fewer, the more of it one of them changes.
+    axis : int or None
+        Axis over which the vendor's formats have a scale per index; None for one scale.
+
+    Notes
+    -----
+    These formats find a scale from the largest weight, so that a filter which reaches the largest
+    integer keeps reaching it.
     """
 
-    def __init__(self, kernel: np.ndarray, bits: int, terms: int):
+    def __init__(self, kernel: np.ndarray, bits: int, terms: int, axis: int | None = -1):
         super().__init__(kernel)
         self.largest = 2 ** (bits - 1) - 1
         self.pace = min(np.sqrt(terms / MANY_TERMS), 1.0)
+        self.others = other_axes(kernel.ndim, axis)
+        peaks = np.abs(kernel.astype(np.int64)).max(axis=self.others, keepdims=True)
+        self.full = peaks == self.largest
 
     def value(self, dtype=tf.float32) -> tf.Tensor:
         """Return the integers."""
@@ -64,8 +78,12 @@ class Kernel(Latent):
 
     def settle(self) -> None:
         """Keep weights where a small change can still round them to another integer."""
-        limit = self.largest + 0.49
-        self.variable.assign(tf.clip_by_value(self.variable, -limit, limit))
+        limit, least = self.largest + 0.49, self.largest - 0.49
+        weights = tf.clip_by_value(self.variable, -limit, limit)
+        sizes = tf.abs(weights)
+        peaks = tf.reduce_max(sizes, self.others, keepdims=True)
+        short = self.full & (peaks < least) & (sizes == peaks)
+        self.variable.assign(tf.where(short, tf.sign(weights) * least, weights))
 
     def register(self) -> np.ndarray:
         """Return the kernel, int8."""
@@ -80,12 +98,14 @@ class Bias(Latent):
     mantissa, shift : arrays of shape (filters,)
     unit : float64 array of shape (filters,)
         Output levels per unit of the accumulator, before training.
+    least : int or int array of shape (filters,)
+        Smallest shift that the vendor's formats can hold.
     """
 
-    def __init__(self, mantissa: np.ndarray, shift: np.ndarray, unit: np.ndarray):
+    def __init__(self, mantissa: np.ndarray, shift: np.ndarray, unit: np.ndarray, least=0):
         super().__init__(np.zeros(len(mantissa)))
         self.start = mantissa.astype(np.float64) * np.exp2(shift.astype(np.float64))
-        self.unit = unit
+        self.unit, self.least = unit, np.minimum(np.asarray(least, np.float64), shift)
 
     @property
     def largest(self) -> float:
@@ -109,7 +129,7 @@ class Bias(Latent):
         # 127.49 * 2**n is no integer for any n, so that the logarithm need not be exact.
         whole = tf.maximum(tf.abs(tf.round(real)), 1)
         octaves = tf.math.ceil(tf.math.log(whole / 127.49) / np.log(2))
-        power = tf.pow(tf.constant(2.0, tf.float64), tf.maximum(octaves, 0))
+        power = tf.pow(tf.constant(2.0, tf.float64), tf.maximum(octaves, self.least))
         return tf.clip_by_value(tf.round(real / power), -128, 127) * power, power
 
     def registers(self) -> tuple[np.ndarray, np.ndarray]:
@@ -127,12 +147,14 @@ class OutputScale(Latent):
     ----------
     mantissa : uint8 or uint16 array of shape (channels,)
     shift : int8 array of shape (channels,)
+    tied : bool
+        All channels move by one factor.
     """
 
     pace = SCALES
 
-    def __init__(self, mantissa: np.ndarray, shift: np.ndarray):
-        super().__init__(np.zeros(len(mantissa)))
+    def __init__(self, mantissa: np.ndarray, shift: np.ndarray, *, tied: bool = False):
+        super().__init__(np.zeros(1 if tied else len(mantissa)))
         self.dtype, self.bits = mantissa.dtype, 8 * mantissa.dtype.itemsize
         self.start = mantissa.astype(np.float64) * np.exp2(shift.astype(np.float64))
 
@@ -167,13 +189,26 @@ class OutputScale(Latent):
 
 
 class Factor(Latent):
-    """A positive float32 register, moved by its logarithm."""
+    """A positive float32 register, moved by its logarithm.
+
+    Parameters
+    ----------
+    start : array
+    held : function of float32 array
+        Returns the nearest factors that the vendor's formats can hold.
+    """
 
     pace = SCALES
 
-    def __init__(self, start: np.ndarray):
+    def __init__(self, start: np.ndarray, held=lambda factor: factor):
         super().__init__(np.zeros(np.shape(start)))
-        self.start = np.asarray(start, np.float32)
+        self.start = tf.Variable(start, dtype=tf.float32, trainable=False)
+        self.held = held
+
+    def finish(self) -> None:
+        """Move to the nearest factor that a format can hold, some units in the last place away."""
+        self.start.assign(self.held(self.register()))
+        self.variable.assign(tf.zeros_like(self.variable))
 
     def value(self) -> tf.Tensor:
         """Return the register, float32."""

@@ -6,7 +6,6 @@ Arithmetic as in `simulator.akida_v2`; a test compares the outputs with the emul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +15,12 @@ from pipeline.graph.traits import DEPTHWISE, NEURAL, TRANSPOSED
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.training.registers import exact
 from pipeline.training.registers.exact import Integers
-from pipeline.training.registers.latents import Bias, Factor, Kernel, Latent, OutputScale
+from pipeline.training.registers.latents import Latent
+from pipeline.training.registers.quantizeml_latents import KERNELS, latents_of, terms
 from pipeline.training.registers.tables import look_up
 
 WIDE = 32
 """Value bits of the sums that no register narrows."""
-KERNELS = ("depthwise_kernel", "pointwise_kernel", "kernel")
 
 
 class QuantizemlModel:
@@ -42,7 +41,7 @@ class QuantizemlModel:
     def __init__(self, graph: QuantizedGraph):
         self.graph = graph
         self.entry = next((n for n in graph.nodes if n.op == "Quantizer"), graph.input)
-        self.latents: dict[tuple[str, str], Latent] = dict(self._made())
+        self.latents: dict[tuple[str, str], Latent] = dict(latents_of(graph))
 
     def outputs(self, x: tf.Tensor) -> tf.Tensor:
         """Return the float outputs, float32, for the output of `entry`."""
@@ -67,39 +66,6 @@ class QuantizemlModel:
                 found[name], found[second] = latent.registers()
         return found
 
-    def _made(self) -> Iterator[tuple[tuple[str, str], Latent]]:
-        """Yield the latents of every node."""
-        for node in self.graph.nodes:
-            registers = node.registers
-            for name in KERNELS:
-                if node.op in NEURAL and name in registers:
-                    terms = int(_terms(node, name, np.ones(1)))
-                    kernel = Kernel(registers[name], node.bits["weights"], terms)
-                    yield (node.name, name), kernel
-            if "bias" in registers:
-                bias = Bias(registers["bias"], registers["bias_shift"], self._output_unit(node))
-                yield (node.name, "bias"), bias
-            if "output_scales" in registers and np.all(registers["output_scales"]):
-                scale = OutputScale(registers["output_scales"], registers["output_shift"])
-                yield (node.name, "output_scales"), scale
-            if node.op == "Dequantizer" and node.format.scales is not None:
-                yield (node.name, "scales"), Factor(registers["scales"])
-
-    def _output_unit(self, node: QuantizedNode) -> np.ndarray:
-        """Return how many levels of the output one unit of a node's sums is, float64 (filters,)."""
-        pixels, filters = 1, node.shape[-1]
-        while "output_shift" not in node.registers and node.op != "Dequantizer":
-            node = self.graph.consumers(node)[0]
-            if node.op == "GlobalAveragePooling2D":
-                pixels = math.prod(self.graph.shapes[node.inputs[0]][:2])
-        if node.op == "Dequantizer":
-            unit = node.registers["scales"].astype(np.float64)
-        else:
-            mantissa = np.maximum(node.registers.get("output_scales", np.ones(1)), 1)
-            unit = mantissa * np.exp2(node.registers["output_shift"].astype(np.float64))
-        # A Reshape of sums changes the last axis; it takes sums of one scale.
-        return pixels * (unit if len(unit) == filters else np.full(filters, unit.mean()))
-
     def _run(self, node: QuantizedNode, *inputs: Integers) -> Integers:
         """Return the output of one node."""
         if node.op == "Dequantizer":
@@ -117,7 +83,7 @@ class QuantizemlModel:
         for name in KERNELS:
             if name in node.registers:
                 latent = self.latents[node.name, name]
-                bounds = latent.largest * _terms(node, name, bounds)
+                bounds = latent.largest * terms(node, name, bounds)
                 dtype = exact.product_dtype(bounds)
                 product = _product(node, name, tf.cast(x.values, dtype), latent.value(dtype))
                 x = Integers(product, bounds)
@@ -152,20 +118,6 @@ class QuantizemlModel:
         latent = self.latents.get((node.name, "scales"))
         scales = node.registers["scales"] if latent is None else latent.value()
         return x._replace(values=tf.cast(x.values, tf.float32) * scales)
-
-
-def _terms(node: QuantizedNode, name: str, bounds: np.ndarray) -> float:
-    """Return the sum of the magnitudes that one output adds up, for weights of 1.
-
-    Parameters
-    ----------
-    bounds : float64 array of shape () or (channels,)
-        Largest magnitude of each input channel.
-    """
-    *window, channels, _ = node.registers[name].shape
-    depthwise = node.op in DEPTHWISE or name == "depthwise_kernel"
-    bounds = np.broadcast_to(bounds, (channels,))
-    return math.prod(window) * float(bounds.max() if depthwise else bounds.sum())
 
 
 def _product(node: QuantizedNode, name: str, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

@@ -1,13 +1,16 @@
 """``crossgrade export``: formats, and refusals."""
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.main import cli
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.files import file_sha256
 from pipeline.graph.archive import save_graph
 from tests.pipeline.cli.test_convert import GRAPH, quantized
+from tests.pipeline.migration.test_migrate import old_model
 
 
 def run(*arguments):
@@ -53,3 +56,52 @@ def test_refusals_name_what_to_do_and_write_nothing(tmp_path):
     assert isinstance(found.exception, ConfigError)
     assert "--format: cnn2snn holds models of the scheme cnn2snn" in str(found.exception)
     assert not (tmp_path / "x.h5").exists()
+
+
+def migrated(tmp_path):
+    """Return a migrated model's certificate and its quantized file."""
+    save_graph(tmp_path / "old.npz", old_model())
+    assert run("migrate", tmp_path / "old.npz", "-o", tmp_path / "new.h5").exit_code == 0
+    model = tmp_path / "q.npz"
+    found = run("quantize", tmp_path / "new.h5", "-o", model)
+    assert found.exit_code == 0, found.output
+    return tmp_path / "new_certificate", model
+
+
+def test_the_certificate_of_a_migration_names_the_export(tmp_path):
+    certificate, model = migrated(tmp_path)
+    out, page = tmp_path / "q.h5", certificate / "certificate.html"
+    for name, path in (("quantizeml", out), ("onnx", tmp_path / "q.onnx"), ("quantizeml", out)):
+        options = ("-o", path, "--format", name, "--certificate", certificate)
+        found = run("export", model, *options)
+        assert found.exit_code == 0, found.output
+    entries = json.loads((certificate / "certificate.json").read_text())["exports"]
+    assert [(e["format"], e["path"], e["quantized"]["path"]) for e in entries] == [
+        ("onnx", "../q.onnx", "../q.npz"),
+        ("quantizeml", "../q.h5", "../q.npz"),
+    ]
+    assert entries[1]["sha256"] == file_sha256(out) and file_sha256(out) in page.read_text()
+    found = run("verify", certificate)
+    assert found.exit_code == 0, found.output
+    assert f"quantizeml file {out}" in found.output
+    out.unlink()
+    found = run("verify", certificate)
+    assert found.exit_code == 0 and f"{out}: not here" in found.output
+    out.write_bytes(b"other")
+    found = run("verify", certificate)
+    assert found.exit_code == 1 and "another file" in found.output
+
+
+def test_a_certificate_of_another_model_is_refused_before_anything_is_written(tmp_path):
+    certificate, model = migrated(tmp_path)
+    other = quantized(tmp_path, "quantizeml")
+    out = tmp_path / "x.h5"
+    found = run("export", other, "-o", out, "--certificate", certificate)
+    assert isinstance(found.exception, DataError) and "certifies a model of" in str(found.exception)
+    path = certificate / "certificate.json"
+    path.write_text(path.read_text().replace("akida_v2", "akida_v1", 1))
+    found = run("export", model, "-o", out, "--certificate", certificate)
+    assert "was changed after it was written" in str(found.exception)
+    found = run("export", model, "-o", out, "--certificate", tmp_path)
+    assert "no such file" in str(found.exception)
+    assert not out.exists()

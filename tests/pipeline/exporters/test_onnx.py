@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from conformance.agreement_models import random_model
-from pipeline.errors import IncompatibleModelError, ModelError
+from pipeline.errors import IncompatibleModelError
 from pipeline.exporters import save_onnx
 from pipeline.exporters.onnx.operators import OPERATORS
 from pipeline.graph.build import make_node
 from pipeline.graph.forward import forward
 from pipeline.graph.operations import OPERATIONS
 from pipeline.models.file import read_float
+from pipeline.packages import MissingPackageError
 from pipeline.preparation.verification import random_images
 from tests.pipeline.cli.test_migration_commands import run
 from tests.pipeline.quantization.graphs import RELU, chain, conv
@@ -185,7 +186,7 @@ def test_what_onnx_lacks_is_refused_all_at_once(tmp_path):
 
 def test_without_the_package_the_message_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(ModelError, match=r"pip install 'crossgrade\[onnx\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'crossgrade\[onnx\]'"):
         save_onnx(tmp_path / "m.onnx", chain(conv(3), shape=MAP))
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from conformance.exports.case import Case
 from pipeline.chips import convert
-from pipeline.errors import ModelError
 from pipeline.exporters.formats import export
 from pipeline.exporters.program_onnx import program_model
 from pipeline.importers import load_model
+from pipeline.packages import MissingPackageError
 from pipeline.quantization.integers import integers
 from tests.pipeline.exporters.quantized_models import FIXTURES, quantized, random_cases
 from tests.pipeline.exporters.test_cnn2snn import LAYERS
@@ -78,6 +78,6 @@ def test_files_are_standard_and_equal_for_equal_programs(tmp_path):
 def test_the_missing_package_is_named(tmp_path, monkeypatch):
     model, _ = quantized([CONV, {"ReLU": {}}, {"GlobalAveragePooling2D": {}}])
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(ModelError, match=r"crossgrade\[onnx\]"):
+    with pytest.raises(MissingPackageError, match=r"crossgrade\[onnx\]"):
         export(tmp_path / "a.onnx", model, "onnx")
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,9 @@ import pytest
 
 from pipeline.chips import convert
 from pipeline.errors import ConfigError, IncompatibleModelError
+from pipeline.exporters import quantizeml_h5
 from pipeline.exporters.formats import export
+from pipeline.formats.quantizeml.quantizers import write_input_quantizer, write_quantization
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
 from simulator import simulate
@@ -86,7 +88,9 @@ def test_a_dense_that_aligns_channels_becomes_a_convolution(tmp_path):
     assert [node.op for node in again.nodes[-3:]] == ["Conv2D", "Reshape", "Dequantizer"]
     wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
     np.testing.assert_array_equal(found.ravel(), wanted.ravel())
-    assert len(notes) == 1 and "per_tensor_activations=true" in notes[0].text
+    form, limits = notes
+    assert "per_tensor_activations=true" in form.text and not form.is_warning
+    assert limits.is_warning and "kernel 6x4" in limits.text
 
 
 def test_a_hidden_dense_becomes_a_convolution_with_its_activation(tmp_path):
@@ -96,7 +100,7 @@ def test_a_hidden_dense_becomes_a_convolution_with_its_activation(tmp_path):
     assert [node.op for node in again.nodes[-5:-1]] == ["Conv2D", "ReLU", "Reshape", "Dense"]
     wanted, found = (simulate(convert(m, "akida_v2"), images) for m in (model, again))
     np.testing.assert_array_equal(found.ravel(), wanted.ravel())
-    assert len(notes) == 1
+    assert [note.is_warning for note in notes] == [False, True]
 
 
 @pytest.mark.parametrize("flatten", ["align", "saturate"])
@@ -143,6 +147,62 @@ def test_damaged_remarks_are_refused(tmp_path):
             file.attrs["crossgrade"] = text
         with pytest.raises(ValueError, match="'crossgrade' is damaged"):
             load_model(path)
+
+
+def without_zero_point(quantizer):
+    config, variables = write_input_quantizer(quantizer)
+    return config, {**variables, "range_min": np.zeros_like(variables["range_min"])}
+
+
+def changed(op, change):
+    """Return a `write_quantization` that changes what it writes for an operation."""
+
+    def write(kind, node):
+        settings = write_quantization(kind, node)
+        if kind == op:
+            change(settings)
+        return settings
+
+    return write
+
+
+def per_tensor(settings):
+    settings.get("output_quantizer", {})["axis"] = "per-tensor"
+
+
+def unsigned(settings):
+    settings.get("output_quantizer", {})["signed"] = False
+
+
+def fault(op, change):
+    return "write_quantization", changed(op, change)
+
+
+FAULTS = {
+    "zero point": ("write_input_quantizer", without_zero_point),
+    "scale axis": fault("DepthwiseConv2D", lambda s: s["weight_quantizer"].update(axis=-1)),
+    "width": fault("Conv2D", lambda s: s["weight_quantizer"].update(bitwidth=4)),
+    "sign": fault("ReLU", unsigned),
+    "buffer": fault("Dense", lambda s: s.update(buffer_bitwidth=20)),
+    "output axis": fault("ReLU", per_tensor),
+    "range and rate": ("RANGES", ("rescaling_rate", "range_max")),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_table_is_found(tmp_path, monkeypatch, name):
+    """Planted in what the exporter writes; the import refuses it, or gives another program."""
+    depthwise = {"DepthwiseConv2D": {"kernel_size": 3, "padding": "same"}}
+    layers = [*BLOCK, depthwise, {"ReLU": {}}, *VECTOR]
+    model, _ = quantized(layers, dtype="float32", spread=True, low=-99)
+    again, _ = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    monkeypatch.setattr(quantizeml_h5, *FAULTS[name])
+    try:
+        again, _ = exported(model, tmp_path)
+    except ValueError:
+        return
+    assert program_bytes(again, tmp_path) != program_bytes(model, tmp_path)
 
 
 EXAMINE = """

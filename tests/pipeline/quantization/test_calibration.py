@@ -7,9 +7,8 @@ from pipeline.config.sections import Calibration, Quantization
 from pipeline.errors import DataError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.messages.notes import texts
-from pipeline.quantization import calibration
 from pipeline.quantization.assignment import assign
-from pipeline.quantization.calibration import calibrate, images_at_once
+from pipeline.quantization.calibration import calibrate
 from tests.pipeline.quantization.graphs import RELU, chain, conv
 
 GRAPH = chain(conv(4), RELU, ("Flatten", {}), ("Dense", {"units": 5}))
@@ -70,10 +69,10 @@ def test_every_computing_node_has_an_entry():
     assert calibrated(options=replace(SMALL_BATCHES, flatten="saturate")).flatten_saturates
 
 
-def test_progress_counts_images():
+def test_progress_counts_batches():
     seen = []
     calibrated(progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(4, 10), (8, 10), (10, 10)]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_dead_channels_are_noted():
@@ -123,22 +122,3 @@ def test_frames_of_temporal_models_fill_their_batches():
     # four videos of two frames: the second batch sees the first
     result = calibrated(graph, IMAGES[:8])
     assert (result.nodes["relu_2"].output.range_max >= 0).all()
-
-
-@pytest.mark.parametrize("observer", ["ema", "max", "percentile"])
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_ranges_do_not_depend_on_how_many_images_are_computed_at_once(observer, dtype, monkeypatch):
-    graph = chain(conv(4), RELU, conv(3), dtype=dtype)
-    images = IMAGES.astype(dtype)
-    settings = Quantization(observer=observer, calibration=Calibration(batch_size=6, epochs=2))
-    whole = calibrated(graph, images, settings)
-    monkeypatch.setattr(calibration, "MEMORY", 2 * 4 * 6 * 6 * 4)
-    assert images_at_once(graph, 6) == 2 and images_at_once(graph, 7) == 1
-    parts = calibrated(graph, images, settings)
-    for name, node in whole.nodes.items():
-        if node.output is not None:
-            found = parts.nodes[name].output.range_max
-            np.testing.assert_allclose(found, node.output.range_max, rtol=1e-6)
-    if dtype == "float32":
-        np.testing.assert_array_equal(parts.input.range_max, whole.input.range_max)
-        np.testing.assert_array_equal(parts.input.range_min, whole.input.range_min)

@@ -17,6 +17,7 @@ from pipeline.quantization.floats.flattening import (
     without_unaligned_flatten,
 )
 from pipeline.quantization.floats.kernels import kernel_floats
+from pipeline.quantization.floats.maps import with_maps
 from pipeline.quantization.integerize import integerize
 from tests.pipeline.exporters.quantized_models import FIXTURES, quantized, random_cases
 
@@ -42,7 +43,8 @@ def test_registers_of_imported_models(name):
 def test_registers_of_random_networks():
     seen = Counter()
     for case in random_cases(48):
-        wanted = with_aligning_flattens(without_unaligned_flatten(case.quantized))
+        wanted = with_maps(without_unaligned_flatten(case.quantized))
+        wanted = with_aligning_flattens(wanted)
         found = integerize(restore(wanted))
         for ours, theirs in zip(found.nodes, wanted.nodes, strict=True):
             assert list(differences(ours, theirs)) == [], ours.name

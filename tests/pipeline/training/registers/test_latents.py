@@ -74,3 +74,47 @@ def test_thresholds_stay_in_the_chips_register(latents):
     np.testing.assert_array_equal(latent.register(), [5, -70, 900])
     latent.variable.assign([1000, -1000, 1])
     np.testing.assert_array_equal(latent.register(), [100, -100, 900])
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("axis", [-1, -2, None])
+def test_filters_keep_their_largest_integer(latents, bits, axis):
+    rng, limit = np.random.default_rng(1), 2 ** (bits - 1) - 1
+    kernel = rng.integers(-limit, limit + 1, (3, 3, 4, 5)).astype(np.int8)
+    kernel[..., 1] = 0
+    latent = latents.Kernel(kernel, bits, 36, axis)
+    others = tuple(n for n in range(4) if axis is None or n != axis % 4)
+    full = np.abs(kernel).max(axis=others) == limit
+    assert full.any()
+    for _ in range(20):
+        latent.variable.assign(0.7 * latent.variable)
+        latent.settle()
+    found = np.abs(latent.register())
+    assert np.all(found.max(axis=others)[full] == limit)
+    assert np.count_nonzero(found == limit) < np.count_nonzero(np.abs(kernel) == limit) + bits
+    assert axis is None or not found[..., 1].any()
+
+
+def test_biases_keep_the_smallest_shift_of_a_file(latents):
+    mantissa, shift = np.array([3, 100, -128], np.int8), np.array([1, 2, 0], np.uint8)
+    latent = latents.Bias(mantissa, shift, np.ones(3), 1)
+    latent.variable.assign([2.0, -350.0, 3.0])
+    found, shifts = latent.registers()
+    np.testing.assert_array_equal(found, [4, 25, -125])
+    np.testing.assert_array_equal(shifts, [1, 1, 0])
+
+
+def test_tied_scales_move_by_one_factor(latents):
+    mantissa, shift = np.array([130, 200], np.uint8), np.full(2, -10, np.int8)
+    tied = latents.OutputScale(mantissa, shift, tied=True)
+    assert tied.variable.shape == (1,)
+    tied.variable.assign([0.1])
+    np.testing.assert_allclose(tied.value() / tied.start, np.exp(0.1), rtol=0.01)
+
+
+def test_factors_end_where_a_file_can_hold_them(latents):
+    latent = latents.Factor(np.array([1.0, 3.0], np.float32), np.round)
+    latent.variable.assign([0.5, 0.3])
+    latent.finish()
+    np.testing.assert_array_equal(latent.register(), [2.0, 4.0])
+    np.testing.assert_array_equal(latent.value(), [2.0, 4.0])
