@@ -191,7 +191,8 @@ def _concatenate(node, *parts):
 
 
 def _reshape(node, x):
-    return x.reshape(len(x), *node.shape)
+    x, shift = x.reshape(len(x), *node.shape), node.registers.get("input_shift")
+    return x if shift is None else saturate(shift_left(x, shift), node.bits["value_bits"])
 
 
 def _outputs(node, *parts):
