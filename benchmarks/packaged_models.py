@@ -108,13 +108,28 @@ def gender(folder: Path) -> Graph:
     return _classified(chain, weights, "fc/gender").graph("face_api_gender")
 
 
+def wake_words(folder: Path) -> Graph:
+    """Return MLPerf Tiny's MobileNetV1 0.25 of visual wake words, which takes 0 to 1, of pixels."""
+    path = _one(folder, "mlperf_vww_mobilenetv1/model.h5")
+    return _of_bytes(read_float(path), 1 / 255, 0.0)
+
+
+def resnet8(folder: Path) -> Graph:
+    """Return MLPerf Tiny's ResNet-8 of CIFAR-10, which takes 0 to 255."""
+    return _of_bytes(read_float(_one(folder, "mlperf_resnet8/model.h5")), 1.0, 0.0)
+
+
 MODELS: dict[str, Callable[[Path], Graph]] = {
     "nsfwjs MobileNetV2": mobilenet_v2,
     "face-api MobileNetV1": mobilenet_v1,
     "face-api expression": expression,
     "face-api gender": gender,
+    "MLPerf wake words": wake_words,
+    "MLPerf ResNet-8": resnet8,
 }
-"""Readers of a folder of unpacked packages."""
+"""Readers of a folder of unpacked packages, and of MLPerf Tiny's files of the last two."""
+FACES = ("face-api expression", "face-api gender")
+"""Models of faces."""
 
 
 class _Chain:

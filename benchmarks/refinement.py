@@ -1,18 +1,16 @@
-"""What refining a quantized model gains, on models trained here or on files of yours.
+"""What refining a quantized model gains, on models trained here.
 
-    python -m benchmarks.refinement
-    python -m benchmarks.refinement --model m.h5 --calibration a.npy --test b.npy
+    python -m benchmarks.refinement --processes 2 --quantizeml
 
-The first trains two models on Fashion-MNIST, calibrates on 1,024 training images without labels
-and prints accuracies on the 10,000 test images, which nothing was chosen by. The second compares
-a float model with its integers on inputs of yours; calibration and test inputs should come from
-different sources.
+Trains two models on Fashion-MNIST, calibrates on 1,024 training images without labels and prints
+accuracies on the 10,000 test images, which nothing was chosen by. With ``--quantizeml`` the same
+models are quantized by that tool, too (extra ``oracle``), and run by it. `benchmarks.closeness`
+measures files of yours.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import pool
 from benchmarks.gap_strategies import table
 from pipeline.chips import convert
-from pipeline.cli.parameters import load_any
 from pipeline.config import Calibration, Data, Quantization, Training, Transforms
 from pipeline.data import load_data
 from pipeline.graph.architecture import build_graph
@@ -30,12 +28,12 @@ from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.preparation import prepare
 from pipeline.quantization.quantize import quantize
 from pipeline.stage import run
 from pipeline.training.train import train
 from pipeline.transforms import apply
 from simulator import simulate
+from simulator.classes import classify
 
 FOLDER = Path("build/benchmarks/refinement")
 BLOCK = {"kernel_size": 3, "padding": "same", "use_bias": False, "add_batchnorm": True}
@@ -71,10 +69,9 @@ SEPARABLE_CNN = {
 }
 WIDTHS = ((8, 8), (4, 8), (4, 4))
 HEADER = (
-    *("model", "bits", "scales", "float", "plain", "refined"),
+    *("model", "bits", "scales", "float", "QuantizeML", "plain", "refined"),
     *("lost plain", "lost refined", "standard error", "seconds"),
 )
-FIELD = ("bits", "scales", "refine", "dB", "same class", "standard error", "seconds", "kept")
 
 
 def architectures() -> dict[str, dict]:
@@ -112,79 +109,58 @@ def choices(widths=WIDTHS) -> Iterator[tuple[str, str, Quantization]]:
             yield bits, "tensor" if per_tensor else "axis", options
 
 
-def outputs(graph: Graph, samples, images, options) -> tuple[np.ndarray, float, str]:
-    """Return a program's outputs, the seconds of quantizing, and what refining noted."""
-    start = time.perf_counter()
+def outputs(graph: Graph, samples, images, options) -> tuple[np.ndarray, float]:
+    """Return a program's outputs, and the seconds of quantizing on one thread."""
+    start = time.process_time()
     quantized = quantize(graph, samples, options)
-    seconds = time.perf_counter() - start
-    noted = [note.text for note in quantized.notes if note.kind == "refined"]
+    seconds = time.process_time() - start
     found = simulate(convert(quantized, "akida_v2"), images)
-    return found.reshape(len(images), -1), seconds, "; ".join(noted)
+    return found.reshape(len(images), -1), seconds
 
 
-def fashion_rows(name, train_samples, epochs, seed) -> Iterator[list[str]]:
-    """Yield the table's lines of one model."""
-    data = load_data(Data(name="fashion_mnist", train_samples=train_samples))
-    graph = trained(name, data, epochs, seed)
+def fashion_row(name: str, bits: str, scales: str, options: Quantization, chosen) -> list[str]:
+    """Return the table's line of one model at some widths."""
+    data = load_data(Data(name="fashion_mnist", train_samples=chosen.train))
+    graph = trained(name, data, chosen.epochs, chosen.seed)
     graph, _ = apply(graph, Transforms(names=("gap_after_relu",)), data.x_train[:64])
     samples = data.x_train[:1024]
-    right = forward(graph, data.x_test).argmax(axis=1) == data.y_test
-    for bits, scales, options in choices():
-        cells, lost = [], []
-        for refine in ("none", "layers"):
-            found, seconds, _ = outputs(
-                graph, samples, data.x_test, replace(options, refine=refine)
-            )
-            correct = found.argmax(axis=1) == data.y_test
-            difference = right.astype(float) - correct
-            lost.append(difference)
-            cells.append(f"{correct.mean():.2%}")
-        error = lost[1].std() / np.sqrt(len(right))
-        figures = (*(f"{100 * d.mean():+.2f}" for d in lost), f"{100 * error:.2f}")
-        row = [name, bits, scales, f"{right.mean():.2%}", *cells, *figures, f"{seconds:.1f}"]
-        logging.info("%s", " ".join(row))
-        yield row
+    right = classify(forward(graph, data.x_test)) == data.y_test
+    cells, lost = [_quantizeml(graph, samples, data, options) if chosen.quantizeml else ""], []
+    for refine in ("none", "layers"):
+        found, seconds = outputs(graph, samples, data.x_test, replace(options, refine=refine))
+        correct = classify(found) == data.y_test
+        lost.append(right.astype(float) - correct)
+        cells.append(f"{correct.mean():.2%}")
+    error = lost[1].std() / np.sqrt(len(right))
+    figures = (*(f"{100 * d.mean():+.2f}" for d in lost), f"{100 * error:.2f}")
+    return [name, bits, scales, f"{right.mean():.2%}", *cells, *figures, f"{seconds:.1f}"]
 
 
-def field_rows(graph: Graph, samples, images) -> Iterator[list[str]]:
-    """Yield the table's lines of a model without labels."""
-    wanted = forward(prepare(graph)[0], images).reshape(len(images), -1)
-    for bits, scales, options in choices():
-        for refine in ("none", "layers"):
-            found, seconds, noted = outputs(graph, samples, images, replace(options, refine=refine))
-            noise = np.square(found - wanted).mean()
-            level = 10 * np.log10(wanted.var(axis=0).mean() / noise)
-            same = np.mean(found.argmax(axis=1) == wanted.argmax(axis=1))
-            error = np.sqrt(same * (1 - same) / len(images))
-            kept = "" if refine == "none" else "no" if noted.startswith("not") else "yes"
-            figures = (f"{level:.1f}", f"{same:.1%}", f"{error:.1%}", f"{seconds:.1f}")
-            row = [bits, scales, refine, *figures, kept]
-            logging.info("%s", " ".join(row))
-            yield row
+def _quantizeml(graph, samples, data, options) -> str:
+    """Return the accuracy of the model that QuantizeML quantizes, run by itself."""
+    from conformance.quantizeml_model import quantize as reference
+
+    model = reference(graph, samples, options)
+    found = model.predict(data.x_test, batch_size=250, verbose=0).reshape(len(data.x_test), -1)
+    return f"{np.mean(classify(found) == data.y_test):.2%}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print tables."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--train", type=int, default=10000, help="training images")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="models whose name contains this")
-    parser.add_argument("--model", help="float model (.h5, .keras, .npz) instead")
-    parser.add_argument("--calibration", help="its calibration inputs (.npy)")
-    parser.add_argument("--test", help="its test inputs (.npy)")
-    options = parser.parse_args(arguments)
-    if options.model:
-        samples, images = np.load(options.calibration), np.load(options.test)
-        print(table(FIELD, list(field_rows(load_any(options.model), samples, images))))
-        return
-    rows = [
-        row
-        for name in architectures()
-        if options.only in name
-        for row in fashion_rows(name, options.train, options.epochs, options.seed)
-    ]
-    print(table(HEADER, rows))
+    parser.add_argument("--quantizeml", action="store_true", help="beside QuantizeML")
+    parser.add_argument("--processes", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    names = [name for name in architectures() if chosen.only in name]
+    data = load_data(Data(name="fashion_mnist", train_samples=chosen.train))
+    for name in names:
+        trained(name, data, chosen.epochs, chosen.seed)
+    jobs = [(name, *choice, chosen) for name in names for choice in choices()]
+    print(table(HEADER, pool.in_order(fashion_row, jobs, chosen.processes)))
 
 
 if __name__ == "__main__":

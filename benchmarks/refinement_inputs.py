@@ -4,7 +4,7 @@
     python -m benchmarks.refinement_inputs machines --images 1000 -o build/machines
 
 Each writes calibration.npy and test.npy, of different pictures or machines, for
-``python -m benchmarks.refinement --model``. The photographs ship with scikit-learn and with
+``python -m benchmarks.closeness``. The photographs ship with scikit-learn and with
 scikit-image, which is not among this project's packages: ``pip install scikit-image``.
 """
 

@@ -12,7 +12,6 @@ compare TensorFlow's training graph with the emulator of the exported registers 
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from itertools import product
 
 import numpy as np
 
+from benchmarks import pool
 from benchmarks.gap_strategies import table
 from benchmarks.refinement import FOLDER, architectures, trained
 from pipeline.chips import convert
@@ -36,7 +36,7 @@ from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.quantization.quantize import quantize
-from pipeline.stage import EpochLog, run
+from pipeline.stage import run
 from pipeline.training.registers.train import graph_outputs, train_registers
 from pipeline.training.train import train
 from pipeline.transforms import apply
@@ -98,22 +98,19 @@ def model(name: str, scheme: str, data, options) -> Graph:
     return load_graph(path)
 
 
-def rows(name: str, scheme: str, data, options) -> Iterator[list[str]]:
-    """Yield the table's lines of one model on one chip."""
-    graph = model(name, scheme, data, options)
+def row(name: str, scheme: str, bits: str, settings: Quantization, mode: str, chosen) -> list[str]:
+    """Return the table's line of one model on one chip, trained in one way."""
+    data = load_data(Data(name="fashion_mnist", train_samples=chosen.images))
+    graph = model(name, scheme, data, chosen)
     right = classify(forward(graph, data.x_test)) == data.y_test
-    for bits, settings in choices(scheme, options.bits):
-        refined = quantize(graph, data.x_train[:SAMPLES], settings)
-        for mode in options.train:
-            start = time.perf_counter()
-            given = replace(settings, train=mode)
-            quantized, _ = train_registers(
-                graph, refined, data.x_train, data.y_train, given, epoch_done=EpochLog()
-            )
-            seconds = time.perf_counter() - start
-            logging.info(quantized.notes[-1].text)
-            cells = [name, SCHEMES[scheme], bits, mode]
-            yield [*cells, *compared(refined, quantized, right, data, scheme, seconds)]
+    refined = quantize(graph, data.x_train[:SAMPLES], settings)
+    start = time.perf_counter()
+    quantized, _ = train_registers(
+        graph, refined, data.x_train, data.y_train, replace(settings, train=mode)
+    )
+    seconds = time.perf_counter() - start
+    cells = [name, SCHEMES[scheme], bits, mode]
+    return [*cells, *compared(refined, quantized, right, data, scheme, seconds)]
 
 
 def compared(refined, quantized, right, data, scheme, seconds) -> list[str]:
@@ -146,15 +143,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bits", nargs="+", default=BITS)
     parser.add_argument("--train", nargs="+", default=("distill", "labels"))
     parser.add_argument("--scheme", nargs="+", default=tuple(SCHEMES), choices=SCHEMES)
-    options = parser.parse_args(arguments)
-    data = load_data(Data(name="fashion_mnist", train_samples=options.images))
-    lines = []
-    for name, scheme in product(architectures(), options.scheme):
-        if options.only in name and (scheme == "quantizeml" or name in FIRST_CHIP):
-            for row in rows(name, scheme, data, options):
-                logging.info("%s", " ".join(row))
-                lines.append(row)
-    print(table(HEADER, lines))
+    parser.add_argument("--processes", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    data = load_data(Data(name="fashion_mnist", train_samples=chosen.images))
+    jobs = []
+    for name, scheme in product(architectures(), chosen.scheme):
+        if chosen.only in name and (scheme == "quantizeml" or name in FIRST_CHIP):
+            model(name, scheme, data, chosen)
+            for (bits, settings), mode in product(choices(scheme, chosen.bits), chosen.train):
+                jobs.append((name, scheme, bits, settings, mode, chosen))
+    print(table(HEADER, pool.in_order(row, jobs, chosen.processes)))
 
 
 if __name__ == "__main__":

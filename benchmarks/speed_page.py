@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 DOCS = Path("docs")
@@ -128,14 +129,46 @@ def by_layer(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def kinds() -> str:
-    """Return the ratios and figures of every kind of processor that has been measured."""
-    parts = []
+def measured() -> Iterator[tuple[str, dict]]:
+    """Yield the title of the kind of processor, and the figures, of every measured machine."""
     for name, title in KINDS.items():
-        places = [*DOCS.glob(f"speed_{name}.json"), *sorted(DOCS.glob(f"speed_{name}_*.json"))]
-        for place in places:
-            parts.append(_measured(title, json.loads(place.read_text(encoding="utf-8"))))
-    return "\n\n".join(parts)
+        for place in (*DOCS.glob(f"speed_{name}.json"), *sorted(DOCS.glob(f"speed_{name}_*.json"))):
+            yield title, json.loads(place.read_text(encoding="utf-8"))
+
+
+def claims() -> str:
+    """Return the smallest and largest ratio of all networks, by machine, as a Markdown table."""
+    columns = (
+        (f"fast: time of {RIVAL}, batch 1", "crossgrade fast", RIVAL, (1,)),
+        ("batch 32, 128", "crossgrade fast", RIVAL, (32, 128)),
+        (f"fast: time of {OTHER}, batch 1", "crossgrade fast", OTHER, (1,)),
+        ("batch 32, 128", "crossgrade fast", OTHER, (32, 128)),
+        (f"fast: faster than {BASE}", BASE, "crossgrade fast", (1, 32, 128)),
+        (f"numpy: faster than {BASE}", BASE, "crossgrade numpy", (1, 32, 128)),
+    )
+    lines = [
+        "| machine | " + " | ".join(title for title, *_ in columns) + " |",
+        "|---|" + "---:|" * len(columns),
+    ]
+    for _, speed in measured():
+        cells = [_range(speed["results"], *column[1:]) for column in columns]
+        lines.append(f"| {speed['machine'].partition(';')[0]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _range(results: dict, one: str, other: str, batches) -> str:
+    """Return the range of the ratio of two tools over the networks, at some batch sizes."""
+    found = [
+        _ratio(figures, one, other)
+        for case, figures in results.items()
+        if int(case.partition(", ")[2]) in batches and {one, other} <= set(figures)
+    ]
+    return f"{min(found):.2f} to {max(found):.2f}" if found else "-"
+
+
+def kinds() -> str:
+    """Return the ratios and figures of every machine."""
+    return "\n\n".join(_measured(*each) for each in measured())
 
 
 def _measured(title: str, speed: dict) -> str:
@@ -166,6 +199,8 @@ def page() -> str:
 Made by `make bench`, which measures this machine's kind of processor and keeps the tables of the
 other kinds. Tools are interleaved in one run, on one thread; ratios are medians over rounds, each
 of adjacent runs. `CROSSGRADE_PROCESSOR` forces the kernels of another kind.
+
+{claims()}
 
 {kinds()}
 
@@ -218,8 +253,18 @@ two calls. The kernels do not depend on the program: LLVM compiles them once for
 (2.5 s of CPU time, announced on standard error) and keeps the machine code in
 `~/.cache/crossgrade`, from where later processes load it in milliseconds.
 
-In NumPy, the product is BLAS's float32, and the remaining time is spent on passes over memory that
-NumPy cannot fuse.
+In NumPy, the product is BLAS's float32, of which OpenBLAS computes small parts without copying them
+first, and the remaining time is spent on passes over memory that NumPy cannot fuse: about eight for
+a level, and as many as a window has taps for a depthwise sum. Processors whose BLAS is as fast as
+TensorFlow's therefore gain little from it at large batches.
+
+Kernels for ARM are those of the kind `any`, in vectors of 128 bits. The tests compile them for
+aarch64, but have not run them there; the backend tests itself before its first use, and is not
+offered where an integer differs.
+
+Calibration computes in float32, where the order of sums matters. It runs parts of a batch on all
+cores and each product on one, so that neither the number of cores nor the extra `fast` changes a
+file that `crossgrade quantize` writes; kernels of the extra would.
 
 `crossgrade summary --plan` shows each layer's path and proof. The tests draw layers of both
 chips until every pair of states of two registers, inputs, widths and shapes has occurred (some

@@ -1,7 +1,8 @@
 """Run the pipeline with other choices: ``python -m pipeline [-m] [group=choice] [name=value]``.
 
 Without ``-m`` the composed values go to params.yaml and `dvc repro` runs; with ``-m`` Hydra
-runs one point for each combination of ``name=value,value``.
+runs one point for each combination of ``name=value,value``; ``--search budget=number`` finds widths
+of single layers, and sweeps over them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from pipeline.config import check
 from pipeline.config.compose import compose, write_params
+from pipeline.ending import REFUSED
 from pipeline.files import PARAMS, TABLE
-from pipeline.repro.workspace import check_cache, prepare_without_git, reproduce
+from pipeline.repro.workspace import StageFailed, check_cache, prepare_without_git, reproduce
 from pipeline.stage import run
 
 MULTIRUN = ("-m", "--multirun")
@@ -26,6 +28,10 @@ def main() -> None:
         from pipeline.sweeps.launch import launch
 
         launch([argument for argument in arguments if argument not in MULTIRUN])
+    elif "--search" in arguments:
+        from pipeline.sweeps.width_search import search
+
+        search(arguments)
     elif any(argument.startswith("-") for argument in arguments):
         show()  # --help, --cfg job, ...
     else:
@@ -43,7 +49,10 @@ def single(overrides: list[str]) -> None:
         print(f"params.yaml now holds {' '.join(overrides)}; 'python -m pipeline' restores it")
     if prepare_without_git(root):
         logging.info("no git here: .dvc/config.local now tells DVC so")
-    reproduce(root)
+    try:
+        reproduce(root)
+    except StageFailed:
+        sys.exit(REFUSED)  # the stage has printed why
     print(f"\n{TABLE.read_text(encoding='utf-8')}", end="")
 
 

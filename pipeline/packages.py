@@ -16,9 +16,9 @@ EXTRAS = {
     "mlflow": "pipeline",
     "PIL": "pipeline",
     "platformdirs": "pipeline",
+    "rich": "pipeline",
     "sklearn": "pipeline",
     "sqlalchemy": "pipeline",
-    "threadpoolctl": "pipeline",
     "uvicorn": "pipeline",
     "keras": "train",
     "tensorflow": "train",
@@ -52,9 +52,9 @@ def require(package: str, what: str, instead: str = "") -> None:
     MissingPackageError
         With the command that installs it.
     """
-    if not _is_installed(package):
+    if not is_installed(package):
         other = f", or {instead}" if instead else ""
-        raise MissingPackageError(f"{what}: {_advice(package)}{other}")
+        raise MissingPackageError(f"{what}: {advice(package)}{other}")
 
 
 def missing(error: ModuleNotFoundError) -> str:
@@ -68,15 +68,17 @@ def missing(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     if package not in EXTRAS and package not in SEPARATE:
         raise error
-    return _advice(package)
+    return advice(package)
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Return True if a package can be imported; it is not imported."""
     if package in sys.modules:
         return sys.modules[package] is not None
     return find_spec(package) is not None
 
 
-def _advice(package: str) -> str:
+def advice(package: str) -> str:
+    """Return that something needs a package, and the command that installs it."""
     wanted = f"'crossgrade[{EXTRAS[package]}]'" if package in EXTRAS else SEPARATE[package]
     return f"needs the package {package}, which is not installed; pip install {wanted}"

@@ -15,6 +15,7 @@ from simulator.errors import ProgramError
 from simulator.facts import LayerFacts
 from simulator.layer import Layer
 from simulator.malformed import MALFORMED, brief
+from simulator.origin import Origin, read_origin
 from simulator.refusal import Refusal
 from simulator.registers import check_types
 from simulator.targets import layer_types, limits_of
@@ -44,6 +45,8 @@ class Program:
     output_scale : tuple of float or None
         Value of one unit of the last layer's integers, one or one per channel, with which the host
         multiplies them. None where the last layer outputs floats, or integers without a unit.
+    origin : Origin or None
+        The value of its integers in the float model; programs of other tools lack it.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Program:
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = ()
     output_scale: tuple[float, ...] | None = None
+    origin: Origin | None = None
 
     def __post_init__(self):
         """Check everything, so that an invalid program cannot exist."""
@@ -121,6 +125,7 @@ class Program:
             shapes[layer.name] = layer.output_shape
             floats[layer.name] = layer.gives_floats
         yield from self._check_output_scale()
+        yield from () if self.origin is None else self.origin.check(self.by_name)
         if math.prod(shapes[self.layers[-1].name]) != math.prod(self.output_shape):
             yield f"output_shape {self.output_shape} is not that of {self.layers[-1].name}"
 
@@ -176,7 +181,7 @@ class Program:
 
     def save(self, path) -> None:
         """Write the program to `path`: arrays as ``layer/register``, other fields as JSON."""
-        arrays: dict[str, np.ndarray] = {}
+        arrays = {} if self.origin is None else self.origin.arrays()
         layers = []
         for layer in self.layers:
             entry: dict[str, object] = {"type": type(layer).__name__}
@@ -198,6 +203,7 @@ class Program:
             "layers": layers,
             "notes": self.notes,
             **({} if self.output_scale is None else {"output_scale": self.output_scale}),
+            **({} if self.origin is None else {"origin": self.origin.facts}),
         }
         write_archive(path, header, arrays)
 
@@ -231,6 +237,7 @@ class Program:
                 layers=layers,
                 notes=tuple(header["notes"]),
                 output_scale=_tuples(header.get("output_scale")),
+                origin=read_origin(header, arrays, layers),
             )
         except ProgramError:
             raise

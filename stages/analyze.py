@@ -7,8 +7,7 @@ import logging
 import numpy as np
 
 from pipeline.analysis.analysis import Analysis, analyse
-from pipeline.analysis.cost import layer_costs
-from pipeline.analysis.page import empty_page, page
+from pipeline.analysis.page import empty_page, page, side
 from pipeline.analysis.table import decibels
 from pipeline.config import load
 from pipeline.data import load_data
@@ -49,7 +48,7 @@ def main() -> None:
         write_json(metrics_path("analyze"), {"images": 0})
         return
     program = Program.load(PROGRAM)
-    write_text(ANALYSIS, page(found, layer_costs(program), program.limits()))
+    write_text(ANALYSIS, page(side(found, program)))
     write_json(metrics_path("analyze"), _metrics(found))
     worst = found.worst_first[0]
     logging.info("output to noise %s dB on %d images", decibels(found.decibels), found.images)

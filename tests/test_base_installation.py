@@ -34,6 +34,7 @@ def test_the_wheel_holds_the_packages_and_the_configuration_and_nothing_else(whe
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {name for name in tops if not name.endswith(".dist-info")} == {
+        "crossgrade.py",
         "pipeline",
         "simulator",
         "stages",
@@ -91,7 +92,21 @@ def test_the_steps_on_a_users_own_files_run(place):
     crossgrade("export", "q.npz", "-o", "e.h5")
     crossgrade("sensitivity", "new.h5", "--samples", "x.npy")
     crossgrade("unfuse", "-m", "m.npz", "-o", "unfused.h5")
-    assert "dvc.yaml" in crossgrade("init", "project")
+    printed = crossgrade("init", "project")
+    assert "dvc.yaml" in printed and "pip install 'crossgrade[pipeline]'" in printed
+
+
+PYTHON = """
+import crossgrade
+quantized = crossgrade.quantize(crossgrade.migrate("m.npz").model, "x.npy")
+program = crossgrade.convert(quantized)
+print(crossgrade.simulate(program, "x.npy").shape, crossgrade.read("ds_cnn").name)
+"""
+
+
+def test_the_python_functions_run(place):
+    programs, folder = place
+    assert "(20, 3) ds_cnn" in run([programs / "python", "-c", PYTHON], folder)
 
 
 MISSING = {

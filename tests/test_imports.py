@@ -24,9 +24,14 @@ ALLOWED = {
 }
 # Modules that may import these packages, inside functions only.
 LATE = {
-    "dvc": {"pipeline/repro/dvc_server.py"},
+    "dvc": {"pipeline/repro/dvc_server.py", "pipeline/repro/run_dvc.py"},
     "ruamel": {"pipeline/repro/dependencies.py"},
-    "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py", "pipeline/sweeps/launch.py"},
+    "hydra": {
+        "pipeline/__main__.py",
+        "pipeline/config/compose.py",
+        "pipeline/sweeps/launch.py",
+        "pipeline/sweeps/total.py",
+    },
     "PIL": {"pipeline/data/image_folder.py", "pipeline/data/tfds_sets.py"},
     "keras": {
         "pipeline/data/keras_sets.py",
@@ -37,6 +42,7 @@ LATE = {
     },
     "matplotlib": {
         "pipeline/evaluation/confusion.py",
+        "pipeline/sweeps/chart.py",
         "pipeline/sweeps/picture.py",
         "pipeline/training/curve.py",
     },
@@ -50,6 +56,7 @@ LATE = {
     "onnx": {"pipeline/host/run.py", "pipeline/importers/onnx/file.py"},
     "onnxruntime": {"pipeline/host/run.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
+    "rich": {"pipeline/sweeps/display.py"},
     "scipy": {"pipeline/analysis/integer_program.py", "pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {
@@ -61,7 +68,11 @@ LATE = {
         "pipeline/training/train.py",
     },
     "sqlalchemy": {"pipeline/tracking/store.py"},
-    "threadpoolctl": {"pipeline/evaluation/shards_processes.py"},
+    "threadpoolctl": {
+        "pipeline/evaluation/shards_processes.py",
+        "pipeline/evaluation/shards_threads.py",
+        "pipeline/graph/parts.py",
+    },
     "uvicorn": {"pipeline/serving/server.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }
@@ -134,6 +145,30 @@ def test_each_ring_imports_only_what_it_may(ring):
             )
             allowed = allowed or package in OPTIONAL.get(place, ())
             assert allowed, f"{place} imports {name}"
+
+
+def test_the_python_interface_is_one_module_that_nothing_imports():
+    facade = ROOT / "crossgrade.py"
+    found = {name.split(".")[0] for name, _ in imports(facade)}
+    assert found <= {"pipeline", "simulator"}
+    names = ast.parse(facade.read_text(encoding="utf-8")).body
+    assert all(isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign) for node in names)
+    for path in (path for ring in ALLOWED for path in modules(ring)):
+        assert not [name for name, _ in imports(path) if name.split(".")[0] == "crossgrade"], path
+
+
+def test_importing_it_imports_little():
+    code = "import sys, crossgrade; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = set(result.stdout.split()) - STANDARD
+    assert {name for name in found if not name.startswith("_")} <= {
+        "crossgrade",
+        "numpy",
+        "pipeline",
+        "simulator",
+    }
 
 
 def test_no_stage_imports_another():

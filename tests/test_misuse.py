@@ -220,7 +220,7 @@ def test_a_configuration_that_is_not_yaml(folder, capsys):
 def test_composing_elsewhere(folder, capsys, monkeypatch):
     for name in compose.COMPOSED_ALREADY:
         monkeypatch.delenv(name, raising=False)
-    assert "run from the repository's root" in refused("compose", capsys)
+    assert "run in a folder that 'crossgrade init' made" in refused("compose", capsys)
 
 
 def test_a_folder_that_cannot_be_written(folder, capsys):

@@ -44,6 +44,12 @@ def test_what_is_there_is_refused_and_kept(tmp_path, found):
     )
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/new: cannot be written \(.+\)"):
+        create_project(tmp_path / "file" / "new")
+
+
 @pytest.mark.parametrize("exists", [False, True])
 def test_nothing_half_written_stays(tmp_path, monkeypatch, exists):
     if exists:

@@ -10,7 +10,8 @@ ROW = {
     "run_as": "1.0 at 8/4/4",
     "images": 2000,
     "float_accuracy": 0.9,
-    "accuracy": 0.885,
+    "accuracies": {"plain": 0.84, "refined": 0.885, "distilled": 0.89, "labelled": 0.895},
+    "errors": {"plain": 0.01, "refined": 0.0042, "distilled": 0.0, "labelled": 0.0},
     "agreement": 0.95,
     "weight_bytes": 2048,
     "macs": 123456,
@@ -21,7 +22,8 @@ ROW = {
 def test_every_figure_is_on_the_page():
     text = page([ROW, {**ROW, "case": "other"}], "python -m benchmarks.results")
     line = (
-        "| 1.0 | 1.0 at 8/4/4 | 90.00% | 88.50% | 95.00% | +1.50 | 0.50 | 2.0 | 123,456 | 25.0% |"
+        "| 1.0 | 1.0 at 8/4/4 | 90.00% | 84.00% | 88.50% | 89.00% | 89.50% | 0.42 | 95.00% | 2.0 |"
+        " 123,456 | 25.0% |"
     )
     assert text.count(line) == 2 and text.count("2,000 test images") == 2
     assert "Made by `python -m benchmarks.results` (`make results`)" in text

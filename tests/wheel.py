@@ -10,7 +10,15 @@ import pytest
 
 SOURCE = Path(__file__).parents[1]
 PARTS = ("conf", "pipeline", "simulator", "stages")
-FILES = ("LICENSE", "MANIFEST.in", "README.md", "dvc.yaml", "pyproject.toml", "setup.py")
+FILES = (
+    "LICENSE",
+    "MANIFEST.in",
+    "README.md",
+    "crossgrade.py",
+    "dvc.yaml",
+    "pyproject.toml",
+    "setup.py",
+)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
 
 

@@ -8,22 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.analysis.blocks import Block, Blocks, matched
+from pipeline.analysis.blocks import Matched
 from pipeline.analysis.error import Error, ErrorSums
-from pipeline.analysis.expected import unexpected
 from pipeline.analysis.layer_analysis import LayerAnalysis, LayerSums
-from pipeline.errors import DataError
+from pipeline.analysis.program_blocks import MatchedProgram
+from pipeline.analysis.quantized_blocks import MatchedQuantized
+from pipeline.chips import convert, newest_for
+from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.graph.traits import TEMPORAL
 from pipeline.quantization.quantized_graph import QuantizedGraph
-from pipeline.quantization.refine.frontier import run_step
-from pipeline.quantization.refine.integer_forward import (
-    run_node,
-    run_nodes,
-    with_output_stage,
-    without_output_stage,
-)
+from simulator import Program
 from simulator.classes import classify
+from simulator.refusal import Refusal
 
 BATCH_BYTES = 64 << 20
 """Bytes of all float outputs of one batch."""
@@ -63,21 +61,23 @@ class Analysis:
 
 def analyse(
     graph: Graph,
-    quantized: QuantizedGraph,
+    model: QuantizedGraph | Program,
     images: np.ndarray,
     labels: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
     *,
     each: bool = False,
 ) -> Analysis:
-    """Compare a quantized model with its float model on images, layer by layer.
+    """Compare a quantized model or a program with its float model on images, layer by layer.
 
     Parameters
     ----------
     graph : Graph
         The float model that was quantized.
-    quantized : QuantizedGraph
+    model : QuantizedGraph or Program
+        Temporal models, and those of scheme cnn2snn, are analysed as programs.
     images : array of shape (n, *input shape)
+        For temporal models, frames of one stream.
     labels : int array of shape (n,), optional
         Classes of the images.
     progress : function of (images done, images in all), optional
@@ -95,54 +95,46 @@ def analyse(
         raise DataError("found no images; give at least one")
     if labels is not None and len(labels) != len(images):
         raise DataError(f"found {len(labels)} labels for {len(images)} images; give one for each")
-    blocks = matched(graph, quantized, each=each)
-    sums = {block.name: LayerSums(block) for block in blocks.blocks if block.computes}
-    size, outputs = _batch_size(blocks.graph), []
-    for start in range(0, len(images), size):
+    matched = _matched(graph, model, each=each)
+    sums = {block.name: LayerSums(block) for block in matched.blocks if block.computes}
+    size, outputs, floats = _batch_size(matched.graph), [], {}
+
+    def probe(name: str, values: np.ndarray) -> None:
+        floats[name] = values
+        if name != matched.graph.nodes[-1].name:
+            return
+        start = sum(map(len, outputs))
         batch = np.asarray(images[start : start + size])
-        outputs.append(_run(blocks, batch, sums))
+        for step in matched.run(batch):
+            sums[step.block.name].add(step, floats[step.block.end])
+        outputs.append(matched.outputs)
         if progress is not None:
-            progress(min(start + size, len(images)), len(images))
-    floats, found = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
-    faults = unexpected(blocks)
-    layers = tuple(total.result(blocks, faults) for total in sums.values())
+            progress(start + len(batch), len(images))
+
+    wanted = forward(matched.graph, images, batch_size=size, probe=probe)
+    found, faults = np.concatenate(outputs), matched.unexpected()
     return Analysis(
         model=graph.name,
         images=len(images),
-        layers=layers,
-        decibels=_output_error(floats, found).decibels,
-        **_scores(blocks.graph, floats, found, labels),
+        layers=tuple(total.result(matched, faults) for total in sums.values()),
+        decibels=_output_error(wanted, found).decibels,
+        **_scores(matched.graph, wanted, found, labels),
     )
 
 
-def _run(blocks: Blocks, batch: np.ndarray, sums) -> tuple[np.ndarray, np.ndarray]:
-    """Add one batch to the sums of every block; return the outputs of both models."""
-    floats: dict[str, np.ndarray] = {}
-    forward(blocks.graph, batch, batch_size=len(batch), probe=floats.__setitem__)
-    quantized = blocks.quantized
-    integers = {quantized.input.name: batch}
-    for node in quantized.nodes:
-        if node.op == "Quantizer":
-            integers[node.name] = run_node(node, batch)
-    for block in blocks.blocks:
-        given = {name: integers[name] for name in block.nodes[0].inputs}
-        total = _sums(block, given)
-        out = with_output_stage(block.end, total)
-        integers[block.end.name] = out
-        real = blocks.real(block.end.name, out)
-        if block.name in sums:
-            inputs = zip(block.floats[0].inputs, block.nodes[0].inputs, strict=True)
-            alone = run_step(block.floats, {a: blocks.real(b, given[b]) for a, b in inputs})
-            sums[block.name].add(alone, floats[block.end.name], total, out, real)
-    last = quantized.node(quantized.output)
-    outputs = run_node(last, integers[last.inputs[0]])
-    return floats[blocks.graph.output], outputs
-
-
-def _sums(block: Block, given) -> np.ndarray:
-    """Return the block's integers before the output is quantized."""
-    last = without_output_stage(block.end)
-    return run_nodes((*block.nodes[:-1], last), given)[last.name]
+def _matched(graph: Graph, model: QuantizedGraph | Program, *, each: bool) -> Matched:
+    """Match by nodes where every one can be run alone, else by the layers of a program."""
+    if not isinstance(model, Program):
+        temporal = any(node.op in TEMPORAL for node in model.nodes)
+        if model.scheme == "quantizeml" and not temporal:
+            return MatchedQuantized(graph, model, each=each)
+        model = convert(model, newest_for(model.scheme))
+    if each:
+        refusal = Refusal(
+            found="single layers", allowed="blocks", fix="leave out --each: a program has blocks"
+        )
+        raise IncompatibleModelError(graph.name, [refusal], "be analysed")
+    return MatchedProgram(graph, model)
 
 
 def _batch_size(graph: Graph) -> int:

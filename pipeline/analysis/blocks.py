@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
-from pipeline.errors import IncompatibleModelError
+from pipeline.graph.forward import run_node, run_temporal
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.traits import NEURAL
-from pipeline.messages.notes import REFINED, TRAINED
-from pipeline.preparation import prepare
-from pipeline.quantization.assignment import PASS_THROUGH
-from pipeline.quantization.quantized_graph import Format, QuantizedGraph, QuantizedNode
-from pipeline.quantization.refine.steps import steps
-from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 from simulator.refusal import Refusal
 
-BORDERS = ("Quantizer", "Dequantizer")
+Floats = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,182 +22,134 @@ class Block:
 
     Attributes
     ----------
-    floats : tuple of Node
-        Of the prepared float graph.
-    nodes : tuple of QuantizedNode
-        The same layers in integers.
-    unit, sum_unit : float64 array of shape () or (channels,)
-        Float value of one integer of the output, and of the sums before it is quantized.
+    name, type, end : str
+        First layer, operations, and the last layer, whose output is the block's.
+    members : tuple of str
+        All layers.
+    inputs : tuple of str
+        Float tensors that it reads.
+    activated : bool
+        True if an activation is among them.
+    computes : bool
+        True if it does more than move values, so that it can add an error.
+    channels : int
+    weight_bits, output_bits : int or None
+    kernels : tuple of int array
+    lowest, highest : int
+        Range of the output's integers.
+    cuts_off : bool
+        True if an output stage limits the sums to that range.
+    flattens : bool
+        True if it ends in a Flatten.
+    unit : float64 array of shape () or (channels,)
+        Float value of one integer of the output.
     """
 
-    floats: tuple[Node, ...]
-    nodes: tuple[QuantizedNode, ...]
+    name: str
+    type: str
+    end: str
+    members: tuple[str, ...]
+    inputs: tuple[str, ...]
+    activated: bool
+    computes: bool
+    channels: int
+    weight_bits: int | None
+    output_bits: int | None
+    kernels: tuple[np.ndarray, ...]
+    lowest: int
+    highest: int
+    cuts_off: bool
+    flattens: bool
     unit: np.ndarray
-    sum_unit: np.ndarray
-
-    @property
-    def name(self) -> str:
-        """Name of the first layer."""
-        return self.floats[0].name
-
-    @property
-    def type(self) -> str:
-        """Operations, in order."""
-        return " > ".join(node.op for node in self.floats)
-
-    @property
-    def end(self) -> QuantizedNode:
-        """The last layer, whose output is the block's."""
-        return self.nodes[-1]
-
-    @property
-    def computes(self) -> bool:
-        """True if it does more than move values, so that it can add an error."""
-        return any(node.bits or node.op not in PASS_THROUGH for node in self.nodes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Blocks:
+class Step:
+    """What a block computes for a batch.
+
+    Attributes
+    ----------
+    block : Block
+    alone : float32 array of shape (n, ..., channels)
+        Output of the float layers, given the float values of the block's integer inputs.
+    sums : float64 array of the same shape, or None
+        Float values of the sums before the output is quantized; None where the chip hides them.
+    out : int array of the same shape
+        Integers of the output.
+    real : float32 array of the same shape
+        Their float values.
+    """
+
+    block: Block
+    alone: np.ndarray
+    sums: np.ndarray | None
+    out: np.ndarray
+    real: np.ndarray
+
+
+class Matched(ABC):
     """A float model and its integers, matched.
 
     Attributes
     ----------
     graph : Graph
         Prepared float graph.
-    quantized : QuantizedGraph
     blocks : tuple of Block
-        In the graph's order; without the input and the final dequantization.
-    units : dict of str to float64 array
-        Float value of one integer, by node of the quantized graph.
-    zeros : dict of str to array
-        Integer of 0 by node, where it is not 0.
+        In the graph's order.
+    fitted : bool
+        True if registers were refined or trained.
     """
 
     graph: Graph
-    quantized: QuantizedGraph
     blocks: tuple[Block, ...]
-    units: dict[str, np.ndarray]
-    zeros: dict[str, np.ndarray]
+    fitted: bool
+
+    @abstractmethod
+    def run(self, batch: np.ndarray) -> Iterator[Step]:
+        """Yield what each block that computes gives for a batch; batches follow each other."""
 
     @property
-    def refined(self) -> bool:
-        """True if kernels and biases were fitted to the layers' inputs."""
-        return self._says(REFINED, "refined")
+    @abstractmethod
+    def outputs(self) -> np.ndarray:
+        """Outputs of the last batch, float32."""
 
-    @property
-    def trained(self) -> bool:
-        """True if registers were trained."""
-        return self._says(TRAINED, "trained")
-
-    def _says(self, kind: str, first: str) -> bool:
-        notes = self.quantized.notes
-        return any(note.kind == kind and note.text.startswith(first) for note in notes)
-
-    def real(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Return the floats that a node's integers stand for, float32."""
-        zero = self.zeros.get(name)
-        values = values if zero is None else values - zero.astype(np.int64)
-        return np.asarray(values * self.units[name], np.float32)
+    @abstractmethod
+    def unexpected(self) -> dict[str, list[str]]:
+        """Return, by layer, sentences on registers that do not follow from the float model."""
 
     def sources(self, block: Block) -> tuple[str, ...]:
         """Return the last layers of the blocks that compute a block's inputs."""
-        ends = {other.end.name: other for other in self.blocks}
+        ends = {other.end: other for other in self.blocks}
         found = []
-        for name in block.floats[0].inputs:
+        for name in block.inputs:
             while name in ends and not ends[name].computes:
-                name = ends[name].floats[0].inputs[0]
+                name = ends[name].inputs[0]
             found.append(name)
         return tuple(found)
 
 
-def matched(graph: Graph, quantized: QuantizedGraph, *, each: bool = False) -> Blocks:
-    """Match a float model with its integers through folding and splitting.
-
-    Parameters
-    ----------
-    graph : Graph
-        Float model as it was quantized, or before its separable convolutions were split.
-    quantized : QuantizedGraph
-    each : bool
-        True makes every layer a block.
-
-    Raises
-    ------
-    IncompatibleModelError
-        If layers have no counterpart, or the scheme or a layer cannot be analysed; lists all.
-    """
-    prepared, _ = prepare(graph)
-    names = {node.name for node in quantized.nodes if node.op not in BORDERS}
-    if names != prepared.by_name.keys():
-        split, _ = prepare(unfuse_separable(graph).graph)
-        prepared = split if names == split.by_name.keys() else prepared
-    refusals = [*_unmatched(prepared, names), *_unsupported(quantized)]
-    if refusals:
-        raise IncompatibleModelError(graph.name, refusals, "be analysed")
-    units, sums, zeros = _units(quantized)
-    parts = [(node,) for node in prepared.nodes] if each else _steps(prepared, quantized)
-    blocks = tuple(
-        Block(
-            floats=step,
-            nodes=tuple(quantized.node(node.name) for node in step),
-            unit=units[step[-1].name],
-            sum_unit=sums[step[-1].name],
-        )
-        for step in parts
-        if step[0].op != "Input"
-    )
-    return Blocks(graph=prepared, quantized=quantized, blocks=blocks, units=units, zeros=zeros)
-
-
-def _steps(prepared: Graph, quantized: QuantizedGraph):
-    settings = {
-        node.name: SimpleNamespace(output=node.registers.get("output_shift"))
-        for node in quantized.nodes
-        if node.bits
-    }
-    return steps(prepared, settings)
-
-
-def _unmatched(prepared: Graph, names: set[str]) -> list[Refusal]:
+def unmatched(missing: list[str], extra: list[str]) -> list[Refusal]:
+    """Return the refusals of layers without a counterpart, in the integers and in the floats."""
     fix = "give the model that was quantized"
-    missing = tuple(name for name in names if name not in prepared.by_name)
-    extra = tuple(name for name in prepared.by_name if name not in names)
     found = ((missing, "only in the quantized model"), (extra, "only in the float model"))
     return [Refusal(layers=sorted(n), found=text, fix=fix) for n, text in found if n]
 
 
-def _unsupported(quantized: QuantizedGraph) -> list[Refusal]:
-    if quantized.scheme != "quantizeml":
-        return [Refusal(found=f"scheme {quantized.scheme}", allowed="quantizeml")]
-    buffered = tuple(n.name for n in quantized.nodes if n.op.endswith("BufferTempConv"))
-    found = "remembers past images"
-    return [Refusal(layers=buffered, found=found, allowed="layers without memory")] * bool(buffered)
+def run_chain(nodes: tuple[Node, ...], inputs: list[np.ndarray], past: dict) -> np.ndarray:
+    """Return the float output of layers that follow each other.
 
-
-def _units(quantized: QuantizedGraph):
-    """Return what one integer of each node and of its sums is, and the integers of 0."""
-    units, sums, zeros, factors = {}, {}, {}, {}
-    for node in quantized.nodes:
-        given = factors[node.inputs[0]] if node.inputs else np.float64(1)
-        if node.op in NEURAL:
-            given = np.float64(1)
-        elif node.op == "Concatenate":
-            sizes = [quantized.node(name).shape[-1] for name in node.inputs]
-            parts = [np.resize(factors[n], s) for n, s in zip(node.inputs, sizes, strict=True)]
-            given = np.concatenate(parts)
-        given = np.resize(given, node.shape[-1]) if np.ndim(given) else given
-        rate = np.float64(1) if node.rate is None else node.rate.astype(np.float64)
-        factors[node.name] = given * rate
-        units[node.name] = _unit(node.format) / factors[node.name]
-        sums[node.name] = units[node.name] if node.sums is None else _unit(node.sums) / given
-        if node.op == "Quantizer":
-            # The next kernel reads the integers with their offset, which its bias takes back.
-            zero = node.registers.get("zero_points")
-            if zero is not None:
-                zeros[node.name] = zero
-    return units, sums, zeros
-
-
-def _unit(given: Format) -> np.ndarray:
-    unit = np.exp2(-np.asarray(given.frac_bits, np.float64))
-    return unit if given.scales is None else unit * np.asarray(given.scales, np.float64)
+    Parameters
+    ----------
+    nodes : tuple of Node
+    inputs : list of float32 arrays
+        Of the first one.
+    past : dict
+        State of temporal layers, read and updated.
+    """
+    for node in nodes:
+        if node.operation.temporal:
+            value = run_temporal(node, inputs[0], past, streams=1)
+        else:
+            value = run_node(node, *inputs)
+        inputs = [value]
+    return np.asarray(inputs[0], np.float32)

@@ -106,7 +106,7 @@ def input_bits(program: Program, layer) -> int:
     return max((bits for bits in widths if bits), default=DATA_BITS)
 
 
-def parsed(texts) -> dict[str, float]:
+def parsed(texts, option: str = "--budget") -> dict[str, float]:
     """Return a budget from texts such as ``weight_kib=64``.
 
     Raises
@@ -123,7 +123,7 @@ def parsed(texts) -> dict[str, float]:
             number = -1.0
         if name not in BUDGETS or not 0 < number < float("inf"):
             raise ConfigError(
-                f"--budget: found '{text}'; allowed: {'=NUMBER, '.join(BUDGETS)}=NUMBER, above 0"
+                f"{option}: found '{text}'; allowed: {'=NUMBER, '.join(BUDGETS)}=NUMBER, above 0"
             )
         found[name] = number
     return found

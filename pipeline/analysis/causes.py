@@ -68,7 +68,7 @@ def _good(layer, block, refine):
 
 
 def _flatten(layer, block, refine):
-    if block.end.op == "Flatten" and layer.isolated.saturated > MANY_SATURATED:
+    if block.flattens and layer.isolated.saturated > MANY_SATURATED:
         remedy = setting("quantization.flatten", "align")
         yield Finding(
             cause=f"{layer.isolated.saturated:.1%} of the values saturate in the Flatten",
@@ -77,7 +77,7 @@ def _flatten(layer, block, refine):
 
 
 def _saturation(layer, block, refine):
-    if layer.clipped > MANY_SATURATED and layer.weights_share < MOST:
+    if layer.clipped > MANY_SATURATED and not _from_weights(layer):
         yield Finding(
             cause=f"{layer.clipped:.1%} of the outputs are cut off by their range",
             remedy=refine,
@@ -94,8 +94,8 @@ def _dead(layer, block, refine):
 
 def _outlier(layer, block, refine):
     channel, share = layer.isolated.channels[0] if layer.isolated.channels else (0, 0.0)
-    if share > MOST and block.end.shape[-1] >= 8:
-        where = "weights" if layer.weights_share >= MOST else "outputs"
+    if share > MOST and block.channels >= 8:
+        where = "weights" if _from_weights(layer) else "outputs"
         yield Finding(
             cause=f"channel {channel} alone has {share:.0%} of the error, in its {where}",
             remedy=_wider(layer, block, refine, where),
@@ -116,7 +116,7 @@ def _narrow_weights(layer, block, refine):
 
 
 def _weights(layer, block, refine):
-    if layer.weights_share >= MOST:
+    if _from_weights(layer):
         yield Finding(
             cause=f"{layer.weights_share:.0%} of the error comes from "
             + (f"{layer.weight_bits}-bit weights" if layer.weight_bits else "its sums"),
@@ -169,5 +169,9 @@ def _wider(layer, block, refine: str, what: str) -> str:
 
 
 def _output_key(block: Block) -> str:
-    activated = any(node.op in ("ReLU", "Activation") for node in block.floats)
-    return "activation_bits" if activated else "output_bits"
+    return "activation_bits" if block.activated else "output_bits"
+
+
+def _from_weights(layer) -> bool:
+    """Return whether most of the error is in the sums; False where the chip hides them."""
+    return layer.weights_share is not None and layer.weights_share >= MOST

@@ -143,7 +143,7 @@ def _count(a: Outputs, b: Outputs, images) -> int:
         counts["the images"] = len(images)
     elif len(counts) < 2:
         running = next(side.title for side in (a, b) if side.count is None)
-        raise DataError(f"{running} is to be run; give IMAGES (.npy)")
+        raise DataError(f"{running} is to be run; give images to run it on")
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise DataError(f"different numbers of images: {listed}; give the same ones")

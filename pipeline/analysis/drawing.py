@@ -11,17 +11,19 @@ TOP = 60.0
 """Decibels at the top of the chart: beyond that, nobody sees an error."""
 BOTTOM = -10.0
 MOST_LABELS = 24
+MOST_LEVELS = 32
+"""Levels of a histogram that get a line each."""
 
 
-def line_chart(names: Sequence[str], series: dict[str, Sequence[float]], height=260) -> str:
+def line_chart(names: Sequence[str], series: dict[str, Sequence[float | None]], height=260) -> str:
     """Return a chart of decibels over the layers.
 
     Parameters
     ----------
     names : sequence of str
         Of the layers; shown when the pointer rests on a point.
-    series : dict of str to sequence of float
-        Legend to values, at most three.
+    series : dict of str to sequence of float or None
+        Legend to values, at most three; None where there is none.
     """
     left, right, low = 46, WIDTH - 14, height - 30
     step = (right - left) / max(len(names) - 1, 1)
@@ -46,9 +48,10 @@ def line_chart(names: Sequence[str], series: dict[str, Sequence[float]], height=
             f"{place + 1}</text>"
         )
     for number, (legend, values) in enumerate(series.items()):
-        points = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in enumerate(values))
+        known = [(n, value) for n, value in enumerate(values) if value is not None]
+        points = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in known)
         parts.append(f'<polyline class="line c{number}" points="{points}"/>')
-        for n, value in enumerate(values):
+        for n, value in known:
             title = f"{n + 1} {names[n]}: {legend} {value:.1f} dB"
             parts.append(
                 f'<circle class="dot c{number}" cx="{x(n):.1f}" cy="{y(value):.1f}" r="4">'
@@ -68,10 +71,38 @@ def histogram(counts: Sequence[int], low: int, high: int, title: str, height=70)
         for n, count in enumerate(counts)
         if count
     ]
+    levels = high - low + 1
+    if levels <= MOST_LEVELS:
+        bars[:0] = [
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{height - 14}"/>'
+            for x in (width * n / levels for n in range(levels + 1))
+        ]
     bars.append(f'<line class="grid" x1="0" x2="{width}" y1="{height - 14}" y2="{height - 14}"/>')
     bars.append(f'<text class="axis" x="0" y="{height - 2}">{low}</text>')
     bars.append(f'<text class="axis" x="{width}" y="{height - 2}" text-anchor="end">{high}</text>')
     return _svg(width, height, bars, title)
+
+
+def bar_chart(rows: Sequence[tuple[str, str, float, str]]) -> str:
+    """Return horizontal bars, one below the other.
+
+    Parameters
+    ----------
+    rows : sequence of (label, remark, share, class)
+        Text at the left and at the right, length from 0 to 1, and a class of the style sheet.
+    """
+    left, right, row = 360, 220, 26
+    room = WIDTH - left - right
+    parts = []
+    for place, (label, remark, share, kind) in enumerate(rows):
+        y, length = row * place + 3, max(room * share, 1)
+        parts.append(
+            f'<text class="axis" x="{left - 10}" y="{y + 15}" text-anchor="end">{escape(label)}'
+            f'</text><rect class="bar {kind}" x="{left}" y="{y}" width="{length:.1f}"'
+            f' height="{row - 6}" rx="3"/><text class="axis" x="{left + length + 8:.1f}"'
+            f' y="{y + 15}">{escape(remark)}</text>'
+        )
+    return _svg(WIDTH, row * len(rows) + 4, parts, "bars")
 
 
 def layer_graph(rows: Sequence[tuple[str, str, str, Sequence[int]]]) -> str:

@@ -7,11 +7,10 @@ training, or by a fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from pipeline.analysis.blocks import BORDERS, Blocks
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
@@ -24,8 +23,11 @@ from pipeline.quantization.equalization import divide_kernel, next_layer
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
-FITTED = ("kernel", "depthwise_kernel", "pointwise_kernel", "bias", "bias_shift")
-"""Registers that refinement changes."""
+FITTED = (
+    *("kernel", "depthwise_kernel", "pointwise_kernel", "bias", "bias_shift"),
+    *("weights", "weights_pw", "threshold", "threshold_fraction", "act_step"),
+)
+"""Registers that refinement changes, of quantized models and of programs."""
 SCALED = {"output_scales": "output_shift", "max_value": "max_value_shift"}
 """Registers that follow from the scales of kernels, and their binary exponents."""
 REFITTED = 1.4
@@ -35,32 +37,34 @@ INSIDE = 0.75
 """A range of this share of a power of two needs exactly that power of two."""
 
 
-def unexpected(blocks: Blocks) -> dict[str, list[str]]:
+def unexpected(
+    graph: Graph, quantized: QuantizedGraph, *, refined: bool = False
+) -> dict[str, list[str]]:
     """Return, by node, a sentence for every register that differs from the float model's.
 
-    Trained models, models with float images, and files without stored factors (of older versions)
-    are not examined.
+    Models with float images, and files without stored factors (of older versions), are not
+    examined.
+
+    Parameters
+    ----------
+    graph : Graph
+        Prepared float graph.
+    quantized : QuantizedGraph
+    refined : bool
+        True leaves out what refinement changes.
     """
-    quantized = blocks.quantized
     computing = [node for node in quantized.nodes if "output_shift" in node.registers]
-    if (
-        blocks.trained
-        or any(n.op == "Quantizer" for n in quantized.nodes)
-        or any(n.sums is None for n in computing)
-    ):
+    if any(n.op == "Quantizer" for n in quantized.nodes) or any(n.sums is None for n in computing):
         return {}
     try:
-        wanted = integerize(_calibrated(blocks.graph, quantized))
+        wanted = integerize(_calibrated(graph, quantized))
     except ModelError:
         return {}
     found: dict[str, list[str]] = {}
-    fitted = None
-    if blocks.refined:
-        narrow = min((node.bits.get("weights") or 8 for node in quantized.nodes), default=8) < 8
-        fitted = np.inf if narrow else REFITTED
+    fitted = refitted([node.bits.get("weights") for node in quantized.nodes]) if refined else None
     for node in quantized.nodes:
-        if node.op not in BORDERS:
-            sentences = list(_differences(node, wanted.node(node.name), fitted))
+        if node.op not in ("Quantizer", "Dequantizer"):
+            sentences = list(differences(node, wanted.node(node.name), fitted))
             if sentences:
                 found[node.name] = sentences
     return found
@@ -108,7 +112,21 @@ def _settings(node: QuantizedNode, source: Node) -> NodeQuantization:
     )
 
 
-def _differences(node: QuantizedNode, wanted: QuantizedNode, fitted: float | None) -> Iterator[str]:
+def refitted(weight_bits: Iterable[int | None]) -> float:
+    """Return the factor by which scales of a refined model may differ."""
+    return np.inf if min((bits or 8 for bits in weight_bits), default=8) < 8 else REFITTED
+
+
+def differences(node, wanted, fitted: float | None) -> Iterator[str]:
+    """Yield a sentence for every register and attribute that differs.
+
+    Parameters
+    ----------
+    node, wanted
+        Objects with ``registers`` and ``attrs``.
+    fitted : float or None
+        Factor by which scales may differ, and kernels and biases at will; None asks for equality.
+    """
     skipped = {*FITTED, *_refitted(node, wanted, fitted)} if fitted else set()
     for key in sorted(node.registers.keys() | wanted.registers.keys()):
         if key in skipped:
@@ -116,6 +134,8 @@ def _differences(node: QuantizedNode, wanted: QuantizedNode, fitted: float | Non
         mine, other = node.registers.get(key), wanted.registers.get(key)
         if mine is None or other is None:
             yield f"{key} is {'missing' if mine is None else 'there'}, unlike in the float model"
+        elif mine.shape != other.shape:
+            yield f"{key} has shape {mine.shape}, in the float model {other.shape}"
         elif not np.array_equal(mine, other):
             yield _sentence(key, mine, other)
     for key in sorted(wanted.attrs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 from pipeline.analysis.outputs import (
@@ -32,7 +33,7 @@ def opened(a, b, target: str | None = None) -> tuple[Outputs, Outputs]:
 
     Parameters
     ----------
-    a, b : path-like
+    a, b : path-like or object
         Programs, quantized models, traces, folders of golden vectors or float models.
     target : str, optional
         Chip that quantized models are converted to; by default that of the other one, if it is a
@@ -51,6 +52,8 @@ def opened(a, b, target: str | None = None) -> tuple[Outputs, Outputs]:
 
 
 def _loaded(path):
+    if not isinstance(path, str | PathLike):
+        return path
     if Path(path).is_dir():
         return of_vectors(path)
     if not Path(path).is_file():

@@ -3,87 +3,121 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
 
 from pipeline.analysis.analysis import Analysis
 from pipeline.analysis.causes import GOOD
-from pipeline.analysis.cost import LayerCost
+from pipeline.analysis.cost import LayerCost, layer_costs
 from pipeline.analysis.drawing import histogram, layer_graph, line_chart
 from pipeline.analysis.layer_analysis import LayerAnalysis
 from pipeline.analysis.page_style import STYLE
+from pipeline.analysis.page_tables import error_table, html_table, value_table
+from pipeline.analysis.sensitivity import Sensitivities
+from pipeline.analysis.sensitivity_picture import sensitivity_section
 from pipeline.analysis.table import decibels
 from pipeline.messages.page_style import STYLE as COMMON
-from pipeline.messages.saturation import HARMLESS
+from simulator import Program
 
 FAIR = 20.0
 """Decibels below which a layer is marked as bad: a tenth of the signal is noise."""
 
 
-def page(analysis: Analysis, costs: Mapping[str, LayerCost] | None = None, limits=()) -> str:
-    """Return the page.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Side:
+    """What a page shows of one model.
 
-    Parameters
+    Attributes
     ----------
+    name : str
+        Of the file, where two are beside each other.
     analysis : Analysis
-    costs : mapping of str to LayerCost, optional
+    costs : mapping of str to LayerCost
         By block, from a program.
-    limits : iterable of str
+    limits : tuple of str
         Exceeded limits of the chip.
     """
+
+    name: str = ""
+    analysis: Analysis
+    costs: Mapping[str, LayerCost] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+
+
+def side(analysis: Analysis, program: Program, name: str = "") -> Side:
+    """Return what a page shows of an analysed model and its program."""
+    return Side(
+        name=name, analysis=analysis, costs=layer_costs(program), limits=tuple(program.limits())
+    )
+
+
+def page(shown: Side, sensitivities: Sensitivities | None = None) -> str:
+    """Return the page of one model, with its sensitivities where they were measured."""
+    analysis = shown.analysis
     body = "".join(
         (
-            _head(analysis, costs),
+            title(analysis.model),
+            cards(analysis, shown.costs),
             _depth(analysis),
             _findings(analysis),
             _graph(analysis),
-            _layers(analysis, costs or {}),
-            _limits(limits),
+            error_table(analysis),
+            value_table(analysis, shown.costs),
+            _limits(shown.limits),
+            "" if sensitivities is None else sensitivity_section(sensitivities),
             _histograms(analysis),
         )
     )
-    return _document(analysis.model, body)
+    return document(analysis.model, body)
 
 
 def empty_page(model: str, reason: str) -> str:
     """Return the page of a model that was not analysed."""
     lines = "".join(f"<p>{escape(line)}</p>" for line in reason.splitlines())
-    return _document(model, f"{_title(model)}<section><h2>Not analysed</h2>{lines}</section>\n")
+    return document(model, f"{title(model)}<section><h2>Not analysed</h2>{lines}</section>\n")
 
 
-def _document(model: str, body: str) -> str:
-    title = escape(f"{model}: what quantization costs")
+def sensitivity_page(found: Sensitivities) -> str:
+    """Return the page of sensitivities alone."""
+    return document(found.model, title(found.model) + sensitivity_section(found))
+
+
+def document(model: str, body: str) -> str:
+    """Return a page with its styles."""
+    heading = escape(f"{model}: what quantization costs")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{COMMON}{STYLE}</style>\n</head>\n"
+        f"<title>{heading}</title>\n<style>\n{COMMON}{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 
 
-def _title(model: str) -> str:
+def title(model: str) -> str:
+    """Return the heading of a page."""
     return f'<header><p class="kicker">crossgrade analyze</p><h1>{escape(model)}</h1></header>\n'
 
 
-def _head(analysis: Analysis, costs) -> str:
-    cards = [
+def cards(analysis: Analysis, costs) -> str:
+    """Return the figures of a whole model."""
+    shown = [
         ("output to noise", f"{decibels(analysis.decibels)} dB", f"{analysis.images:,} images")
     ]
     if analysis.agreement is not None:
-        cards.append(("same class as the float model", f"{analysis.agreement:.2%}", ""))
+        shown.append(("same class as the float model", f"{analysis.agreement:.2%}", ""))
     if analysis.accuracy is not None:
         small = f"float {analysis.float_accuracy:.2%}"
-        cards.append(("accuracy", f"{analysis.accuracy:.2%}", small))
+        shown.append(("accuracy", f"{analysis.accuracy:.2%}", small))
     if costs:
         size = sum(cost.weight_bytes for cost in costs.values())
         macs = sum(cost.macs for cost in costs.values())
-        cards.append(("weights", f"{size / 1024:,.1f} KiB", f"{macs:,} MACs per image"))
+        shown.append(("weights", f"{size / 1024:,.1f} KiB", f"{macs:,} MACs per image"))
     return (
-        _title(analysis.model)
-        + '<section class="cards">'
+        '<section class="cards">'
         + "".join(
             f'<div class="card"><p>{escape(name)}</p><strong>{escape(value)}</strong>'
             f"<small>{escape(small)}</small></div>"
-            for name, value, small in cards
+            for name, value, small in shown
         )
         + "</section>\n"
     )
@@ -95,14 +129,18 @@ def _depth(analysis: Analysis) -> str:
         "own error": [layer.isolated.decibels for layer in layers],
         "with all layers before": [layer.cumulative.decibels for layer in layers],
     }
-    keys = "".join(
-        f'<span><i class="key c{n}"></i>{escape(name)}</span>' for n, name in enumerate(series)
-    )
     chart = line_chart([layer.name for layer in layers], series)
     return (
         "<section><h2>Error along the depth</h2><p>Signal to quantization noise in decibels,"
         " higher is better; numbers are those of the layers below.</p>"
-        f'<p class="keys">{keys}</p>{chart}</section>\n'
+        f'<p class="keys">{keys(series)}</p>{chart}</section>\n'
+    )
+
+
+def keys(series) -> str:
+    """Return the legend of a chart."""
+    return "".join(
+        f'<span><i class="key c{n}"></i>{escape(name)}</span>' for n, name in enumerate(series)
     )
 
 
@@ -110,7 +148,8 @@ def _findings(analysis: Analysis) -> str:
     rows = [
         f'<tr><td class="name"><code>{escape(layer.name)}</code></td>'
         f'<td class="n">{decibels(layer.isolated.decibels)}</td>'
-        f"<td>{escape(layer.finding.cause)}</td><td>{escape(layer.finding.remedy)}</td></tr>"
+        f"<td>{escape(layer.finding.cause)}</td>"
+        f'<td class="name">{escape(layer.finding.remedy)}</td></tr>'
         for layer in analysis.worst_first
         if layer.finding.remedy
     ]
@@ -118,7 +157,7 @@ def _findings(analysis: Analysis) -> str:
         text = f"No layer has an error of its own worth mending (below {GOOD:.0f} dB)."
         return f"<section><h2>Causes</h2><p>{text}</p></section>\n"
     heads = "<tr><th>layer</th><th>own dB</th><th>cause</th><th>remedy</th></tr>"
-    return f"<section><h2>Causes, worst first</h2>{_table(heads, rows)}</section>\n"
+    return f"<section><h2>Causes, worst first</h2>{html_table(heads, rows)}</section>\n"
 
 
 def _graph(analysis: Analysis) -> str:
@@ -146,44 +185,6 @@ def _grade(layer: LayerAnalysis) -> str:
     return "good" if layer.isolated.decibels >= GOOD else "warn"
 
 
-def _layers(analysis: Analysis, costs: Mapping[str, LayerCost]) -> str:
-    heads = (
-        "<tr><th>#</th><th>layer</th><th>own dB</th><th>total dB</th><th>cosine</th>"
-        "<th>largest error</th><th>shift</th><th>weights' share</th><th>cut off</th><th>dead</th>"
-        "<th>SMAPE</th><th>zeros</th><th>weights, bytes</th><th>MACs</th></tr>"
-    )
-    rows = []
-    for place, layer in enumerate(analysis.layers, 1):
-        cost = costs.get(layer.name)
-        cells = (
-            decibels(layer.isolated.decibels),
-            decibels(layer.cumulative.decibels),
-            f"{layer.cumulative.cosine:.4f}",
-            f"{layer.cumulative.largest:.3g}",
-            f"{layer.isolated.bias:.0%}",
-            f"{layer.weights_share:.0%}",
-            _share(layer.clipped),
-            f"{layer.dead:.0%}",
-            f"{layer.cumulative.smape:.3f}",
-            f"{layer.zeros:.0%}",
-            "" if cost is None else f"{cost.weight_bytes:,}",
-            "" if cost is None else f"{cost.macs:,}",
-        )
-        rows.append(
-            f'<tr><td class="n">{place}</td><td class="name"><code>{escape(layer.name)}</code><br>'
-            f"<small>{escape(layer.type)}</small></td>"
-            + "".join(f'<td class="n">{cell}</td>' for cell in cells)
-            + "</tr>"
-        )
-    return f"<section><h2>Figures</h2>{_table(heads, rows)}</section>\n"
-
-
-def _share(share: float) -> str:
-    """Return a share of values beyond the range, marked where it matters."""
-    kind = "bad" if share > HARMLESS else "good"
-    return f'<span class="badge {kind}">{share:.2%}</span>'
-
-
 def _limits(limits) -> str:
     entries = "".join(f"<li>{escape(text)}</li>" for text in limits)
     if not entries:
@@ -198,18 +199,19 @@ def _histograms(analysis: Analysis) -> str:
             if counts is None or (layer.output_bits is None and what == "outputs"):
                 continue
             low, high, values = counts
+            bits = layer.weight_bits if what == "weights" else layer.output_bits
+            step = f", steps of {_steps(layer)}" if what == "outputs" else ""
             figures.append(
                 f"<figure>{histogram(values, low, high, f'{what} of {layer.name}')}"
-                f"<figcaption>{escape(layer.name)}, {what}</figcaption></figure>"
+                f"<figcaption>{escape(layer.name)}, {bits}-bit {what}{step}</figcaption></figure>"
             )
     return (
-        "<section><h2>Integers</h2><p>How often each integer occurs, over the width of the"
-        f' register.</p><div class="small">{"".join(figures)}</div></section>\n'
+        "<section><h2>Integers</h2><p>How often each integer occurs, over the range of the"
+        " register; up to 32 levels have a line each. Steps are in units of the float model.</p>"
+        f'<div class="small">{"".join(figures)}</div></section>\n'
     )
 
 
-def _table(heads: str, rows: list[str]) -> str:
-    return (
-        f'<div class="scroll"><table><thead>{heads}</thead><tbody>{"".join(rows)}</tbody>'
-        "</table></div>"
-    )
+def _steps(layer: LayerAnalysis) -> str:
+    low, high = layer.steps
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"

@@ -13,8 +13,13 @@ svg text { font-family: inherit; fill: var(--ink); }
 .key { display: inline-block; width: 18px; height: 4px; margin: 0 6px 3px 0; border-radius: 2px; }
 .key.c0 { background: var(--cool); } .key.c1 { background: var(--bad); }
 .key.c2 { background: var(--good); }
+.key.weights { background: var(--cool); } .key.outputs { background: var(--good); }
 .keys span { margin-right: 18px; white-space: nowrap; }
-.bar { fill: var(--cool); }
+.bar { fill: var(--cool); } .bar.outputs { fill: var(--good); }
+.bar.bad { fill: var(--bad); }
+tr.first td:nth-child(5), tr.second td:nth-child(6) {
+  background: var(--good-ground); color: var(--good);
+}
 .edge { stroke: var(--soft); stroke-width: 1.5; fill: none; }
 .box { stroke: var(--line); fill: var(--ground); }
 .box.good { fill: var(--good-ground); } .box.warn { fill: var(--warn-ground); }

@@ -100,6 +100,7 @@ class SharedPrefix:
             input_dtype=given[0].dtype.name,
             output_shape=segment[-1].output_shape,
             output_scale=None,
+            origin=None,
         )
         shaped = given[0].reshape(-1, *part.input_shape)
         return _compact(simulate(part, shaped, backend=self.backend))

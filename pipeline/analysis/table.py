@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.analysis.analysis import Analysis
@@ -22,19 +23,24 @@ LEGEND = (
 def analysis_text(analysis: Analysis) -> str:
     """Return the figures of the model, a table of its layers, and causes with remedies."""
     layers = analysis.worst_first
-    rows = [HEADER, *map(_row, layers)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [*headline(analysis), ""]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
+    lines = [*headline(analysis), "", *aligned([HEADER, *map(_row, layers)])]
     lines += [wrapped(LEGEND, ""), ""]
     for layer in layers:
         if layer.finding.remedy or layer.faults:
             lines.append(wrapped(f"{layer.name}: {layer.finding.cause}", ""))
             lines.append(wrapped(layer.finding.remedy, "    "))
     return "\n".join(lines).rstrip()
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines of a table: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def headline(analysis: Analysis) -> list[str]:
@@ -63,7 +69,7 @@ def _row(layer: LayerAnalysis) -> tuple[str, ...]:
     own = layer.isolated
     worst = own.channels[0] if own.channels else None
     return (
-        _cut(layer.name),
+        shortened(layer.name),
         f"{layer.weight_bits or '-'}/{layer.output_bits or '-'}",
         decibels(own.decibels),
         decibels(layer.cumulative.decibels),
@@ -80,7 +86,8 @@ def decibels(value: float) -> str:
     return "exact" if value >= 200 else f"{value:.1f}"
 
 
-def _cut(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a name of at most `LONGEST` characters."""
     if len(text) <= LONGEST:
         return text
     kept = LONGEST - len(CUT)

@@ -51,14 +51,12 @@ def command(
     MODEL is a Keras .h5 file quantized by QuantizeML or cnn2snn, or a file of 'crossgrade
     quantize'. Neither TensorFlow nor vendor software is needed, and no code from the file is run.
     """
-    from pipeline.chips import convert, newest_for
     from pipeline.chips.conversion import emulated_only
-    from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
-    from pipeline.messages.conversion import conversion_notes
     from pipeline.messages.notes import LIMITS, Note
-    from pipeline.quantization.integers import integers
+    from pipeline.steps.converting import convert
+    from pipeline.steps.quantized_model import QuantizedModel
     from simulator.refusal import refusal_lines
 
     loaded = load_any(model)
@@ -66,17 +64,14 @@ def command(
         raise ModelError(
             f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
         )
-    quantized = integers(loaded)
-    chip = target or newest_for(quantized.scheme)
-    images = None if samples is None else load_array(samples)
-    program = convert(
-        quantized, chip, strict=strict, fit_registers=fit_registers, samples=lambda: images
-    )
-    if quantized is not loaded:
+    quantized = QuantizedModel(loaded)
+    made = convert(quantized, target, strict=strict, fit_registers=fit_registers, samples=samples)
+    program = made.program
+    if quantized.integers is not loaded:
         # 'crossgrade quantize' already printed the notes of its files.
         print_notes(quantized.notes, verbose=verbose)
-    print_notes(conversion_notes(quantized.notes, program), verbose=verbose)
-    warn(refusal_lines(emulated_only(quantized, program)))
+    print_notes(made.notes, verbose=verbose)
+    warn(refusal_lines(emulated_only(quantized.integers, program)))
     print_notes(
         Note(kind=LIMITS, text=f"{remark} (one reading of the vendor's page)")
         for remark in program.remarks()

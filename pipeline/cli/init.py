@@ -16,9 +16,12 @@ def command(folder: str) -> None:
     package, which needs the extra 'pipeline'; no checkout is needed. FOLDER's README says how to go
     on.
     """
+    from pipeline.packages import advice, is_installed
     from pipeline.project.create import create_project
 
     names = create_project(folder)
     click.echo(f"{folder}: wrote {', '.join(names)}")
     go = "" if Path(folder).resolve() == Path.cwd() else f"cd {folder} && "
     click.echo(f"run the pipeline: {go}python -m pipeline")
+    if not is_installed("dvc"):
+        click.echo(f"it {advice('dvc')}", err=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pipeline.cli.parameters import (
     PATH,
+    input_dtype_option,
     numbers,
     output_option,
     parents_option,
@@ -16,11 +16,9 @@ from pipeline.cli.parameters import (
     reading_options,
     target_option,
 )
+from pipeline.steps.migration_choices import RECALIBRATE
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
-HELD_OUT = 5
-"""With a --gap that tunes on the images, one in this many is held out to measure."""
-UNMEASURED = "ranges were measured on random images; give images of the model by --calibration"
 
 
 @click.command()
@@ -53,7 +51,7 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
 @click.option(
     "--recalibrate",
     type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
-    default="bn_ridge",
+    default=RECALIBRATE,
     show_default=True,
     help="Compensation, except with --gap exact.",
 )
@@ -71,11 +69,7 @@ UNMEASURED = "ranges were measured on random images; give images of the model by
     callback=numbers,
     help="... and with this added to the quotient, one number or one for each channel.",
 )
-@click.option(
-    "--float-input",
-    is_flag=True,
-    help="Keep float images, where the model's Rescaling expects pixels.  [default: read uint8]",
-)
+@input_dtype_option
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -96,7 +90,7 @@ def command(
     architecture,
     input_scale,
     input_offset,
-    float_input,
+    input_dtype,
     clip,
     max_accuracy_drop,
 ) -> None:
@@ -107,194 +101,61 @@ def command(
     of them are listed at once, with the largest part that can be, and nothing is written. With
     --until, the part of MODEL that follows is written too, for 'crossgrade simulate --host'.
     """
-    import numpy as np
-
-    from pipeline.config.sections import Gap, Transforms
-    from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
+    from pipeline.errors import ConfigError
     from pipeline.exporters.names import renaming_note
-    from pipeline.files import write_bytes, write_json
-    from pipeline.host.proposal import with_proposal
-    from pipeline.host.split import (
-        describe_split,
-        rest_path,
-        split,
-        split_lines,
-        write_rest,
-    )
-    from pipeline.migration import make_certificate, migrate
-    from pipeline.migration.certificate import NAME, PAGE, describe_samples
-    from pipeline.migration.page import page
-    from pipeline.migration.pixel_input import (
-        as_pixels,
-        pixels_sentence,
-        reads_pixels,
-        with_pixel_input,
-    )
-    from pipeline.migration.read_back import read_back
-    from pipeline.migration.recovery import (
-        SEED,
-        check_recovery,
-        compare_recovery,
-        recovered_sentence,
-        recovery_sentence,
-    )
-    from pipeline.models.file import check_suffix, origin, read_float, write_float
+    from pipeline.host.split import rest_path, split_lines
+    from pipeline.migration.certificate import PAGE
+    from pipeline.models.file import check_suffix
     from pipeline.models.wanted import Wanted
     from pipeline.progress import epoch_line
-    from pipeline.transforms import Images
+    from pipeline.steps.migrating import Migrated
+    from pipeline.steps.migration_choices import Chosen
+    from pipeline.steps.migration_task import prepare
     from pipeline.transforms.feeding import feeding_sentence
 
-    source, out = Path(model), Path(output)
-    folder = Path(report) if report else out.with_name(f"{out.stem}_certificate")
+    out = Path(output)
     check_suffix(out)
-    if out.resolve() == source.resolve():
+    if out.resolve() == Path(model).resolve():
         raise ConfigError(f"{out}: is MODEL itself; give another file with -o")
-    if gap != "exact" and calibration is None:
-        raise ConfigError(f"--gap {gap}: needs images; give --calibration, or use --gap exact")
-    if labels is not None and calibration is None:
-        raise ConfigError("--labels: belong to images; give --calibration as well")
-    if max_accuracy_drop is not None and labels is None:
-        raise ConfigError(
-            "--max-accuracy-drop: accuracy needs classes; give --labels as well"
-            if calibration is not None
-            else "--max-accuracy-drop: accuracy needs images and their classes; give --calibration"
-            " and --labels as well"
-        )
-    if input_offset is not None and input_scale is None:
-        raise ConfigError("--input-offset: belongs to a scale; give --input-scale as well")
-    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
-    try:
-        graph = read_float(source, wanted)
-    except ModelError as error:
-        raise with_proposal(error, source, wanted, target) from error
-    cut = split(source, wanted)
-    beside = rest_path(cut, out, rest)
-    if (tool := origin(source, wanted)) is not None:
-        click.echo(f"{source}: {recovered_sentence(tool)}")
-        if input_scale is not None:
-            raise ConfigError("--input-scale: is for float models; a quantized file has its scale")
-    pixels = None
-    if input_scale is not None:
-        pixels = {"scale": input_scale, "offset": input_offset or 0.0}
-        graph = with_pixel_input(graph, **pixels)
-    chosen = _samples(graph, calibration, labels)
-    given = chosen[0] if calibration is not None else None
-    if tool is None and not float_input and reads_pixels(graph, given):
-        pixels, graph = {}, as_pixels(graph)
-        chosen = _samples(graph, None, None) if given is None else (np.uint8(given), chosen[1])
-    if pixels is not None:
-        click.echo(f"{out}: {pixels_sentence(**pixels)}")
-    print_notes(graph.notes)
-    tuned = gap != "exact"
-    # What was tuned on is not measured on: the first images are held out.
-    count = min(samples, max(1, len(chosen[0]) // HELD_OUT)) if tuned else samples
-    images, classes = (part if part is None else part[:count] for part in chosen)
-    others = [part if part is None or not tuned else part[count:] for part in chosen]
-    measured = images if given is None else given[:count]
-    options = Transforms(
-        gap=Gap(strategy=gap, recalibrate=recalibrate),
-        names=("power_of_two_clip",) if clip else (),
+    chosen = Chosen(
+        samples=calibration,
+        labels=labels,
+        num_samples=samples,
+        gap=gap,
+        recalibrate=recalibrate,
+        input_scale=input_scale,
+        input_offset=input_offset,
+        input_dtype=input_dtype,
+        clip=clip,
         max_accuracy_drop=max_accuracy_drop,
     )
-    known = Images(
-        images=others[0],
-        labels=others[1],
-        test_images=images if classes is not None else None,
-        test_labels=classes,
-        progress=lambda *epoch: click.echo(epoch_line(*epoch), err=True),
-    )
-    recovery = None
-    if tool is not None:
-        # The file is quantized as a whole, and so is the model it is compared with.
-        whole = graph if not until else read_float(source, replace(wanted, until=()))
-        recovery = compare_recovery(source, whole, images, noise=calibration is None)
-        click.echo(f"recovered model: {recovery_sentence(recovery)}")
-        check_recovery(source, recovery)
-    try:
-        migration = migrate(graph, target, images, options, labels=classes, calibration=known)
-    except IncompatibleModelError as error:
-        raise with_proposal(error, source, wanted, target) from error
-
-    def accept(path) -> None:
-        read_back(path, migration.after, migration.samples)
-        known = describe_samples(
-            measured, source=calibration, seed=SEED, labels=classes, folder=folder
-        )
-        if beside is not None:
-            write_rest(cut, beside)
-        certificate = make_certificate(
-            migration,
-            model=source,
-            output=out,
-            written=path,
-            folder=folder,
-            samples=known,
-            recovery=recovery,
-            wanted=wanted,
-            pixels=pixels,
-            split=None if cut is None else describe_split(cut, beside, folder),
-        )
-        # The model is renamed last, so that it never exists without a certificate.
-        write_json(folder / NAME, certificate)
-        write_bytes(folder / PAGE, page(certificate).encode())
-
-    write_float(out, migration.after, accept)
-    if migration.feeding:
-        click.echo(f"{out}: {feeding_sentence(migration.feeding)}")
-    _print(migration, len(images), out, folder / PAGE, calibration is None)
-    if note := renaming_note(migration.after, out.suffix):
+    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
+    task = prepare(model, target, chosen, wanted)
+    beside = rest_path(task.cut, out, rest)
+    _print_task(task, out)
+    done = Migrated(task, task.run(lambda *epoch: click.echo(epoch_line(*epoch), err=True)))
+    folder = done.save(out, report=report, rest=rest)
+    if done.migration.feeding:
+        click.echo(f"{out}: {feeding_sentence(done.migration.feeding)}")
+    click.echo("\n".join(done.lines(output)))
+    for text in done.warnings():
+        click.echo(f"warning: {text}", err=True)
+    click.echo(f"{folder / PAGE}: certificate")
+    if note := renaming_note(done.migration.after, out.suffix):
         click.echo(f"{out}: {note}")
-    for line in split_lines(cut, beside):
+    for line in split_lines(task.cut, beside):
         click.echo(line)
     if beside is not None:
         click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
 
 
-def _samples(graph, calibration, labels):
-    """Return the user's images and labels, or noise and None."""
-    import numpy as np
+def _print_task(task, out: Path) -> None:
+    """Print how the model was read."""
+    from pipeline.migration.recovery import recovered_sentence, recovery_sentence
 
-    from pipeline.data.array_file import load_array
-    from pipeline.data.labels import check_labels
-    from pipeline.graph.image_scale import expected_range, input_notes
-    from pipeline.migration.recovery import RANDOM, SEED
-    from pipeline.preparation.verification import random_images
-    from pipeline.quantization.samples import check_samples
-
-    if calibration is None:
-        return random_images(graph, RANDOM, SEED), None
-    images = load_array(calibration)
-    images = check_samples(graph, images, calibration)
-    print_notes(input_notes(images, expected_range(graph), calibration))
-    if labels is None:
-        return images, None
-    outputs = int(np.prod(graph.shapes[graph.output]))
-    return images, check_labels(
-        load_array(labels), name=labels, images=len(images), outputs=outputs
-    )
-
-
-def _print(migration, count, output, page, random: bool) -> None:
-    from pipeline.migration.compare import CALIBRATED
-
-    for step in migration.steps:
-        click.echo(
-            f"{step['transform']}: {len(step['changed'])} layers, {step['equivalence']}"
-            f" (largest difference {step['max_abs_difference']:.3g})"
-        )
-    found = migration.outputs
-    click.echo(
-        f"{output}: {migration.check_after.verdict} with {migration.target},"
-        f" {migration.equivalence}; on {count} samples largest difference"
-        f" {found['max_abs_difference']:.3g}, agreement {found['agreement']:.2%}"
-    )
-    if "accuracy_before" in found:
-        click.echo(
-            f"accuracy {found['accuracy_before']:.4f} before, {found['accuracy_after']:.4f} after"
-        )
-    if random and migration.equivalence == CALIBRATED:
-        click.echo(f"warning: {UNMEASURED}", err=True)
-    limits = len(migration.check_after.hardware)
-    if limits:
-        click.echo(f"warning: {limits} hardware limits exceeded, see the certificate", err=True)
-    click.echo(f"{page}: certificate")
+    if task.tool is not None:
+        click.echo(f"{task.source.name}: {recovered_sentence(task.tool)}")
+        click.echo(f"recovered model: {recovery_sentence(task.recovery)}")
+    if task.takes:
+        click.echo(f"{out}: {task.takes}")
+    print_notes(task.notes)

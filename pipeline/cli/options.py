@@ -22,9 +22,14 @@ OPTIONS = {
     "quantization.calibration.source": ("quantize", "--samples"),
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
+    "labels": ("quantize", "--labels"),
+    "calibration": ("migrate", "--calibration"),
+    "input_scale": ("migrate", "--input-scale"),
+    "input_offset": ("migrate", "--input-offset"),
     "model.input_shape": ("check", "--input-shape"),
     "model.until": ("check", "--until"),
     "model.architecture": ("check", "--architecture"),
+    "model.input_dtype": ("quantize", "--input-dtype"),
     "export.formats": ("export", "--format"),
     "target.name": ("convert", "--target"),
     "target.strict": ("convert", "--strict"),
@@ -36,9 +41,11 @@ OPTIONS = {
 """By setting: the command that has an option for it, and the option."""
 SHARED = {
     "target.name": ("check", "migrate"),
+    "labels": ("migrate",),
     "model.input_shape": ("migrate", "quantize", "describe"),
     "model.until": ("migrate", "quantize", "describe"),
     "model.architecture": ("migrate", "quantize", "describe"),
+    "model.input_dtype": ("check", "migrate", "sensitivity", "search"),
 }
 """Further commands that have the same option."""
 PHRASES = {

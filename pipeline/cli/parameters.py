@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError
 from pipeline.messages.lines import INDENT, wrapped
 
 PATH = click.Path(dir_okay=False)
@@ -110,36 +110,55 @@ def numbers(context, parameter, value):
     return found if len(found) > 1 else found[0]
 
 
-def named_model(model, parameters, input_shape, until, architecture=None):
-    """Return the graph of an architecture with its parameters, or of a file.
+input_dtype_option = click.option(
+    "--input-dtype",
+    type=click.Choice(["auto", "uint8", "int8", "float32"]),
+    default="auto",
+    show_default=True,
+    help="Images that a model of float inputs takes. auto: integers where its Rescaling expects"
+    " pixels or the samples are integers.",
+)
 
-    What was recovered from a quantized file, and how far it differs, is printed.
 
-    Raises
-    ------
-    ModelError
-        When it is neither, or is given what belongs to the other; when a model recovered from a
-        quantized file computes something else.
+def named_model(model, parameters, input_shape, until, architecture=None, input_dtype=None):
+    """Return the graph of an architecture with its parameters, or of a file; print its notes.
+
+    With `input_dtype`, the value of ``--input-dtype``, the images of a float model are chosen.
     """
-    from pipeline.graph.architecture import build_graph
-    from pipeline.graph.architecture_file import is_architecture, read_architecture
-    from pipeline.migration.recovery import read_compared
+    from pipeline.graph.architecture_file import is_architecture
+    from pipeline.models.file import origin
+    from pipeline.models.opened import open_float
     from pipeline.models.wanted import Wanted
 
     wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
-    if is_architecture(model):
-        if input_shape is not None:
-            sizes = ",".join(map(str, input_shape))
-            raise ModelError(f"{model}: is an architecture; give input_shape=[{sizes}] after it")
-        return wanted.ended(build_graph(read_architecture(model, parameters)), model)
-    if parameters:
-        raise ModelError(
-            f"{model}: a file of weights takes no parameters, found '{parameters[0]}'; only"
-            " architectures (a name or a .yaml file) do"
-        )
-    graph, notes = read_compared(model, wanted)
+    graph, notes = open_float(model, parameters, wanted)
     print_notes(notes)
-    return graph
+    if input_dtype is None or not (is_architecture(model) or origin(model, wanted) is None):
+        return graph
+    return typed(graph, input_dtype, model)
+
+
+def typed(graph, wanted: str, model: str, samples=None, name: str = ""):
+    """Return a float model of the images that `wanted` says, and print which they are.
+
+    Parameters
+    ----------
+    graph : Graph
+    wanted : str
+        The value of the option.
+    model : str
+        What to call the model.
+    samples : array, optional
+    name : str
+        What to call the samples.
+    """
+    from pipeline.messages.notes import INPUT, Note
+    from pipeline.models.input_dtype import choose_input_dtype, with_input_dtype
+
+    chosen = choose_input_dtype(graph, wanted, samples, name)
+    if chosen.reason:
+        print_notes([Note(kind=INPUT, text=f"{model} {chosen}")])
+    return with_input_dtype(graph, chosen.dtype)
 
 
 def warn(lines) -> None:
@@ -169,58 +188,29 @@ def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
 
 
+def read_classes(labels: str | None, graph, inputs):
+    """Return the labels in a file as classes of the model's outputs, or None."""
+    import numpy as np
+
+    from pipeline.data.array_file import load_array
+    from pipeline.data.labels import check_labels
+
+    if labels is None:
+        return None
+    outputs = int(np.prod(graph.shapes[graph.output]))
+    return check_labels(load_array(labels), name=labels, images=len(inputs), outputs=outputs)
+
+
 def load_any(path, input_shape=None, until=None, architecture=None):
-    """Return a model of any phase: Graph, CalibratedGraph, QuantizedGraph.
-
-    Keras files (``.h5``, ``.keras``), ONNX and crossgrade's own ``.npz`` files are recognised.
-
-    Raises
-    ------
-    ModelError
-        If the file contains none of them.
-    """
-    from pipeline.importers import load_model
-    from pipeline.models.file import own_graph
+    """Return a model of any phase, as `pipeline.models.opened.open_model`, by options."""
+    from pipeline.models.opened import open_model
     from pipeline.models.wanted import Wanted
-    from pipeline.quantization.archive import KIND, load_quantized
-    from simulator.archive import archive_kind
 
-    if not Path(path).is_file():
-        raise ModelError(f"{path}: no such file; give a .h5, .keras, .onnx or .npz model")
-    kind = archive_kind(path)
-    if kind == "program":
-        raise ModelError(f"{path}: is a program already; see 'crossgrade summary {path}'")
-    if kind == KIND:
-        return load_quantized(path)
-    wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
-    return load_model(path, wanted) if kind is None else own_graph(path, wanted)
+    return open_model(path, Wanted(input_shape=input_shape, until=until, architecture=architecture))
 
 
 def load_program(path):
-    """Return the program in a file.
+    """Return the program in a file, as `pipeline.models.opened.open_program`."""
+    from pipeline.models.opened import open_program
 
-    Raises
-    ------
-    ModelError
-        If the file holds a model; the message names the command that leads to a program.
-    """
-    from pipeline.importers import quantized_by
-    from pipeline.quantization.archive import KIND
-    from simulator import Program
-    from simulator.archive import archive_kind
-
-    kind = archive_kind(path)
-    if kind is None and Path(path).is_file():
-        try:
-            kind = "graph" if quantized_by(path) is None else KIND
-        except ModelError:
-            kind = None
-    if kind not in ("graph", KIND):
-        return Program.load(path)
-    convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"
-    if kind == KIND:
-        raise ModelError(f"{path}: is a quantized model, not a program; make one of it: {convert}")
-    raise ModelError(
-        f"{path}: is a float model, not a program; make one of it: crossgrade quantize {path}"
-        f" -o Q.npz --samples IMAGES.npy, then {convert}"
-    )
+    return open_program(path)

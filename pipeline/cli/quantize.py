@@ -10,16 +10,17 @@ from pipeline.cli.bar import progress_bar
 from pipeline.cli.layers import layer_options, read_layers
 from pipeline.cli.parameters import (
     PATH,
+    input_dtype_option,
     load_any,
     output_option,
     parents_option,
     print_notes,
     reading_options,
+    typed,
     verbose_option,
 )
-from pipeline.cli.training import check_training, read_labels, trained, training_options
+from pipeline.cli.training import trained, training_options
 
-BATCH = 100
 BITS = click.Choice(["4", "8"])
 WEIGHT_BITS = click.Choice(["2", "4", "8"])
 ACTIVATION_BITS = click.Choice(["1", "2", "4", "8"])
@@ -62,6 +63,7 @@ def _bits(kind: click.Choice, text: str, *names: str):
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
+@input_dtype_option
 @click.option(
     "--refine",
     type=click.Choice(["none", "layers"]),
@@ -84,6 +86,7 @@ def command(
     input_shape,
     until,
     architecture,
+    input_dtype,
     refine,
     train,
     labels,
@@ -97,46 +100,49 @@ def command(
     needs no ranges, but loses many points unless samples refine it. With temporal layers, images
     are successive frames of --batch-size videos, one frame of each per batch.
     """
-    from pipeline.config import Calibration, Quantization, RegisterTraining
+    from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
     from pipeline.quantization.quantize import quantize
     from pipeline.quantization.refine import has_run
+    from pipeline.steps.quantizing import (
+        check_refine,
+        check_training,
+        quantization_options,
+        read_labels,
+    )
 
-    _check_refine(refine, parity, samples)
-    check_training(train, labels, epochs, samples, parity)
+    check_refine(refine, parity, samples is not None)
+    check_training(train, labels is not None, epochs, samples is not None, parity)
     chosen = read_layers(layer, layers)
     graph = load_any(model, input_shape, until, architecture)
     if not isinstance(graph, Graph):
         raise ModelError(f"{model}: is quantized already; see 'crossgrade convert {model}'")
-    if refine is None:
-        refine = "layers" if samples and not parity else "none"
-    options = Quantization(
+    options = quantization_options(
+        graph,
+        with_samples=samples is not None,
+        num_samples=num_samples,
+        batch_size=batch_size,
         scheme=scheme,
         **{name: int(value) for name, value in bits.items()},
         layers=chosen,
-        per_tensor_activations=per_tensor,
-        flatten="saturate" if parity else "align",
+        per_tensor=per_tensor,
+        parity=parity,
         refine=refine,
         train=train,
-        training=RegisterTraining(epochs=epochs),
-        calibration=Calibration(
-            source="data" if samples else "random",
-            samples=num_samples,
-            batch_size=batch_size or _batch_size(graph),
-        ),
+        epochs=epochs,
     )
     print_notes(graph.notes, verbose=verbose)
     images, known = None, None
     if samples is not None:
-        from pipeline.data.array_file import load_array
-
         images = load_array(samples)
-        known = read_labels(labels, graph, images)
-    label, start = "calibrating" if refine == "none" else "refining", time.monotonic()
+    first = None if images is None else images[:num_samples]
+    graph = typed(graph, input_dtype, model, first, samples)
+    if labels is not None:
+        known = read_labels(load_array(labels), graph, images, labels)
+    label, start = "calibrating" if options.refine == "none" else "refining", time.monotonic()
     with progress_bar(label) as progress:
-        first = None if images is None else images[:num_samples]
         quantized = quantize(graph, first, options, progress)
     if has_run(quantized.notes):
         click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)
@@ -149,26 +155,3 @@ def command(
     )
     single = f", {len(chosen)} choices for single layers" if chosen else ""
     click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
-
-
-def _check_refine(refine, parity: bool, samples) -> None:
-    """Refuse what cannot be refined where the user asks for it."""
-    from pipeline.errors import ConfigError
-
-    if refine != "layers":
-        return
-    found = [
-        text
-        for text, wrong in (
-            ("with --parity, whose integers are QuantizeML's", parity),
-            ("without --samples, on which it fits", not samples),
-        )
-        if wrong
-    ]
-    if found:
-        raise ConfigError(f"--refine layers: not {'; not '.join(found)}; allowed: none")
-
-
-def _batch_size(graph) -> int:
-    """Return the default number of images per batch: 100, or 1 with temporal layers."""
-    return 1 if any(node.operation.temporal for node in graph.nodes) else BATCH

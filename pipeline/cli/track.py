@@ -17,6 +17,9 @@ def command(resume: bool, store: str | None) -> None:
     from dataclasses import replace
     from pathlib import Path
 
+    from pipeline.packages import require
+
+    require("mlflow", "crossgrade track")
     from pipeline.sweeps.recorder import is_recorded, record_sweep
     from pipeline.sweeps.sweep import is_running, sweeps
     from pipeline.tracking.outbox import discard, kept

@@ -27,40 +27,6 @@ def training_options(function):
     return train(labels(epochs(function)))
 
 
-def check_training(train: str, labels, epochs, samples, parity: bool) -> None:
-    """Refuse training that lacks images, labels or TensorFlow, and its options without it."""
-    from pipeline.errors import ConfigError
-    from pipeline.packages import require
-
-    if train == "none":
-        options = (("--labels", labels), ("--epochs", epochs))
-        if found := [name for name, given in options if given is not None]:
-            raise ConfigError(f"{', '.join(found)}: without a training; give --train as well")
-        return
-    wrong = (
-        ("with --parity, whose integers are QuantizeML's", parity),
-        ("without --samples, on which it trains", not samples),
-        ("without --labels", train == "labels" and not labels),
-    )
-    if found := [text for text, is_wrong in wrong if is_wrong]:
-        raise ConfigError(f"--train {train}: not {'; not '.join(found)}; allowed: none")
-    require("tensorflow", f"--train {train}")
-
-
-def read_labels(path, graph, images):
-    """Return the labels of a file, or None; refuse those that do not fit the model and images."""
-    from pipeline.data.array_file import load_array
-    from pipeline.preparation.head import cut_head
-    from pipeline.quantization.samples import check_samples
-    from pipeline.training.losses import fit_targets
-
-    if path is None:
-        return None
-    labels, teacher = load_array(path), cut_head(graph)[0]
-    fit_targets(teacher, check_samples(graph, images), labels, "training")
-    return labels
-
-
 def trained(graph, quantized, images, labels, options):
     """Return the integer model with trained registers; arguments as `train_registers` takes."""
     from pipeline.training.registers.train import train_registers

@@ -19,6 +19,9 @@ def command(port: int, store: str | None, opens: bool) -> None:
     The list shows accuracy, loss against float, memory, exceeded limits and cost. MLflow's
     usage reports are switched off. Ctrl-C ends the server.
     """
+    from pipeline.packages import require
+
+    require("mlflow", "crossgrade ui")
     from pipeline.tracking.server import serve
 
     serve(LOOPBACK, port, store, announce=click.echo, opens=opens)

@@ -20,41 +20,23 @@ def command(model: str, output: str | None) -> None:
     after are compared on random images.
     """
     from pipeline.errors import ModelError
-    from pipeline.graph.forward import forward
-    from pipeline.migration.compare import compare_outputs, equivalence
     from pipeline.migration.recovery import read_compared
     from pipeline.models.file import check_suffix, read_float, write_float
     from pipeline.preparation.verification import random_images
-    from pipeline.transforms.exact.unfuse_separable import unfuse_separable
+    from pipeline.steps.unfusing import IMAGES, difference, unfused
 
     source = Path(model)
     target = Path(output) if output else source.with_name(f"{source.stem}_unfused.h5")
     check_suffix(target)
     graph, notes = read_compared(source)
     print_notes(notes)
-    if any(node.op == "QuantizedReLU" for node in graph.nodes):
-        raise ModelError(
-            f"{source}: was quantized by cnn2snn; use 'crossgrade migrate', which recovers a"
-            " float model and splits its separable convolutions"
-        )
     if target.resolve() == source.resolve():
         raise ModelError(f"{target}: is the model itself; give another file with -o")
-    rewrite = unfuse_separable(graph)
-    images = random_images(graph, 16)
-    expected = forward(graph, images)
+    rewrite, images, found = unfused(graph, source), random_images(graph, IMAGES), {}
 
     def accept(path) -> None:
-        nonlocal found
-        found = compare_outputs(expected, forward(read_float(path), images))
-        kind = equivalence(found["max_abs_difference"], found["largest_output"], True)
-        if kind == "approximate":
-            raise ModelError(
-                f"{target}: outputs would change by {found['max_abs_difference']:.3g}; weights may"
-                " be out of float32's range; nothing was written"
-            )
-        found["kind"] = kind
+        found.update(difference(target, graph, read_float(path), images))
 
-    found: dict = {}
     write_float(target, rewrite.graph, accept)
     count = len(rewrite.changed)
     click.echo(

@@ -19,11 +19,8 @@ def command(context, certificate: str, model, output, calibration) -> None:
     Recomputes the hashes of both models, the target's rules, and the outputs on the certified
     samples. The exit status is 0 if everything matches, else 1.
     """
-    from pipeline.migration import verify
+    from pipeline.steps.verifying import verify
 
-    findings = verify(certificate, model=model, output=output, calibration=calibration)
-    for finding in findings:
-        click.echo(f"{'ok' if finding.good else 'FAILED':<8}{finding.what}: {finding.detail}")
-    bad = sum(not finding.good for finding in findings)
-    click.echo("the certificate holds" if not bad else f"{bad} of {len(findings)} do not match")
-    context.exit(1 if bad else 0)
+    found = verify(certificate, model=model, output=output, calibration=calibration)
+    click.echo("\n".join(found.lines()))
+    context.exit(0 if found.holds else 1)

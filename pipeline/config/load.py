@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -21,8 +21,10 @@ from pipeline.config.layer_widths import LayerWidths
 from pipeline.config.sections import OWN_FILES, Config
 from pipeline.errors import ConfigError, UnknownKeyError
 from pipeline.files import home
+from pipeline.messages.settings import setting
 from simulator.malformed import brief
 
+Section = TypeVar("Section")
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -104,13 +106,35 @@ def check_layers(values: Mapping, name: str) -> dict[str, LayerWidths]:
     return found
 
 
+def check_section(section: type[Section], values: Mapping, name: str) -> Section:
+    """Return plain `values` as one section of the configuration.
+
+    Parameters
+    ----------
+    section : class in `pipeline.config.sections`
+    values : mapping
+    name : str
+        Its dotted name, by which messages name its keys.
+
+    Raises
+    ------
+    ConfigError
+        Listing all errors.
+    """
+    problems: list[str] = []
+    found = _read(section, values, f"{name}.", problems)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return found
+
+
 class _UnknownKey(str):
     """The problem of a key that the configuration does not have."""
 
 
 def _read(section, values, prefix, problems):
     if not isinstance(values, Mapping):
-        name = prefix.rstrip(".") or "configuration"
+        name = setting(prefix.rstrip(".")) if prefix else "configuration"
         keys = ", ".join(field.name for field in fields(section))
         problems.append(f"{name}: found {values!r}; allowed: the keys {keys}")
         return None
@@ -118,9 +142,10 @@ def _read(section, values, prefix, problems):
     for key in values:
         if key not in table:
             near = difflib.get_close_matches(str(key), table, 1)
-            hint = f"did you mean {prefix}{near[0]}? " if near else ""
+            hint = f"did you mean {setting(prefix + near[0])}? " if near else ""
             allowed = ", ".join(table)
-            problems.append(_UnknownKey(f"{prefix}{key}: unknown key; {hint}allowed: {allowed}"))
+            name = setting(f"{prefix}{key}")
+            problems.append(_UnknownKey(f"{name}: unknown key; {hint}allowed: {allowed}"))
     hints = typing.get_type_hints(section)
     read = {
         name: _value(field, hints[name], values[name], prefix + name, problems)
@@ -158,7 +183,8 @@ def _value(field, hint, value, name, problems):
     else:
         wrong = type(value) is not kind
     if wrong or not _fits(field.metadata, value):
-        problems.append(f"{name}: found {value!r}; allowed: {allowed_values(field, hint)}")
+        allowed = allowed_values(field, hint)
+        problems.append(f"{setting(name)}: found {value!r}; allowed: {allowed}")
     return value
 
 

@@ -18,9 +18,10 @@ class Evaluate:
     batch_size : int
         Images that the emulator runs at once. The result does not depend on it.
     workers : int
-        Processes that share the images. The result does not depend on it.
-    engine : {"processes", "ray"}
-        Where they run: on this machine, or on the Ray cluster that ``RAY_ADDRESS`` names.
+        Number of workers that share the images. The result does not depend on it.
+    engine : {"threads", "processes", "ray"}
+        What they are: threads, which start at once; processes, which take a second to start and
+        suit more than eight workers; or those of the Ray cluster that ``RAY_ADDRESS`` names.
     backend : {"auto", "fast", "numpy", "reference"}
         How the emulator computes, see `simulator.simulate`. The result does not depend on it.
     """
@@ -28,7 +29,7 @@ class Evaluate:
     samples: int | None = number(None, 1)
     batch_size: int = number(256, 1)
     workers: int = number(1, 1, 1024)
-    engine: str = one_of("processes", "processes", "ray")
+    engine: str = one_of("threads", "threads", "processes", "ray")
     backend: str = one_of("auto", "auto", "fast", "numpy", "reference")
 
 

@@ -1,6 +1,6 @@
 """Real images and labels: one module for each source."""
 
-from pipeline.data.calibration import calibration_samples, training_samples
+from pipeline.data.calibration import calibration_samples, choice_samples, training_samples
 from pipeline.data.dataset import Dataset
 from pipeline.data.sources import fingerprint, known_sources, load_data
 from pipeline.data.stored_images import Images, StoredImages, choose
@@ -10,6 +10,7 @@ __all__ = [
     "Images",
     "StoredImages",
     "calibration_samples",
+    "choice_samples",
     "choose",
     "fingerprint",
     "known_sources",

@@ -1,4 +1,4 @@
-"""Choose the images on which activation ranges are measured, and registers trained."""
+"""Choose the images on which ranges are measured, widths are chosen, and registers trained."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.data.dataset import Dataset
 from pipeline.data.stored_images import Images, choose
+from pipeline.errors import ConfigError
 
 
 def calibration_samples(data: Dataset, options) -> Images | None:
@@ -44,6 +45,31 @@ def training_samples(data: Dataset, options) -> tuple[Images, np.ndarray]:
     labels : array of shape (samples, ...)
     """
     chosen = _order(data, options.calibration.seed)[: options.training.samples]
+    return choose(data.x_train, chosen), data.y_train[chosen]
+
+
+def choice_samples(data: Dataset, options, count: int) -> tuple[Images, np.ndarray]:
+    """Return training images to choose by, and their labels: those after the calibration's.
+
+    Parameters
+    ----------
+    data : Dataset
+    options : pipeline.config.Calibration
+        ``samples`` and ``seed``.
+    count : int
+        Most images.
+
+    Raises
+    ------
+    ConfigError
+        If calibration takes all training images.
+    """
+    chosen = _order(data, options.seed)[options.samples : options.samples + count]
+    if not len(chosen):
+        raise ConfigError(
+            f"quantization.calibration.samples: found {options.samples}, all training images; leave"
+            " some to choose widths by"
+        )
     return choose(data.x_train, chosen), data.y_train[chosen]
 
 

@@ -1,4 +1,4 @@
-"""Run a program and its float model on many images in chunks, in this process or in workers.
+"""Run a program and its float model on many images in chunks, by one worker or several.
 
 Chunks are the same for any number of workers, and only each image's prediction is kept: results do
 not depend on the workers, and memory does not grow with the size of outputs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,14 @@ from pipeline.graph.graph import Graph
 from simulator import Program, simulate
 from simulator.classes import classify
 from simulator.engine import make_plan
+from simulator.plan import Plan
 from simulator.statistics import Statistics
 
-ENGINES = {"processes": "shards_processes", "ray": "shards_ray"}
+ENGINES = {
+    "threads": "shards_threads",
+    "processes": "shards_processes",
+    "ray": "shards_ray",
+}
 """Modules of this package by engine, each with ``run(work, images, workers)``."""
 CHUNK_BATCHES = 2
 SETTINGS = ("batch_size", "classes", "backend")
@@ -103,13 +109,18 @@ class Runner:
     Parameters
     ----------
     work : Work
-    images : int
-        Number of images in all chunks.
+    plan : Plan or None
+        Of `simulator.engine.make_plan`; runners of one process may share it.
     """
 
-    def __init__(self, work: Work, images: int):
+    def __init__(self, work: Work, plan: Plan | None):
         self.work, self.statistics, self.memory = work, Statistics(work.program), {}
-        self.plan = make_plan(work.program, work.backend, images)
+        self.plan = plan
+
+    @classmethod
+    def alone(cls, work: Work, images: int) -> Runner:
+        """Return a runner with a plan of its own, for chunks of altogether `images` images."""
+        return cls(work, make_plan(work.program, work.backend, images))
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the predictions of the emulator and of the float model for one chunk."""
@@ -142,7 +153,7 @@ def run_shards(
     images: Images,
     *,
     workers: int = 1,
-    engine: str = "processes",
+    engine: str = "threads",
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Run all images.
@@ -153,7 +164,7 @@ def run_shards(
     images : array of shape (n, height, width, channels), or StoredImages
     workers : int
         1 runs in this process, unless the engine is a cluster.
-    engine : {"processes", "ray"}
+    engine : {"threads", "processes", "ray"}
     progress : function (count), optional
         Called after each chunk with its number of images.
 
@@ -167,20 +178,21 @@ def run_shards(
             f"evaluate.workers: found {workers}; {work.program.name} carries state from frame to "
             "frame, which needs evaluate.workers=1"
         )
-    if workers == 1 and engine == "processes":
+    if workers == 1 and engine != "ray":
         chunks = work.chunks(len(images))
-        results = Runner(work, len(images)).results(images, chunks, range(len(chunks)))
+        results = Runner.alone(work, len(images)).results(images, chunks, range(len(chunks)))
     else:
         module = importlib.import_module(f"pipeline.evaluation.{ENGINES[engine]}")
         results = module.run(work, images, workers)
     by_chunk, statistics = {}, Statistics(work.program)
-    for kind, index, content in results:
-        if kind == "counts":
-            statistics.add(content)
-            continue
-        by_chunk[index] = content
-        if progress is not None:
-            progress(len(content[0]))
+    with closing(results):
+        for kind, index, content in results:
+            if kind == "counts":
+                statistics.add(content)
+                continue
+            by_chunk[index] = content
+            if progress is not None:
+                progress(len(content[0]))
     program, graph = zip(*(by_chunk[index] for index in sorted(by_chunk)), strict=True)
     return Predictions(
         program=np.concatenate(program), graph=np.concatenate(graph), statistics=statistics

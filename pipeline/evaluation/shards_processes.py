@@ -57,7 +57,8 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
                     send.close()
                     processes[receive] = process
             waiting = dict(processes)
-            for result in Runner(work, share).results(images, chunks, _claim(taken, len(chunks))):
+            own = Runner.alone(work, share)
+            for result in own.results(images, chunks, _claim(taken, len(chunks))):
                 yield result
                 yield from _results(waiting, timeout=0)
             yield from _results(waiting, timeout=None)
@@ -101,7 +102,7 @@ def _results(waiting: dict, timeout: float | None) -> Iterator[tuple]:
 def _serve(pipe, folder: str, images: StoredImages, share: int, chunks, taken) -> None:
     """Run as an additional worker."""
     try:
-        runner = Runner(Work.load(folder), share)
+        runner = Runner.alone(Work.load(folder), share)
         for result in runner.results(images, chunks, _claim(taken, len(chunks))):
             pipe.send(result)
     except ValueError as error:  # base class of the pipeline's and the simulator's errors

@@ -22,7 +22,7 @@ def run(work: Work, images: np.ndarray, workers: int) -> Iterator[tuple]:
     MissingPackageError
         If Ray is not installed.
     """
-    require("ray", "evaluate.engine=ray", "use evaluate.engine=processes")
+    require("ray", "evaluate.engine=ray", "use evaluate.engine=threads")
     import ray
 
     if not ray.is_initialized():
@@ -61,7 +61,7 @@ class _Worker:
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            self.runner = Runner(Work.load(folder), images)
+            self.runner = Runner.alone(Work.load(folder), images)
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.runner.run(images)

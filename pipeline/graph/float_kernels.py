@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from simulator.product import multiply
+
 Pair = tuple[int, int]
 
-_CHUNK_VALUES = 1 << 21
-"""Values of one patch matrix: 8 MiB of float32, which the allocator reuses for the next one."""
+_BLOCK_VALUES = 3 << 16
+"""Values of a matrix of windows: 768 KiB of float32, which stay in the second-level cache."""
 
 
 def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0) -> np.ndarray:
@@ -79,16 +81,34 @@ def conv2d(
     if groups > 1:
         parts = zip(np.split(x, groups, -1), np.split(kernel, groups, -1), strict=True)
         return np.concatenate([conv2d(a, k, strides, dilation) for a, k in parts], -1)
-    matrix = kernel.reshape(-1, filters)
+    matrix = np.ascontiguousarray(kernel.reshape(-1, filters))
     view = windows(x, (kh, kw), strides, dilation)
     n, rows, columns = view.shape[:3]
     out = np.empty((n, rows, columns, filters), np.float32)
-    chunk = max(1, _CHUNK_VALUES // max(1, rows * columns * matrix.shape[0]))
-    for start in range(0, n, chunk):
-        part = view[start : start + chunk]
-        patches = part.reshape(-1, kh * kw * channels)
-        np.matmul(patches, matrix, out=out[start : start + chunk].reshape(-1, filters))
+    if (kh, kw, *strides) == (1, 1, 1, 1) and x.flags.c_contiguous:
+        multiply(x.reshape(-1, channels), matrix, out.reshape(-1, filters))
+        return out
+    patches = np.empty((0, len(matrix)), np.float32)
+    for images, lines in _blocks(n, rows, columns * len(matrix)):
+        part, target = view[images, lines], out[images, lines].reshape(-1, filters)
+        if len(patches) < len(target):
+            patches = np.empty((len(target), len(matrix)), np.float32)
+        np.copyto(patches[: len(target)].reshape(part.shape), part)
+        multiply(patches[: len(target)], matrix, target)
     return out
+
+
+def _blocks(images: int, rows: int, row_values: int):
+    """Yield (images, rows) of blocks whose windows have about `_BLOCK_VALUES` values."""
+    lines = max(1, _BLOCK_VALUES // max(1, row_values))
+    if lines >= rows:
+        several = max(1, lines // max(1, rows))
+        for start in range(0, images, several):
+            yield slice(start, start + several), slice(0, rows)
+        return
+    for image in range(images):
+        for start in range(0, rows, lines):
+            yield slice(image, image + 1), slice(start, start + lines)
 
 
 def depthwise_conv2d(
@@ -110,15 +130,21 @@ def depthwise_conv2d(
     """
     kh, kw, channels, multiplier = kernel.shape
     matrix = kernel.reshape(kh, kw, channels * multiplier)
-    x = x.repeat(multiplier, -1) if multiplier > 1 else x
-    view = windows(x, (kh, kw), strides, dilation)
-    out = np.empty((*view.shape[:3], channels * multiplier), np.float32)
-    if strides[1] != 1 or not x.flags.c_contiguous:
-        return np.einsum("nhwijc,ijc->nhwc", view, matrix, out=out)
-    # Adjacent windows are adjacent in memory: one inner loop covers a row of outputs.
-    n, rows, columns = view.shape[:3]
+    x = x.repeat(multiplier, -1) if multiplier > 1 else np.ascontiguousarray(x)
+    n, rows, columns = windows(x, (kh, kw), strides, dilation).shape[:3]
     length = columns * channels * multiplier
-    lines = as_strided(x, (n, rows, kh, kw, length), (*view.strides[:2], *view.strides[3:]))
+    image, line, pixel, item = x.strides
+    tap = pixel * dilation[1]
+    if strides[1] != 1:
+        # Bring the inputs of each tap together.
+        shape = (n, x.shape[1], kw, columns, channels * multiplier)
+        steps = (image, line, tap, pixel * strides[1], item)
+        x = np.ascontiguousarray(as_strided(x, shape, steps))
+        image, line, tap = x.strides[:3]
+    # Adjacent windows are adjacent in memory: one inner loop covers a row of outputs.
+    steps = (image, line * strides[0], line * dilation[0], tap, item)
+    lines = as_strided(x, (n, rows, kh, kw, length), steps, writeable=False)
+    out = np.empty((n, rows, columns, channels * multiplier), np.float32)
     weights = np.tile(matrix, columns)
     np.einsum("nhijq,ijq->nhq", lines, weights, out=out.reshape(n, rows, length))
     return out

@@ -81,7 +81,7 @@ def forward(
             if node.op == "Input":
                 value = batch
             elif node.operation.temporal:
-                value = _run_temporal(node, values[node.inputs[0]], past, streams)
+                value = run_temporal(node, values[node.inputs[0]], past, streams)
             else:
                 value = run_node(node, *(values[name] for name in node.inputs))
             value = np.asarray(value, np.float32)
@@ -107,8 +107,18 @@ def run_node(node: Node, *inputs: np.ndarray) -> np.ndarray:
     return node.operation.forward(node, *inputs)
 
 
-def _run_temporal(node, x, past, streams):
-    """Return the output of a temporal node, and store its last images in `past`."""
+def run_temporal(node: Node, x: np.ndarray, past: dict, streams: int) -> np.ndarray:
+    """Return the output of a temporal node, and store its last images in `past`.
+
+    Parameters
+    ----------
+    node : Node
+    x : float32 array of shape (n, ...)
+        Images of `streams` interleaved streams.
+    past : dict of str to array
+        By node, read and updated; empty before the first image.
+    streams : int
+    """
     steps = node.attrs["fifo_size"]
     before = past.get(node.name)
     if before is None:

@@ -49,6 +49,11 @@ def setting(name: str, value: Any = NO_VALUE) -> str:
     return _namer.get()(name, value)
 
 
+def is_named() -> bool:
+    """Return True if settings have other names than the configuration's: within `named_by`."""
+    return _namer.get() is not configuration_name
+
+
 @contextmanager
 def named_by(namer: Namer) -> Iterator[None]:
     """Name all settings by `namer` within the context.

@@ -47,10 +47,18 @@ def create_project(folder) -> list[str]:
     Raises
     ------
     ConfigError
-        If the folder is not empty, or is a file.
+        If the folder is not empty, is a file, or cannot be written.
     """
     folder = Path(folder).resolve()
     _check_empty(folder)
+    try:
+        _write(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _write(folder: Path) -> None:
     exists = folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
     place = folder if exists else folder.parent
@@ -67,7 +75,6 @@ def create_project(folder) -> list[str]:
                 path.rename(folder / path.name)
         else:
             whole.rename(folder)
-    return sorted(path.name for path in folder.iterdir())
 
 
 def project_stages() -> str:

@@ -7,19 +7,19 @@ unchanged float graph, then cross-layer equalization, then the zero point of flo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from pipeline.errors import DataError, ModelError
-from pipeline.graph.forward import forward
+from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.messages.settings import setting
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.dead_channels import dead_channels
 from pipeline.quantization.equalization import equalize
+from pipeline.quantization.meter import Measured, Meter
 from pipeline.quantization.observers import make_observer
 from pipeline.quantization.zero_point import fold_zero_point
 
@@ -113,39 +113,34 @@ def observe(
     low, high : float32 array or None
         Range of float inputs.
     """
-    quantizers = assignment.outputs
     observer = make_observer(options.observer, options.momentum)
+    meter = Meter(graph, assignment, observer)
     ranges: dict[str, np.ndarray] = {}
     low = high = None
     size, epochs = options.calibration.batch_size, options.calibration.epochs
-    done, total = 0, epochs * math.ceil(len(samples) / size)
-
-    def probe(name, values):
-        nonlocal low, high, done
-        if name == graph.input.name and assignment.input is not None:
-            per_tensor = assignment.input.per_tensor
-            high = observer.merge(high, observer.measure(values, per_tensor=per_tensor))
-            smallest = -observer.measure(-values, per_tensor=per_tensor)
-            low = observer.merge(low, smallest, lower=True)
-        if name in quantizers:
-            # A ReLU has no negative outputs; a copy of all values costs more than their maximum.
-            magnitudes = values if graph.node(name).op == "ReLU" else np.abs(values)
-            new = observer.measure(magnitudes, per_tensor=quantizers[name].per_tensor)
-            if not np.isfinite(new).all():
-                raise ModelError(
-                    f"{name}: its output is infinite or not a number on the calibration samples;"
-                    " check the layer's weights and those before it"
-                )
+    total = epochs * math.ceil(len(samples) / size)
+    batches = _measured(graph, samples, options.calibration, meter)
+    for done, found in enumerate(batches, start=1):
+        for name, new in found.ranges.items():
             ranges[name] = observer.merge(ranges.get(name), new)
-        if name == graph.nodes[-1].name:
-            done += 1
-            if progress is not None:
-                progress(done, total)
-
-    interleaved = streams(graph, samples, size)
-    for _ in range(epochs):
-        forward(graph, samples, batch_size=size, probe=probe, streams=interleaved)
+        if found.high is not None:
+            high = observer.merge(high, found.high)
+            low = observer.merge(low, -found.negative, lower=True)
+        if progress is not None:
+            progress(done, total)
     return ranges, low, high
+
+
+def _measured(graph: Graph, samples: np.ndarray, calibration, meter: Meter) -> Iterator[Measured]:
+    """Yield the measurements of every batch."""
+    size = calibration.batch_size
+    interleaved = streams(graph, samples, size)
+    for _ in range(calibration.epochs):
+        if interleaved > 1 or not meter.observer.in_parts:
+            yield from meter.by_batch(samples, size, interleaved)
+            continue
+        for start in range(0, len(samples), size):
+            yield meter.in_parts(samples[start : start + size])
 
 
 def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:

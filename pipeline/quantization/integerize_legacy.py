@@ -108,6 +108,7 @@ def integer_node(legacy: LegacyGraph, node: Node, given: Format | None) -> Quant
         bits=bits,
         format=output,
         shape=legacy.graph.shapes[node.name],
+        rate=legacy.rates.get(node.name),
     )
 
 

@@ -84,12 +84,15 @@ class LegacyGraph:
     notes : tuple of Note
     input_bits : int
         Bit width of the unsigned inputs.
+    rates : mapping of str to float32 array (channels,)
+        By activation: factors that refining put on its output, and the next kernel takes back.
     """
 
     graph: Graph
     quantizers: Mapping[tuple[str, str], WeightQuantizer]
     notes: tuple[Note, ...] = ()
     input_bits: int = 8
+    rates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def fake_quantized(self) -> Graph:
         """Return the float graph with fake-quantized weights, as in the training framework."""

@@ -1,7 +1,8 @@
 """Observers: combine the ranges of batches into the range of a tensor.
 
 ``ema`` is defined as in QuantizeML 1.2.5, including its special case, and computed in float32: the
-same batches in the same order give the same bits.
+same batches in the same order give the same bits. `in_parts` says if the largest measurement of the
+parts of a batch is that of the batch.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Ema:
     """
 
     momentum: float = 0.9
+    in_parts = True
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
@@ -43,6 +45,8 @@ class Ema:
 @dataclass(frozen=True)
 class Max:
     """The largest value of all batches; independent of batch size and order."""
+
+    in_parts = True
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the largest value of a batch, float32 of shape () or (channels,)."""
@@ -66,6 +70,7 @@ class Percentile:
     """
 
     percentile: float = 99.99
+    in_parts = False
 
     def measure(self, values: np.ndarray, *, per_tensor: bool) -> np.ndarray:
         """Return the percentile of a batch, float32 of shape () or (channels,)."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.graph.parts import parts, run_parts
 from pipeline.graph.traits import NEURAL
 from pipeline.messages.notes import SATURATION, Note
 from pipeline.messages.saturation import saturation_notes
@@ -102,11 +103,21 @@ def notes(
 
 def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Saturation]:
     """Yield the saturations on samples, by layer."""
-    counter = _SaturationCounter(graph, accumulators)
-    forward(graph, samples, batch_size=size, probe=counter, streams=streams)
-    for (layer, kind), count in counter.counts.items():
+
+    def counted(part: slice) -> _SaturationCounter:
+        counter, images = _SaturationCounter(graph, accumulators), samples[part]
+        batch = size if streams > 1 else len(images)
+        forward(graph, images, batch_size=batch, probe=counter, streams=streams)
+        return counter
+
+    ranges = [slice(0, len(samples))] if streams > 1 else parts(graph, len(samples))
+    counts, totals = Counter(), Counter()
+    for counter in run_parts(counted, ranges):
+        counts.update(counter.counts)
+        totals.update(counter.totals)
+    for (layer, kind), count in counts.items():
         if count:
-            yield Saturation(layer=layer, kind=kind, count=count, total=counter.totals[layer, kind])
+            yield Saturation(layer=layer, kind=kind, count=count, total=totals[layer, kind])
 
 
 class _SaturationCounter:

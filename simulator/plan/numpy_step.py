@@ -7,9 +7,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
-from simulator.plan.numpy_product import multiply
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
+from simulator.product import multiply
 from simulator.statistics import measure
 from simulator.windows import output_length
 

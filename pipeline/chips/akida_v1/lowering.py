@@ -16,6 +16,7 @@ from pipeline.chips.blocks import Block, View, pool_padding, shape3d
 from pipeline.errors import IncompatibleModelError
 from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from pipeline.quantization.units import origin
 from simulator import Program
 from simulator.akida_v1 import (
     Convolutional,
@@ -24,7 +25,7 @@ from simulator.akida_v1 import (
     InputData,
     SeparableConvolutional,
 )
-from simulator.refusal import Refusal
+from simulator.origin import Origin
 
 NAME = "akida_v1"
 
@@ -55,7 +56,19 @@ def lower(graph: QuantizedGraph) -> Program:
         layers=tuple(layers),
         notes=program_lines(graph.notes),
         output_scale=_output_scale(neurons[-1]),
+        origin=_origin(view, neurons),
     )
+
+
+def _origin(view: View, neurons: list[Neuron]) -> Origin:
+    """Return what one level of each layer is worth; a last layer may give values itself."""
+    made = {
+        block.name: (block.member("ReLU").name, neuron.coarser)
+        for block, neuron in zip(view.blocks, neurons, strict=True)
+        if neuron.activation
+    }
+    ends, coarser = ({name: pair[n] for name, pair in made.items()} for n in (0, 1))
+    return origin(view.graph, ends, coarser)
 
 
 def _output_scale(last: Neuron) -> tuple[float, ...] | None:
@@ -70,30 +83,13 @@ def chain_neurons(graph: QuantizedGraph) -> list[Neuron]:
     """Return the neuron of each block of a linear chain."""
     chain = View(graph, graph).blocks
     dequantizer = next((node for node in graph.nodes if node.op == "Dequantizer"), None)
-    refusals = [refusal for block in chain for refusal in _width_refusals(block)]
     try:
         if graph.scheme == "cnn2snn":
-            neurons = legacy_neurons(chain, graph)
-        else:
-            neurons = quantizeml_neurons(chain, dequantizer)
+            return legacy_neurons(chain, graph)
+        return quantizeml_neurons(chain, dequantizer)
     except RefusedQuantizationError as refused:
-        refusals += refused.refusals
-    if refusals:
-        raise IncompatibleModelError(graph.name, refusals, f"convert to {NAME}")
-    return neurons
-
-
-def _width_refusals(block: Block):
-    """Yield a refusal if the two kernels of a layer have different bit widths."""
-    widths = {bits for name, bits in block.head.bits.items() if name.endswith("weights")}
-    if len(widths) > 1:
-        yield Refusal(
-            layers=(block.name,),
-            found="its two kernels have different widths",
-            allowed="one",
-            fix="quantize both with the same bits",
-            rule="separable_bits",
-        )
+        action = f"convert to {NAME}"
+        raise IncompatibleModelError(graph.name, refused.refusals, action) from refused
 
 
 def _kernel(head: QuantizedNode) -> np.ndarray:

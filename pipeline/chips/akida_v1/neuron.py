@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.messages.settings import setting
-from simulator.akida_v1.neuron import ACT_BITS
-from simulator.limit import numbers
 from simulator.refusal import Refusal
 
 
@@ -43,17 +40,6 @@ def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
     return threshold.astype(np.int32)
 
 
-def width_refusal(name: str, bits: int) -> RefusedQuantizationError:
-    """Return the refusal of an activation's bit width."""
-    return refused(
-        name,
-        "activation_bits",
-        f"{bits}-bit activations",
-        f"{numbers(ACT_BITS)} on Akida 1.0",
-        setting("quantization.activation_bits", 4),
-    )
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Neuron:
     """Thresholds and steps in units of the layer's potential.
@@ -69,6 +55,8 @@ class Neuron:
     act_bits : int
     padding_value : float
         In units of a pixel, real-valued. 0, except in a first layer whose zero is another pixel.
+    coarser : float64 array of shape () or (filters,)
+        One level in units of the integers of the quantized model.
     level : float64 array of shape () or (filters,), or None
         Value of one level of the model's output; None in other layers and without activation.
     """
@@ -79,6 +67,7 @@ class Neuron:
     activation: bool
     act_bits: int = 4
     padding_value: float = 0.0
+    coarser: np.ndarray | float = 1.0
     level: np.ndarray | None = None
 
     @property

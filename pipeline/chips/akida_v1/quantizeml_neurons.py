@@ -19,14 +19,12 @@ from pipeline.chips.akida_v1.neuron import (
     RefusedQuantizationError,
     refused,
     rounded,
-    width_refusal,
 )
 from pipeline.chips.akida_v1.reach import reach, reachable_registers
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedNode
-from simulator.akida_v1.neuron import ACT_BITS
 
 IMAGE_HIGHEST = 255
 
@@ -99,9 +97,10 @@ def _neuron(
     whole = np.rint(base * gain) + np.rint(0.5 * rec)
     step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
     whole, step = reachable_registers(whole, step, bits, bound)
+    common["coarser"] = np.float64(shared.steps) * closer
     if following is None:
         scales = dequantizer.registers["scales"].astype(np.float64)
-        common["level"] = scales * shared.steps * closer
+        common["level"] = scales * common["coarser"]
     neuron = _rounded_neuron(
         head.name, exact, whole, step, activation=True, act_bits=bits, **common
     )
@@ -123,8 +122,6 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
             relu.name, "bounded_relu", "an unbounded ReLU", "a max_value in Akida 1.0", "use ReLU6"
         )
     bits, signed = relu.bits["output"], relu.bits["output_signed"]
-    if bits not in ACT_BITS:
-        raise width_refusal(relu.name, bits)
     if signed:
         raise refused(
             relu.name,

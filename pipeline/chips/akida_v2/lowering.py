@@ -22,8 +22,10 @@ from pipeline.chips.akida_v2.layers import (
 from pipeline.chips.blocks import HEADS, Block, View, shape3d
 from pipeline.messages.notes import program_lines
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from pipeline.quantization.units import origin
 from simulator import Program
 from simulator.akida_v2 import InputData
+from simulator.origin import Origin
 
 NAME = "akida_v2"
 
@@ -50,7 +52,15 @@ def lower(graph: QuantizedGraph) -> Program:
         output_shape=graph.nodes[-1].shape,
         layers=tuple(layers),
         notes=program_lines(graph.notes),
+        origin=_origin(view, {layer.name for layer in layers}),
     )
+
+
+def _origin(view: View, layers: set[str]) -> Origin:
+    """Return what one integer of each layer is worth; layers of the host give floats."""
+    ends = {block.name: block.last.name for block in view.blocks}
+    ends |= {node.name: node.name for node in view.nodes("Quantizer")}
+    return origin(view.graph, {name: end for name, end in ends.items() if name in layers})
 
 
 def _layers(view: View, block: Block) -> list:

@@ -136,7 +136,10 @@ def _narrow(kernel, bits, fit, judge):
 
 def _wide(kernel, bits, fit, judge):
     """Yield the roughly rounded kernel that does best, and the same one rounded with care."""
-    x, y = (array[0] - array[0].mean(axis=0, dtype=np.float64) for array in (fit.x, fit.y))
+    x, y = (
+        array[0] - array[0].mean(axis=0, dtype=np.float64).astype(np.float32)
+        for array in (fit.x, fit.y)
+    )
     kept = [(kernel[0], strength) for strength in KEPT[:1]]
     refits = [(wide.refit(x, y, kernel[0], strength), strength) for strength in REFITS[1:]]
 

@@ -137,6 +137,7 @@ class LegacySequence:
             if head in self.changed:
                 self._keep_integers(scaled)
             self._replace(divide_kernel(following[0], 1 / ratio, following[1]))
+            self.legacy = replace(self.legacy, rates={**self.legacy.rates, relu.name: 1 / ratio})
 
     def _values(self, frontier: Frontier, step: Step) -> Values:
         """Return sums before the activation, and their targets after it."""

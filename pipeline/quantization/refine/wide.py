@@ -1,7 +1,8 @@
 """Refit and round layers of many inputs without their second moments, which would not fit memory.
 
 A dense layer after a Flatten has thousands of inputs and fewer samples: the same least squares
-are solved in the space of the samples.
+are solved in the space of the samples. Rows stay float32, which halves their memory: what is
+computed from them decides between integers, but is none.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WORK = 2e10
 
 def ridge(x: np.ndarray, strength: float) -> float:
     """Return the ridge of centred rows (rows, inputs): a share of their inputs' mean variance."""
-    return strength * float(np.square(x, dtype=np.float64).sum()) / x.size + 1e-12
+    return strength * float(np.einsum("rk,rk->r", x, x).sum(dtype=np.float64)) / x.size + 1e-12
 
 
 def refit(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, strength: float) -> np.ndarray:
@@ -32,7 +33,7 @@ def refit(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, strength: float) -> 
 
     Parameters
     ----------
-    x, y : float64 arrays of shape (rows, inputs) and (rows, filters), centred
+    x, y : float32 arrays of shape (rows, inputs) and (rows, filters), centred
     kernel : float64 array of shape (inputs, filters)
 
     Notes
@@ -40,8 +41,14 @@ def refit(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, strength: float) -> 
     ``W + X' (X X' + n ridge)^-1 (Y - X W)`` equals `Moments.refit` by the push-through identity.
     """
     rows = len(x)
-    gram = x @ x.T + rows * ridge(x, strength) * np.eye(rows)
-    return kernel + x.T @ np.linalg.solve(gram, y - x @ kernel)
+    gram = (x @ x.T).astype(np.float64) + rows * ridge(x, strength) * np.eye(rows)
+    wrong = np.linalg.solve(gram, y - _product(x, kernel))
+    return kernel + x.T @ wrong.astype(np.float32)
+
+
+def _product(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return rows times a matrix, float32; a float64 one would copy the rows."""
+    return x @ matrix.astype(np.float32)
 
 
 def rounded(
@@ -51,7 +58,7 @@ def rounded(
 
     Parameters
     ----------
-    x : float64 array of shape (rows, inputs), centred
+    x : float32 array of shape (rows, inputs), centred
     wanted : float64 array of shape (inputs, filters)
         Kernel to round.
     bits : int
@@ -85,7 +92,7 @@ class _Best:
 
     def loss(self, integers, scales):
         difference = integers * scales - self.wanted
-        outputs = np.square(self.x @ difference).mean(axis=0)
+        outputs = np.square(_product(self.x, difference), dtype=np.float64).mean(axis=0)
         return outputs + self.power * np.square(difference).sum(axis=0)
 
     def offer(self, integers, scales):
@@ -97,7 +104,8 @@ class _Best:
 
     def fit_scales(self):
         """Take the scale of least loss for the integers."""
-        made, wanted, rows = self.x @ self.integers, self.x @ self.wanted, len(self.x)
+        made, wanted = (_product(self.x, matrix) for matrix in (self.integers, self.wanted))
+        rows = len(self.x)
         along = (made * wanted).sum(axis=0) / rows
         along += self.power * (self.integers * self.wanted).sum(axis=0)
         length = np.square(made).sum(axis=0) / rows
@@ -110,15 +118,15 @@ def _sweep(x, wanted, power, integers, scales, bits):
     """Return integers after one sweep of coordinate descent."""
     limit, integers, rows = largest_integer(bits), integers.copy(), len(x)
     largest = np.argmax(np.abs(wanted), axis=0)
-    residual = x @ (wanted - integers * scales)
+    residual = _product(x, wanted - integers * scales)
     columns = np.ascontiguousarray(x.T)
-    lengths = np.square(columns).sum(axis=1) / rows + power
+    lengths = np.einsum("kr,kr->k", columns, columns) / rows + power
     for k, column in enumerate(columns):
         pull = column @ residual / rows + power * (wanted[k] - integers[k] * scales)
         q = np.clip(np.rint(integers[k] + pull / (lengths[k] * scales)), -limit, limit)
         q = np.where(largest == k, integers[k], q)
         change = (q - integers[k]) * scales
         if change.any():
-            residual -= np.outer(column, change)
+            residual -= np.outer(column, change.astype(np.float32))
             integers[k] = q
     return integers

@@ -89,11 +89,12 @@ class Cnn2snnModel:
         sums = self._potentials(layer, x)
         unit, name = self.units[layer.name], layer.name
         factor = self.latents[name, unit.factor_name].value()
-        step = tf.cast(unit.act_step(tf.cast(factor, tf.float64)), tf.float32)
+        delta = unit.delta(tf.cast(factor, tf.float64))
+        step = tf.cast(unit.act_step(delta), tf.float32)
         step = tf.cast(step, tf.float64)
         if not layer.activation:
             bias = tf.cast(self.latents[name, "bias"].value(), tf.float64)
-            threshold = unit.threshold(tf.cast(factor, tf.float64), bias)
+            threshold = unit.threshold(delta, bias, self._filter_sums(name, unit))
             whole = tf.stop_gradient(tf.floor(threshold))
             fraction = tf.cast(tf.cast(threshold - whole, tf.float32), tf.float64)
             above = tf.cast(sums.values, tf.float64) - whole - fraction
@@ -101,6 +102,13 @@ class Cnn2snnModel:
         threshold, highest = self.latents[name, "threshold"].value(), 2.0**layer.act_bits - 1
         step = step * 2.0 ** (4 - layer.act_bits)
         return Integers(exact.activated(sums.values, threshold, step, highest), highest)
+
+    def _filter_sums(self, name, unit):
+        """Return the sums of a layer's filters, which an offset of its pixels multiplies."""
+        if not unit.given.b:
+            return 0.0
+        kernel = self.latents[name, unit.kernel].value(tf.float64)
+        return tf.reduce_sum(kernel, axis=list(range(len(kernel.shape) - 1)))
 
     def _potentials(self, layer, x: Integers) -> Integers:
         """Return the pooled sums."""
@@ -123,7 +131,7 @@ class Cnn2snnModel:
             registers[name] = self.latents[node.name, name].register()
         factor = registers[unit.factor_name].astype(np.float64)
         if threshold := self.latents.get((node.name, "threshold")):
-            registers["bias"] = unit.bias(registers, factor, threshold.register())
+            registers["bias"] = unit.stored_bias(registers, factor, threshold.register())
         else:
             registers["bias"] = self.latents[node.name, "bias"].register()
         return replace(node, registers=registers)

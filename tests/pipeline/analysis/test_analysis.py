@@ -16,9 +16,8 @@ from conformance.parity import parity_options
 from conformance.parity_models import MODELS
 from conformance.parity_models import images as pictures
 from pipeline.analysis.analysis import analyse
-from pipeline.analysis.cost import layer_costs
 from pipeline.analysis.error import NO_ERROR, ErrorSums
-from pipeline.analysis.page import page
+from pipeline.analysis.page import page, side
 from pipeline.analysis.table import analysis_json, analysis_text
 from pipeline.chips import convert
 from pipeline.cli.main import cli
@@ -254,7 +253,6 @@ def test_the_command_writes_a_page(files):
 
 def test_what_cannot_be_analysed_is_refused(files):
     for names, reason in (
-        (("float.npz", "p.npz"), "a program has no scales"),
         (("q.npz", "q.npz"), "is quantized; give the float model first"),
         (("float.npz", "float.npz"), "is a float model; quantize it first"),
     ):
@@ -267,7 +265,7 @@ def test_names_in_a_page_are_escaped():
     program = convert(quantized(), "akida_v2")
     first = replace(analysis.layers[0], name="<b>&")
     hostile = replace(analysis, model="</title><i>", layers=(first, *analysis.layers[1:]))
-    text = page(hostile, layer_costs(program), ["<u>limit</u>"])
+    text = page(replace(side(hostile, program), limits=("<u>limit</u>",)))
     assert "<b>&" not in text and "<i>" not in text and "<u>" not in text
     assert "&lt;u&gt;limit" in text
 
@@ -283,7 +281,7 @@ def test_a_page_fits_the_window(tmp_path, width):
         "<script>document.title = document.documentElement.scrollWidth + ' ' +"
         " document.querySelectorAll('svg').length</script></body>"
     )
-    path.write_text(page(analysis, layer_costs(program)).replace("</body>", probe))
+    path.write_text(page(side(analysis, program)).replace("</body>", probe))
     command = [CHROMIUM, "--headless", "--no-sandbox", f"--window-size={width},900"]
     shown = subprocess.run(
         [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, check=True

@@ -103,7 +103,7 @@ def test_stored_outputs_need_no_images(files):
     paths = [str(files / name) for name in ("t.npz", "vectors", "p.npz")]
     assert CliRunner().invoke(cli, ["compare", *paths[:2]]).exit_code == 0
     result = CliRunner().invoke(cli, ["compare", *paths[1:]])
-    assert isinstance(result.exception, DataError) and "give IMAGES" in str(result.exception)
+    assert isinstance(result.exception, DataError) and "give images" in str(result.exception)
     np.save(files / "x.npy", images()[:5])
     result = run(files, "t.npz", "p.npz")
     assert "different numbers of images" in str(result.exception)

@@ -26,23 +26,9 @@ from pipeline.quantization.quantize import quantize
 from simulator import Program, simulate
 from simulator.refusal import Refusal
 from tests.pipeline.analysis.faults import images, network
-from tests.pipeline.quantization.graphs import RELU, chain, conv
+from tests.pipeline.analysis.networks import legacy, residual
 
 OPTIONS = Quantization(calibration=Calibration(batch_size=8))
-
-
-def residual():
-    return chain(
-        conv(4),
-        RELU,
-        conv(4),
-        ("Add", {}, ("relu_2", "conv2d_3")),
-        conv(4),
-        RELU,
-        ("GlobalAveragePooling2D", {}),
-        ("Dense", {"units": 3}),
-        shape=(12, 12, 3),
-    )
 
 
 @pytest.fixture(scope="module", params=[network, residual])
@@ -291,7 +277,7 @@ def test_the_table_of_sensitivities(files):
     options = ("--images", "test.npy", "--labels", "y.npy")
     result = run(files, "sensitivity", *options)
     assert result.exit_code == 0, result.output
-    assert "weight_bits=4" in result.output and "(8 bits everywhere)" in result.output
+    assert "weight_bits=4" in result.output and "(widest everywhere)" in result.output
     found = json.loads(run(files, "sensitivity", *options, "--json").stdout)
     assert {entry["choice"]["bits"] for entry in found["entries"]} == {4}
     assert all(entry["score"]["accuracy"] is not None for entry in found["entries"])
@@ -316,18 +302,6 @@ def test_a_quantized_model_is_refused(files):
     run(files, "quantize", "-o", str(files / "m.npz"))
     result = run(files, "search", "--max-loss", "0.1")
     assert isinstance(result.exception, ModelError)
-
-
-def legacy():
-    """Return a network in the layer order of Akida 1.0."""
-    separable = ("SeparableConv2D", {"filters": 8, "kernel_size": 3, "padding": "same"})
-    relu = ("ReLU", {"max_value": 6.0})
-    return chain(
-        ("Rescaling", {"scale": 1 / 255}),
-        *(conv(8), ("BatchNormalization", {}), relu, separable, relu, conv(8, kernel=1), relu),
-        *(("Flatten", {}), ("Dense", {"units": 5})),
-        shape=(12, 12, 3),
-    )
 
 
 @pytest.fixture(scope="module")

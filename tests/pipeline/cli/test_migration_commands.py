@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.check import command as check
+from pipeline.cli.main import cli
 from pipeline.cli.migrate import command as migrate
 from pipeline.cli.unfuse import command as unfuse
 from pipeline.cli.verify import command as verify
@@ -22,7 +23,8 @@ from tests.pipeline.migration.test_migrate import old_model
 
 
 def run(command, *arguments):
-    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    name = command.callback.__module__.rpartition(".")[2]
+    result = CliRunner().invoke(cli, [name, *map(str, arguments)])
     if result.exception is not None and not isinstance(
         result.exception, SystemExit | CrossgradeError
     ):

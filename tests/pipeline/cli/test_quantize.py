@@ -1,5 +1,8 @@
 """``crossgrade quantize``: what is refined."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -137,3 +140,17 @@ def test_registers_are_trained_on_all_samples(files):
     result = run(files, "--samples", samples, "-w", "2", *options)
     assert result.exit_code == 0, result.output
     assert any("24 held-out images" in n.text for n in load_quantized(files / "q.npz").notes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [("--refine", "none"), ("--refine", "layers")])
+def test_the_fast_backend_does_not_change_a_file(files, options):
+    """Two users get one model, whether they installed the extra 'fast' or not."""
+    written = []
+    for blocked in ("", "sys.modules['llvmlite'] = None; "):
+        script = f"import sys; {blocked}from pipeline.cli.main import main; main()"
+        arguments = ["quantize", str(files / "m.npz"), "--samples", str(files / "x.npy")]
+        arguments += ["-o", str(files / "q.npz"), *options]
+        subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True)
+        written.append((files / "q.npz").read_bytes())
+    assert written[0] == written[1]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -76,13 +77,18 @@ def test_figures(case):
     assert next(result.pairs()) == (0, result.predictions[0])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [2, 5])
-def test_workers_change_nothing(case, workers):
+@pytest.mark.parametrize(
+    ("engine", "workers"),
+    [
+        *(("threads", workers) for workers in (2, 5, 30)),
+        *(pytest.param("processes", workers, marks=pytest.mark.slow) for workers in (2, 5)),
+    ],
+)
+def test_workers_change_nothing(case, engine, workers):
     program, graph, data = case
     one = evaluate(program, graph, data, Evaluate(batch_size=1))
-    seen = []
-    many = evaluate(program, graph, data, Evaluate(batch_size=1, workers=workers), seen.append)
+    seen, options = [], Evaluate(batch_size=1, workers=workers, engine=engine)
+    many = evaluate(program, graph, data, options, seen.append)
     assert many.metrics == one.metrics and many.layers == one.layers
     np.testing.assert_array_equal(many.predictions, one.predictions)
     assert sum(seen) == 20 and len(seen) == 10
@@ -104,17 +110,41 @@ def test_energy_is_counted_in_operations_of_eight_bits(case):
     assert energy_proxy(narrow, wide) == 2 * 32.0 + 64.0
 
 
+def test_a_refusal_in_a_thread_is_reported_and_ends_the_others(case):
+    program, graph, data = case
+    work = Work(program=program, graph=graph, batch_size=1, classes=True)
+    before = threading.active_count()
+    with pytest.raises(ProgramError, match="images have shape"):
+        run_shards(work, data.x_test[:, :5], workers=2)
+    assert threading.active_count() == before
+
+
+def test_an_interrupt_ends_all_threads(case):
+    program, graph, data = case
+    work = Work(program=program, graph=graph, batch_size=1, classes=True)
+    images, seen = np.concatenate([data.x_test] * 50), []
+
+    def interrupt(count):
+        seen.append(count)
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        run_shards(work, images, workers=2, progress=interrupt)
+    assert len(seen) == 1 and threading.active_count() == before
+
+
 @pytest.mark.slow
 def test_a_refusal_in_a_worker_is_reported(case, monkeypatch):
     program, graph, data = case
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
     images = data.x_test[:, :5]
     with pytest.raises(ProgramError, match="images have shape"):
-        run_shards(work, images, workers=2)
+        run_shards(work, images, workers=2, engine="processes")
     # The child process notices when the parent stops taking images.
     monkeypatch.setattr(shards_processes, "_claim", lambda taken, count: iter(()))
     with pytest.raises(WorkerStopped, match="images have shape"):
-        run_shards(work, images, workers=2)
+        run_shards(work, images, workers=2, engine="processes")
 
 
 @pytest.mark.slow
@@ -123,7 +153,7 @@ def test_a_killed_worker_is_reported(case, monkeypatch):
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
     monkeypatch.setattr(shards_processes, "_serve", _die)
     with pytest.raises(WorkerStopped, match="a worker ended with status -9; if memory"):
-        run_shards(work, data.x_test, workers=2)
+        run_shards(work, data.x_test, workers=2, engine="processes")
 
 
 def _die(*_):
@@ -140,7 +170,8 @@ if __name__ == "__main__":
     images = np.zeros((10**6, 6, 6, 1), np.uint8)
     try:
         work = Work.load(sys.argv[1])
-        run_shards(work, images, workers=3, progress=lambda n: os.write(1, b"chunk\\n"))
+        progress = lambda n: os.write(1, b"chunk\\n")
+        run_shards(work, images, workers=3, engine="processes", progress=progress)
     except KeyboardInterrupt:
         os.write(1, b"interrupted\\n")
 """

@@ -137,7 +137,7 @@ def test_files_that_cannot_be_read_whole(tmp_path, command, second):
     text = str(refused.exception)
     assert ("found 2 inputs" if second else "Lambda layers are refused") in text
     assert f"carries 3 of {4 if second else 5} layers to akida_v2" in text
-    assert "model.until=b" in text and not (tmp_path / "new.h5").exists()
+    assert "--until b" in text and not (tmp_path / "new.h5").exists()
     done = run_main("migrate", path, "--until", "b", *output)
     assert 'keras.Model(model.get_layer("b").output, model.output)' in done.output
     assert (tmp_path / "new.h5").is_file()
@@ -154,7 +154,7 @@ def test_onnx_files_name_all_nodes_of_both_kinds(tmp_path):
     path.write_bytes(made.SerializeToString())
     text = str(run_main("check", path, status=1).exception)
     assert "LRN_n (LRN)" in text and "Sigmoid_s: sigmoid" in text
-    assert "model.until=Relu_r carries 2 of 6 layers to akida_v2" in text
+    assert "--until Relu_r carries 2 of 6 layers to akida_v2" in text
 
 
 def test_a_proposal_is_in_the_report(tmp_path):
@@ -162,7 +162,7 @@ def test_a_proposal_is_in_the_report(tmp_path):
     path.write_bytes(detector().SerializeToString())
     report = run_main("check", path, status=1)
     assert "proposal\n" in report.output and "(100% of the MACs)" in report.output
-    found = json.loads(run_main("check", path, "--json", status=1).output)["proposal"]
+    found = json.loads(run_main("check", path, "--json", status=1).stdout)["proposal"]
     assert found["until"] == ["Conv_ha", "Conv_hb"]
     ends = [text for name in found["until"] for text in ("--until", name)]
     run_main("migrate", path, *ends, "-o", tmp_path / "new.h5")

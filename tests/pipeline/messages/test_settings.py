@@ -25,7 +25,9 @@ SECTIONS = "data|model|training|transforms|quantization|target|evaluate"
 DOTTED = re.compile(rf"\b(?:{SECTIONS})\.[a-z_]+(?:\.[a-z_]+)?")
 PIPELINE_ONLY = ("config", "sweeps", "repro", "data", "training", "tracking", "models")
 """Packages whose messages no command prints."""
-PIPELINE_MODULES = ("evaluate.py", "shards.py", "shards_processes.py", "shards_ray.py")
+PIPELINE_MODULES = (
+    *("evaluate.py", "shards.py", "shards_threads.py", "shards_processes.py", "shards_ray.py"),
+)
 
 
 def leaves(section=Config, prefix=""):
@@ -43,7 +45,13 @@ IMPORT = yaml.safe_load((ROOT / "conf/model/import.yaml").read_text())
 # The section of the model is free in its keys; those of a model from a file are settings as well.
 NAMES = {
     *leaves(),
-    *(f"model.{key}" for key in ("architecture", "input_shape", "until") if key in IMPORT),
+    *(
+        f"model.{key}"
+        for key in ("architecture", "input_dtype", "input_shape", "until")
+        if key in IMPORT
+    ),
+    # Of the steps on own files, which have no configuration.
+    *("calibration", "input_offset", "input_scale", "labels"),
 }
 
 

@@ -116,7 +116,7 @@ FAULTS = (
     Fault("border given to a layer with another (NumPy)", "plan/numpy_backend.py",
           "window.linear.padding_value is None",
           "True", ("numpy",)),
-    Fault("rows left over by parts of a product", "plan/numpy_product.py",
+    Fault("rows left over by parts of a product", "product.py",
           "if whole < count:",
           "if False:", ("numpy",)),
     Fault("inputs of taps brought together with another stride", "plan/numpy_step.py",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.plan import numpy_product
+from simulator import product
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_levels import positions_of
@@ -14,13 +14,13 @@ from simulator.plan.workspace import Workspace
 
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 200, 399, 1000])
 def test_parts_of_a_product_are_the_product(count, monkeypatch):
-    monkeypatch.setattr(numpy_product, "SMALL", 100 * 6 * 4)
+    monkeypatch.setattr(product, "SMALL", 100 * 6 * 4)
     rng = np.random.default_rng(count)
     x, weights = (
         rng.integers(-100, 100, shape).astype(np.float32) for shape in ((count, 6), (6, 4))
     )
     out = np.full((count, 4), np.nan, np.float32)
-    numpy_product.multiply(x, weights, out)
+    product.multiply(x, weights, out)
     np.testing.assert_array_equal(out, x.astype(np.int64) @ weights.astype(np.int64))
 
 

@@ -1,5 +1,7 @@
 """Kinds of processors, and the cache of their machine code."""
 
+import re
+
 import pytest
 
 from simulator.errors import ProgramError
@@ -13,7 +15,7 @@ if not fast_is_available():
 import llvmlite.binding
 import numpy as np
 
-from simulator.plan.fast import code_cache
+from simulator.plan.fast import code_cache, kernels
 from simulator.plan.fast.processor import PROCESSORS, chosen
 
 
@@ -63,3 +65,26 @@ def test_without_a_cache_nothing_is_kept(tmp_path):
     (tmp_path / "file").write_text("no folder")
     code_cache.keep(tmp_path / "file" / "kernels.o", b"machine code")
     assert code_cache.cached(tmp_path / "file" / "kernels.o") is None
+
+
+@pytest.mark.parametrize("kind", PROCESSORS, ids=lambda kind: kind.name)
+def test_only_products_of_bytes_need_an_instruction_by_name(kind):
+    named = set(re.findall(r"llvm\.x86[\w.]*", str(kernels.module(kind))))
+    assert named == ({f"llvm.x86.avx512.vpdpbusd.{kind.bits}"} if kind.dots else set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("triple", "machine"), [("aarch64-unknown-linux-gnu", 183), ("x86_64-unknown-linux-gnu", 62)]
+)
+def test_the_kind_any_compiles_for_other_processors(triple, machine):
+    """Its code is only compiled here, not run: the self-test checks it where it runs."""
+    llvmlite.binding.initialize_all_targets()
+    llvmlite.binding.initialize_all_asmprinters()
+    (anything,) = (kind for kind in PROCESSORS if kind.name == "any")
+    target = llvmlite.binding.Target.from_triple(triple).create_target_machine(opt=1)
+    parsed = llvmlite.binding.parse_assembly(str(kernels.module(anything)))
+    parsed.triple = triple
+    code = target.emit_object(parsed)
+    # An ELF file names the machine in its second word.
+    assert code[:4] == b"\x7fELF" and int.from_bytes(code[18:20], "little") == machine

@@ -1,4 +1,4 @@
-"""Products of float matrices in parts of the size that BLAS multiplies fastest."""
+"""Product of float matrices, in parts of the size that BLAS multiplies fastest."""
 
 from __future__ import annotations
 

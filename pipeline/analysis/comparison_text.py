@@ -1,0 +1,68 @@
+"""Describe the comparison of two models in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.analysis.comparison import Comparison
+
+SHOWN = 20
+"""Layers that the table lists, from the first that differs."""
+
+
+def comparison_text(found: Comparison, titles: Sequence[str]) -> str:
+    """Return what two models differ in: the first difference, and the layers from there on.
+
+    Parameters
+    ----------
+    found : Comparison
+    titles : sequence of str
+        Names of both models.
+    """
+    lines = [f"{side}: {title}" for side, title in zip("AB", titles, strict=True)]
+    for side, names in (("A", found.only_a), ("B", found.only_b)):
+        if names:
+            lines.append(f"only in {side}, not compared: {', '.join(names)}")
+    compared = f"{len(found.layers)} layers and {found.images} images"
+    if found.tolerance is not None:
+        compared += (
+            f"; differences up to {found.tolerance:g} of a layer's largest output are the rounding"
+            " of float32 sums in another order"
+        )
+    first = found.first
+    if first is None:
+        return "\n".join([*lines, f"equal in {compared}"])
+    where = first.first
+    kind = f" ({first.type})" if first.type else ""
+    lines.append(
+        f"first difference: {first.name}{kind}, image {where.image}, index {where.index}:"
+        f" {where.a} in A, {where.b} in B"
+    )
+    lines += [f"compared {compared}; from there on:", "", *_table(found)]
+    return "\n".join(lines)
+
+
+def _table(found) -> list[str]:
+    start = found.layers.index(found.first)
+    layers = found.layers[start:]
+    rows = [("layer", "values", "differ", "share", "largest difference")]
+    rows += [
+        (
+            layer.name,
+            f"{layer.values:,}",
+            f"{layer.differ:,}",
+            f"{layer.differ / layer.values:.2%}",
+            f"{layer.largest:g}",
+        )
+        for layer in layers[:SHOWN]
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
+    left = len(layers) - SHOWN
+    return [*lines, *([f"and {left} more layers"] if left > 0 else [])]

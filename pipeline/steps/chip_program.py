@@ -1,0 +1,150 @@
+"""A chip's program, as Python code holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.steps.python import issue
+from pipeline.steps.scoring import as_array, as_labels, fit
+
+
+class ChipProgram:
+    """A program of Akida layers, which the bit-exact emulator runs.
+
+    Attributes
+    ----------
+    program : simulator.Program
+        Layers with their registers.
+    notes : tuple of Note
+        What conversion changed.
+    """
+
+    def __init__(self, program: Any, notes: Iterable = ()):
+        self.program, self.notes = program, tuple(notes)
+
+    def __repr__(self) -> str:
+        layers = len(self.program.layers)
+        return f"<ChipProgram {self.name!r} on {self.target}: {layers} layers>"
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.program.name
+
+    @property
+    def target(self) -> str:
+        """Name of the chip."""
+        return self.program.target
+
+    @property
+    def limits(self) -> list[str]:
+        """The chip's published limits that the program exceeds; empty if it fits."""
+        return list(self.program.limits())
+
+    def summary(self) -> None:
+        """Print the layers as the vendor's tools do, and exceeded limits of the chip."""
+        from simulator.summary import summary
+
+        print(summary(self.program), end="")
+        for limit in self.limits:
+            print(f"exceeds the chip: {limit}")
+
+    def predict(self, x: Any, *, backend: str = "auto") -> np.ndarray:
+        """Return the outputs for images.
+
+        Images of another scale than the program expects, and numbers that saturate, give a warning.
+
+        Parameters
+        ----------
+        x : array of shape (n, *input shape), or path of a .npy file
+            For a program with buffered layers, successive frames of one stream.
+        backend : {"auto", "fast", "numpy", "reference"}
+            How the emulator computes; the integers are the same.
+
+        Returns
+        -------
+        array of shape (n, *output shape)
+            float32, or integers whose unit the program does not name.
+
+        Raises
+        ------
+        ProgramError
+            If the images do not have the program's shape, dtype and range.
+        """
+        return self._run(x, backend=backend)
+
+    def _run(self, x: Any, **settings: Any) -> np.ndarray:
+        from pipeline.messages.notes import INPUT, WARNING, Note
+        from pipeline.messages.saturation import counted, saturation_notes
+        from simulator import simulate
+        from simulator.engine import check_images
+        from simulator.image_scale import input_warning
+        from simulator.statistics import Statistics
+
+        images, statistics = check_images(self.program, as_array(x)), Statistics(self.program)
+        if text := input_warning(self.program, images):
+            issue([Note(kind=INPUT, level=WARNING, text=text)])
+        outputs = simulate(self.program, images, tally=statistics.tally, **settings)
+        issue(saturation_notes(counted(statistics, len(images)), f"{len(images):,} images"))
+        return outputs
+
+    def trace(self, x: Any, *, backend: str = "auto") -> dict[str, np.ndarray]:
+        """Return the integer output of each layer by its name; arguments as in `predict`."""
+        found: dict[str, list] = {}
+
+        def probe(layer, values) -> None:
+            found.setdefault(layer.name, []).append(values)
+
+        self._run(x, backend=backend, probe=probe)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def evaluate(self, x: Any, y: Any, *, backend: str = "auto") -> dict[str, float]:
+        """Return how well outputs fit labels.
+
+        Parameters
+        ----------
+        x : array of shape (n, *input shape), or path of a .npy file
+        y : array or path
+            Whole numbers are classes; floats are numbers to estimate.
+        backend : str
+            As in `predict`.
+
+        Returns
+        -------
+        dict
+            ``accuracy``, or ``mean_absolute_error`` for numbers.
+        """
+        outputs = self.predict(x, backend=backend)
+        labels = as_labels(y, images=len(outputs), outputs=prod(self.program.output_shape))
+        return fit(outputs, labels)
+
+    def save(self, path: Any) -> None:
+        """Write the program.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.npz``, which `python -m simulator` runs too, or ``.onnx``: the same integers in
+            standard operators.
+
+        Raises
+        ------
+        ModelError
+            For another suffix.
+        """
+        from pipeline.errors import ModelError
+
+        suffix = Path(path).suffix
+        if suffix == ".onnx":
+            from pipeline.exporters.program_onnx import export_program_onnx
+
+            export_program_onnx(path, self.program)
+        elif suffix == ".npz":
+            self.program.save(path)
+        else:
+            raise ModelError(f"{path}: cannot be written; allowed suffixes: .npz, .onnx")

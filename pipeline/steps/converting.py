@@ -1,0 +1,91 @@
+"""Convert and simulate: ``crossgrade.convert`` and ``crossgrade.simulate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.steps.chip_program import ChipProgram
+from pipeline.steps.python import step
+from pipeline.steps.quantized_model import QuantizedModel
+from pipeline.steps.reading import as_program, as_quantized, read
+from pipeline.steps.scoring import as_array
+
+
+@step
+def convert(
+    model: Any,
+    target: str | None = None,
+    *,
+    strict: bool = False,
+    fit_registers: bool = False,
+    samples: Any = None,
+) -> ChipProgram:
+    """Convert a quantized model to a program of a chip.
+
+    Parameters
+    ----------
+    model : QuantizedModel, path-like or Keras model
+        What `crossgrade.quantize` returns; a file of it; or a model that QuantizeML or cnn2snn
+        quantized, as a file or a Keras object.
+    target : str, optional
+        Name of the chip; by default the newest for the model's scheme.
+    strict : bool
+        Refuse a program beyond the chip's published limits, which only the emulator can run.
+    fit_registers : bool
+        Fit registers into their widths even where outputs change.
+    samples : array of shape (n, *input shape) or path of a .npy file, optional
+        Images to measure changes of the outputs on; random by default.
+
+    Returns
+    -------
+    ChipProgram
+        With notes on what conversion changed.
+
+    Raises
+    ------
+    IncompatibleModelError
+        If a layer has no counterpart on the chip; lists all of them.
+    """
+    from pipeline.chips import convert as convert_graph
+    from pipeline.chips import newest_for
+    from pipeline.messages.conversion import conversion_notes
+
+    quantized = as_quantized(model).integers
+    images = None if samples is None else as_array(samples)
+    program = convert_graph(
+        quantized,
+        target or newest_for(quantized.scheme),
+        strict=strict,
+        fit_registers=fit_registers,
+        samples=lambda: images,
+    )
+    return ChipProgram(program, conversion_notes(quantized.notes, program))
+
+
+@step
+def simulate(model: Any, x: Any, *, backend: str = "auto") -> np.ndarray:
+    """Run a program on images, bit-exact.
+
+    Parameters
+    ----------
+    model : ChipProgram, QuantizedModel or path-like
+        A quantized model runs as the program of the newest chip that takes it.
+    x : array of shape (n, *input shape), or path of a .npy file
+        Images as the model takes them: raw pixels for uint8 inputs.
+    backend : {"auto", "fast", "numpy", "reference"}
+        How the emulator computes; the integers are the same.
+
+    Returns
+    -------
+    array of shape (n, *output shape)
+
+    Raises
+    ------
+    ProgramError
+        If the images do not have the program's shape, dtype and range.
+    """
+    found = read(model)
+    program = found.program if isinstance(found, QuantizedModel) else as_program(found)
+    return program.predict(x, backend=backend)

@@ -1,0 +1,70 @@
+"""Write a quantized model for other tools: ``crossgrade.export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.steps.chip_program import ChipProgram
+from pipeline.steps.python import step
+from pipeline.steps.reading import as_quantized, read
+
+SUFFIXES = {".onnx": "onnx"}
+"""Formats by the suffix of a file; other suffixes have the format of the model's scheme."""
+
+
+@step
+def export(
+    model: Any,
+    path: Any,
+    format: str | None = None,
+    *,
+    target: str | None = None,
+) -> Path:
+    """Write a quantized model, or a program, in a format of other tools.
+
+    The file holds every integer of the model, or none is written: nothing is quantized again.
+
+    Parameters
+    ----------
+    model : QuantizedModel, ChipProgram, path-like or Keras model
+    path : path-like
+        File to write.
+    format : {"quantizeml", "cnn2snn", "onnx"}, optional
+        By default ``onnx`` for programs and files named ``.onnx``, else the model's scheme.
+    target : str, optional
+        Chip whose program becomes ONNX; by default the newest.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ConfigError
+        If the format is unknown, or for another scheme or a model that is no program.
+    ModelError
+        If the format cannot hold the model; names the layers.
+    """
+    from pipeline.errors import ConfigError
+    from pipeline.exporters.formats import export as export_integers
+    from pipeline.exporters.program_onnx import export_program_onnx
+    from pipeline.steps.converting import convert
+
+    found = read(model)
+    name = format or SUFFIXES.get(Path(path).suffix)
+    if target is not None and name != "onnx":
+        raise ConfigError(f"target={target!r}: belongs to format='onnx'")
+    if isinstance(found, ChipProgram):
+        if name not in (None, "onnx") or target not in (None, found.target):
+            raise ConfigError(
+                f"format={format!r}, target={target!r}: {found.name} is a program of"
+                f" {found.target}; it becomes ONNX only, or give the quantized model"
+            )
+        export_program_onnx(path, found.program)
+        return Path(path)
+    quantized = as_quantized(found)
+    program = convert(quantized, target).program if target is not None else None
+    export_integers(path, quantized.integers, name or quantized.integers.scheme, program)
+    return Path(path)

@@ -1,0 +1,52 @@
+"""Images and labels of a user, and how well outputs fit the labels."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Return an array, or the one in a ``.npy`` file."""
+    if isinstance(values, str | PathLike):
+        from pipeline.data.array_file import load_array
+
+        return load_array(values)
+    return np.asarray(values)
+
+
+def as_labels(values: Any, *, images: int, outputs: int) -> np.ndarray:
+    """Return labels: classes as int64, or numbers to estimate as floats.
+
+    Raises
+    ------
+    DataError
+        If they are neither: one-hot rows, classes that the model does not have.
+    """
+    from pipeline.data.labels import check_labels, is_one_hot
+
+    labels = as_array(values)
+    if labels.dtype.kind == "f" and not is_one_hot(labels):
+        return labels
+    return check_labels(labels, name="labels", images=images, outputs=outputs)
+
+
+def fit(outputs: np.ndarray, labels: np.ndarray, threshold: float = 0.0) -> dict[str, float]:
+    """Return ``accuracy`` for classes, ``mean_absolute_error`` for numbers.
+
+    Parameters
+    ----------
+    outputs : array of shape (n, ...)
+    labels : array
+        As `as_labels` returns them.
+    threshold : float
+        Above it, the only output of a model means class 1.
+    """
+    from pipeline.accuracy import mean_absolute_error
+    from simulator.classes import classify
+
+    if labels.dtype.kind == "f":
+        return {"mean_absolute_error": mean_absolute_error(outputs, labels)}
+    return {"accuracy": float(np.mean(classify(outputs, threshold) == labels))}
