@@ -1,6 +1,6 @@
 # Everything runs from a fresh clone: `make repro` and `make test` set up their own .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options exports results bench experiments fuzz faults audit
+.PHONY: help setup repro test test-fast lint ui lock docs deps conformance agreement mutations keras-options exports results bench experiments clean-sweeps fuzz faults audit
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -33,7 +33,7 @@ $(READY): requirements.lock pyproject.toml $(MOVED)
 	echo "setup: done"
 
 repro: $(READY) ## run the stages that changed, and print the results
-	@dvc repro
+	@python -m pipeline.repro.run_dvc repro
 	@echo; cat artifacts/table.txt
 
 # Tests of a file share fixtures, so that a file runs in one worker.
@@ -55,6 +55,9 @@ ui: $(READY) ## show the runs in MLflow on http://127.0.0.1:5000 (PORT=..., OPEN
 
 experiments: $(READY) ## compare DVC's experiments: what differs, and what came out
 	@dvc exp show --only-changed --no-pager --drop '^(artifacts/|conf$$|pipeline|simulator|stages/|params\.yaml|Created|State|Executor)'
+
+clean-sweeps: $(READY) ## remove the folders of sweeps that MLflow has recorded
+	@crossgrade sweeps --remove
 
 FILES ?= 10000
 fuzz: $(READY) ## damage FILES model files, and read them; each must be read or refused

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pipeline.config import check
 from pipeline.config.compose import compose, write_params
+from pipeline.ending import REFUSED
 from pipeline.files import PARAMS, TABLE
-from pipeline.repro.workspace import check_cache, prepare_without_git, reproduce
+from pipeline.repro.workspace import StageFailed, check_cache, prepare_without_git, reproduce
 from pipeline.stage import run
 
 MULTIRUN = ("-m", "--multirun")
@@ -48,7 +49,10 @@ def single(overrides: list[str]) -> None:
         print(f"params.yaml now holds {' '.join(overrides)}; 'python -m pipeline' restores it")
     if prepare_without_git(root):
         logging.info("no git here: .dvc/config.local now tells DVC so")
-    reproduce(root)
+    try:
+        reproduce(root)
+    except StageFailed:
+        sys.exit(REFUSED)  # the stage has printed why
     print(f"\n{TABLE.read_text(encoding='utf-8')}", end="")
 
 

@@ -16,6 +16,7 @@ EXTRAS = {
     "mlflow": "pipeline",
     "PIL": "pipeline",
     "platformdirs": "pipeline",
+    "rich": "pipeline",
     "sklearn": "pipeline",
     "sqlalchemy": "pipeline",
     "uvicorn": "pipeline",

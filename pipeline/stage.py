@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pipeline.ending import EXPECTED, ending
 from pipeline.messages.lines import wrapped
 from pipeline.messages.notes import Note
-from pipeline.progress import epoch_line
+from pipeline.progress import Step, epoch_line, figures_line, report
 
 WIDTH = 84
 """Columns of a note, which leaves some for the name of the stage."""
@@ -26,6 +26,7 @@ def run(name: str, function: Callable[[], None]) -> None:
     function : function
         Writes its files atomically; may raise this package's errors.
     """
+    report(Step(stage=name))
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout)
     try:
         function()
@@ -42,18 +43,15 @@ def log_notes(notes: Iterable[Note]) -> None:
         logging.log(level, "%s", wrapped(note.text, "warning: " if note.is_warning else "", WIDTH))
 
 
-def log_epoch(epoch: int, epochs: int, metrics) -> None:
-    """Log one epoch of a training; a `pipeline.progress.Progress`."""
-    logging.info(epoch_line(epoch, epochs, metrics))
-
-
 class EpochLog:
     """Logs each epoch of a training with the time left; a `pipeline.progress.Progress`."""
 
-    def __init__(self):
-        self.start = time.monotonic()
+    def __init__(self, stage: str):
+        self.stage, self.start = stage, time.monotonic()
 
     def __call__(self, epoch: int, epochs: int, metrics) -> None:
-        """Log one epoch."""
+        """Log and report one epoch."""
         left = (time.monotonic() - self.start) / epoch * (epochs - epoch)
         logging.info("%s, %.0f s left", epoch_line(epoch, epochs, metrics), left)
+        figures = figures_line(metrics)
+        report(Step(stage=self.stage, done=epoch, total=epochs, unit="epoch", figures=figures))

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from simulator.atomic_file import write_atomically
+from simulator.atomic_file import check_folder, write_atomically
 from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", metavar="OUT.npy", help="write the outputs there")
     options = parser.parse_args(arguments)
     try:
+        if options.output:
+            check_folder(options.output)
         program = Program.load(options.program)
         images = load_images(options.images)
         outputs = simulate(program, images)
@@ -32,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.output:
             save_array(options.output, outputs)
     except (ProgramError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        named = getattr(error, "filename", None) and f"{error.filename}: {error.strerror}"
+        print(f"error: {named or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+
+def check_folder(path) -> None:
+    """Raise FileNotFoundError if the folder of a file to write does not exist."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder; create it first", str(folder))
 
 
 def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
@@ -18,8 +26,14 @@ def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
         Its folder must exist. Unchanged if `write` fails or is interrupted.
     write : function (file)
         Writes the content to an open binary file; may raise.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the folder, if there is none.
     """
     path = Path(path)
+    check_folder(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

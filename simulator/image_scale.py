@@ -18,6 +18,8 @@ OUTSIDE = 0.05
 stay below it: ranges are the next power of two above the calibrated maximum, or averaged maxima."""
 STEPS = 100
 """Values up to 1/STEPS of the range beyond it count as inside."""
+PIXELS = 100
+"""A range that reaches further is one of pixels."""
 SCALE = "give images of the scale that the model was trained on"
 FULL = {np.dtype(kind): np.iinfo(kind) for kind in ("uint8", "int8")}
 
@@ -81,7 +83,7 @@ def range_problem(images: np.ndarray, expected: InputRange | None) -> str | None
     reach = max(abs(low), abs(high))
     found = f"values from {low:.4g} to {high:.4g}"
     if 0 < reach < expected.reach / SMALL.get(images.dtype.kind, 128):
-        divided = reach <= 1 and expected.reach > 100
+        divided = reach <= 1 and expected.reach > PIXELS
         hint = "if they were divided by 255, give them undivided" if divided else SCALE
         return f"{found}, far inside {_described(expected)}; {hint}"
     if expected.clips:
@@ -107,6 +109,13 @@ def input_warning(program: Program, images: np.ndarray) -> str | None:
     """
     problem = range_problem(images, expected_range(program))
     return problem and f"{program.name}: images have {problem}"
+
+
+def are_fractions(images: np.ndarray, expected: InputRange | None) -> bool:
+    """Return True for fractions up to 1 where pixels are expected: these were divided."""
+    if expected is None or expected.reach <= PIXELS or images.dtype.kind != "f" or not images.size:
+        return False
+    return bool(np.abs(images).max() <= 1 and np.any(images != np.rint(images)))
 
 
 def _described(expected: InputRange) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from simulator.classes import classify
 from simulator.engine import simulate
 from simulator.errors import ProgramError
-from simulator.image_scale import input_warning
+from simulator.image_scale import are_fractions, expected_range, input_warning
 from simulator.program import Program
 
 
@@ -40,8 +40,8 @@ class ServedProgram:
         Raises
         ------
         ProgramError
-            If the images do not have the program's shape and range, or lose values in its dtype;
-            within MLflow as MLflow's exception.
+            If the images do not have the program's shape and range, lose values in its dtype, or
+            were divided by 255 where it expects pixels; within MLflow as MLflow's exception.
         """
         images = np.asarray(model_input)
         try:
@@ -49,6 +49,8 @@ class ServedProgram:
         except ProgramError as error:
             raise _for_clients(error) from error
         if warning := input_warning(self.program, images):
+            if are_fractions(images, expected_range(self.program)):
+                raise _for_clients(ProgramError(warning))  # clients do not see the log
             logging.getLogger(__name__).warning(warning)
         return classify(outputs) if (params or {}).get("classes") else outputs
 

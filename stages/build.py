@@ -22,7 +22,7 @@ from pipeline.graph.describe import describe, non_trainable
 from pipeline.graph.image_scale import expected_range, input_notes
 from pipeline.models.pretrained import take_weights
 from pipeline.models.source import source_graph
-from pipeline.stage import log_epoch, log_notes, run
+from pipeline.stage import EpochLog, log_notes, run
 from pipeline.training.curve import draw_curve, write_curve
 from pipeline.training.train import train
 
@@ -47,7 +47,7 @@ def main() -> None:
         data.y_test,
         config.training,
         seed=config.seed,
-        progress=log_epoch,
+        progress=EpochLog("build"),
     )
     metrics = {
         **score(graph, data.x_test, data.y_test),

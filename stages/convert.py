@@ -42,6 +42,7 @@ def main() -> None:
         samples=lambda: calibration_samples(
             load_data(config.data), config.quantization.calibration
         ),
+        applied=config.transforms.names,
     )
     notes = conversion_notes(quantized.notes, program)
     log_notes(notes)

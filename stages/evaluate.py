@@ -24,6 +24,7 @@ from pipeline.files import (
     write_json,
 )
 from pipeline.graph.archive import load_graph
+from pipeline.progress import Counter
 from pipeline.stage import log_notes, run
 from simulator import Program
 
@@ -45,16 +46,18 @@ COST = ("weight_bytes", "effective_macs")
 
 
 class ProgressLog:
-    """Callback that logs the number of images and their rate after each tenth of the total."""
+    """Callback that reports images, and logs those of many after each tenth with their rate."""
 
     def __init__(self, total: int):
         self.total, self.done, self.start = total, 0, time.monotonic()
+        self.report = Counter("evaluate", "image")
 
     def __call__(self, count: int) -> None:
         """Add `count` processed images."""
         before = 10 * self.done // self.total
         self.done += count
-        if 10 * self.done // self.total > before:
+        self.report(self.done, self.total)
+        if self.total >= MANY and 10 * self.done // self.total > before:
             rate = self.done / max(time.monotonic() - self.start, 1e-9)
             logging.info("%d of %d images, %.0f images/s", self.done, self.total, rate)
 
@@ -70,9 +73,8 @@ def main() -> None:
     config = load()
     data = load_data(config.data)
     total = config.evaluate.samples or len(data.x_test)
-    progress = ProgressLog(total) if total >= MANY else None
     program, graph = Program.load(PROGRAM), load_graph(GRAPH)
-    result = evaluate(program, graph, data, config.evaluate, progress)
+    result = evaluate(program, graph, data, config.evaluate, ProgressLog(total))
     if data.is_regression:
         names = list(result.pairs())
         picture = draw_scatter(*np.transpose(names))

@@ -8,6 +8,7 @@ from pipeline.config import load
 from pipeline.data import calibration_samples, load_data, training_samples
 from pipeline.files import QUANTIZED, REGISTER_CURVE, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph
+from pipeline.progress import Counter
 from pipeline.quantization.archive import save_quantized
 from pipeline.quantization.quantize import quantize
 from pipeline.stage import EpochLog, log_notes, run
@@ -28,12 +29,12 @@ def main() -> None:
             count,
             options.samples,
         )
-    quantized = quantize(graph, samples, config.quantization)
+    quantized = quantize(graph, samples, config.quantization, Counter("quantize", "step"))
     history = NOT_TRAINED
     if config.quantization.train != "none":
         images, labels = training_samples(data, config.quantization)
         quantized, history = train_registers(
-            graph, quantized, images, labels, config.quantization, epoch_done=EpochLog()
+            graph, quantized, images, labels, config.quantization, epoch_done=EpochLog("quantize")
         )
     log_notes(quantized.notes)
     metrics = {

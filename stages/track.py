@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config.choices import chosen_in
@@ -10,6 +11,7 @@ from pipeline.files import PARAMS, TABLE, home, write_text
 from pipeline.stage import run
 from pipeline.tracking.address import chosen_store
 from pipeline.tracking.outbox import keep
+from pipeline.tracking.provenance import provenance
 from pipeline.tracking.record import gather
 from pipeline.tracking.recorded import find_recorded
 from pipeline.tracking.results import results_table
@@ -22,7 +24,10 @@ def main() -> None:
     store = chosen_store(root)
     record = gather(made)
     try:
-        tracked = find_recorded(record, store) or track(record, store)
+        tracked = find_recorded(record, store)
+        if tracked is None:
+            record = replace(record, tags=record.tags | provenance(made))
+            tracked = track(record, store)
         where, message = f"{tracked.run_id} in {store}", tracked.message
     except StoreUnavailable as error:
         logging.warning("%s", error)

@@ -10,7 +10,7 @@ from pipeline.data import load_data
 from pipeline.errors import ModelError
 from pipeline.files import GRAPH, TRANSFORMED, metrics_path, write_json
 from pipeline.graph.archive import load_graph, save_graph
-from pipeline.stage import log_epoch, run
+from pipeline.stage import EpochLog, run
 from pipeline.transforms import Images, apply
 from pipeline.transforms.feeding import Feeding
 
@@ -26,7 +26,7 @@ def main() -> None:
         labels=data.y_train,
         test_images=None if data.is_regression else data.x_test,
         test_labels=None if data.is_regression else data.y_test,
-        progress=log_epoch,
+        progress=EpochLog("transform"),
     )
     transformed, report = apply(graph, config.transforms, samples, images, images_stay=True)
     if found := [name for name, change in report.items() if "feeding" in change]:

@@ -24,9 +24,14 @@ ALLOWED = {
 }
 # Modules that may import these packages, inside functions only.
 LATE = {
-    "dvc": {"pipeline/repro/dvc_server.py"},
+    "dvc": {"pipeline/repro/dvc_server.py", "pipeline/repro/run_dvc.py"},
     "ruamel": {"pipeline/repro/dependencies.py"},
-    "hydra": {"pipeline/__main__.py", "pipeline/config/compose.py", "pipeline/sweeps/launch.py"},
+    "hydra": {
+        "pipeline/__main__.py",
+        "pipeline/config/compose.py",
+        "pipeline/sweeps/launch.py",
+        "pipeline/sweeps/total.py",
+    },
     "PIL": {"pipeline/data/image_folder.py", "pipeline/data/tfds_sets.py"},
     "keras": {
         "pipeline/data/keras_sets.py",
@@ -37,6 +42,7 @@ LATE = {
     },
     "matplotlib": {
         "pipeline/evaluation/confusion.py",
+        "pipeline/sweeps/chart.py",
         "pipeline/sweeps/picture.py",
         "pipeline/training/curve.py",
     },
@@ -50,6 +56,7 @@ LATE = {
     "onnx": {"pipeline/host/run.py", "pipeline/importers/onnx/file.py"},
     "onnxruntime": {"pipeline/host/run.py"},
     "ray": {"pipeline/evaluation/shards_ray.py"},
+    "rich": {"pipeline/sweeps/display.py"},
     "scipy": {"pipeline/analysis/integer_program.py", "pipeline/transforms/gap/class_fit.py"},
     "sklearn": {"pipeline/data/digits.py"},
     "tensorflow": {

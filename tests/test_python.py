@@ -135,6 +135,9 @@ def test_an_analysis_names_the_layer(migrated, quantized, images, tmp_path, caps
     assert "dense" in capsys.readouterr().out
     found.save(tmp_path / "a.html")
     assert "<svg" in (tmp_path / "a.html").read_text()
+    same = crossgrade.analyze(migrated.model, crossgrade.convert(narrow), images[:32])
+    assert same.analysis.decibels == found.analysis.decibels
+    same.save(tmp_path / "a.html")
     differing = crossgrade.compare(quantized, narrow, images)
     assert not differing.equal and differing.comparison.first is not None
     differing.summary()
@@ -242,7 +245,8 @@ def test_images_of_another_scale_give_a_warning_at_the_users_line(images):
     floats = {**MODEL, "name": "floats", "input": {"shape": [8, 8, 1], "dtype": "float32"}}
     layers = [*MODEL["layers"][:2], {"Flatten": {}}, {"Dense": {"units": 3}}]
     model = crossgrade.unfuse({**floats, "layers": layers})
-    program = crossgrade.convert(crossgrade.quantize(model, np.float32(images)))
+    kept = {"input_dtype": "float32"}
+    program = crossgrade.convert(crossgrade.quantize(model, np.float32(images), **kept))
     for predict in (model.predict, program.predict):
         with pytest.warns(crossgrade.CrossgradeWarning, match="far inside") as caught:
             predict(np.float32(images) / 255)

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.tracking.address import local_store
 from pipeline.tracking.record import Record
+from pipeline.tracking.server import responds
 from pipeline.tracking.store import begin_sweep, end_sweep, track
 from tests.waiting import PATIENCE_SECONDS, wait_for
 
@@ -29,7 +31,7 @@ SELECT = ".ag-row .ag-selection-checkbox input"
 def store(tmp_path):
     """Return the URI of a store with one sweep of three points."""
     address = local_store(tmp_path)
-    parent = begin_sweep(address, key="one", name="sweep weight_bits=2,4,8", params={})
+    parent = begin_sweep(address, key="one", name="sweep weight_bits=2,4,8", params={}, tags={})
     for bits in BITS:
         record = Record(
             name=f"point {bits}",
@@ -47,9 +49,8 @@ def store(tmp_path):
     return address
 
 
-@pytest.fixture
-def server(tmp_path, store):
-    """Yield the address of the list of runs that `crossgrade ui` prints, on a free port."""
+def serving(tmp_path, store):
+    """Start `crossgrade ui` on a free port; return the process and the address that it prints."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -65,9 +66,27 @@ def server(tmp_path, store):
             process_group=0,
         )
     wait_for(lambda: RUNS in log.read_text(), process, log)
-    yield next(line for line in log.read_text().splitlines() if RUNS in line).removeprefix(RUNS)
-    os.killpg(process.pid, signal.SIGTERM)
+    line = next(line for line in log.read_text().splitlines() if RUNS in line)
+    return process, line.removeprefix(RUNS)
+
+
+@pytest.fixture
+def server(tmp_path, store):
+    """Yield the address of the list of runs."""
+    process, address = serving(tmp_path, store)
+    yield address
+    process.terminate()
     process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_server_ends_with_the_command(tmp_path, store, number):
+    process, address = serving(tmp_path, store)
+    port = urlsplit(address).port
+    assert responds(f"http://127.0.0.1:{port}/health")
+    process.send_signal(number)
+    assert process.wait(PATIENCE_SECONDS) == (130 if number == signal.SIGINT else 128 + number)
+    assert not responds(f"http://127.0.0.1:{port}/health")
 
 
 @pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"needs {CHROMIUM} (Debian: chromium)")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from pipeline.chips.blocks import View
 from pipeline.chips.chip import Samples, chip
+from pipeline.chips.rule import Finding
 from pipeline.errors import IncompatibleModelError
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph
@@ -21,6 +22,7 @@ def convert(
     strict: bool = False,
     fit_registers: bool = False,
     samples: Samples | None = None,
+    applied: Collection[str] = (),
 ) -> Program:
     """Convert an integer model to a chip's program.
 
@@ -36,6 +38,8 @@ def convert(
         Fit registers into their bit widths even where that changes outputs.
     samples : function without arguments to array (n, *input shape) or None, optional
         Inputs on which conversion notes measure changes; random by default.
+    applied : collection of str
+        Transforms that the model has been through, which refusals do not advise.
 
     Raises
     ------
@@ -49,7 +53,8 @@ def convert(
             f" {', '.join(chosen.schemes)} ({setting('quantization.scheme')})",
         )
         raise IncompatibleModelError(graph.name, [refusal], f"convert to {name}")
-    if refusals := list(_broken(graph, name, emulated=False)):
+    if broken := list(_broken(graph, name, emulated=False)):
+        refusals = [replace(f, transform=None) if f.transform in applied else f for f in broken]
         raise IncompatibleModelError(graph.name, refusals, f"convert to {name}")
     program = chosen.lower(graph)
     if chosen.measure is not None:
@@ -74,7 +79,7 @@ def emulated_only(graph: QuantizedGraph, program: Program) -> list[Refusal]:
     return [*_broken(graph, program.target, emulated=True), *program.exceeded()]
 
 
-def _broken(graph: QuantizedGraph, name: str, *, emulated: bool) -> Iterator[Refusal]:
+def _broken(graph: QuantizedGraph, name: str, *, emulated: bool) -> Iterator[Finding]:
     """Yield the findings of the chip's conversion rules."""
     view = View(graph, graph)
     for rule in chip(name).rules:

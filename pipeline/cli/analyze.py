@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.bar import progress_bar
-from pipeline.cli.parameters import PATH, load_any
+from pipeline.cli.parameters import PATH, load_any, output_option, parents_option, read_classes
 
 
 @click.command()
@@ -17,7 +17,8 @@ from pipeline.cli.parameters import PATH, load_any
 @click.argument("images", type=PATH)
 @click.option("--labels", type=PATH, help="Classes of the images (.npy, integers).")
 @click.option("--beside", type=PATH, help="Another quantized model or program of FLOAT.")
-@click.option("-o", "--output", type=PATH, help="Page to write (.html).")
+@output_option("-o", "--output", help="Page to write (.html).")
+@parents_option
 @click.option("--target", help="Chip whose costs and limits the page shows. [default: the newest]")
 @click.option("--each", is_flag=True, help="Take every layer by itself instead of blocks.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -37,7 +38,8 @@ def command(float_model, quantized, images, labels, beside, output, target, each
     from pipeline.files import write_text
 
     graph = _float(float_model)
-    loaded, classes = (None if path is None else load_array(path) for path in (images, labels))
+    loaded = load_array(images)
+    classes = read_classes(labels, graph, loaded)
     paths = [quantized, *([] if beside is None else [beside])]
     models = [_integers(path) for path in paths]
     found = [_analysed(graph, model, loaded, classes, each) for model in models]
@@ -64,9 +66,10 @@ def _names(paths: list[str]) -> list[str]:
 
 def _analysed(graph, model, images, labels, each: bool):
     from pipeline.analysis.analysis import analyse
+    from pipeline.steps.analyzing import of_same_images
 
     with progress_bar("analysing") as progress:
-        return analyse(graph, model, images, labels, progress, each=each)
+        return analyse(of_same_images(graph, model), model, images, labels, progress, each=each)
 
 
 def _float(path: str):

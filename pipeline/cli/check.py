@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import named_model, reading_options, target_option
+from pipeline.cli.parameters import input_dtype_option, named_model, reading_options, target_option
 
 
 @click.command()
@@ -12,6 +12,7 @@ from pipeline.cli.parameters import named_model, reading_options, target_option
 @click.argument("parameters", nargs=-1)
 @target_option
 @reading_options
+@input_dtype_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--fixable", is_flag=True, help="Succeed if 'crossgrade migrate' repairs every violation."
@@ -19,7 +20,17 @@ from pipeline.cli.parameters import named_model, reading_options, target_option
 @click.option("--strict", is_flag=True, help="Also fail on the chip's published limits.")
 @click.pass_context
 def command(
-    context, model, parameters, target, input_shape, until, architecture, as_json, fixable, strict
+    context,
+    model,
+    parameters,
+    target,
+    input_shape,
+    until,
+    architecture,
+    input_dtype,
+    as_json,
+    fixable,
+    strict,
 ) -> None:
     """List every place in MODEL, a float model, that the target chip cannot run.
 
@@ -40,7 +51,7 @@ def command(
 
     wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     try:
-        graph = named_model(model, parameters, input_shape, until, architecture)
+        graph = named_model(model, parameters, input_shape, until, architecture, input_dtype)
     except ModelError as error:
         raise with_proposal(error, model, wanted, target) from error
     report = check(graph, target)

@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Serve a program over HTTP on this machine.",
     "ui": "Open MLflow's pages on the recorded runs.",
     "track": "Record the runs that MLflow is still missing.",
+    "sweeps": "List the folders of sweeps and their sizes, or remove them.",
     "vectors": "Write golden vectors for firmware and RTL tests.",
 }
 """Lines of the help, by subcommand, which is also the name of its module."""

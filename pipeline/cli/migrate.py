@@ -8,6 +8,7 @@ import click
 
 from pipeline.cli.parameters import (
     PATH,
+    input_dtype_option,
     numbers,
     output_option,
     parents_option,
@@ -15,6 +16,7 @@ from pipeline.cli.parameters import (
     reading_options,
     target_option,
 )
+from pipeline.steps.migration_choices import RECALIBRATE
 
 STRATEGIES = ("exact", "relocate", "distill", "finetune")
 
@@ -49,7 +51,7 @@ STRATEGIES = ("exact", "relocate", "distill", "finetune")
 @click.option(
     "--recalibrate",
     type=click.Choice(["none", "bn", "ridge", "bn_ridge"]),
-    default="bn_ridge",
+    default=RECALIBRATE,
     show_default=True,
     help="Compensation, except with --gap exact.",
 )
@@ -67,11 +69,7 @@ STRATEGIES = ("exact", "relocate", "distill", "finetune")
     callback=numbers,
     help="... and with this added to the quotient, one number or one for each channel.",
 )
-@click.option(
-    "--float-input",
-    is_flag=True,
-    help="Keep float images, where the model's Rescaling expects pixels.  [default: read uint8]",
-)
+@input_dtype_option
 @click.option("--clip", is_flag=True, help="Raise the maximum of ReLU6 to a power of two.")
 @click.option(
     "--max-accuracy-drop", type=click.FloatRange(0, 1), help="Largest loss of accuracy to accept."
@@ -92,7 +90,7 @@ def command(
     architecture,
     input_scale,
     input_offset,
-    float_input,
+    input_dtype,
     clip,
     max_accuracy_drop,
 ) -> None:
@@ -127,7 +125,7 @@ def command(
         recalibrate=recalibrate,
         input_scale=input_scale,
         input_offset=input_offset,
-        float_input=float_input,
+        input_dtype=input_dtype,
         clip=clip,
         max_accuracy_drop=max_accuracy_drop,
     )
@@ -153,12 +151,11 @@ def command(
 
 def _print_task(task, out: Path) -> None:
     """Print how the model was read."""
-    from pipeline.migration.pixel_input import pixels_sentence
     from pipeline.migration.recovery import recovered_sentence, recovery_sentence
 
     if task.tool is not None:
         click.echo(f"{task.source.name}: {recovered_sentence(task.tool)}")
         click.echo(f"recovered model: {recovery_sentence(task.recovery)}")
-    if task.pixels is not None:
-        click.echo(f"{out}: {pixels_sentence(**task.pixels)}")
+    if task.takes:
+        click.echo(f"{out}: {task.takes}")
     print_notes(task.notes)

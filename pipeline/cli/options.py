@@ -29,6 +29,7 @@ OPTIONS = {
     "model.input_shape": ("check", "--input-shape"),
     "model.until": ("check", "--until"),
     "model.architecture": ("check", "--architecture"),
+    "model.input_dtype": ("quantize", "--input-dtype"),
     "export.formats": ("export", "--format"),
     "target.name": ("convert", "--target"),
     "target.strict": ("convert", "--strict"),
@@ -44,6 +45,7 @@ SHARED = {
     "model.input_shape": ("migrate", "quantize", "describe"),
     "model.until": ("migrate", "quantize", "describe"),
     "model.architecture": ("migrate", "quantize", "describe"),
+    "model.input_dtype": ("check", "migrate", "sensitivity", "search"),
 }
 """Further commands that have the same option."""
 PHRASES = {

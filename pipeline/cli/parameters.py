@@ -110,15 +110,55 @@ def numbers(context, parameter, value):
     return found if len(found) > 1 else found[0]
 
 
-def named_model(model, parameters, input_shape, until, architecture=None):
-    """Return the graph of an architecture with its parameters, or of a file; print its notes."""
+input_dtype_option = click.option(
+    "--input-dtype",
+    type=click.Choice(["auto", "uint8", "int8", "float32"]),
+    default="auto",
+    show_default=True,
+    help="Images that a model of float inputs takes. auto: integers where its Rescaling expects"
+    " pixels or the samples are integers.",
+)
+
+
+def named_model(model, parameters, input_shape, until, architecture=None, input_dtype=None):
+    """Return the graph of an architecture with its parameters, or of a file; print its notes.
+
+    With `input_dtype`, the value of ``--input-dtype``, the images of a float model are chosen.
+    """
+    from pipeline.graph.architecture_file import is_architecture
+    from pipeline.models.file import origin
     from pipeline.models.opened import open_float
     from pipeline.models.wanted import Wanted
 
     wanted = Wanted(input_shape=input_shape, until=until, architecture=architecture)
     graph, notes = open_float(model, parameters, wanted)
     print_notes(notes)
-    return graph
+    if input_dtype is None or not (is_architecture(model) or origin(model, wanted) is None):
+        return graph
+    return typed(graph, input_dtype, model)
+
+
+def typed(graph, wanted: str, model: str, samples=None, name: str = ""):
+    """Return a float model of the images that `wanted` says, and print which they are.
+
+    Parameters
+    ----------
+    graph : Graph
+    wanted : str
+        The value of the option.
+    model : str
+        What to call the model.
+    samples : array, optional
+    name : str
+        What to call the samples.
+    """
+    from pipeline.messages.notes import INPUT, Note
+    from pipeline.models.input_dtype import choose_input_dtype, with_input_dtype
+
+    chosen = choose_input_dtype(graph, wanted, samples, name)
+    if chosen.reason:
+        print_notes([Note(kind=INPUT, text=f"{model} {chosen}")])
+    return with_input_dtype(graph, chosen.dtype)
 
 
 def warn(lines) -> None:
@@ -146,6 +186,19 @@ def check_scale(images, *programs) -> None:
 
 def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
+
+
+def read_classes(labels: str | None, graph, inputs):
+    """Return the labels in a file as classes of the model's outputs, or None."""
+    import numpy as np
+
+    from pipeline.data.array_file import load_array
+    from pipeline.data.labels import check_labels
+
+    if labels is None:
+        return None
+    outputs = int(np.prod(graph.shapes[graph.output]))
+    return check_labels(load_array(labels), name=labels, images=len(inputs), outputs=outputs)
 
 
 def load_any(path, input_shape=None, until=None, architecture=None):

@@ -10,11 +10,13 @@ from pipeline.cli.bar import progress_bar
 from pipeline.cli.layers import layer_options, read_layers
 from pipeline.cli.parameters import (
     PATH,
+    input_dtype_option,
     load_any,
     output_option,
     parents_option,
     print_notes,
     reading_options,
+    typed,
     verbose_option,
 )
 from pipeline.cli.training import trained, training_options
@@ -61,6 +63,7 @@ def _bits(kind: click.Choice, text: str, *names: str):
 @click.option("--per-tensor", is_flag=True, help="One scale for each activation tensor.")
 @click.option("--parity", is_flag=True, help="Reproduce QuantizeML, its Flatten included.")
 @reading_options
+@input_dtype_option
 @click.option(
     "--refine",
     type=click.Choice(["none", "layers"]),
@@ -83,6 +86,7 @@ def command(
     input_shape,
     until,
     architecture,
+    input_dtype,
     refine,
     train,
     labels,
@@ -96,6 +100,7 @@ def command(
     needs no ranges, but loses many points unless samples refine it. With temporal layers, images
     are successive frames of --batch-size videos, one frame of each per batch.
     """
+    from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
     from pipeline.quantization.archive import save_quantized
@@ -131,13 +136,13 @@ def command(
     print_notes(graph.notes, verbose=verbose)
     images, known = None, None
     if samples is not None:
-        from pipeline.data.array_file import load_array
-
         images = load_array(samples)
-        known = None if labels is None else read_labels(load_array(labels), graph, images)
+    first = None if images is None else images[:num_samples]
+    graph = typed(graph, input_dtype, model, first, samples)
+    if labels is not None:
+        known = read_labels(load_array(labels), graph, images, labels)
     label, start = "calibrating" if options.refine == "none" else "refining", time.monotonic()
     with progress_bar(label) as progress:
-        first = None if images is None else images[:num_samples]
         quantized = quantize(graph, first, options, progress)
     if has_run(quantized.notes):
         click.echo(f"refining took {time.monotonic() - start:.0f} s", err=True)

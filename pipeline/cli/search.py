@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option
+from pipeline.cli.parameters import PATH, backend_option, output_option, parents_option
 from pipeline.cli.searching import measured, prepared, searching_options
 
 
@@ -20,8 +20,11 @@ from pipeline.cli.searching import measured, prepared, searching_options
 )
 @click.option("--max-loss", type=click.FloatRange(0, 1), help="Smallest weights that lose so much.")
 @backend_option
-@click.option("-o", "--output", type=PATH, help="File of the widths to write (.yaml).")
-def command(model, samples, images, labels, target, budget, max_loss, backend, output) -> None:
+@output_option("-o", "--output", help="File of the widths to write (.yaml).")
+@parents_option
+def command(
+    model, samples, images, labels, input_dtype, target, budget, max_loss, backend, output
+) -> None:
     """Find bits for the weights and outputs of each layer of FLOAT.
 
     Each width of each single layer is measured, an integer program chooses among them, and the
@@ -38,7 +41,7 @@ def command(model, samples, images, labels, target, budget, max_loss, backend, o
     if bool(budget) == (max_loss is not None):
         raise ConfigError("give --budget or --max-loss, and one of them only")
     limits = parsed(budget)
-    variants, inputs, classes = prepared(model, samples, images, labels, target)
+    variants, inputs, classes = prepared(model, samples, images, labels, target, input_dtype)
     sensitivities = measured(variants, inputs, classes, backend)
     for choice, reason in sensitivities.refused:
         click.echo(f"{choice.layer}: {choice.key}={choice.bits} is left out: {reason}", err=True)

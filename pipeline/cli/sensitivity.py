@@ -17,14 +17,14 @@ from pipeline.cli.searching import measured, prepared, searching_options
 @backend_option
 @click.option("-o", "--output", type=PATH, help="Page with a picture to write (.html).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(model, samples, images, labels, target, backend, output, as_json) -> None:
+def command(model, samples, images, labels, input_dtype, target, backend, output, as_json) -> None:
     """Measure what fewer bits cost in each single layer of FLOAT, all others having the widest.
 
     Loss is the Kullback-Leibler divergence of the classes' probabilities from the float model's;
     for outputs that are no classes, the error's power over their variance. Layers before the one
     that changes run once. The largest losses come first.
     """
-    found = measured(*prepared(model, samples, images, labels, target), backend)
+    found = measured(*prepared(model, samples, images, labels, target, input_dtype), backend)
     click.echo(json.dumps(asdict(found), indent=2) if as_json else _text(found))
     if output is not None:
         from pipeline.analysis.page import sensitivity_page

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from pipeline.chips import known_targets
 from pipeline.config.sections import Config
+from pipeline.config.unused import unused
 from pipeline.formats.table import EXPORTS
+from pipeline.models.input_dtype import INPUT_DTYPES
 
 
 def impossible(config: Config) -> Iterator[str]:
@@ -55,12 +57,15 @@ def impossible(config: Config) -> Iterator[str]:
             f"quantization.refine: found {quantization.refine};"
             " quantization.flatten=saturate takes quantization.refine=none"
         )
+    yield from unused(config)
     repeated = sorted({n for n in config.transforms.names if config.transforms.names.count(n) > 1})
     if repeated:
         yield f"transforms.names: found {repeated[0]} twice; name each transform once"
     if config.model is not None and "path" in config.model:
         if not config.model["path"]:
             yield "model.path: found null; model=import needs the path of a float model"
+        if (found := config.model.get("input_dtype", "auto")) not in INPUT_DTYPES:
+            yield f"model.input_dtype: found {found!r}; allowed: {', '.join(INPUT_DTYPES)}"
         if config.training.epochs and config.training.weights:
             yield "training.weights: not together with model=import, which brings its weights"
     elif config.model is not None and not config.model.get("layers"):

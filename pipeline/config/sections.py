@@ -183,8 +183,8 @@ class Quantization:
     Attributes
     ----------
     scheme : {"quantizeml", "cnn2snn"}
-        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own, which reads
-        ``input_weight_bits``, ``weight_bits``, ``activation_bits`` and ``refine`` only.
+        ``quantizeml`` for either chip; ``cnn2snn`` is Akida 1.0's own. What it does not use is
+        refused: `pipeline.config.unused`.
     input_weight_bits : int
         Width of the first layer's kernel.
     weight_bits : int

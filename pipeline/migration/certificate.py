@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +41,7 @@ def make_certificate(
     samples: dict,
     wanted: Wanted = AS_IT_IS,
     recovery: dict | None = None,
-    pixels: dict | None = None,
+    images: Mapping | None = None,
     split: dict | None = None,
     written=None,
 ) -> dict:
@@ -59,9 +60,9 @@ def make_certificate(
         What the user said about `model`.
     recovery : dict, optional
         What `pipeline.migration.recovery.compare_recovery` found, where `model` is quantized.
-    pixels : dict, optional
-        ``scale`` and ``offset`` of `pipeline.migration.pixel_input`, or nothing where it has them
-        itself, if `model` takes floats and the migrated model pixels.
+    images : mapping, optional
+        What the migrated model takes: ``input_dtype`` with a reason, or ``pixels``, the scale and
+        offset of `pipeline.migration.pixel_input`.
     split : dict, optional
         ``until``, and the layers of ``chip`` and ``host``, where `model` is cut in two.
     written : path-like, optional
@@ -82,7 +83,7 @@ def make_certificate(
             "quantized_by": origin(model, wanted),
             "recovery": recovery,
             **({"read_with": wanted.as_dict()} if wanted != AS_IT_IS else {}),
-            **({} if pixels is None else {"pixels": pixels}),
+            **(images or {}),
         },
         "output": _file(output, written or output, folder, migration.after),
         **({"split": split} if split else {}),

@@ -8,6 +8,7 @@ from pipeline.chips import chip
 from pipeline.messages.page_style import STYLE
 from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
+from pipeline.models.input_dtype import InputDtype
 from pipeline.transforms.feeding import Feeding, feeding_sentence
 
 CLASS_NAMES = {
@@ -242,13 +243,21 @@ def _files(content) -> str:
 
 
 def _origin(file: dict) -> str:
-    if (pixels := file.get("pixels")) is not None:
-        return f" <small>{escape(f'the migrated model {pixels_sentence(**pixels)}')}</small>"
+    if sentence := _images(file):
+        return f" <small>{escape(f'the migrated model {sentence}')}</small>"
     if not file.get("quantized_by"):
         return ""
     recovered = f": {recovery_sentence(file['recovery'])}" if file.get("recovery") else ""
     text = f"quantized by {file['quantized_by']}, float model recovered{recovered}"
     return f" <small>{escape(text)}</small>"
+
+
+def _images(file: dict) -> str:
+    """Return what the migrated model takes, where there was a choice."""
+    if pixels := file.get("pixels"):
+        return pixels_sentence(**pixels)
+    chosen = InputDtype(**file.get("input_dtype", {"dtype": "", "reason": ""}))
+    return str(chosen) if chosen.reason else ""
 
 
 def _footer(content) -> str:

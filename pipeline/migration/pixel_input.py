@@ -9,10 +9,9 @@ import numpy as np
 from pipeline.errors import ConfigError, ModelError
 from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
-from pipeline.graph.image_scale import expected_range
-from pipeline.preparation.editing import inserted, replaced
+from pipeline.models.input_dtype import with_input_dtype
+from pipeline.preparation.editing import inserted
 
-PIXEL = 255
 Numbers = float | Sequence[float]
 """One number, or one for each channel."""
 
@@ -64,32 +63,14 @@ def with_pixel_input(graph: Graph, scale: Numbers, offset: Numbers = 0.0) -> Gra
     return new.with_nodes([image.with_attrs(dtype="uint8"), *new.nodes[1:]])
 
 
-def reads_pixels(graph: Graph, images: np.ndarray | None) -> bool:
-    """Return whether float images of a model are pixels, which its Rescaling expects.
-
-    Parameters
-    ----------
-    graph : Graph
-    images : array or None
-        Images of the model, if there are any: whole numbers of 0 to 255 then.
-    """
-    expected = expected_range(graph)
-    if graph.input.attrs["dtype"] != "float32" or expected is None:
-        return False
-    if expected.low != 0 or not abs(expected.high - PIXEL) <= 1:
-        return False
-    return images is None or np.array_equal(images, np.clip(np.rint(images), 0, PIXEL))
-
-
-def as_pixels(graph: Graph) -> Graph:
-    """Return the same model of uint8 images."""
-    image = graph.input.with_attrs(dtype="uint8")
-    return replaced(graph, {image.name: image})
-
-
-def with_pixels(graph: Graph, pixels: Mapping) -> Graph:
-    """Return the model of pixels that a certificate describes."""
-    return with_pixel_input(graph, **pixels) if pixels else as_pixels(graph)
+def as_certified(graph: Graph, entry: Mapping) -> Graph:
+    """Return the model of the images that the entry ``input`` of a certificate describes."""
+    if pixels := entry.get("pixels"):
+        return with_pixel_input(graph, **pixels)
+    if "pixels" in entry:  # of an earlier version, where it was nothing for a Rescaling's pixels
+        return with_input_dtype(graph, "uint8")
+    chosen = entry.get("input_dtype")
+    return graph if chosen is None else with_input_dtype(graph, chosen["dtype"])
 
 
 def _plain(values):
@@ -102,10 +83,8 @@ def shown(values: Numbers) -> str:
     return ",".join(f"{value:g}" for value in np.atleast_1d(values))
 
 
-def pixels_sentence(scale: Numbers = 1.0, offset: Numbers = 0.0) -> str:
+def pixels_sentence(scale: Numbers, offset: Numbers) -> str:
     """Return what a model of pixels does with them first."""
-    if np.all(np.asarray(scale) == 1) and not np.any(offset):
-        return "takes uint8 pixels, which it rescales itself"
     added = f", plus {shown(offset)}" if np.any(offset) else ""
     each = " (by channel)" if max(np.size(scale), np.size(offset)) > 1 else ""
     return f"takes uint8 pixels, divided by {shown(scale)}{added}{each}"

@@ -15,10 +15,11 @@ from pipeline.files import file_sha256
 from pipeline.migration.certificate import array_sha256, digest, read_certificate
 from pipeline.migration.compare import CALIBRATED, CLASSES, compare_outputs, equivalence, outputs_of
 from pipeline.migration.exports import KEY
-from pipeline.migration.pixel_input import with_pixels
+from pipeline.migration.pixel_input import as_certified
 from pipeline.models.file import read_float
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
+from pipeline.quantization.samples import check_samples
 from pipeline.transforms.feeding import Feeding
 from pipeline.transforms.sequence import TOLERANCE
 from simulator.malformed import MALFORMED, brief
@@ -94,8 +95,7 @@ def _findings(content, folder, model, output, calibration):
     findings += list(_exports(content, folder))
     if None in graphs.values():
         return findings
-    if (pixels := content["input"].get("pixels")) is not None:
-        graphs["input"] = with_pixels(graphs["input"], pixels)
+    graphs["input"] = as_certified(graphs["input"], content["input"])
     findings.append(_compatibility(graphs["output"], content))
     findings.append(_outputs(graphs, content, folder, calibration))
     return findings
@@ -186,7 +186,7 @@ def _images(graph, samples, folder, calibration):
     if path.is_file():
         images = load_array(path)[: samples["count"]]
         if array_sha256(images) == samples["sha256"]:
-            return images, True
+            return check_samples(graph, images, path), True
     if calibration is not None:
         raise DataError(f"{calibration}: not the samples that the certificate names")
     return random_images(graph, 16), False

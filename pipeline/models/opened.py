@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,6 +101,11 @@ def open_program(path) -> Program:
             kind = "graph" if quantized_by(path) is None else KIND
         except ModelError:
             kind = None
+    if kind is None and Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise ModelError(
+            f"{path}: is not a program, or only a part of one; give the .npz file that"
+            " 'crossgrade convert' writes"
+        )
     if kind not in ("graph", KIND):
         return Program.load(path)
     convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"

@@ -10,7 +10,9 @@ from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.graph import Graph
 from pipeline.messages.notes import INPUT, Note
+from pipeline.messages.settings import setting
 from pipeline.migration.recovery import read_compared
+from pipeline.models.input_dtype import AUTO, choose_input_dtype, with_input_dtype
 from pipeline.models.wanted import Wanted
 from pipeline.preparation.head import cut_head
 
@@ -22,7 +24,8 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
     ----------
     model : mapping
         An architecture, or ``path`` of a float model (``.h5``, ``.keras``, ``.onnx``, ``.npz``)
-        that takes raw images, with ``input_shape`` and ``until`` as in `Wanted`.
+        that takes raw images, with ``input_dtype`` as in `choose_input_dtype`, ``input_shape`` and
+        ``until`` as in `Wanted`.
     seed : int
         For an architecture's initial weights.
 
@@ -38,16 +41,16 @@ def source_graph(model: Mapping, *, seed: int) -> tuple[Graph, list[Note]]:
     graph, read = read_compared(path, Wanted.of(model))
     graph, notes = cut_head(graph)
     notes = [*read, *notes]
-    dtype = graph.input.attrs["dtype"]
-    if dtype == "float32" and model.get("raw_images", False):
-        graph = graph.rewrite(
-            lambda node: [node.with_attrs(dtype="uint8")] if node.op == "Input" else None
-        )
-        text = f"{graph.input.name}: float inputs are taken as raw images 0..255"
-        notes = [*notes, Note(kind=INPUT, layers=(graph.input.name,), text=text)]
-    elif dtype != "uint8":
+    # The data are uint8 images, of which a model of float inputs takes the same numbers.
+    wanted = model.get("input_dtype", AUTO)
+    chosen = choose_input_dtype(graph, "uint8" if wanted == AUTO else wanted)
+    if chosen.dtype != "uint8":
         raise ModelError(
-            f"{path}: its inputs are {dtype}, the data are uint8 images; where scaling is part of"
-            " the model set model.raw_images=true, otherwise put a Rescaling layer in front"
+            f"{path}: takes {chosen.dtype} images, the data are uint8; put a Rescaling layer in"
+            f" front, or use {setting('model.input_dtype', AUTO)}, if it rescales pixels itself"
         )
+    if chosen.reason:
+        text = f"{graph.input.name}: takes uint8 images, as the data are"
+        notes = [*notes, Note(kind=INPUT, layers=(graph.input.name,), text=text)]
+        graph = with_input_dtype(graph, chosen.dtype)
     return replace(graph, name=str(model.get("name") or path.stem)), notes

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,8 @@ from pipeline.config.sections import OWN_FILES
 from pipeline.errors import ConfigError, CrossgradeError
 from pipeline.files import PARAMS
 from pipeline.packages import require
+from pipeline.progress import VARIABLE
+from pipeline.repro import run_dvc
 from pipeline.repro.dvc_server import DvcServer
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
@@ -35,6 +38,7 @@ STAGES = (
     "track",
 )
 ENDS = ("compose", "track")
+BYTE_CODE = "__pycache__"
 ERRORS = Path("errors.log")
 SERVER = DvcServer()
 WRITTEN_SECONDS = 0.5
@@ -50,7 +54,11 @@ class StageRefused(StageFailed):
 
 
 def reproduce(
-    folder, *stages: str, quiet: bool = False, watch: Callable[[], None] | None = None
+    folder,
+    *stages: str,
+    quiet: bool = False,
+    watch: Callable[[], None] | None = None,
+    progress=None,
 ) -> None:
     """Run ``dvc repro`` in `folder` for `stages` (all when none), with params.yaml as it is.
 
@@ -60,6 +68,8 @@ def reproduce(
         Print nothing; the error holds the stage's message.
     watch : function, optional
         Called repeatedly while the stages run; needs `quiet`.
+    progress : path-like, optional
+        File to which the stages write where they are, see `pipeline.progress`.
 
     Raises
     ------
@@ -75,10 +85,11 @@ def reproduce(
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
     environment = {**os.environ, "PATH": path, KEEP_PARAMS: "1"}
+    environment |= {} if progress is None else {VARIABLE: str(progress)}
     if quiet:
         status, said = _reproduce_quietly(Path(folder).resolve(), stages, environment, watch)
     else:
-        command = [sys.executable, "-m", "dvc", "repro", *stages]
+        command = [sys.executable, "-m", run_dvc.__name__, "repro", *stages]
         said, status = "", subprocess.run(command, cwd=folder, env=environment).returncode
     if status:
         if refusal := _refusal(said):
@@ -148,7 +159,7 @@ def prepare_without_git(root) -> bool:
 def copy_code(root, folder) -> None:
     """Copy the code that the stages run, without byte code."""
     root, folder = Path(root), Path(folder)
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    ignore = shutil.ignore_patterns(BYTE_CODE, "*.pyc")
     folder.mkdir(parents=True)
     for name in CODE:
         if (root / name).is_dir():
@@ -157,13 +168,46 @@ def copy_code(root, folder) -> None:
             shutil.copy2(root / name, folder / name)
 
 
+def link_code(code, folder) -> None:
+    """Give `folder` the files of a copy of the code, by links where its disk has them.
+
+    Byte code is linked, too: what a stage compiles in one workspace, the others find.
+    """
+    code, folder = Path(code), Path(folder)
+    folder.mkdir(parents=True)
+    for name in CODE:
+        if (code / name).is_file():
+            _link(code / name, folder / name)
+        for inner in sorted((code / name).glob("**/")) if (code / name).is_dir() else ():
+            if BYTE_CODE not in inner.parts:
+                _link_folder(inner, folder / inner.relative_to(code))
+
+
+def _link_folder(source: Path, target: Path) -> None:
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_file():
+            _link(path, target / path.name)
+    compiled = source / BYTE_CODE
+    compiled.mkdir(exist_ok=True)
+    with suppress(OSError):  # a disk without links: each workspace compiles for itself
+        (target / BYTE_CODE).symlink_to(compiled)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def make_workspace(code, folder, values: Mapping, *, root) -> Path:
-    """Make a copy of the code in `folder`, with `values` as params.yaml and the cache of `root`.
+    """Link the code into `folder`, with `values` as params.yaml and the cache of `root`.
 
     Parameters
     ----------
     code : path-like
-        The repository, or a copy of its code.
+        A copy of the repository's code, which nobody edits.
     folder : path-like
         Must not exist; needs no git.
     values : mapping
@@ -172,7 +216,7 @@ def make_workspace(code, folder, values: Mapping, *, root) -> Path:
         The repository.
     """
     root, folder = Path(root).resolve(), Path(folder).resolve()
-    copy_code(code, folder)
+    link_code(code, folder)
     _without_ends(folder / "dvc.yaml")
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text(
@@ -197,6 +241,7 @@ def _without_ends(path: Path) -> None:
     """Leave out the stages that compose parameters and record results: a sweep does both itself."""
     pipeline = yaml.safe_load(path.read_text(encoding="utf-8"))
     stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ENDS}
+    path.unlink()  # a link to the file of all workspaces
     path.write_text(yaml.safe_dump(pipeline | {"stages": stages}, sort_keys=False), "utf-8")
 
 

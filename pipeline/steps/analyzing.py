@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.python import step
-from pipeline.steps.quantized_model import QuantizedModel
-from pipeline.steps.reading import as_float, as_quantized
-from pipeline.steps.scoring import as_array
+from pipeline.steps.reading import as_float, as_quantized, read
+from pipeline.steps.scoring import as_array, as_labels
 
 
 class Analyzed:
@@ -19,7 +20,7 @@ class Analyzed:
         ``layers``, ``decibels`` (signal to noise of the outputs), ``agreement`` of the classes.
     """
 
-    def __init__(self, analysis: Any, quantized: QuantizedModel, target: str | None):
+    def __init__(self, analysis: Any, quantized: Any, target: str | None):
         self.analysis, self._quantized, self._target = analysis, quantized, target
 
     def __repr__(self) -> str:
@@ -39,13 +40,14 @@ class Analyzed:
 
     def save(self, path: Any) -> None:
         """Write the analysis as one page (``.html``), with the costs and limits of the chip."""
-        from pipeline.analysis.cost import layer_costs
-        from pipeline.analysis.page import page
+        from pipeline.analysis.page import page, side
         from pipeline.files import write_text
         from pipeline.steps.converting import convert
 
-        program = convert(self._quantized, self._target).program
-        write_text(path, page(self.analysis, layer_costs(program), program.limits()))
+        made = self._quantized
+        if not isinstance(made, ChipProgram):
+            made = convert(made, self._target)
+        write_text(path, page(side(self.analysis, made.program, made.name)))
 
 
 @step
@@ -64,7 +66,7 @@ def analyze(
     ----------
     model : path-like, str, Keras model or FloatModel
         The float model that was quantized.
-    quantized : QuantizedModel, path-like or Keras model
+    quantized : QuantizedModel, ChipProgram, path-like or Keras model
     x : array of shape (n, *input shape), or path of a .npy file
         Images; some dozens are enough.
     y : int array of shape (n,) or path, optional
@@ -85,7 +87,20 @@ def analyze(
     """
     from pipeline.analysis.analysis import analyse
 
-    made = as_quantized(quantized)
-    classes = None if y is None else as_array(y)
-    found = analyse(as_float(model).graph, made.integers, as_array(x), classes, each=each)
-    return Analyzed(found, made, target)
+    made = read(quantized)
+    if not isinstance(made, ChipProgram):
+        made = as_quantized(made)
+    integers = made.program if isinstance(made, ChipProgram) else made.integers
+    graph, images = of_same_images(as_float(model).graph, integers), as_array(x)
+    outputs = prod(graph.shapes[graph.output])
+    classes = None if y is None else as_labels(y, images=len(images), outputs=outputs)
+    return Analyzed(analyse(graph, integers, images, classes, each=each), made, target)
+
+
+def of_same_images(graph, made):
+    """Return a float model that takes the images of the quantized model or program made of it."""
+    from pipeline.models.input_dtype import with_input_dtype
+    from simulator import Program
+
+    dtype = made.input_dtype if isinstance(made, Program) else made.input.attrs["dtype"]
+    return with_input_dtype(graph, dtype)

@@ -163,7 +163,7 @@ class Migrated:
             samples=described,
             recovery=task.recovery,
             wanted=task.wanted,
-            pixels=task.pixels,
+            images=task.certified,
             split=None if task.cut is None else describe_split(task.cut, beside, folder),
         )
         write_json(folder / NAME, certificate)
@@ -203,7 +203,7 @@ def migrate(
     architecture: str | None = None,
     input_scale: float | Sequence[float] | None = None,
     input_offset: float | Sequence[float] | None = None,
-    float_input: bool = False,
+    input_dtype: str = "auto",
     clip: bool = False,
     max_accuracy_drop: float | None = None,
 ) -> Migrated:
@@ -232,8 +232,9 @@ def migrate(
     input_scale, input_offset : float, or one for each channel, optional
         The model was trained on pixels divided by the scale, and with the offset added: it then
         takes uint8 pixels.
-    float_input : bool
-        Keep float images where the model's Rescaling expects pixels.
+    input_dtype : {"auto", "uint8", "int8", "float32"}
+        Images that a model of float inputs takes. ``auto`` takes integers where its Rescaling
+        expects pixels, or the samples are integers.
     clip : bool
         Raise the maximum of ReLU6 to a power of two.
     max_accuracy_drop : float, optional
@@ -260,7 +261,7 @@ def migrate(
         recalibrate=recalibrate,
         input_scale=input_scale,
         input_offset=input_offset,
-        float_input=float_input,
+        input_dtype=input_dtype,
         clip=clip,
         max_accuracy_drop=max_accuracy_drop,
     )

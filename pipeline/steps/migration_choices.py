@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+RECALIBRATE = "bn_ridge"
+"""The default, which ``gap="exact"`` does not use."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Chosen:
@@ -14,10 +17,10 @@ class Chosen:
     labels: Any = None
     num_samples: int = 256
     gap: str = "exact"
-    recalibrate: str = "bn_ridge"
+    recalibrate: str = RECALIBRATE
     input_scale: Any = None
     input_offset: Any = None
-    float_input: bool = False
+    input_dtype: str = "auto"
     clip: bool = False
     max_accuracy_drop: float | None = None
 
@@ -59,6 +62,11 @@ class Chosen:
             raise ConfigError(
                 f"{setting(gap, self.gap)}: needs images; give {images}, or use {exact}"
             )
+        if not self.tunes and self.recalibrate != RECALIBRATE:
+            name, exact = setting("transforms.gap.recalibrate"), setting(gap, self.gap)
+            raise ConfigError(
+                f"{name}: found {self.recalibrate}; {exact} does not use it; leave it out"
+            )
         if self.labels is not None and self.samples is None:
             raise ConfigError(f"{labels}: belong to images; give {images} as well")
         if self.max_accuracy_drop is not None and self.labels is None:
@@ -68,3 +76,6 @@ class Chosen:
         if self.input_offset is not None and self.input_scale is None:
             offset = setting("input_offset")
             raise ConfigError(f"{offset}: belongs to a scale; give {scale} as well")
+        if self.input_scale is not None and self.input_dtype != "auto":
+            dtype = setting("model.input_dtype")
+            raise ConfigError(f"{scale}: makes a model of uint8 pixels; leave {dtype} out")

@@ -34,12 +34,15 @@ class Task:
         Both parts, where the model ends before its end.
     tool : str or None
         The vendor's tool that quantized the file, if one did.
-    pixels : dict or None
-        Scale and offset by which the model now takes pixels.
+    certified : dict
+        What the certificate says about the images that the model takes.
+    takes : str
+        The same in words; empty where there was no choice.
     recovery : dict or None
         How a recovered model differs from its file.
     images, measured : array
-        Images that both models are compared on; the same before they became pixels.
+        Images that both models are compared on, in the type of the model's input; the same as the
+        user gave them.
     classes : array or None
         Labels of `images`.
     others : tuple of array or None
@@ -54,7 +57,8 @@ class Task:
     graph: Any
     cut: Any
     tool: str | None
-    pixels: dict | None
+    certified: dict
+    takes: str
     recovery: dict | None
     images: np.ndarray
     measured: np.ndarray
@@ -121,11 +125,9 @@ def prepare(model: Any, target: str, chosen: Chosen, wanted) -> Task:
     with source.named():
         graph = _read(source, wanted, target)
         cut, tool = split(source.path, wanted), origin(source.path, wanted)
-    graph, pixels = _scaled(graph, tool, chosen)
-    images, labels, notes = _samples(graph, chosen)
-    given = images
-    if tool is None and pixels is None and _reads_pixels(graph, images, chosen):
-        graph, pixels, images = _as_pixels(graph, images, chosen)
+    given = None if chosen.samples is None else as_array(chosen.samples)
+    graph, certified, takes = _typed(graph, tool, chosen, given)
+    images, labels, notes = _samples(graph, chosen, given)
     count = _measured(len(images), chosen)
     recovery = None if tool is None else _recovered(source, graph, images[:count], wanted, chosen)
     return Task(
@@ -136,10 +138,11 @@ def prepare(model: Any, target: str, chosen: Chosen, wanted) -> Task:
         graph=graph,
         cut=cut,
         tool=tool,
-        pixels=pixels,
+        certified=certified,
+        takes=takes,
         recovery=recovery,
         images=images[:count],
-        measured=(images if chosen.samples is None else given)[:count],
+        measured=(images if given is None else given)[:count],
         classes=None if labels is None else labels[:count],
         others=_others(images, labels, count, chosen),
         notes=(*graph.notes, *notes),
@@ -157,39 +160,34 @@ def _read(source: Source, wanted, target: str):
         raise with_proposal(error, source.path, wanted, target) from error
 
 
-def _scaled(graph, tool: str | None, chosen: Chosen):
-    """Return the model of the pixels that its images were made of, and how; None if not asked."""
+def _typed(graph, tool: str | None, chosen: Chosen, given) -> tuple[Any, dict, str]:
+    """Return the model of the images that it takes; which those are, in a certificate and in words.
+
+    A quantized file says itself what it takes.
+    """
     from pipeline.errors import ConfigError
     from pipeline.messages.settings import setting
-    from pipeline.migration.pixel_input import with_pixel_input
+    from pipeline.migration.pixel_input import pixels_sentence, with_pixel_input
+    from pipeline.models.input_dtype import AUTO, choose_input_dtype, with_input_dtype
 
-    if chosen.input_scale is None:
-        return graph, None
+    settings = (("input_scale", chosen.input_scale is not None),)
+    settings += (("model.input_dtype", chosen.input_dtype != AUTO),)
     if tool is not None:
-        raise ConfigError(
-            f"{setting('input_scale')}: is for float models; a quantized file has its scale"
-        )
-    pixels = {"scale": chosen.input_scale, "offset": chosen.input_offset or 0.0}
-    return with_pixel_input(graph, **pixels), pixels
+        if wrong := [setting(name) for name, is_given in settings if is_given]:
+            what = "is for float models; a quantized file says what it takes"
+            raise ConfigError(f"{', '.join(wrong)}: {what}")
+        return graph, {}, ""
+    if chosen.input_scale is not None:
+        pixels = {"scale": chosen.input_scale, "offset": chosen.input_offset or 0.0}
+        return with_pixel_input(graph, **pixels), {"pixels": pixels}, pixels_sentence(**pixels)
+    found = choose_input_dtype(
+        graph, chosen.input_dtype, given, _name(chosen.samples, "the array of samples")
+    )
+    certified = {"input_dtype": {"dtype": found.dtype, "reason": found.reason}}
+    return with_input_dtype(graph, found.dtype), certified, str(found) if found.reason else ""
 
 
-def _reads_pixels(graph, images, chosen: Chosen) -> bool:
-    from pipeline.migration.pixel_input import reads_pixels
-
-    given = images if chosen.samples is not None else None
-    return not chosen.float_input and reads_pixels(graph, given)
-
-
-def _as_pixels(graph, images, chosen: Chosen):
-    """Return the model of pixels, its scale, and the images as pixels."""
-    from pipeline.migration.pixel_input import as_pixels
-
-    graph = as_pixels(graph)
-    images = _samples(graph, chosen)[0] if chosen.samples is None else np.uint8(images)
-    return graph, {}, images
-
-
-def _samples(graph, chosen: Chosen) -> tuple[np.ndarray, np.ndarray | None, Iterable]:
+def _samples(graph, chosen: Chosen, given) -> tuple[np.ndarray, np.ndarray | None, Iterable]:
     """Return the user's images and labels, or noise and None; and notes on their scale."""
     from pipeline.data.labels import check_labels
     from pipeline.graph.image_scale import expected_range, input_notes
@@ -197,10 +195,10 @@ def _samples(graph, chosen: Chosen) -> tuple[np.ndarray, np.ndarray | None, Iter
     from pipeline.preparation.verification import random_images
     from pipeline.quantization.samples import check_samples
 
-    if chosen.samples is None:
+    if given is None:
         return random_images(graph, RANDOM, SEED), None, ()
     name = _name(chosen.samples, "samples")
-    images = check_samples(graph, as_array(chosen.samples), name)
+    images = check_samples(graph, given, name)
     notes = input_notes(images, expected_range(graph), name)
     if chosen.labels is None:
         return images, None, notes

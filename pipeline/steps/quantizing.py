@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.steps.python import step
 from pipeline.steps.quantized_model import QuantizedModel
-from pipeline.steps.reading import as_float
+from pipeline.steps.reading import as_float, as_typed
 from pipeline.steps.scoring import as_array
 
 BATCH = 100
@@ -34,6 +34,7 @@ def quantize(
     train: str = "none",
     labels: Any = None,
     epochs: int | None = None,
+    input_dtype: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizedModel:
     """Quantize a float model to integers.
@@ -74,6 +75,9 @@ def quantize(
         Of the samples, for ``train``.
     epochs : int, optional
         Of ``train``; by default 5 to 40, the more the fewer samples.
+    input_dtype : {"auto", "uint8", "int8", "float32"}
+        Images that a model of float inputs takes. ``auto`` takes integers where its Rescaling
+        expects pixels, or the samples are integers.
     progress : function of (steps done, steps in all), optional
 
     Returns
@@ -94,7 +98,9 @@ def quantize(
 
     check_refine(refine, parity, samples is not None)
     check_training(train, labels is not None, epochs, samples is not None, parity)
-    graph = as_float(model).graph
+    images = None if samples is None else as_array(samples)
+    first = None if images is None else images[:num_samples]
+    graph = as_typed(as_float(model), input_dtype, first).graph
     options = quantization_options(
         graph,
         with_samples=samples is not None,
@@ -112,9 +118,7 @@ def quantize(
         train=train,
         epochs=epochs,
     )
-    images = None if samples is None else as_array(samples)
     known = None if labels is None else read_labels(as_array(labels), graph, images)
-    first = None if images is None else images[:num_samples]
     quantized = quantize_graph(graph, first, options, progress)
     if train != "none":
         from pipeline.training.registers.train import train_registers
@@ -155,16 +159,17 @@ def quantization_options(
     Raises
     ------
     ConfigError
-        Listing every value that is not allowed.
+        Listing every value that is not allowed, or every one that has no effect.
     """
     from dataclasses import asdict, is_dataclass
 
     from pipeline.config import Quantization
     from pipeline.config.load import check_section
+    from pipeline.config.unused import check_unused
 
     plain = {name: asdict(w) if is_dataclass(w) else w for name, w in layers.items()}
     default = "layers" if with_samples and not parity else "none"
-    return check_section(
+    found = check_section(
         Quantization,
         {
             **same,
@@ -181,6 +186,8 @@ def quantization_options(
         },
         "quantization",
     )
+    check_unused(found)
+    return found
 
 
 def check_refine(refine: str | None, parity: bool, with_samples: bool) -> None:
@@ -228,18 +235,22 @@ def check_training(
     require("tensorflow", training)
 
 
-def read_labels(labels, graph, images):
-    """Return labels that fit the model and the images.
+def read_labels(labels, graph, images, name: str = "labels"):
+    """Return labels that fit the model and the images; `name` is what messages call them.
 
     Raises
     ------
     DataError
         If they do not.
     """
+    from pipeline.data.labels import form_problem, is_one_hot
+    from pipeline.errors import DataError
     from pipeline.preparation.head import cut_head
     from pipeline.quantization.samples import check_samples
     from pipeline.training.losses import fit_targets
 
+    if is_one_hot(labels):
+        raise DataError(f"{name}: {form_problem(labels, len(images))}")
     teacher = cut_head(graph)[0]
     fit_targets(teacher, check_samples(graph, images), labels, "training")
     return labels

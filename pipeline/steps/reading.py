@@ -68,7 +68,7 @@ def read(
     wanted = Wanted(input_shape=sizes, until=until, architecture=architecture)
     if isinstance(model, Mapping) or (isinstance(model, str) and is_architecture(model)):
         found = _built(model, wanted, seed, parameters)
-        return found if input_dtype == "auto" else _typed(found, input_dtype)
+        return found if input_dtype == "auto" else as_typed(found, input_dtype)
     if parameters:
         from pipeline.errors import ModelError
 
@@ -76,15 +76,15 @@ def read(
             f"{', '.join(parameters)}: belongs to architectures; found {_shown(model)}"
         )
     found = _wrapped(model, wanted)
-    return _typed(found, input_dtype) if isinstance(found, FloatModel) else found
+    return as_typed(found, input_dtype) if isinstance(found, FloatModel) else found
 
 
-def _typed(model: FloatModel, wanted: str) -> FloatModel:
-    """Return a float model of the images that `wanted` says."""
+def as_typed(model: FloatModel, wanted: str, samples: Any = None) -> FloatModel:
+    """Return a float model of the images that `wanted`, or the samples, say."""
     from pipeline.messages.notes import INPUT, Note
     from pipeline.models.input_dtype import choose_input_dtype, with_input_dtype
 
-    chosen = choose_input_dtype(model.graph, wanted)
+    chosen = choose_input_dtype(model.graph, wanted, samples)
     if chosen.dtype == model.graph.input.attrs["dtype"]:
         return model
     note = Note(kind=INPUT, text=f"{model.name} {chosen}")

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pipeline import files
@@ -19,10 +18,12 @@ from pipeline.config.overrides import read_overrides, with_quoted_paths
 from pipeline.errors import ConfigError, CrossgradeError, UnknownKeyError
 from pipeline.messages.notes import Note
 from pipeline.repro.workspace import check_cache
-from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome
+from pipeline.sweeps.display import Display
+from pipeline.sweeps.outcome import FAILED, FINISHED
 from pipeline.sweeps.pareto import terminal_table
-from pipeline.sweeps.recorder import PICTURE, Recorder, record_sweep, write_comparison
+from pipeline.sweeps.recorder import PAGE, Recorder, record_sweep, write_comparison
 from pipeline.sweeps.sweep import FOLDER_OVERRIDE, Sweep, make_folders, open_sweep
+from pipeline.sweeps.total import count_points
 from pipeline.tracking.address import chosen_store
 from pipeline.tracking.store import StoreUnavailable
 
@@ -82,13 +83,14 @@ def launch(arguments: Sequence[str], pages: Mapping[str, str] | None = None) -> 
         rest = [encode(o) for o in overrides if not o.startswith(FOLDER_OVERRIDE)]
         rest += cluster_options(overrides)
         folder = os.path.relpath(sweep.folder, root)
-        recorder, stopped = Recorder(sweep, partial(_announce, sweep)), True
+        recorder, stopped = Recorder(sweep), True
+        total = count_points(overrides, root / "conf")
         try:
             recorder.begin()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(GOES_ON) from None
         try:
-            with recorder:
+            with recorder, Display(sweep, total):
                 stopped = _run_hydra(sweep, [f'{FOLDER_OVERRIDE}"{folder}"', *rest])
         finally:
             failed = any(outcome.state == FAILED for _, outcome in sweep.outcomes())
@@ -166,7 +168,7 @@ def _close(sweep: Sweep) -> None:
         print(f"\n{text}")
     if comparison.outcomes:
         print(f"\n{terminal_table(comparison)}\n")
-        print(f"picture: {Path(sweep.folder) / PICTURE}")
+        print(f"page: {Path(sweep.folder) / PAGE}")
     try:
         print(f"sweep: MLflow run {record_sweep(sweep)} in {sweep.store}")
     except StoreUnavailable as error:
@@ -191,16 +193,6 @@ def _chips_side_by_side(sweep: Sweep) -> list[str]:
         summary = (made / files.SUMMARY).read_text(encoding="utf-8")
         texts.append("\n".join([f"{sweep.point_name(point.changed)}:", *notes, summary]))
     return texts
-
-
-def _announce(sweep: Sweep, outcome: Outcome) -> None:
-    quality = outcome.quality
-    text = {
-        FINISHED: f"{quality.name.replace('_', ' ')} {quality.value:.4f}" if quality else "",
-        REFUSED: f"refused ({outcome.first_reason})",
-        FAILED: f"failed ({outcome.first_reason})",
-    }[outcome.state]
-    print(f"{sweep.point_name(outcome.changed)}: {text}", flush=True)
 
 
 def _objectives(arguments: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -109,11 +109,16 @@ def table_rows(comparison: Comparison) -> tuple[list[str], list[list]]:
 
 def markdown(comparison: Comparison) -> str:
     """Return the table in Markdown, followed by refusals."""
-    header, *rows = _cells(comparison, _measured(comparison))
+    header, *rows = cells(comparison)
     lines = [header, ["---"] * len(header), *rows]
     text = "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
-    reasons = [f"- {text}" for text in _reasons(comparison)]
-    return "\n".join([text, "", *reasons]) if reasons else text
+    without = [f"- {text}" for text in reasons(comparison)]
+    return "\n".join([text, "", *without]) if without else text
+
+
+def cells(comparison: Comparison) -> list[list[str]]:
+    """Return the header and the rows of the table as texts."""
+    return _cells(comparison, _measured(comparison))
 
 
 def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
@@ -130,7 +135,7 @@ def terminal_table(comparison: Comparison, width: int = WIDTH) -> str:
     if _width(table) > width:
         table = align(_cells(comparison, kept, varied_last=True))
     lines = [line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n")]
-    for reason in _reasons(comparison):
+    for reason in reasons(comparison):
         lines += textwrap.wrap(reason, width, subsequent_indent="  ")
     return "\n".join(lines)
 
@@ -161,7 +166,7 @@ def _cells(
     ]
 
 
-def _reasons(comparison: Comparison) -> list[str]:
+def reasons(comparison: Comparison) -> list[str]:
     """Return one line for each reason, with the affected points."""
     points: dict[tuple[str, str], list[str]] = {}
     for outcome in comparison.outcomes:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pipeline.config import check
 from pipeline.errors import ConfigError
+from pipeline.progress import Step
 from pipeline.repro.workspace import (
     StageFailed,
     StageRefused,
@@ -24,9 +25,10 @@ from pipeline.repro.workspace import (
     stages_done,
 )
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, load_outcome
+from pipeline.sweeps.running import STEP, begin_point
 from pipeline.sweeps.stage_keys import stage_keys
 from pipeline.sweeps.sweep import Sweep
-from pipeline.tracking.record import flatten, gather, text_params
+from pipeline.tracking.record import flatten, measured, text_params
 
 FRONT = os.getppid()
 """Process that started this one, while it lives."""
@@ -75,11 +77,13 @@ def _end_with_front() -> None:
 def _run(sweep, values, folder, number, changed) -> Outcome:
     start = time.monotonic()
     reason, metrics, state = "", {}, FINISHED
+    by_name = dict(override.lstrip("+").split("=", 1) for override in changed)
+    begin_point(folder, number, by_name)
     try:
         check(values)
         workspace = _workspace(sweep, values, folder)
-        _reproduce(sweep, workspace, values)
-        metrics = gather(workspace).metrics
+        _reproduce(sweep, workspace, values, folder / STEP)
+        metrics = measured(workspace)
     except (ConfigError, StageRefused) as error:
         state, reason = REFUSED, str(error)
     except StageFailed as error:
@@ -87,7 +91,7 @@ def _run(sweep, values, folder, number, changed) -> Outcome:
     return Outcome(
         number=number,
         state=state,
-        changed=dict(override.lstrip("+").split("=", 1) for override in changed),
+        changed=by_name,
         params=text_params(flatten(values)),
         metrics=metrics,
         reason=reason,
@@ -106,7 +110,7 @@ def _workspace(sweep, values, folder) -> Path:
     return make_workspace(sweep.code, folder / "workspace", values, root=sweep.root)
 
 
-def _reproduce(sweep, workspace, values) -> None:
+def _reproduce(sweep, workspace, values, progress) -> None:
     """Run all stages; points that share a stage wait only until it is done."""
     keys = stage_keys(sweep.code, values)
     held: dict[str, tuple[FileLock, Path]] = {}
@@ -116,7 +120,13 @@ def _reproduce(sweep, workspace, values) -> None:
             done = sweep.shared / name
             if done.exists():
                 continue
-            lock = locks.enter_context(FileLock(sweep.locks / f"{name}.lock"))
+            lock = FileLock(sweep.locks / f"{name}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                Step(stage=f"waiting for {stage} of another point").write(progress)
+                lock.acquire()
+            locks.callback(lock.release)
             if done.exists():  # another point ran it while this one waited
                 lock.release()
             else:
@@ -130,4 +140,4 @@ def _reproduce(sweep, workspace, values) -> None:
 
         release_done = release if held else None
         wanted = ("evaluate", *(["analyze"] if values["analyze"]["sweeps"] else []))
-        reproduce(workspace, *wanted, quiet=True, watch=release_done)
+        reproduce(workspace, *wanted, quiet=True, watch=release_done, progress=progress)

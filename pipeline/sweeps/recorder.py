@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
 from pipeline.errors import CrossgradeError
 from pipeline.sweeps.outcome import FAILED, FINISHED, REFUSED, Outcome, outcome_record
+from pipeline.sweeps.page import page
 from pipeline.sweeps.pareto import Comparison, compare, markdown, table_rows
 from pipeline.sweeps.picture import draw_fronts
 from pipeline.sweeps.sweep import Sweep
 from pipeline.tracking.store import StoreUnavailable, begin_sweep, end_sweep, track
 
 TRACKED = "tracked.json"
-TABLE, MARKDOWN, PICTURE = "pareto.csv", "pareto.md", "pareto.png"
+TABLE, MARKDOWN, PICTURE, PAGE = "pareto.csv", "pareto.md", "pareto.png", "pareto.html"
 LOOK_SECONDS = 0.5
 
 
@@ -28,13 +29,10 @@ class Recorder:
     Parameters
     ----------
     sweep : Sweep
-    announce : function (Outcome)
-        Called once for each point that ends.
     """
 
-    def __init__(self, sweep: Sweep, announce: Callable):
-        self.sweep, self.announce = sweep, announce
-        self._told = dict(sweep.outcomes())
+    def __init__(self, sweep: Sweep):
+        self.sweep = sweep
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="recorder")
         self._parent: str | None = None
@@ -61,22 +59,14 @@ class Recorder:
         """Stop watching; `record_sweep` records the rest."""
         self._stop.set()
         self._thread.join()
-        self._tell()
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            self._tell()
             if self._parent is not None:
                 try:
                     _record_points(self.sweep, self._parent)
                 except CrossgradeError:  # `record_sweep` retries, and reports the error
                     self._parent = None
-
-    def _tell(self) -> None:
-        for folder, outcome in self.sweep.outcomes():
-            if self._told.get(folder) != outcome:
-                self._told[folder] = outcome
-                self.announce(outcome)
 
 
 def record_sweep(sweep: Sweep) -> str:
@@ -99,7 +89,10 @@ def record_sweep(sweep: Sweep) -> str:
         status=status,
         metrics={"points": len(comparison.outcomes), **states},
         note=markdown(comparison),
-        artifacts=[*(folder / name for name in (TABLE, MARKDOWN, PICTURE)), *_pages(folder)],
+        artifacts=[
+            *(folder / name for name in (TABLE, MARKDOWN, PICTURE, PAGE)),
+            *_pages(folder),
+        ],
     )
     files.write_json(folder / TRACKED, {"store": sweep.store, "run": parent, "status": status})
     return parent
@@ -120,19 +113,20 @@ def is_recorded(sweep: Sweep) -> bool:
 
 
 def write_comparison(sweep: Sweep) -> Comparison:
-    """Write table and plot to the sweep's folder; return the comparison."""
+    """Write table, picture and page to the sweep's folder; return the comparison."""
     comparison = compare([outcome for _, outcome in sweep.outcomes()])
     folder = Path(sweep.folder)
     files.write_csv(folder / TABLE, *table_rows(comparison))
     files.write_text(folder / MARKDOWN, f"# {sweep.name}\n\n{markdown(comparison)}")
     files.write_bytes(folder / PICTURE, draw_fronts(comparison))
+    files.write_text(folder / PAGE, page(comparison, sweep.name))
     return comparison
 
 
 def begin(sweep: Sweep) -> str:
     """Find or create the sweep's run."""
     params = dict(o.lstrip("+").split("=", 1) for o in sweep.overrides if "=" in o)
-    return begin_sweep(sweep.store, key=sweep.key, name=sweep.name, params=params)
+    return begin_sweep(sweep.store, key=sweep.key, name=sweep.name, params=params, tags=sweep.tags)
 
 
 def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
@@ -146,6 +140,7 @@ def _unrecorded(sweep: Sweep) -> list[tuple[Path, Outcome]]:
 
 def _record_points(sweep: Sweep, parent: str) -> None:
     for folder, outcome in _unrecorded(sweep):
-        record = outcome_record(folder, outcome, sweep.point_name(outcome.changed))
+        record = outcome_record(folder, outcome, sweep.run_name(outcome.changed))
+        record = replace(record, tags=record.tags | sweep.tags)
         tracked = track(record, sweep.store, parent=parent)
         files.write_json(folder / TRACKED, {"store": sweep.store, "run": tracked.run_id})

@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from pipeline.repro.dependencies import RINGS
 from pipeline.repro.workspace import CODE, copy_code
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import NAME, Outcome, load_outcome
+from pipeline.sweeps.running import forget_running
+from pipeline.tracking.provenance import provenance
 
 FOLDER, HEADER, FOLDER_OVERRIDE = "multirun", "sweep.json", "hydra.sweep.dir="
 
@@ -44,6 +46,8 @@ class Sweep:
         Absolute paths of the repository and of the sweep.
     complete : bool
         Every point is finished or refused.
+    tags : dict of str to str
+        Source, commit and user when it began, see `pipeline.tracking.provenance`.
     """
 
     key: str
@@ -54,6 +58,7 @@ class Sweep:
     root: str
     folder: str
     complete: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,10 +69,18 @@ class Sweep:
 
     def point_name(self, changed: Mapping[str, str]) -> str:
         """Return a point's name: the values that differ between points."""
-        keys = [o.partition("=")[0].lstrip("+") for o in self.overrides if is_choice(o)]
-        keys = [key for key in keys if key in changed] or list(changed)
+        keys = self._varied(changed)
         pairs = zip(short_names(keys), keys, strict=True)
         return " ".join(f"{short}={changed[key]}" for short, key in pairs)
+
+    def run_name(self, changed: Mapping[str, str]) -> str:
+        """Return the name of a point's run: values first, since MLflow cuts it in its list."""
+        keys = self._varied(changed)
+        return f"{' '.join(changed[key] for key in keys)} ({' '.join(short_names(keys))})"
+
+    def _varied(self, changed: Mapping[str, str]) -> list[str]:
+        keys = [o.partition("=")[0].lstrip("+") for o in self.overrides if is_choice(o)]
+        return [key for key in keys if key in changed] or list(changed)
 
     @property
     def points(self) -> Path:
@@ -178,6 +191,7 @@ def open_sweep(
             store=store,
             root=str(root),
             folder=str(folder),
+            tags=provenance(root),
         )
         copy_code(root, sweep.code)
         sweep.save()
@@ -194,7 +208,8 @@ def is_running(sweep: Sweep) -> bool:
 
 
 def make_folders(sweep: Sweep) -> None:
-    """Make the folders that points write to."""
+    """Make the folders that points write to, and forget points that were killed."""
+    forget_running(sweep.points)
     for folder in (sweep.points, sweep.shared, sweep.locks):
         folder.mkdir(parents=True, exist_ok=True)
 

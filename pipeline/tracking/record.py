@@ -15,7 +15,6 @@ from pipeline.messages.notes import SATURATION, Note
 from pipeline.tracking.curves import read_curve
 from pipeline.tracking.data_set import DataSet, data_set
 from pipeline.tracking.figures import figures as figures_of
-from pipeline.tracking.provenance import provenance
 
 WIDTHS = ("input_weight_bits", "weight_bits", "activation_bits")
 CURVES = {"training": files.TRAINING_CURVE, "registers": files.REGISTER_CURVE}
@@ -55,7 +54,8 @@ class Record:
     tables : tuple of path
         CSV files that MLflow shows as tables.
     tags : dict of str to str
-        Source, commit and user, and ``export.<format>.sha256`` of each exported file.
+        ``export.<format>.sha256`` of each exported file; where a run is recorded,
+        `pipeline.tracking.provenance` adds source, commit and user.
     """
 
     name: str
@@ -88,12 +88,8 @@ def gather(root) -> Record:
     root = Path(root)
     values = OmegaConf.to_container(OmegaConf.load(root / files.PARAMS), resolve=True)
     params = text_params(flatten(values))
-    figures = {
-        path.stem: files.read_json(path) for path in sorted((root / files.METRICS).glob("*.json"))
-    }
-    metrics = {
-        key: float(value) for key, value in flatten(figures) if isinstance(value, int | float)
-    }
+    figures = _figures(root)
+    metrics = _numbers(figures)
     single = (
         files.PROGRAM,
         files.SUMMARY,
@@ -124,8 +120,23 @@ def gather(root) -> Record:
         },
         data=data_set(params, _hashes(root / files.INPUT_DATA), metrics),
         tables=tuple(path for path in (root / files.LAYERS,) if path.is_file()),
-        tags=provenance(root) | exported,
+        tags=exported,
     )
+
+
+def measured(root) -> dict[str, float]:
+    """Return every metric of every stage of the run in `root`, as ``stage.metric``."""
+    return _numbers(_figures(Path(root)))
+
+
+def _figures(root: Path) -> dict:
+    found = sorted((root / files.METRICS).glob("*.json"))
+    return {path.stem: files.read_json(path) for path in found}
+
+
+def _numbers(figures: Mapping) -> dict[str, float]:
+    leaves = flatten(figures)
+    return {key: float(value) for key, value in leaves if isinstance(value, int | float)}
 
 
 def _export_tags(root) -> dict[str, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import ConfigError
@@ -19,6 +21,8 @@ from pipeline.tracking.view import runs_address
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 """Switch off the usage reports of MLflow."""
 PAUSE_SECONDS = 0.2
+PATIENCE_SECONDS = 5
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 NAME = "crossgrade.localhost"
 """Browsers resolve every name under ``localhost`` to this machine. MLflow's page offers a language
 model as an assistant where it is called ``localhost`` or ``127.0.0.1``."""
@@ -59,19 +63,48 @@ def serve(
     command += ["--workers", "1", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", ",".join(f"{name}:{port}" for name in (NAME, "localhost", host))]
     command += ["--cors-allowed-origins", f"http://{NAME}:{port}"]
-    process = subprocess.Popen(command, env=os.environ | QUIET)
+    with _ending_on(*ENDINGS):
+        # A group of its own, so that the server's workers end with it.
+        process = subprocess.Popen(command, env=os.environ | QUIET, start_new_session=True)
+        try:
+            _wait_and_announce(process, server, address, announce, opens)
+        finally:
+            _end(process)
+
+
+def _wait_and_announce(process, server, address, announce, opens) -> None:
+    while not responds(f"{server}/health"):
+        if process.poll() is not None:
+            raise ConfigError(f"MLflow did not start on {server}; see its messages above")
+        time.sleep(PAUSE_SECONDS)
+    announce(f"runs: {address}")
+    if opens:
+        webbrowser.open(address)
+    process.wait()
+
+
+@contextmanager
+def _ending_on(*signals: int) -> Iterator[None]:
+    """Raise SystemExit on signals that would end this process at once, and leave the server."""
+
+    def end(number, frame):
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in signals}
     try:
-        while not responds(f"{server}/health"):
-            if process.poll() is not None:
-                raise ConfigError(f"MLflow did not start on {server}; see its messages above")
-            time.sleep(PAUSE_SECONDS)
-        announce(f"runs: {address}")
-        if opens:
-            webbrowser.open(address)
-        process.wait()
+        yield
     finally:
-        process.terminate()
-        process.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End the server and its workers."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_SECONDS)
 
 
 def responds(address: str) -> bool:

@@ -106,15 +106,22 @@ def experiment_id(store: str) -> str:
         return experiment
 
 
-def begin_sweep(store: str, *, key: str, name: str, params: Mapping[str, str]) -> str:
+def begin_sweep(
+    store: str,
+    *,
+    key: str,
+    name: str,
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> str:
     """Find or create the run of the sweep `key`, set it to running, and return its id."""
     with _open(store) as (client, experiment):
         found = client.search_runs([experiment], f"tags.`{SWEEP}` = '{key}'")
         if found:
             run_id = found[0].info.run_id
         else:
-            tags = {SWEEP: key}
-            run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+            run = client.create_run(experiment, tags={**tags, SWEEP: key}, run_name=name)
+            run_id = run.info.run_id
         client.update_run(run_id, status="RUNNING")
         for name, value in params.items():
             client.log_param(run_id, parameter_name(name), value)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from simulator.akida_v2 import Quantizer
+from simulator.errors import ProgramError
 from simulator.image_scale import expected_range, input_warning, range_problem
 from simulator.program import Program
 from simulator.serving import ServedProgram
@@ -119,8 +120,15 @@ def test_the_served_model_logs_the_warning(caplog):
     served = ServedProgram(UNSIGNED)
     served.predict(uniform(0, 255))
     assert not caplog.records
-    served.predict(uniform(0, 1))
+    served.predict(np.round(uniform(0, 1)))  # dark pixels, or not
     assert "far inside the calibrated range" in caplog.text
+
+
+def test_the_served_model_refuses_divided_pixels():
+    served = ServedProgram(UNSIGNED)
+    with pytest.raises(ProgramError, match="give them undivided"):
+        served.predict(uniform(0, 1))
+    assert ServedProgram(SIGNED).predict(uniform(0, 1)).shape == (6, 4, 4, 2)
 
 
 def test_wide_integers_have_no_expected_range():

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError, rounded, width_refusal
+from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError, rounded
 from pipeline.chips.blocks import Block
 from pipeline.quantization.legacy_threshold import Scaling, neuron
 from pipeline.quantization.quantized_graph import QuantizedGraph
-from simulator.akida_v1.neuron import ACT_BITS
 
 
 def legacy_neurons(chain: Sequence[Block], graph: QuantizedGraph) -> list[Neuron]:
@@ -43,8 +42,6 @@ def _neuron(block: Block, given: Scaling, *, is_input: bool) -> tuple[Neuron, Sc
     relu = block.member("ReLU")
     step = float(relu.registers["step"]) if relu else None
     bits = relu.bits["output"] if relu else 4
-    if bits not in ACT_BITS:
-        raise width_refusal(relu.name, bits)
     pool = block.member("GlobalAveragePooling2D")
     pixels = _pooled_positions(block, pool) if pool else 1
     threshold, act_step = neuron(head, given, step, bits, pixels)

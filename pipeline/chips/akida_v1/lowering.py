@@ -26,7 +26,6 @@ from simulator.akida_v1 import (
     SeparableConvolutional,
 )
 from simulator.origin import Origin
-from simulator.refusal import Refusal
 
 NAME = "akida_v1"
 
@@ -84,30 +83,13 @@ def chain_neurons(graph: QuantizedGraph) -> list[Neuron]:
     """Return the neuron of each block of a linear chain."""
     chain = View(graph, graph).blocks
     dequantizer = next((node for node in graph.nodes if node.op == "Dequantizer"), None)
-    refusals = [refusal for block in chain for refusal in _width_refusals(block)]
     try:
         if graph.scheme == "cnn2snn":
-            neurons = legacy_neurons(chain, graph)
-        else:
-            neurons = quantizeml_neurons(chain, dequantizer)
+            return legacy_neurons(chain, graph)
+        return quantizeml_neurons(chain, dequantizer)
     except RefusedQuantizationError as refused:
-        refusals += refused.refusals
-    if refusals:
-        raise IncompatibleModelError(graph.name, refusals, f"convert to {NAME}")
-    return neurons
-
-
-def _width_refusals(block: Block):
-    """Yield a refusal if the two kernels of a layer have different bit widths."""
-    widths = {bits for name, bits in block.head.bits.items() if name.endswith("weights")}
-    if len(widths) > 1:
-        yield Refusal(
-            layers=(block.name,),
-            found="its two kernels have different widths",
-            allowed="one",
-            fix="quantize both with the same bits",
-            rule="separable_bits",
-        )
+        action = f"convert to {NAME}"
+        raise IncompatibleModelError(graph.name, refused.refusals, action) from refused
 
 
 def _kernel(head: QuantizedNode) -> np.ndarray:

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.messages.settings import setting
-from simulator.akida_v1.neuron import ACT_BITS
-from simulator.limit import numbers
 from simulator.refusal import Refusal
 
 
@@ -41,17 +38,6 @@ def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
             "look for exploding weights, or a filter whose weights are nearly 0",
         )
     return threshold.astype(np.int32)
-
-
-def width_refusal(name: str, bits: int) -> RefusedQuantizationError:
-    """Return the refusal of an activation's bit width."""
-    return refused(
-        name,
-        "activation_bits",
-        f"{bits}-bit activations",
-        f"{numbers(ACT_BITS)} on Akida 1.0",
-        setting("quantization.activation_bits", 4),
-    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

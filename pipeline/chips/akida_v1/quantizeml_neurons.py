@@ -19,14 +19,12 @@ from pipeline.chips.akida_v1.neuron import (
     RefusedQuantizationError,
     refused,
     rounded,
-    width_refusal,
 )
 from pipeline.chips.akida_v1.reach import reach, reachable_registers
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedNode
-from simulator.akida_v1.neuron import ACT_BITS
 
 IMAGE_HIGHEST = 255
 
@@ -124,8 +122,6 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
             relu.name, "bounded_relu", "an unbounded ReLU", "a max_value in Akida 1.0", "use ReLU6"
         )
     bits, signed = relu.bits["output"], relu.bits["output_signed"]
-    if bits not in ACT_BITS:
-        raise width_refusal(relu.name, bits)
     if signed:
         raise refused(
             relu.name,

@@ -9,11 +9,13 @@ from functools import reduce
 import numpy as np
 
 from pipeline.chips.akida_v1.layers import PIXEL, reads_image
+from pipeline.chips.akida_v1.width_rules import activation_bits, separable_bits
 from pipeline.chips.blocks import QUANTIZERS, View, shape3d, size
 from pipeline.chips.rule import Finding, Rule
 from pipeline.chips.shared_rules import CONVERTER, SHARED, pool_padding, pool_padding_name
 from pipeline.graph.graph import Graph
 from pipeline.messages.notes import texts
+from pipeline.messages.settings import setting
 from pipeline.preparation import PASSES_V1
 from pipeline.preparation.head import cut_head
 from simulator.akida_v1.limits import INPUT_CHANNELS
@@ -179,7 +181,8 @@ def pixels(view: View) -> Iterator[Finding]:
             layers=(node.name,),
             found=f"{dtype} inputs of unknown scale" if dtype == "float32" else f"{dtype} inputs",
             allowed="uint8 pixels, 0 to 255",
-            fix="give the model uint8 inputs and a Rescaling to the range that it expects",
+            fix="give the model uint8 inputs and a Rescaling to the range that it expects, or use"
+            f" {setting('model.input_dtype', 'uint8')} if it takes pixels as they are",
         )
 
 
@@ -284,6 +287,8 @@ RULES = (
             image_border,
             reshape,
             pool_padding,
+            activation_bits,
+            separable_bits,
             *SHARED,
         )
     ),

@@ -148,11 +148,15 @@ def _output(settings, ranges):
         return None
     if ranges["range_max"] is None:
         raise ModelError("its output quantizer has no range in the file; calibrate the model")
+    per_tensor = _per_tensor(settings.get("axis", PER_TENSOR))
+    if (np.ndim(ranges["range_max"]) == 0) != per_tensor:
+        found = f"{np.size(ranges['range_max'])} ranges, and the axis {_axis(per_tensor)}"
+        raise ModelError(f"its output quantizer has {found}; allowed: one range for {PER_TENSOR}")
     rate = ranges["rescaling_rate"]
     return OutputQuantizer(
         bits=bit_width(settings, default=8),
         signed=bool(settings.get("signed", True)),
-        per_tensor=_per_tensor(settings.get("axis", PER_TENSOR)),
+        per_tensor=per_tensor,
         range_max=ranges["range_max"],
         rescaling_rate=np.float32(1) if rate is None else rate,
         scale_bits=bit_width(settings, "scale_bits", 8),

@@ -55,6 +55,12 @@ def _takes_one_scale(end, consumer) -> bool:
     return consumer.op == "Activation" or spread
 
 
+def end_frac_bits(chain: tuple[QuantizedNode, ...], frac_bits: np.ndarray) -> np.ndarray:
+    """Return the fractional bits of sums at the end of a chain; an average aligns channels."""
+    frac_bits = np.asarray(frac_bits)
+    return frac_bits.max() if any(node.op == AVERAGE for node in chain) else frac_bits
+
+
 def average_factor(quantized: QuantizedGraph, chain: tuple[QuantizedNode, ...]) -> np.float32:
     """Return the factor of the scales of a chain that averages; 1 if it does not."""
     pooled = [node for node in chain if node.op == AVERAGE]

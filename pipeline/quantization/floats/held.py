@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.quantization.fixed_point import other_axes
-from pipeline.quantization.floats.chains import average_factor, chain_after, head_of
+from pipeline.quantization.floats.chains import average_factor, chain_after, end_frac_bits, head_of
 from pipeline.quantization.floats.kernels import nearest_ranges, scales_of
 from pipeline.quantization.kernel_rules import kernel_axis
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
@@ -32,8 +32,9 @@ def held_scales(quantized: QuantizedGraph, end: QuantizedNode, wanted: np.ndarra
     given = quantized.node(head.inputs[0]).format
     given = given if head.op == "DepthwiseConv2D" else align(given)[1]
     factor = np.float32(1 if given.scales is None else given.scales)
-    share = average_factor(quantized, chain_after(quantized, head))
-    power = np.exp2(np.asarray(given.frac_bits, np.float32))
+    chain = chain_after(quantized, head)
+    share = average_factor(quantized, chain)
+    power = np.exp2(end_frac_bits(chain, given.frac_bits).astype(np.float32))
     units = wanted.astype(np.float64) * power / share
     scales = np.float32(factor * scales_of(nearest_ranges(units, bits, factor), bits))
     peaks = np.abs(kernel).max(axis=other_axes(kernel.ndim, kernel_axis(head.op)))

@@ -23,7 +23,7 @@ def with_maps(quantized: QuantizedGraph) -> QuantizedGraph:
     """Return an integer model of the same integers with such maps, and a note on each."""
     for node in quantized.nodes:
         chain = chain_after(quantized, node)
-        if node.op in NEURAL and _needs_rates(quantized, chain):
+        if node.op in NEURAL and _needs_rates(quantized, chain) and not _saturates(quantized, node):
             quantized = _as_maps(quantized, chain)
     return quantized
 
@@ -61,6 +61,12 @@ def _as_maps(quantized, chain) -> QuantizedGraph:
     text = f"{', '.join(layers)}: written for maps of one pixel, {text}"
     note = Note(kind=EXPORTED, layers=layers, text=text)
     return replace(quantized, nodes=tuple(nodes), notes=(*quantized.notes, note))
+
+
+def _saturates(quantized, layer) -> bool:
+    """Return True if channels are aligned before a dense layer, within their own width."""
+    flatten = _flatten_before(quantized, layer)
+    return flatten is not None and bool(np.any(flatten.registers.get("input_shift", 0)))
 
 
 def _flatten_before(quantized, layer) -> QuantizedNode | None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.quantization.floats.chains import average_factor, chain_after, takes_rates
+from pipeline.quantization.floats.chains import (
+    average_factor,
+    chain_after,
+    end_frac_bits,
+    takes_rates,
+)
 from pipeline.quantization.floats.outputs import scale_interval, scale_units
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
@@ -36,7 +41,8 @@ def sum_scales(quantized: QuantizedGraph, node: QuantizedNode, frac_bits: np.nda
     if end is node:
         return scale_units(node, frac_bits)
     if end.op == "Dequantizer":
-        wanted = end.registers["scales"] * np.exp2(np.asarray(frac_bits, np.float32))
+        power = np.exp2(end_frac_bits(chain, frac_bits).astype(np.float32))
+        wanted = end.registers["scales"] * power
         share = average_factor(quantized, chain)
         same = np.array_equal(*np.broadcast_arrays(np.float32(own * share), wanted))
         return own if same else wanted.astype(np.float64) / share
@@ -57,7 +63,8 @@ def limits(quantized, chain, frac_bits) -> tuple[np.ndarray, np.ndarray]:
         # One rate for all channels; where the model has more, the scales take them.
         rate = np.float64(end.rate if np.ndim(end.rate) == 0 and end.rate is not None else 1)
         share = average_factor(quantized, chain)
-        found.append(tuple(x / share / rate for x in scale_interval(end, frac_bits)))
+        interval = scale_interval(end, end_frac_bits(chain, frac_bits))
+        found.append(tuple(bound / share / rate for bound in interval))
     found += [_bound_limits(node, frac_bits) for node in chain if "max_value" in node.registers]
     low, high = zip(*found, strict=True)
     return np.max(np.broadcast_arrays(*low), axis=0), np.min(np.broadcast_arrays(*high), axis=0)

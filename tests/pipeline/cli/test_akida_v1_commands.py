@@ -64,7 +64,8 @@ def test_an_unknown_target_is_refused(tmp_path):
 @pytest.mark.parametrize("scheme", ["cnn2snn", "quantizeml"])
 def test_quantize_by_either_scheme(tmp_path, scheme):
     save_graph(tmp_path / "m.npz", chain(*LAYERS))
-    flags = ("-w", 4, "-a", 4, "--per-tensor", "--num-samples", 16, "--scheme", scheme)
+    flags = ("-w", 4, "-a", 4, "--num-samples", 16, "--scheme", scheme)
+    flags += ("--per-tensor",) if scheme == "quantizeml" else ()
     crossgrade("quantize", tmp_path / "m.npz", "-o", tmp_path / "q.npz", *flags)
     assert load_quantized(tmp_path / "q.npz").scheme == scheme
     crossgrade("convert", tmp_path / "q.npz", "-o", tmp_path / "p.npz", "--target", "akida_v1")

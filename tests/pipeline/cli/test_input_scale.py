@@ -14,7 +14,7 @@ from pipeline.config.sections import Quantization
 from pipeline.errors import CrossgradeError
 from pipeline.graph.archive import save_graph
 from pipeline.graph.forward import forward
-from pipeline.migration.pixel_input import reads_pixels, with_pixel_input
+from pipeline.migration.pixel_input import with_pixel_input
 from pipeline.models.file import read_float
 from pipeline.quantization.quantize import quantize
 from pipeline.transforms.feeding import Feeding
@@ -137,30 +137,3 @@ def test_ranges_of_random_images_are_a_warning(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((4, 8, 8, 3), np.uint8))
     known = ("-o", tmp_path / "two.npz", "--calibration", tmp_path / "x.npy")
     assert "random images" not in run(migrate, tmp_path / "m.npz", *known).output
-
-
-@pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("calibrated", [True, False])
-def test_float_images_that_a_model_rescales_are_pixels(tmp_path, kept, calibrated):
-    layers = ("Rescaling", {"scale": 1 / 127.5, "offset": -1.0}), conv(), RELU, FLAT, dense()
-    graph = chain((7, 6, 3), *layers)
-    save_graph(tmp_path / "m.npz", graph)
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 6, 3)).astype(np.float32)
-    np.save(tmp_path / "x.npy", pixels)
-    options = ["--float-input"] * kept + ["--calibration", tmp_path / "x.npy"] * calibrated
-    result = run(migrate, tmp_path / "m.npz", "-o", tmp_path / "new.h5", *options)
-    assert result.exit_code == 0, result.exception
-    assert ("takes uint8 pixels, which it rescales itself" in result.output) != kept
-    new = read_float(tmp_path / "new.h5")
-    assert new.input.attrs["dtype"] == ("float32" if kept else "uint8")
-    np.testing.assert_allclose(forward(new, pixels), forward(graph, pixels), rtol=1e-4, atol=1e-3)
-    assert run(verify, tmp_path / "new_certificate").exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("scale", "images"),
-    [(1 / 255, np.full((4, 7, 6, 3), 0.5)), (1.0, None), (1 / 65535, None), (255.0, None)],
-)
-def test_other_float_images_stay_floats(tmp_path, scale, images):
-    graph = chain((7, 6, 3), ("Rescaling", {"scale": scale}), conv(), RELU, FLAT, dense())
-    assert not reads_pixels(graph, images)

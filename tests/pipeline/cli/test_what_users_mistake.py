@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli.main import cli
-from pipeline.errors import ConfigError, ModelError
+from pipeline.cli.main import COMMANDS, LazyGroup, cli
+from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.exporters import save_keras3
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.archive import save_graph
 from pipeline.messages.lines import WIDTH, wrapped_lines
+from simulator.__main__ import main as emulate
 from tests import builders
 
 QUANTIZED = Path(__file__).parents[2] / "fixtures" / "quantized_residual.h5"
@@ -78,9 +80,49 @@ def test_a_missing_folder_is_refused_before_the_work(program, tmp_path):
     assert missing.is_file()
 
 
-def test_every_command_that_writes_has_the_option():
-    for command in ("migrate", "unfuse", "quantize", "convert", "simulate", "vectors"):
-        assert "--parents" in run(command, "--help").output
+def test_every_command_that_writes_has_the_option(tmp_path):
+    group, found = LazyGroup(), []
+    for command in COMMANDS:
+        options = {name: p for p in group.get_command(None, command).params for name in p.opts}
+        if "-o" in options or command == "vectors":
+            found.append(command)
+            assert "--parents" in options, command
+            with pytest.raises(ConfigError, match="does not exist"):
+                options["-o"].callback(click.Context(group), options["-o"], tmp_path / "no" / "x")
+    assert len(found) > 8
+
+
+def test_what_is_no_program_at_all_is_said_so(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((1, 2, 2, 1), np.uint8))
+    (tmp_path / "text.npz").write_text("text")
+    for name in ("images.npy", "text.npz"):
+        result = run("summary", tmp_path / name)
+        assert "is not a program, or only a part of one" in str(result.exception)
+        assert "zip" not in str(result.exception)
+
+
+def test_the_emulator_alone_names_the_folder_that_is_missing(program, tmp_path, capsys):
+    missing = tmp_path / "new" / "outputs.npy"
+    assert emulate([str(program), "no images", "-o", str(missing)]) == 1
+    error = f"error: {missing.parent}: no such folder; create it first\n"
+    assert capsys.readouterr().err == error
+
+
+def test_a_compensation_that_nothing_uses_is_refused(tmp_path):
+    result = run("migrate", QUANTIZED, "-o", tmp_path / "new.h5", "--recalibrate", "bn")
+    assert isinstance(result.exception, ConfigError)
+    assert "--gap exact does not use it" in str(result.exception)
+
+
+def test_one_hot_labels_do_not_make_a_regression(tmp_path, files):
+    np.save(tmp_path / "x.npy", np.zeros((4, 49, 10, 1), np.uint8))
+    np.save(tmp_path / "y.npy", np.eye(12, dtype=np.float32)[:4])
+    result = run(
+        "quantize", files["graph"], "-o", tmp_path / "q.npz", "--samples", tmp_path / "x.npy",
+        "--train", "labels", "--labels", tmp_path / "y.npy",
+    )  # fmt: skip
+    assert isinstance(result.exception, DataError)
+    assert "one-hot rows: take labels.argmax(axis=1)" in str(result.exception)
 
 
 def test_a_largest_drop_without_labels_is_refused(tmp_path):

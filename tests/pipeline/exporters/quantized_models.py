@@ -14,14 +14,15 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 WIDTHS = ((8, 8, 8), (8, 4, 4), (4, 4, 4), (8, 2, 4))
 
 
-def quantized(layers, shape=(8, 8, 3), dtype="uint8", spread=False, **options):
+def quantized(layers, shape=(8, 8, 3), dtype="uint8", spread=False, low=0, **options):
     """Return the integer model of a list of layers, and images.
 
-    If `spread`, filters of the first layer differ in size, so that channels have other scales.
+    If `spread`, filters of the first layer differ in size, so that channels have other scales;
+    pixels are in ``low..255``.
     """
     spec = {"name": "net", "input": {"shape": list(shape), "dtype": dtype}, "layers": layers}
     graph, rng = build_graph(spec, seed=0), np.random.default_rng(1)
-    images = rng.integers(0, 256, (8, *shape)).astype(dtype)
+    images = rng.integers(low, 256, (8, *shape)).astype(dtype)
     if spread:
         first = next(node for node in graph.nodes if node.weights)
         sizes = np.exp2(np.arange(first.weights["kernel"].shape[-1]) % 4)

@@ -11,7 +11,9 @@ import pytest
 
 from pipeline.chips import convert
 from pipeline.errors import ConfigError, IncompatibleModelError
+from pipeline.exporters import quantizeml_h5
 from pipeline.exporters.formats import export
+from pipeline.formats.quantizeml.quantizers import write_input_quantizer, write_quantization
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
 from simulator import simulate
@@ -145,6 +147,62 @@ def test_damaged_remarks_are_refused(tmp_path):
             file.attrs["crossgrade"] = text
         with pytest.raises(ValueError, match="'crossgrade' is damaged"):
             load_model(path)
+
+
+def without_zero_point(quantizer):
+    config, variables = write_input_quantizer(quantizer)
+    return config, {**variables, "range_min": np.zeros_like(variables["range_min"])}
+
+
+def changed(op, change):
+    """Return a `write_quantization` that changes what it writes for an operation."""
+
+    def write(kind, node):
+        settings = write_quantization(kind, node)
+        if kind == op:
+            change(settings)
+        return settings
+
+    return write
+
+
+def per_tensor(settings):
+    settings.get("output_quantizer", {})["axis"] = "per-tensor"
+
+
+def unsigned(settings):
+    settings.get("output_quantizer", {})["signed"] = False
+
+
+def fault(op, change):
+    return "write_quantization", changed(op, change)
+
+
+FAULTS = {
+    "zero point": ("write_input_quantizer", without_zero_point),
+    "scale axis": fault("DepthwiseConv2D", lambda s: s["weight_quantizer"].update(axis=-1)),
+    "width": fault("Conv2D", lambda s: s["weight_quantizer"].update(bitwidth=4)),
+    "sign": fault("ReLU", unsigned),
+    "buffer": fault("Dense", lambda s: s.update(buffer_bitwidth=20)),
+    "output axis": fault("ReLU", per_tensor),
+    "range and rate": ("RANGES", ("rescaling_rate", "range_max")),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_table_is_found(tmp_path, monkeypatch, name):
+    """Planted in what the exporter writes; the import refuses it, or gives another program."""
+    depthwise = {"DepthwiseConv2D": {"kernel_size": 3, "padding": "same"}}
+    layers = [*BLOCK, depthwise, {"ReLU": {}}, *VECTOR]
+    model, _ = quantized(layers, dtype="float32", spread=True, low=-99)
+    again, _ = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    monkeypatch.setattr(quantizeml_h5, *FAULTS[name])
+    try:
+        again, _ = exported(model, tmp_path)
+    except ValueError:
+        return
+    assert program_bytes(again, tmp_path) != program_bytes(model, tmp_path)
 
 
 EXAMINE = """

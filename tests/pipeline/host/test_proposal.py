@@ -162,7 +162,7 @@ def test_a_proposal_is_in_the_report(tmp_path):
     path.write_bytes(detector().SerializeToString())
     report = run_main("check", path, status=1)
     assert "proposal\n" in report.output and "(100% of the MACs)" in report.output
-    found = json.loads(run_main("check", path, "--json", status=1).output)["proposal"]
+    found = json.loads(run_main("check", path, "--json", status=1).stdout)["proposal"]
     assert found["until"] == ["Conv_ha", "Conv_hb"]
     ends = [text for name in found["until"] for text in ("--until", name)]
     run_main("migrate", path, *ends, "-o", tmp_path / "new.h5")

@@ -45,7 +45,13 @@ IMPORT = yaml.safe_load((ROOT / "conf/model/import.yaml").read_text())
 # The section of the model is free in its keys; those of a model from a file are settings as well.
 NAMES = {
     *leaves(),
-    *(f"model.{key}" for key in ("architecture", "input_shape", "until") if key in IMPORT),
+    *(
+        f"model.{key}"
+        for key in ("architecture", "input_dtype", "input_shape", "until")
+        if key in IMPORT
+    ),
+    # Of the steps on own files, which have no configuration.
+    *("calibration", "input_offset", "input_scale", "labels"),
 }
 
 

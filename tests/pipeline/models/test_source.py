@@ -37,14 +37,20 @@ def test_a_file_gives_its_logits(tmp_path):
     assert any("softmax" in note.text for note in notes)
 
 
-def test_float_inputs_are_raw_images_only_on_request(tmp_path):
+@pytest.mark.parametrize("asked", ["auto", "uint8"])
+def test_float_inputs_take_the_images_of_the_data(tmp_path, asked):
     path = tmp_path / "old.h5"
     save_keras2_h5(path, build_graph(architecture("float32"), seed=1))
-    with pytest.raises(ModelError, match=r"inputs are float32, the data are uint8.*raw_images"):
-        source_graph({"path": str(path)}, seed=0)
-    graph, notes = source_graph({"path": str(path), "raw_images": True}, seed=0)
+    graph, notes = source_graph({"path": str(path), "input_dtype": asked}, seed=0)
     assert graph.input.attrs["dtype"] == "uint8"
-    assert any("raw images" in note.text for note in notes)
+    assert any("takes uint8 images, as the data are" in note.text for note in notes)
+
+
+def test_float_inputs_are_refused_where_they_are_to_stay(tmp_path):
+    path = tmp_path / "old.h5"
+    save_keras2_h5(path, build_graph(architecture("float32"), seed=1))
+    with pytest.raises(ModelError, match=r"takes float32 images, .*model.input_dtype=auto"):
+        source_graph({"path": str(path), "input_dtype": "float32"}, seed=0)
 
 
 def test_a_missing_file(tmp_path):

@@ -9,7 +9,7 @@ from pipeline import files
 from pipeline.sweeps.names import short_names
 from pipeline.sweeps.outcome import FINISHED, REFUSED, Outcome
 from pipeline.sweeps.pareto import compare, front, markdown, table_rows, terminal_table
-from pipeline.sweeps.picture import draw_fronts, neighbours
+from pipeline.sweeps.picture import draw_fronts
 
 
 def outcome(number, accuracy=None, weight_bytes=100, macs=1000, **changed):
@@ -119,10 +119,3 @@ def test_short_names_stay_unique():
     assert short_names(["a.weight_bits", "a.bits"]) == ["weight_bits", "bits"]
     layers = ["quantization.layers.pw_*.weight_bits", "quantization.weight_bits"]
     assert short_names(layers) == ["pw_*.weight_bits", "weight_bits"]
-
-
-def test_points_close_together_share_a_label():
-    points = [(0, 0.0, 0.2), (1, 100.0, 0.90), (2, 101.0, 0.91), (3, 50.0, 0.91)]
-    assert [[p[0] for p in group] for group in neighbours(points)] == [[3], [2, 1], [0]]
-    assert neighbours([(0, 5.0, 0.5), (1, 5.0, 0.5)]) == [[(0, 5.0, 0.5), (1, 5.0, 0.5)]]
-    assert neighbours([(0, 1.0, 1.0)]) == [[(0, 1.0, 1.0)]]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -49,17 +50,22 @@ def test_parallel_points_share_training_and_refusals_do_not_stop_them(repository
     shown = output.partition("#  weight_bits")[2].splitlines()
     assert max(map(len, shown[:-2])) <= 100
     assert "Traceback" not in output
+    for count in range(1, 5):
+        assert re.search(rf"^\[{count} of 4[],].*: ", output, re.MULTILINE), output
 
     client, (parent,), points = repository.sweep_runs()
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {"points": 4, "finished": 1, "refused": 3, "failed": 0}
     assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {
         "pareto.csv",
+        "pareto.html",
         "pareto.md",
         "pareto.png",
     }
     refused = [run for run in points[parent.info.run_id] if OUTCOME in run.data.tags]
     (finished,) = [run for run in points[parent.info.run_id] if OUTCOME not in run.data.tags]
+    commits = {run.data.tags["mlflow.source.git.commit"] for run in (parent, finished, *refused)}
+    assert len(commits) == 1
     assert len(refused) == 3 and {run.info.status for run in refused} == {"FAILED"}
     assert all(run.data.tags["mlflow.note.content"] for run in refused)
     assert {run.data.params["target.name"] for run in refused} == {"akida_v1", "akida_v2"}

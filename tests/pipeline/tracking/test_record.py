@@ -11,7 +11,7 @@ from pipeline.errors import DataError
 from pipeline.messages.notes import Note
 from pipeline.tracking.figures import HEADLINES, figures
 from pipeline.tracking.provenance import provenance
-from pipeline.tracking.record import flatten, gather, run_name
+from pipeline.tracking.record import flatten, gather, measured, run_name
 from pipeline.tracking.results import results_table
 
 PARAMS = """
@@ -102,6 +102,13 @@ def test_the_commit_and_its_state_are_recorded(tmp_path):
     assert clean["crossgrade.git.dirty"] == "false"
     (tmp_path / "file").write_text("two")
     assert provenance(tmp_path)["crossgrade.git.dirty"] == "true"
+
+
+def test_a_run_is_collected_without_asking_git(root, monkeypatch):
+    """Points of a sweep are collected often, and recorded once."""
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert measured(root) == gather(root).metrics != {}
+    assert not gather(root).tags
 
 
 def test_the_fingerprint_distinguishes_runs(root):

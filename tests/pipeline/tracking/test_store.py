@@ -37,7 +37,7 @@ def test_it_finds_complete_runs_of_their_own_only(tmp_path):
     root = tmp_path / "with space"
     root.mkdir()
     store = local_store(root)
-    sweep = begin_sweep(store, key="k", name="sweep", params={})
+    sweep = begin_sweep(store, key="k", name="sweep", params={}, tags={})
     track(RECORD, store, parent=sweep)
     track(replace(RECORD, fingerprint="f2", refusal="no"), store)
     assert find_recorded(RECORD, store) is None
@@ -57,4 +57,4 @@ def test_it_finds_complete_runs_of_their_own_only(tmp_path):
 def test_a_store_that_can_never_be_used_is_refused_at_once(tmp_path):
     for store in (f"sqlite:///{tmp_path}/none/mlflow.db", "htp://x"):
         with pytest.raises(ConfigError, match=f"MLflow store {re.escape(store)}: "):
-            begin_sweep(store, key="k", name="sweep", params={})
+            begin_sweep(store, key="k", name="sweep", params={}, tags={})

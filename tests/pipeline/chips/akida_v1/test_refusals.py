@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
+from pipeline.config import LayerWidths
 from pipeline.errors import IncompatibleModelError
+from pipeline.quantization.quantize import quantize
 from tests.pipeline.chips.quantized_models import (
     FLATTEN,
     GAP,
@@ -14,8 +16,11 @@ from tests.pipeline.chips.quantized_models import (
     RELU,
     SCALED,
     UNIT,
+    chain,
     conv,
     dense,
+    images,
+    options,
     quantized,
     separable,
 )
@@ -292,3 +297,27 @@ def test_another_scheme_is_named():
         "it was quantized by scheme 'other'; akida_v1 takes cnn2snn, quantizeml"
         " (quantization.scheme)"
     ]
+
+
+def test_widths_are_refused_together_with_the_layers():
+    layers = [conv(4), DEPTHWISE, RELU, conv(4), RELU, FLATTEN, dense()]
+    reasons = refusal(layers, activation_bits=8)
+    assert any("DepthwiseConv2D" in reason for reason in reasons)
+    assert any("8-bit activations" in reason for reason in reasons)
+
+
+def test_a_width_of_single_layers_is_named_as_theirs():
+    chosen = {"relu_4": LayerWidths(activation_bits=8)}
+    graph = chain(conv(4), RELU, conv(4), RELU, FLATTEN, dense(), shape=(6, 6, 3))
+    model = quantize(graph, images(), options("quantizeml", layers=chosen))
+    with pytest.raises(IncompatibleModelError) as caught:
+        convert(model, "akida_v1")
+    assert str(caught.value).endswith("Akida 1.0; quantization.layers.relu_4.activation_bits=4")
+
+
+def test_an_applied_transform_is_not_advised():
+    model = quantized([conv(4), DEPTHWISE, RELU, conv(4), RELU, GAP, dense()], "quantizeml")
+    for applied, count in (((), 1), (("gap_before_activation", "fuse_separable"), 0)):
+        with pytest.raises(IncompatibleModelError) as caught:
+            convert(model, "akida_v1", applied=applied)
+        assert str(caught.value).count("transform ") == count
