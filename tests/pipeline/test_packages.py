@@ -13,7 +13,7 @@ from tests.test_imports import LATE, OPTIONAL
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BASE = {"click", "h5py", "numpy", "omegaconf", "yaml"}
+BASE = {"click", "h5py", "numpy", "omegaconf", "threadpoolctl", "yaml"}
 OWN_MESSAGE = {"llvmlite", "onnxruntime"}
 """Packages whose absence is no error: another way is taken, or the backend's own message."""
 DEVELOPMENT = {"ruamel"}
