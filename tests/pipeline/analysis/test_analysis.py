@@ -1,27 +1,20 @@
 """``crossgrade analyze``: errors, planted faults, causes, the page; agreement with QuantizeML."""
 
-import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from conformance.parity import parity_options
 from conformance.parity_models import MODELS
 from conformance.parity_models import images as pictures
 from pipeline.analysis.analysis import analyse
 from pipeline.analysis.error import NO_ERROR, ErrorSums
-from pipeline.analysis.page import page, side
 from pipeline.analysis.table import analysis_json, analysis_text
 from pipeline.chips import convert
-from pipeline.cli.main import cli
 from pipeline.config import Calibration, LayerWidths, Quantization
-from pipeline.errors import DataError, IncompatibleModelError, ModelError
-from pipeline.graph.archive import save_graph
+from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.graph.forward import forward
 from pipeline.messages.notes import REFINED, TRAINED, Note
 from pipeline.quantization.archive import load_quantized, save_quantized
@@ -30,8 +23,6 @@ from pipeline.transforms import TRANSFORMS
 from simulator import simulate
 from tests.pipeline.analysis.faults import FAULTS, changed, images, network, quantized
 from tests.pipeline.quantization.graphs import RELU, chain, conv
-
-CHROMIUM = shutil.which("chromium")
 
 
 def test_a_sound_model_has_no_unexpected_register():
@@ -250,68 +241,3 @@ def test_tables_fit_a_terminal():
     text = analysis_text(analyse(network(), changed(quantized(), node, change), images()))
     assert max(map(len, text.splitlines())) <= 100
     assert text.index("conv2d_2") < text.index("depthwiseconv2d_5")
-
-
-@pytest.fixture
-def files(tmp_path):
-    np.save(tmp_path / "x.npy", images())
-    save_graph(tmp_path / "float.npz", network())
-    save_quantized(tmp_path / "q.npz", quantized())
-    convert(quantized(), "akida_v2").save(tmp_path / "p.npz")
-    return tmp_path
-
-
-def run(files, *options):
-    names = [str(files / name) if name.endswith((".npz", ".npy")) else name for name in options]
-    return CliRunner().invoke(cli, ["analyze", *names])
-
-
-def test_the_command_writes_a_page(files):
-    result = run(files, "float.npz", "q.npz", "x.npy", "-o", str(files / "a.html"))
-    assert result.exit_code == 0, result.output
-    text = (files / "a.html").read_text()
-    assert not re.search(r"(src|href)=|https?://|<script|@import|url\(", text)
-    for layer in analyse(network(), quantized(), images()).layers:
-        assert f"<code>{layer.name}</code>" in text
-    result = run(files, "float.npz", "q.npz", "x.npy", "--json")
-    found = json.loads(result.stdout)
-    assert found["worst_first"] and found["layers"][0]["isolated"]["decibels"] > 30
-
-
-def test_what_cannot_be_analysed_is_refused(files):
-    for names, reason in (
-        (("q.npz", "q.npz"), "is quantized; give the float model first"),
-        (("float.npz", "float.npz"), "is a float model; quantize it first"),
-    ):
-        result = run(files, *names, "x.npy")
-        assert isinstance(result.exception, ModelError) and reason in str(result.exception)
-
-
-def test_names_in_a_page_are_escaped():
-    analysis = analyse(network(), quantized(), images())
-    program = convert(quantized(), "akida_v2")
-    first = replace(analysis.layers[0], name="<b>&")
-    hostile = replace(analysis, model="</title><i>", layers=(first, *analysis.layers[1:]))
-    text = page(replace(side(hostile, program), limits=("<u>limit</u>",)))
-    assert "<b>&" not in text and "<i>" not in text and "<u>" not in text
-    assert "&lt;u&gt;limit" in text
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [600, 1200])
-def test_a_page_fits_the_window(tmp_path, width):
-    analysis = analyse(network(), quantized(), images())
-    program = convert(quantized(), "akida_v2")
-    path = tmp_path / "a.html"
-    probe = (
-        "<script>document.title = document.documentElement.scrollWidth + ' ' +"
-        " document.querySelectorAll('svg').length</script></body>"
-    )
-    path.write_text(page(side(analysis, program)).replace("</body>", probe))
-    command = [CHROMIUM, "--headless", "--no-sandbox", f"--window-size={width},900"]
-    shown = subprocess.run(
-        [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, check=True
-    ).stdout
-    wide, pictures = map(int, re.search(r"<title>(\d+) (\d+)</title>", shown).groups())
-    assert wide <= width and pictures > 10
