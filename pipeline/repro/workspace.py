@@ -81,7 +81,7 @@ def reproduce(
         When DVC is not installed.
     """
     require("dvc", "running the stages")
-    _mend_lock(Path(folder))
+    _mend_torn_files(Path(folder))
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
     environment = {**os.environ, "PATH": path, KEEP_PARAMS: "1"}
@@ -98,26 +98,29 @@ def reproduce(
         raise StageFailed(f"dvc repro stopped with status {status}{said}")
 
 
-def _mend_lock(folder: Path) -> None:
-    """Remove DVC's list of locks if a killed process left a part of it: DVC would fail for ever.
+def _mend_torn_files(folder: Path) -> None:
+    """Remove files of DVC of which a killed process left a part: DVC would fail for ever.
 
-    A living process writes it in far less time than `WRITTEN_SECONDS`.
+    Without dvc.lock the stages' results come from the cache. A living process writes either file
+    in far less time than `WRITTEN_SECONDS`.
     """
-    path = folder / ".dvc" / "tmp" / "rwlock"
-    if _is_torn(path):
+    files = {folder / ".dvc" / "tmp" / "rwlock": json.loads, folder / "dvc.lock": yaml.safe_load}
+    torn = {path: parse for path, parse in files.items() if _is_torn(path, parse)}
+    if torn:
         time.sleep(WRITTEN_SECONDS)
-        if _is_torn(path):
+    for path, parse in torn.items():
+        if _is_torn(path, parse):
             path.unlink(missing_ok=True)
 
 
-def _is_torn(path: Path) -> bool:
+def _is_torn(path: Path, parse: Callable) -> bool:
+    """Return whether a file that holds entries by name is there and cannot be read."""
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        return not isinstance(parse(path.read_text(encoding="utf-8")), dict)
     except FileNotFoundError:
         return False
-    except ValueError:
+    except (ValueError, yaml.YAMLError):
         return True
-    return False
 
 
 def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:
