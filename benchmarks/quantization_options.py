@@ -2,9 +2,10 @@
 
     python -m benchmarks.quantization_options --processes 2
 
-Trains two models of Fashion-MNIST and one of spoken digits, changes one option at a time from
-``quantization=w4a4`` on Akida 2.0, and prints the points of accuracy that each model loses against
-float on the emulator, as the vendor's tools quantize and refined.
+Trains three models of handwritten digits, changes one option at a time from ``quantization=w4a4``
+on Akida 2.0, and prints the points of accuracy that each model loses against
+float on the emulator, and how many decibels the noise of its outputs is below their variance: as
+the vendor's tools quantize, and refined.
 """
 
 from __future__ import annotations
@@ -19,32 +20,27 @@ import numpy as np
 
 from benchmarks import pool
 from benchmarks.gap_strategies import table
-from benchmarks.refinement import architectures
+from benchmarks.results import CASES, UPGRADE, train_model
 from pipeline.chips import convert
 from pipeline.config import (
     Calibration,
-    Data,
     LayerWidths,
     Quantization,
     RegisterTraining,
-    Training,
     Transforms,
 )
 from pipeline.data import calibration_samples, load_data, training_samples
-from pipeline.graph.architecture import build_graph
-from pipeline.graph.architecture_file import read_architecture
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.preparation.head import cut_head
 from pipeline.quantization.quantize import quantize
 from pipeline.stage import run
-from pipeline.training.train import train
 from pipeline.transforms import apply
 from simulator import simulate
 from simulator.classes import classify
 
-FASHION = Data(name="fashion_mnist", train_samples=10000)
-SPOKEN = Data(name="spoken_digits", train_samples=2500, test_samples=500)
-MODELS = {"tutorial_cnn": FASHION, "separable_9k": FASHION, "ds_cnn": SPOKEN}
+NAMES = ("separable_cnn", "tutorial_cnn", "mlp")
+MODELS = {case.model: case for case in CASES if case.model in NAMES}
 BASE = Quantization(weight_bits=4, activation_bits=4)
 MIXED = {
     "DepthwiseConv2D": LayerWidths(weight_bits=8),
@@ -57,7 +53,6 @@ OPTIONS = (
     *({"activation_bits": bits} for bits in (2, 8)),
     {"input_weight_bits": 4},
     {"output_bits": 4},
-    {"last_output_bits": 8},
     {"buffer_bits": 24},
     {"layers": MIXED},
     {"per_tensor_activations": True},
@@ -72,7 +67,7 @@ OPTIONS = (
     {"calibration": Calibration(seed=1)},
     TRAINED,
     {"train": "labels"},
-    {**TRAINED, "training": RegisterTraining(samples=1024)},
+    {**TRAINED, "training": RegisterTraining(samples=512)},
     {**TRAINED, "training": RegisterTraining(epochs=2)},
     {**TRAINED, "training": RegisterTraining(batch_size=256)},
     {**TRAINED, "training": RegisterTraining(learning_rate=1e-3)},
@@ -83,24 +78,18 @@ DEFAULTS = Quantization()
 
 def trained(name: str) -> Graph:
     """Return a float model in the layer order of Akida 2.0."""
-    data = load_data(MODELS[name])
-    if name == "ds_cnn":
-        architecture = read_architecture(name, ["classes=10", "version=2.0"])
-    else:
-        architecture = architectures()[name]
-    graph = build_graph(architecture, seed=0)
-    options = Training(epochs=8, batch_size=64)
-    graph, _ = train(graph, data.x_train, data.y_train, options=options, seed=0)
-    return apply(graph, Transforms(names=("gap_after_relu",)), data.x_train[:64])[0]
+    case = MODELS[name]
+    graph = train_model(case, case.versions[-1], 0)[2]
+    return apply(graph, Transforms(names=UPGRADE), load_data(case.data).x_train[:256])[0]
 
 
 @cache
 def _data(name):
-    return load_data(MODELS[name])
+    return load_data(MODELS[name].data)
 
 
-def lost(name: str, graph: Graph, number: int, refine: str) -> tuple[float, float] | None:
-    """Return the points that a model loses with an option, and their standard error."""
+def measured(name: str, graph: Graph, number: int, refine: str) -> tuple[float, ...] | None:
+    """Return lost points, their standard error and decibels of a model with an option."""
     chosen, data = replace(BASE, **{"refine": refine, **OPTIONS[number]}), _data(name)
     if chosen.train != "none" and refine == "none":
         return None
@@ -110,11 +99,13 @@ def lost(name: str, graph: Graph, number: int, refine: str) -> tuple[float, floa
 
         images, labels = training_samples(data, chosen)
         quantized, _ = train_registers(graph, quantized, images, labels, chosen)
-    program = convert(quantized, "akida_v2")
-    found = simulate(program, data.x_test).reshape(len(data.x_test), -1)
-    right = classify(forward(graph, data.x_test)) == data.y_test
+    wanted = forward(cut_head(graph)[0], data.x_test).reshape(len(data.x_test), -1)
+    found = simulate(convert(quantized, "akida_v2"), data.x_test).reshape(wanted.shape)
+    right = classify(wanted) == data.y_test
     difference = right.astype(float) - (classify(found) == data.y_test)
-    return 100 * difference.mean(), 100 * difference.std() / np.sqrt(len(right))
+    noise = np.square(found - wanted, dtype=np.float64).mean()
+    level = 10 * np.log10(wanted.var(axis=0, dtype=np.float64).mean() / noise)
+    return 100 * difference.mean(), 100 * difference.std() / np.sqrt(len(right)), level
 
 
 def described(options: dict) -> str:
@@ -147,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     numbers, refines = range(len(OPTIONS))[::-1], ("none", "layers")
     models = list(zip(names, graphs, strict=True))
     jobs = [(*model, n, way) for n, model, way in itertools.product(numbers, models, refines)]
-    results = pool.in_order(lost, jobs, chosen.processes)
+    results = pool.in_order(measured, jobs, chosen.processes)
     found = {(name, n, way): each for (name, _, n, way), each in zip(jobs, results, strict=True)}
     rows = [
         [described(options), *(_cell(found[name, n, way]) for name in names for way in refines)]
@@ -161,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _cell(found) -> str:
-    return "" if found is None else f"{found[0]:+.2f}"
+    return "" if found is None else f"{found[0]:+.2f}, {found[2]:.1f} dB"
 
 
 if __name__ == "__main__":

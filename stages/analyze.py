@@ -22,8 +22,9 @@ from pipeline.files import (
     write_text,
 )
 from pipeline.graph.archive import load_graph
+from pipeline.messages.lines import wrapped
 from pipeline.quantization.archive import load_quantized
-from pipeline.stage import run
+from pipeline.stage import WIDTH, run
 from simulator import Program
 
 OFF = "switched off by analyze.images=0"
@@ -52,7 +53,8 @@ def main() -> None:
     write_json(metrics_path("analyze"), _metrics(found))
     worst = found.worst_first[0]
     logging.info("output to noise %s dB on %d images", decibels(found.decibels), found.images)
-    logging.info("worst layer %s: %s; %s", worst.name, worst.finding.cause, worst.finding.remedy)
+    sentence = f"worst layer {worst.name}: {worst.finding.cause}; {worst.finding.remedy}"
+    logging.info("%s", wrapped(sentence, "", WIDTH))
 
 
 def _metrics(found: Analysis) -> dict:

@@ -18,6 +18,7 @@ ALLOWED = {
         "omegaconf",
         "pipeline",
         "simulator",
+        "threadpoolctl",
         "yaml",
     },
     "stages": {"numpy", "pipeline", "simulator"},
@@ -68,11 +69,6 @@ LATE = {
         "pipeline/training/train.py",
     },
     "sqlalchemy": {"pipeline/tracking/store.py"},
-    "threadpoolctl": {
-        "pipeline/evaluation/shards_processes.py",
-        "pipeline/evaluation/shards_threads.py",
-        "pipeline/graph/parts.py",
-    },
     "uvicorn": {"pipeline/serving/server.py"},
     "tensorflow_datasets": {"pipeline/data/tfds_sets.py"},
 }

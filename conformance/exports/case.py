@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
@@ -45,14 +43,6 @@ def smooth_images(graph, count: int) -> np.ndarray:
     cells = (count, -(-height // CELL), -(-width // CELL), channels)
     values = np.random.default_rng(0).integers(kind.min, kind.max + 1, cells).astype(kind.dtype)
     return values.repeat(CELL, axis=1).repeat(CELL, axis=2)[:, :height, :width]
-
-
-def program_bytes(program: Program) -> bytes:
-    """Return the content of a program's file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "program.npz"
-        program.save(path)
-        return path.read_bytes()
 
 
 def equal_registers(first: Program, second: Program) -> bool:

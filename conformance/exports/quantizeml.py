@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.exports.case import Case, equal_registers, program_bytes
+from conformance.exports.case import Case, equal_registers
 from pipeline.chips import convert
 from pipeline.errors import ModelError
 from pipeline.exporters.formats import export
@@ -46,7 +46,8 @@ def examine(case: Case) -> dict:
     outputs = simulate(wanted, case.images).reshape(trace.outputs.shape)
     different = int(np.count_nonzero(outputs != trace.outputs))
     why = [str(entry) for entry in (*comparison.mismatches, *comparison.formats)]
-    if not notes and not equal_registers(wanted, found):
+    same = equal_registers(wanted, found)
+    if not notes and not same:
         why.append("the imported program differs")
     inexact = bool(comparison.inexact)
     if different and not inexact:
@@ -55,7 +56,7 @@ def examine(case: Case) -> dict:
     return {
         "status": status,
         "why": "; ".join(why),
-        "form": "same" if program_bytes(wanted) == program_bytes(found) else "equivalent",
+        "form": "same" if same else "equivalent",
         "tensors": comparison.tensors,
         "values": comparison.values,
         "outputs": outputs.size,

@@ -64,7 +64,7 @@ def run_task(task: Task) -> tuple[Task, dict]:
         ``source`` and ``label``; ``status`` is "equal", "inexact" (the reference's float32 cannot
         hold a sum), "mismatch", "refused" (the format does not hold the model) or "unusable" (the
         model itself cannot be quantized or has no program), and ``why``. Of a comparison also
-        ``form``, "same" if the file is read as the same program, byte for byte, else "equivalent";
+        ``form``, "same" if the file is read as a program of the same registers, else "equivalent";
         and how many ``tensors``, ``values`` of these and ``outputs`` were compared.
     """
     make = _models(task.name, task.source, task.seed, task.count)[task.label]

@@ -131,7 +131,9 @@ def _matched(graph: Graph, model: QuantizedGraph | Program, *, each: bool) -> Ma
         model = convert(model, newest_for(model.scheme))
     if each:
         refusal = Refusal(
-            found="single layers", allowed="blocks", fix="leave out --each: a program has blocks"
+            found="single layers",
+            allowed="blocks",
+            fix="analyse it in blocks, which is the default",
         )
         raise IncompatibleModelError(graph.name, [refusal], "be analysed")
     return MatchedProgram(graph, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from simulator.refusal import Refusal
 
-Floats = Mapping[str, np.ndarray]
+PRODUCT = "output product"
+"""Stage at which the emulator counts products with the output's scale that saturate."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,6 +79,8 @@ class Step:
         Integers of the output.
     real : float32 array of the same shape
         Their float values.
+    beyond : int
+        Values whose product with the output's scale is beyond its width, so that it saturates.
     """
 
     block: Block
@@ -85,6 +88,7 @@ class Step:
     sums: np.ndarray | None
     out: np.ndarray
     real: np.ndarray
+    beyond: int
 
 
 class Matched(ABC):

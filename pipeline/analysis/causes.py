@@ -9,6 +9,9 @@ from pipeline.analysis.blocks import Block
 from pipeline.messages.settings import setting
 
 MANY_SATURATED = 0.005
+FEW_BEYOND = 0.0005
+"""Share of saturated products that matters: they are wrong by any amount, unlike outputs at the
+end of a range."""
 MOST = 0.5
 """Share of an error's power from which one cause explains it."""
 UNUSED = 0.25
@@ -48,6 +51,10 @@ def explain(layer, block: Block, refined: bool) -> Finding:
         if refined
         else f"fit the layer to its inputs: {setting('quantization.refine', 'layers')}"
     )
+    if refined and layer.beyond > FEW_BEYOND:
+        refine = (
+            f"one scale for all channels: {setting('quantization.per_tensor_activations', True)}"
+        )
     return next(finding for rule in RULES for finding in rule(layer, block, refine))
 
 
@@ -73,6 +80,15 @@ def _flatten(layer, block, refine):
         yield Finding(
             cause=f"{layer.isolated.saturated:.1%} of the values saturate in the Flatten",
             remedy=f"align channels after it: {remedy}",
+        )
+
+
+def _beyond(layer, block, refine):
+    if layer.beyond > FEW_BEYOND:
+        yield Finding(
+            cause=f"{layer.beyond:.1%} of the outputs saturate before they are scaled: sums that"
+            " are large beside the weights, such as constants",
+            remedy=refine,
         )
 
 
@@ -147,6 +163,7 @@ RULES: tuple[Rule, ...] = (
     _fault,
     _good,
     _flatten,
+    _beyond,
     _saturation,
     _dead,
     _outlier,

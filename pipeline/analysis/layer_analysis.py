@@ -38,6 +38,9 @@ class LayerAnalysis:
         the rest is the output's rounding and saturation. None where the chip hides the sums.
     clipped : float
         Share of outputs that the range cuts off: at its end, and clearly beyond.
+    beyond : float
+        Share of outputs that saturated before they were scaled: their product with the scale is
+        beyond its width.
     dead : float
         Share of channels that are 0 on every image although the float model's are not.
     zeros : float
@@ -65,6 +68,7 @@ class LayerAnalysis:
     cumulative: Error
     weights_share: float | None
     clipped: float
+    beyond: float
     dead: float
     zeros: float
     events: float
@@ -83,7 +87,7 @@ class LayerSums:
         self.isolated, self.cumulative = ErrorSums(), ErrorSums()
         self.in_sums = self.after = 0.0
         self.has_sums = True
-        self.zeros = self.values = self.clipped = self.images = 0
+        self.zeros = self.values = self.clipped = self.images = self.beyond = 0
         self.edges = np.linspace(block.lowest, block.highest + 1, self._bins() + 1)
         self.counts = np.zeros(self._bins(), np.int64)
         self.alive, self.wanted = np.zeros((2, block.channels), bool)
@@ -115,6 +119,7 @@ class LayerSums:
         self.zeros += int(np.count_nonzero(out == 0))
         self.values += out.size
         self.images += len(out)
+        self.beyond += step.beyond
         self.counts += np.histogram(np.clip(out, block.lowest, block.highest), self.edges)[0]
         flat = out.reshape(-1, out.shape[-1])
         self.alive |= (flat != 0).any(axis=0)
@@ -137,6 +142,7 @@ class LayerSums:
             cumulative=self.cumulative.result(),
             weights_share=share,
             clipped=self.clipped / self.values,
+            beyond=self.beyond / self.values,
             dead=float(np.mean(self.wanted & ~self.alive)),
             zeros=self.zeros / self.values,
             events=(self.values - self.zeros) / self.images,

@@ -18,7 +18,8 @@ ERRORS = (
 )
 VALUES = (
     f"Cut off: outputs clearly beyond the range, harmless below {HARMLESS:.1%}; at the end: outputs"
-    " at the last level, most of them rightly. Events: outputs per image that are not 0."
+    " at the last level, most of them rightly; products: outputs that saturate before they are"
+    " scaled. Events: outputs per image that are not 0."
 )
 
 
@@ -51,7 +52,8 @@ def error_table(analysis: Analysis) -> str:
 def value_table(analysis: Analysis, costs: Mapping[str, LayerCost]) -> str:
     """Return the section with the outputs of each layer, its memory and its work."""
     heads = (
-        "<tr><th>#</th><th>layer</th><th>cut off</th><th>at the end</th><th>dead channels</th>"
+        "<tr><th>#</th><th>layer</th><th>cut off</th><th>at the end</th>"
+        "<th>products</th><th>dead channels</th>"
         "<th>zeros</th><th>events</th><th>weights, bytes</th><th>MACs</th></tr>"
     )
     rows = [
@@ -60,6 +62,7 @@ def value_table(analysis: Analysis, costs: Mapping[str, LayerCost]) -> str:
             layer,
             share_badge(layer.clipped),
             f"{layer.isolated.saturated:.2%}",
+            f"{layer.beyond:.2%}",
             f"{layer.dead:.0%}",
             f"{layer.zeros:.0%}",
             f"{layer.events:,.0f}",

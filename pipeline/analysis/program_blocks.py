@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from pipeline.analysis.blocks import Block, Matched, Step, run_chain, unmatched
+from pipeline.analysis.blocks import PRODUCT, Block, Matched, Step, run_chain, unmatched
 from pipeline.analysis.expected_program import unexpected_in_program
 from pipeline.chips.blocks import Block as ChipBlock
 from pipeline.chips.blocks import View
@@ -64,16 +65,22 @@ class MatchedProgram(Matched):
     def run(self, batch: np.ndarray) -> Iterator[Step]:
         """Yield what each block that computes gives for a batch."""
         found: dict[str, list[np.ndarray]] = {}
+        beyond: Counter[str] = Counter()
+
+        def tally(layer, stage, count) -> None:
+            beyond[layer.name] += count if stage == PRODUCT else 0
+
         self._outputs = simulate(
             self.program,
             batch,
             probe=lambda layer, values: found.setdefault(layer.name, []).append(values),
+            tally=tally,
             memory=self.memory,
         ).astype(np.float32)
         made = {name: np.concatenate(parts) for name, parts in found.items()}
         for block in self.blocks:
             if block.computes:
-                yield self._step(block, batch, made)
+                yield self._step(block, batch, made, beyond[block.name])
 
     @property
     def outputs(self) -> np.ndarray:
@@ -93,7 +100,7 @@ class MatchedProgram(Matched):
             if not (layer.inputs or layer.macs or layer.reads_floats)
         )
 
-    def _step(self, block: Block, batch: np.ndarray, made) -> Step:
+    def _step(self, block: Block, batch: np.ndarray, made, beyond: int) -> Step:
         layer, chip = self.program.by_name[block.name], self.view.by_head[block.name]
         given = []
         feeds = layer.inputs or ("",)
@@ -112,6 +119,7 @@ class MatchedProgram(Matched):
             sums=real if not block.cuts_off else self._sums(layer, batch, made, shape),
             out=out.reshape(shape),
             real=real,
+            beyond=beyond,
         )
 
     def _real(self, name: str, values: np.ndarray) -> np.ndarray:

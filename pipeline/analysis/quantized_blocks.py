@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
 
-from pipeline.analysis.blocks import Block, Matched, Step, run_chain, unmatched
+from pipeline.analysis.blocks import PRODUCT, Block, Matched, Step, run_chain, unmatched
 from pipeline.analysis.expected import unexpected
 from pipeline.errors import IncompatibleModelError
 from pipeline.graph.graph import Graph
@@ -86,7 +87,9 @@ class MatchedQuantized(Matched):
             given = {name: integers[name] for name in nodes[0].inputs}
             last = without_output_stage(nodes[-1])
             sums = run_nodes((*nodes[:-1], last), given)[last.name]
-            out = integers[block.end] = with_output_stage(nodes[-1], sums)
+            counts: Counter[str] = Counter()
+            tally = lambda stage, number, to=counts: to.update({stage: number})  # noqa: E731
+            out = integers[block.end] = with_output_stage(nodes[-1], sums, tally)
             if block.computes:
                 real = [self.real(name, given[name]) for name in nodes[0].inputs]
                 yield Step(
@@ -95,6 +98,7 @@ class MatchedQuantized(Matched):
                     sums=sums * self.units.sums[block.end],
                     out=out,
                     real=self.real(block.end, out),
+                    beyond=counts[PRODUCT],
                 )
         last = self.quantized.node(self.quantized.output)
         self._outputs = run_node(last, integers[last.inputs[0]])

@@ -42,12 +42,26 @@ def command(model, output, name, target, certificate, verbose) -> None:
     """
     from pipeline.files import file_sha256
 
+    _check_output(model, output, name)
     if _is_program(model):
         name, label = _program(model, output, name, target, certificate)
     else:
         name, label = _model(model, output, name, target, certificate, verbose)
     click.echo(f"{output}: {label} for {name}")
     click.echo(f"sha256 {file_sha256(output)}")
+
+
+def _check_output(model, output, name: str | None) -> None:
+    """Refuse MODEL itself, and a suffix by which the format's readers would not know the file."""
+    from pathlib import Path
+
+    from pipeline.errors import ConfigError
+
+    if Path(output).resolve() == Path(model).resolve():
+        raise ConfigError(f"{output}: is MODEL itself; give another file with -o")
+    suffixes = sorted({EXPORTS[key].suffix for key in ([name] if name else EXPORTS)})
+    if Path(output).suffix not in suffixes:
+        raise ConfigError(f"--output {output}: allowed suffixes: {', '.join(suffixes)}")
 
 
 def _is_program(model) -> bool:

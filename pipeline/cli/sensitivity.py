@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option
+from pipeline.cli.parameters import PATH, backend_option, output_option, parents_option
 from pipeline.cli.searching import measured, prepared, searching_options
 
 
@@ -15,7 +15,8 @@ from pipeline.cli.searching import measured, prepared, searching_options
 @click.argument("model", metavar="FLOAT", type=PATH)
 @searching_options
 @backend_option
-@click.option("-o", "--output", type=PATH, help="Page with a picture to write (.html).")
+@output_option("-o", "--output", help="Page with a picture to write (.html).")
+@parents_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(model, samples, images, labels, input_dtype, target, backend, output, as_json) -> None:
     """Measure what fewer bits cost in each single layer of FLOAT, all others having the widest.

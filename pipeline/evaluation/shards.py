@@ -19,8 +19,8 @@ from pipeline.data import Images
 from pipeline.errors import ConfigError
 from pipeline.files import read_json, write_json
 from pipeline.graph.archive import load_graph, save_graph
-from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
+from pipeline.graph.parts import forward_in_parts
 from simulator import Program, simulate
 from simulator.classes import classify
 from simulator.engine import make_plan
@@ -133,7 +133,7 @@ class Runner:
             memory=self.memory,
             backend=self.plan or "reference",
         )
-        expected = forward(work.graph, images, batch_size=work.batch_size)
+        expected = forward_in_parts(work.graph, images)
         return self._classes(outputs, expected) if work.classes else (outputs, expected)
 
     def _classes(self, outputs, expected):

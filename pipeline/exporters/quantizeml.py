@@ -14,7 +14,9 @@ from pipeline.exporters.names import renamed_for_keras
 from pipeline.exporters.quantizeml_h5 import save_quantizeml_h5
 from pipeline.formats.quantizeml.layers import LAYERS
 from pipeline.graph.keras_io import keras_names
+from pipeline.graph.traits import RESHAPES
 from pipeline.messages.notes import EXPORTED, WARNING, Note
+from pipeline.messages.settings import setting
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.floats import ADDED, restore
 from pipeline.quantization.floats.flattening import (
@@ -65,7 +67,7 @@ def export_quantizeml(path: str | Path, quantized: QuantizedGraph) -> tuple[Note
         _check_outputs(quantized, *programs)
         notes = (*notes, *_beyond_chip(*programs))
     save_quantizeml_h5(path, calibrated)
-    return notes
+    return (*notes, *_lost_alignments(written))
 
 
 def _obstacles(quantized: QuantizedGraph) -> Iterator[Refusal]:
@@ -74,8 +76,11 @@ def _obstacles(quantized: QuantizedGraph) -> Iterator[Refusal]:
         yield Refusal(
             layers=(quantized.input.name,), found=f"{dtype} inputs", allowed=", ".join(INPUTS)
         )
+    if len(ends := quantized.ends) > 1:
+        names = tuple(quantized.producers(end)[0].name for end in ends)
+        yield Refusal(layers=names, found=f"{len(ends)} outputs", allowed="one in QuantizeML")
     for node in quantized.nodes:
-        if node.op not in (*LAYERS, *ADDED, "Input"):
+        if node.op not in (*LAYERS, *ADDED, "Input", "Outputs"):
             yield Refusal(layers=(node.name,), found=node.op, allowed=", ".join(LAYERS))
 
 
@@ -96,6 +101,18 @@ def _check_outputs(quantized: QuantizedGraph, *programs: Program) -> None:
             f"{quantized.name}: the equivalent form for QuantizeML differs in {different:,} of"
             f" {wanted.size:,} outputs; this is a fault of crossgrade, please report it"
         )
+
+
+def _lost_alignments(quantized: QuantizedGraph) -> Iterator[Note]:
+    """Yield a warning for each Flatten that aligns channels: the vendor's converter drops that."""
+    for node in quantized.nodes:
+        if node.op in RESHAPES and np.any(node.registers.get("input_shift", 0)):
+            option = setting("quantization.per_tensor_activations", True)
+            text = (
+                f"{node.name}: aligns channels of different scales, which QuantizeML computes and"
+                f" cnn2snn 2.19 does not carry to the chip; quantize with {option}"
+            )
+            yield Note(kind=EXPORTED, level=WARNING, layers=(node.name,), text=text)
 
 
 def _beyond_chip(before: Program, after: Program) -> Iterator[Note]:

@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TypeVar
 
+import numpy as np
+
+from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 
 PART_VALUES = 1 << 20
@@ -20,8 +23,25 @@ PART_VALUES = 1 << 20
 Result = TypeVar("Result")
 
 
+def forward_in_parts(graph: Graph, images) -> np.ndarray:
+    """Return the outputs of a graph, as `pipeline.graph.forward.forward`."""
+    return np.concatenate(
+        list(run_parts(lambda part: forward(graph, images[part]), parts(graph, len(images))))
+    )
+
+
+def keeps_state(graph: Graph) -> bool:
+    """Return True if the outputs of an image depend on those before it."""
+    return any(node.operation.temporal for node in graph.nodes)
+
+
 def parts(graph: Graph, images: int) -> list[slice]:
-    """Return the parts of some images that run together, by the size of the graph's tensors."""
+    """Return the parts of some images that run together, by the size of the graph's tensors.
+
+    Images of a graph that keeps state are one part.
+    """
+    if keeps_state(graph) or not images:
+        return [slice(0, images)]
     largest = max(math.prod(shape) for shape in graph.shapes.values())
     size = max(1, PART_VALUES // max(1, largest))
     return [slice(start, min(start + size, images)) for start in range(0, images, size)]

@@ -113,5 +113,5 @@ def open_program(path) -> Program:
         raise ModelError(f"{path}: is a quantized model, not a program; make one of it: {convert}")
     raise ModelError(
         f"{path}: is a float model, not a program; make one of it: crossgrade quantize {path}"
-        f" -o Q.npz --samples IMAGES.npy, then {convert}"
+        f" -o Q.npz, then {convert}"
     )

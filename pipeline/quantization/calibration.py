@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
+from pipeline.graph.parts import keeps_state
 from pipeline.messages.settings import setting
 from pipeline.quantization.assignment import Assignment
 from pipeline.quantization.calibrated_graph import CalibratedGraph
@@ -136,11 +137,11 @@ def _measured(graph: Graph, samples: np.ndarray, calibration, meter: Meter) -> I
     size = calibration.batch_size
     interleaved = streams(graph, samples, size)
     for _ in range(calibration.epochs):
-        if interleaved > 1 or not meter.observer.in_parts:
-            yield from meter.by_batch(samples, size, interleaved)
+        if keeps_state(graph):
+            yield from meter.successive(samples, size, interleaved)
             continue
         for start in range(0, len(samples), size):
-            yield meter.in_parts(samples[start : start + size])
+            yield meter.batch(samples[start : start + size])
 
 
 def streams(graph: Graph, samples: np.ndarray, batch_size: int) -> int:

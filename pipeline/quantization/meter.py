@@ -56,8 +56,8 @@ class Meter:
         self.graph, self.observer = graph, observer
         self.input, self.quantizers = assignment.input, assignment.outputs
 
-    def by_batch(self, samples: np.ndarray, size: int, streams: int) -> Iterator[Measured]:
-        """Yield the measurements of each batch of `size` samples."""
+    def successive(self, samples: np.ndarray, size: int, streams: int) -> Iterator[Measured]:
+        """Yield the measurements of each batch of `size` samples of a graph that keeps state."""
         found: list[Measured] = []
 
         def probe(name, values):
@@ -68,15 +68,18 @@ class Meter:
         forward(self.graph, samples, batch_size=size, probe=probe, streams=streams)
         yield from found
 
-    def in_parts(self, batch: np.ndarray) -> Measured:
-        """Return the measurements of a batch whose parts are measured one by one."""
+    def batch(self, batch: np.ndarray) -> Measured:
+        """Return the measurements of a batch of a graph without state, in parts if possible."""
 
         def run(part: slice) -> Measured:
             images = batch[part]
-            (found,) = self.by_batch(images, len(images), 1)
+            (found,) = self.successive(images, len(images), 1)
             return found
 
-        first, *others = run_parts(run, parts(self.graph, len(batch)))
+        several = parts(self.graph, len(batch))
+        first, *others = run_parts(
+            run, several if self.observer.in_parts else [slice(0, len(batch))]
+        )
         for other in others:
             first.merge(other)
         return first

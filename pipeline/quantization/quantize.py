@@ -33,7 +33,7 @@ def quantize(
         ``calibration.samples`` random images are drawn by ``calibration.seed``.
     options : Quantization
         The ``quantization`` section of the configuration.
-    progress : function of (batches done, batches in all), optional
+    progress : function of (work done, work in all), optional
 
     Returns
     -------

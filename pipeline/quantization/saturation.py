@@ -105,14 +105,12 @@ def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Satura
     """Yield the saturations on samples, by layer."""
 
     def counted(part: slice) -> _SaturationCounter:
-        counter, images = _SaturationCounter(graph, accumulators), samples[part]
-        batch = size if streams > 1 else len(images)
-        forward(graph, images, batch_size=batch, probe=counter, streams=streams)
+        counter = _SaturationCounter(graph, accumulators)
+        forward(graph, samples[part], batch_size=size, probe=counter, streams=streams)
         return counter
 
-    ranges = [slice(0, len(samples))] if streams > 1 else parts(graph, len(samples))
     counts, totals = Counter(), Counter()
-    for counter in run_parts(counted, ranges):
+    for counter in run_parts(counted, parts(graph, len(samples))):
         counts.update(counter.counts)
         totals.update(counter.totals)
     for (layer, kind), count in counts.items():

@@ -19,6 +19,7 @@ HEADLINES = {
 """Figures without a prefix, in order, and the metrics they are; None for those computed here."""
 REPEATED = ("convert.weight_bytes", "convert.macs", "evaluate.weight_bytes", "transform.accuracy")
 """Metrics that repeat a headline or a metric of stage ``build``."""
+DIGITS = 6
 COLUMNS = ("accuracy", "loss_to_float", "weight_kib", "over_limits", "macs", "agreement")
 """Columns of MLflow's list of runs."""
 
@@ -35,7 +36,8 @@ def figures(metrics: Mapping[str, float]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Headlines, then ``stage/metric``: MLflow gives each stage a section of its own.
+        Headlines, then ``stage/metric``: MLflow gives each stage a section of its own. Fractions
+        have `DIGITS` digits, as many as MLflow's list shows; the files have all.
     """
     short = {name: metrics[key] for name, key in HEADLINES.items() if key in metrics}
     if "evaluate.float_accuracy" in metrics and "accuracy" in short:
@@ -49,4 +51,8 @@ def figures(metrics: Mapping[str, float]) -> dict[str, float]:
         for key, value in metrics.items()
         if key.count(".") == 1 and key not in told
     }
-    return ordered | inner
+    return {name: _shown(value) for name, value in (ordered | inner).items()}
+
+
+def _shown(value: float) -> float:
+    return value if value.is_integer() else float(f"{value:.{DIGITS}g}")

@@ -30,7 +30,7 @@ class Record:
     Attributes
     ----------
     name : str
-        Model, data, target and bit widths.
+        Bit widths, target, model and data.
     params : dict of str to str
         Every value of params.yaml by its dotted name.
     metrics : dict of str to float
@@ -147,9 +147,12 @@ def _export_tags(root) -> dict[str, str]:
 
 
 def run_name(params: Mapping[str, str]) -> str:
-    """Return the name of a run: its model, data, target and bit widths."""
-    parts = (model_name(params), params.get("data.name", ""), params["target.name"])
-    return " ".join(filter(None, (*parts, _bits(params))))
+    """Return the name of a run: its bit widths, target, model and data.
+
+    What differs most often comes first, since MLflow cuts names in its list.
+    """
+    parts = (_bits(params), params["target.name"], model_name(params), params.get("data.name", ""))
+    return " ".join(filter(None, parts))
 
 
 def model_name(params: Mapping[str, str]) -> str:
@@ -173,7 +176,8 @@ def _sentence(metrics) -> str:
     if "accuracy" in found:
         parts.append(f"accuracy {found['accuracy']:.4f}")
     if "loss_to_float" in found:
-        parts.append(f"{found['loss_to_float']:.4f} below float")
+        loss = found["loss_to_float"]
+        parts.append(f"{abs(loss):.4f} {'below' if loss >= 0 else 'above'} float")
     if "mean_absolute_error" in found:
         parts.append(f"mean absolute error {found['mean_absolute_error']:.4g}")
     if "weight_kib" in found:

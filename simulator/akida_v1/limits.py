@@ -253,7 +253,7 @@ def weight_bits(facts):
         yield (
             f"{facts.weight_bits}-bit weights",
             numbers(allowed),
-            "quantize with these bits (input_weight_bits is the first layer's)",
+            "quantize with these bits; the first layer has a setting of its own",
         )
 
 

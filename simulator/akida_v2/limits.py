@@ -284,7 +284,7 @@ def weight_bits(facts):
     """Weights have {BITS} bits; in input, transposed and buffered convolutions {WIDE}."""
     if facts.weight_bits not in (None, *WEIGHT_BITS[facts.kind]):
         allowed = numbers(WEIGHT_BITS[facts.kind])
-        fix = "quantize with these bits (input_weight_bits is the first layer's)"
+        fix = "quantize with these bits; the first layer has a setting of its own"
         yield f"{facts.weight_bits}-bit weights", allowed, fix
 
 

@@ -1,5 +1,7 @@
 """Images of another scale than a program expects give a warning, others do not."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -124,7 +126,9 @@ def test_the_served_model_logs_the_warning(caplog):
     assert "far inside the calibrated range" in caplog.text
 
 
-def test_the_served_model_refuses_divided_pixels():
+def test_the_served_model_refuses_divided_pixels(monkeypatch):
+    # Where MLflow is imported, its server's exception is raised instead.
+    monkeypatch.delitem(sys.modules, "mlflow.exceptions", raising=False)
     served = ServedProgram(UNSIGNED)
     with pytest.raises(ProgramError, match="give them undivided"):
         served.predict(uniform(0, 1))

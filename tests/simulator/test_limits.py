@@ -227,8 +227,8 @@ def test_a_program_names_the_layers_beyond_limits():
         (("second",), "weight_bits"),
     ]
     assert list(program.limits()) == [
-        "first: 5-bit weights; allowed: 4 or 8; quantize with these bits (input_weight_bits is the"
-        " first layer's)",
-        "second: 3-bit weights; allowed: 4 or 8; quantize with these bits (input_weight_bits is the"
-        " first layer's)",
+        "first: 5-bit weights; allowed: 4 or 8; quantize with these bits; the first layer has"
+        " a setting of its own",
+        "second: 3-bit weights; allowed: 4 or 8; quantize with these bits; the first layer has"
+        " a setting of its own",
     ]

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.graph.build import make_node
 from pipeline.graph.traits import KEEPS_VALUES, NEURAL, RESHAPES
 from pipeline.messages.notes import EXPORTED, Note
-from pipeline.quantization.floats.chains import AVERAGE, chain_after, takes_rates
+from pipeline.quantization.floats.chains import AVERAGE, chain_after, head_of, takes_rates
 from pipeline.quantization.floats.flattening import over_whole_map, reshaped
 from pipeline.quantization.floats.units import limits
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
@@ -21,9 +21,10 @@ from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
 def with_maps(quantized: QuantizedGraph) -> QuantizedGraph:
     """Return an integer model of the same integers with such maps, and a note on each."""
-    for node in quantized.nodes:
-        chain = chain_after(quantized, node)
-        if node.op in NEURAL and _needs_rates(quantized, chain) and not _saturates(quantized, node):
+    for name in [node.name for node in quantized.nodes]:
+        head = quantized.by_name.get(name)  # a Flatten may be gone
+        chain = () if head is None else chain_after(quantized, head)
+        if chain and _needs_rates(quantized, chain) and not _saturates(quantized, head):
             quantized = _as_maps(quantized, chain)
     return quantized
 
@@ -32,9 +33,15 @@ def _needs_rates(quantized, chain) -> bool:
     head, end = chain[0], chain[-1]
     if "output_scales" not in end.registers or len(chain) == 1 or takes_rates(quantized, end):
         return False
-    low, high = limits(quantized, chain, head.format.frac_bits)
+    if head_of(quantized, end) is not head:
+        return False
     pooled = any(node.op == AVERAGE for node in chain)
-    return bool(np.any(low > high)) and len(end.shape) == 1 and (pooled or head.op == "Dense")
+    if len(end.shape) != 1 or not (pooled or head.op == "Dense"):
+        return False
+    if head.op not in NEURAL:  # its scales are fixed
+        return np.ndim(end.rate) > 0 and np.ptp(end.rate) > 0
+    low, high = limits(quantized, chain, head.format.frac_bits)
+    return bool(np.any(low > high))
 
 
 def _as_maps(quantized, chain) -> QuantizedGraph:
@@ -71,8 +78,10 @@ def _saturates(quantized, layer) -> bool:
 
 def _flatten_before(quantized, layer) -> QuantizedNode | None:
     """Return the Flatten or Reshape of a whole map that a dense layer reads."""
+    if layer.op != "Dense":
+        return None
     source = quantized.skip_back(layer.inputs[0], set(KEEPS_VALUES) - set(RESHAPES))
-    if layer.op != "Dense" or source.op not in RESHAPES:
+    if source.op not in RESHAPES:
         return None
     return source if len(quantized.node(source.inputs[0]).shape) == 3 else None
 

@@ -27,6 +27,10 @@ def output_quantizer(
         Before the quantizer.
     may_be_per_axis : bool
         True if the output may have a rate per channel although all channels have one range.
+
+    Notes
+    -----
+    The rate is the node's own if its registers follow from it.
     """
     if "output" not in node.bits:
         return None
@@ -43,9 +47,14 @@ def output_quantizer(
         return quantizer
     low, high = _interval(node, accumulator)
     quantizer = replace(quantizer, scale_bits=scale_bits(scales))
+    own = np.float32(1) if node.rate is None else node.rate
+    kept = bool(np.all((low <= own) & (own <= high)))
     if not quantizer.per_tensor:
-        return replace(quantizer, rescaling_rate=np.float32((low + high) / 2))
+        rate = np.broadcast_to(own, low.shape) if kept else (low + high) / 2
+        return replace(quantizer, rescaling_rate=np.float32(rate))
     rate, fits = (low.max() + high.min()) / 2, low.max() < high.min()
+    if kept and np.ndim(own) == 0:
+        return replace(quantizer, rescaling_rate=own)
     if fits or not may_be_per_axis:
         return replace(quantizer, rescaling_rate=np.float32(rate))
     return replace(

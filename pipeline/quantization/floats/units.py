@@ -39,7 +39,8 @@ def sum_scales(quantized: QuantizedGraph, node: QuantizedNode, frac_bits: np.nda
     chain = chain_after(quantized, node)
     end, own = chain[-1], node.format.scales
     if end is node:
-        return scale_units(node, frac_bits)
+        several = np.ndim(node.rate) > 0 and not takes_rates(quantized, node)
+        return scale_units(node, frac_bits) if several else _own_sums(node, frac_bits)
     if end.op == "Dequantizer":
         power = np.exp2(end_frac_bits(chain, frac_bits).astype(np.float32))
         wanted = end.registers["scales"] * power
@@ -51,6 +52,16 @@ def sum_scales(quantized: QuantizedGraph, node: QuantizedNode, frac_bits: np.nda
     if np.all(inside) or np.any(low > high):
         return own
     return np.where(inside, own, (low + high) / 2).astype(np.float32)
+
+
+def _own_sums(node, frac_bits) -> np.ndarray:
+    """Return the scales of the sums of a layer that quantizes them itself."""
+    if node.sums is None or node.sums.scales is None:
+        return scale_units(node, frac_bits)
+    low, high = scale_interval(node, frac_bits)
+    scaled = node.sums.scales * (np.float64(1) if node.rate is None else node.rate)
+    inside = np.all((low <= scaled) & (scaled <= high))
+    return node.sums.scales if inside else scale_units(node, frac_bits)
 
 
 def limits(quantized, chain, frac_bits) -> tuple[np.ndarray, np.ndarray]:

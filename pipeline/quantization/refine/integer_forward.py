@@ -15,7 +15,7 @@ from pipeline.graph.traits import DEPTHWISE, NEURAL, TEMPORAL, TRANSPOSED
 from pipeline.quantization.quantized_graph import QuantizedNode
 from pipeline.quantization.refine.frames import remembered, span
 from simulator.akida_v2 import Dequantizer, Quantizer
-from simulator.integer import requantize, saturate, shift_left
+from simulator.integer import Tally, requantize, saturate, shift_left
 from simulator.kernels import (
     conv2d,
     conv2d_transpose,
@@ -51,7 +51,9 @@ def run_node(node: QuantizedNode, *inputs: np.ndarray) -> np.ndarray:
     return with_output_stage(node, sums)
 
 
-def with_output_stage(node: QuantizedNode, sums: np.ndarray) -> np.ndarray:
+def with_output_stage(
+    node: QuantizedNode, sums: np.ndarray, tally: Tally | None = None
+) -> np.ndarray:
     """Return the sums of a node as its output quantizer gives them; as they are without one."""
     if "output_shift" not in node.registers:
         return sums
@@ -62,6 +64,7 @@ def with_output_stage(node: QuantizedNode, sums: np.ndarray) -> np.ndarray:
         node.registers["output_shift"],
         value_bits=bits["output"] - bits["output_signed"],
         buffer_bits=bits["post_op_buffer"],
+        tally=tally,
     )
 
 
@@ -171,7 +174,7 @@ def _max_pool(node, x):
 def _average(node, x):
     shift = node.registers.get("global_pool_shift")
     x = x if shift is None else saturate(shift_left(x, shift), WIDE)
-    return saturate(global_sum(x), WIDE).reshape(len(x), -1)
+    return saturate(global_sum(x), WIDE).reshape(len(x), *node.shape)
 
 
 def _add(node, a, b):
@@ -188,7 +191,8 @@ def _concatenate(node, *parts):
 
 
 def _reshape(node, x):
-    return x.reshape(len(x), *node.shape)
+    x, shift = x.reshape(len(x), *node.shape), node.registers.get("input_shift")
+    return x if shift is None else saturate(shift_left(x, shift), node.bits["value_bits"])
 
 
 def _outputs(node, *parts):

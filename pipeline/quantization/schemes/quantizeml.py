@@ -64,7 +64,7 @@ def quantize(
         Calibration images in the dtype of the model's input.
     options : Quantization
         The ``quantization`` section of the configuration.
-    progress : function of (batches done, batches in all), optional
+    progress : function of (work done, work in all), optional
 
     Raises
     ------

@@ -227,4 +227,4 @@ def test_programs_on_the_command_line(tmp_path):
     assert "convert the quantized model again" in str(result.exception)
     command[2] = paths["p.npz"]
     result = CliRunner().invoke(cli, [*command, "--each"])
-    assert "leave out --each" in str(result.exception)
+    assert "analyse it in blocks" in str(result.exception)

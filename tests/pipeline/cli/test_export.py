@@ -42,7 +42,7 @@ def test_a_program_becomes_onnx(tmp_path):
     assert run("export", model, "-o", again, "--format", "onnx").exit_code == 0
     assert out.read_bytes() == again.read_bytes()
     for options in (("--format", "quantizeml"), ("--target", "akida_v1")):
-        found = run("export", program, "-o", tmp_path / "x", *options)
+        found = run("export", program, "-o", tmp_path / "x.onnx", *options)
         assert isinstance(found.exception, ConfigError)
 
 
@@ -105,3 +105,19 @@ def test_a_certificate_of_another_model_is_refused_before_anything_is_written(tm
     found = run("export", model, "-o", out, "--certificate", tmp_path)
     assert "no such file" in str(found.exception)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "found"),
+    [
+        ("q.npz", (), "is MODEL itself"),
+        ("a.txt", (), "allowed suffixes: .h5, .onnx"),
+        ("a.onnx", ("--format", "quantizeml"), "allowed suffixes: .h5"),
+    ],
+)
+def test_wrong_outputs_are_refused(tmp_path, output, options, found):
+    model = quantized(tmp_path, "quantizeml").rename(tmp_path / "q.npz")
+    before = model.read_bytes()
+    done = run("export", model, "-o", tmp_path / output, *options)
+    assert isinstance(done.exception, ConfigError) and found in str(done.exception)
+    assert model.read_bytes() == before and len(list(tmp_path.glob("a.*"))) == 0

@@ -23,6 +23,7 @@ from pipeline.evaluation.shards import Work, run_shards
 from pipeline.evaluation.shards_processes import WorkerStopped
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.forward import forward
+from pipeline.packages import MissingPackageError
 from pipeline.quantization.quantize import quantize
 from simulator import ProgramError, simulate
 from tests.waiting import PATIENCE_SECONDS
@@ -215,7 +216,7 @@ def test_ray_changes_nothing(case):
 
 def test_without_ray_the_message_says_how_to_install_it(case, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'crossgrade\[ray\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'crossgrade\[ray\]'"):
         evaluate(*case, Evaluate(engine="ray"))
 
 

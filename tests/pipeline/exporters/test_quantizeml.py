@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
+from pipeline.config import Calibration, Quantization
 from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.exporters import quantizeml_h5
 from pipeline.exporters.formats import export
 from pipeline.formats.quantizeml.quantizers import write_input_quantizer, write_quantization
 from pipeline.importers import load_model
 from pipeline.quantization.integerize import integerize
+from pipeline.quantization.quantize import quantize
 from simulator import simulate
 from tests.pipeline.exporters.quantized_models import FIXTURES, WIDTHS, quantized, random_cases
+from tests.pipeline.quantization.graphs import RELU, chain, conv
 
+OUTPUTS = ("Outputs", {}, ("conv2d_3", "conv2d_4"))
 CONV = {"Conv2D": {"filters": 6, "kernel_size": 3, "padding": "same"}}
 BLOCK = [CONV, {"ReLU": {"max_value": 6.0}}]
 VECTOR = [{"GlobalAveragePooling2D": {}}, {"Dense": {"units": 4}}]
@@ -137,6 +141,24 @@ def test_what_the_format_cannot_hold_is_refused_before_anything_is_written(tmp_p
     with pytest.raises(ConfigError, match="found 'tflite'; allowed: quantizeml"):
         export(tmp_path / "model.h5", model, "tflite")
     assert not list(tmp_path.iterdir())
+
+
+def test_several_outputs_are_refused(tmp_path):
+    net = chain(conv(4), RELU, conv(3), (*conv(2, 1), ("relu_2",)), OUTPUTS, shape=(8, 8, 3))
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    model = quantize(net, images, Quantization(calibration=Calibration(batch_size=4)))
+    with pytest.raises(IncompatibleModelError, match="conv2d_3, conv2d_4: 2 outputs; allowed: one"):
+        export(tmp_path / "model.h5", model, "quantizeml")
+
+
+def test_a_flatten_that_saturates_is_written_with_a_warning(tmp_path):
+    model, _ = quantized(
+        [CONV, {"ReLU": {}}, *FLAT], shape=(6, 4, 8), spread=True, flatten="saturate"
+    )
+    again, notes = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    (note,) = notes
+    assert note.is_warning and note.layers == ("flatten",) and "cnn2snn 2.19" in note.text
 
 
 def test_damaged_remarks_are_refused(tmp_path):

@@ -122,3 +122,21 @@ def test_frames_of_temporal_models_fill_their_batches():
     # four videos of two frames: the second batch sees the first
     result = calibrated(graph, IMAGES[:8])
     assert (result.nodes["relu_2"].output.range_max >= 0).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_ranges_of_a_temporal_model_depend_on_the_frames_before(batch_size):
+    temporal = {"filters": 4, "fifo_size": 3}
+    graph = chain(("BufferTempConv", temporal), ("ReLU", {}), conv(2))
+    calibration = Calibration(batch_size=batch_size)
+    options = replace(SMALL_BATCHES, equalize=False, observer="max", calibration=calibration)
+    found = calibrated(graph, options=options).nodes["relu_2"].output.range_max
+    values = []
+    forward(
+        graph, IMAGES, batch_size=batch_size, streams=batch_size,
+        probe=lambda name, value: values.append(value) if name == "relu_2" else None,
+    )  # fmt: skip
+    expected = np.concatenate(values).max(axis=(0, 1, 2))
+    np.testing.assert_array_equal(found, expected)
+    alone = np.concatenate([forward(graph, image[None]) for image in IMAGES])
+    assert not np.array_equal(alone, forward(graph, IMAGES))

@@ -43,7 +43,7 @@ def root(tmp_path):
 
 def test_record(root):
     record = gather(root)
-    assert record.name == "tiny digits akida_v2 8/4/4"
+    assert record.name == "8/4/4 akida_v2 tiny digits"
     assert record.params["quantization.weight_bits"] == "4"
     assert record.params["data.path"] == "null"
     assert record.params["model.layers.0.Dense.units"] == "2"
@@ -57,8 +57,8 @@ def test_an_imported_model_has_the_name_of_its_file():
     params = {"model.name": "null", "model.path": "/models/old net.h5", "data.name": "mine"}
     params |= {"target.name": "akida_v2"}
     params |= {f"quantization.{k}_bits": "8" for k in ("input_weight", "weight", "activation")}
-    assert run_name(params) == "old net mine akida_v2 8/8/8"
-    assert run_name(params | {"model.name": "new"}) == "new mine akida_v2 8/8/8"
+    assert run_name(params) == "8/8/8 akida_v2 old net mine"
+    assert run_name(params | {"model.name": "new"}) == "8/8/8 akida_v2 new mine"
 
 
 def test_mlflow_gets_each_figure_once_and_headlines_first():
@@ -70,17 +70,25 @@ def test_mlflow_gets_each_figure_once_and_headlines_first():
             "evaluate.accuracy": 0.85,
             "evaluate.float_accuracy": 0.9,
             "evaluate.weight_bytes": 2048.0,
+            "evaluate.agreement": 355 / 360,
+            "evaluate.macs": 1234567.0,
             "transform.gap.max_abs_difference": 1e-6,
         }
     )
-    assert list(found)[:4] == ["accuracy", "loss_to_float", "weight_kib", "over_limits"]
-    assert found["loss_to_float"] == pytest.approx(0.05) and found["weight_kib"] == 2
+    first = ["accuracy", "loss_to_float", "agreement", "weight_kib", "over_limits"]
+    assert list(found)[:5] == first
+    assert (found["agreement"], found["macs"]) == (0.986111, 1234567)
+    assert found["loss_to_float"] == 0.05 and found["weight_kib"] == 2
     assert set(found) - set(HEADLINES) == {"build/accuracy", "evaluate/float_accuracy"}
 
 
 def test_what_a_run_was_made_of(root):
     record = gather(root)
     assert record.data.name == "digits" and len(record.data.digest) == 12
+    better = METRICS | {"accuracy": 0.75}
+    files.write_json(root / files.metrics_path("evaluate"), better)
+    assert gather(root).description.startswith("accuracy 0.7500, 0.2500 above float")
+    files.write_json(root / files.metrics_path("evaluate"), METRICS)
     files.write_json(root / files.INPUT_DATA, {"images.npy": "another hash"})
     assert gather(root).data.digest != record.data.digest
     assert record.description.startswith("accuracy 0.2500, 0.2500 below float, 1.2 KiB of weights")

@@ -68,3 +68,16 @@ def test_equal_to_the_emulator(name, bits, dtype):
     expected = simulate(convert(quantized, "akida_v2"), images)
     np.testing.assert_array_equal(found.reshape(expected.shape), expected)
     assert np.ptp(expected) > 0
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_channels_that_saturate_before_a_flatten_do_so_here(bits):
+    graph = chain(*NETS["flatten"], shape=(8, 8, 3), seed=bits)
+    images = RNG.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    options = replace(OPTIONS, activation_bits=bits, flatten="saturate")
+    quantized = quantize(graph, images, options)
+    image, *nodes = quantized.nodes
+    assert any("input_shift" in node.registers for node in nodes if node.op == "Flatten")
+    found = run_nodes(nodes, {image.name: images})[quantized.output]
+    expected = simulate(convert(quantized, "akida_v2"), images)
+    np.testing.assert_array_equal(found.reshape(expected.shape), expected)
