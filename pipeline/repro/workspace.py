@@ -24,6 +24,7 @@ from pipeline.packages import require
 from pipeline.progress import VARIABLE
 from pipeline.repro import run_dvc
 from pipeline.repro.dvc_server import DvcServer
+from simulator.malformed import MALFORMED
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
 STAGES = (
@@ -104,7 +105,7 @@ def _mend_torn_files(folder: Path) -> None:
     Without dvc.lock the stages' results come from the cache. A living process writes either file
     in far less time than `WRITTEN_SECONDS`.
     """
-    files = {folder / ".dvc" / "tmp" / "rwlock": json.loads, folder / "dvc.lock": yaml.safe_load}
+    files = {folder / ".dvc" / "tmp" / "rwlock": _locks, folder / "dvc.lock": _recorded_stages}
     torn = {path: parse for path, parse in files.items() if _is_torn(path, parse)}
     if torn:
         time.sleep(WRITTEN_SECONDS)
@@ -113,14 +114,28 @@ def _mend_torn_files(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _is_torn(path: Path, parse: Callable) -> bool:
-    """Return whether a file that holds entries by name is there and cannot be read."""
+def _is_torn(path: Path, read: Callable[[str], object]) -> bool:
+    """Return whether a file is there that `read` refuses, or in which it finds a value missing."""
     try:
-        return not isinstance(parse(path.read_text(encoding="utf-8")), dict)
+        read(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    except (ValueError, yaml.YAMLError):
+    except (*MALFORMED, yaml.YAMLError):
         return True
+    return False
+
+
+def _locks(text: str) -> None:
+    json.loads(text).items()
+
+
+def _recorded_stages(text: str) -> None:
+    """Read dvc.lock as far as DVC's schema asks for: a part of a file may be YAML."""
+    for stage in yaml.safe_load(text)["stages"].values():
+        for files in stage.get("params", {}).values():
+            files.items()
+        for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
+            entry["path"].strip()
 
 
 def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:
