@@ -46,7 +46,7 @@ MODEL = {
 }
 BATCH = 8
 GROWTH = 1.5
-"""Largest allowed growth of memory between the first requests and the last ones."""
+"""Largest allowed growth of memory between the first clients and the last ones."""
 
 
 def main() -> int:
@@ -60,6 +60,7 @@ def main() -> int:
         with Server(Path(folder)) as server:
             load = Load(server, program, images)
             load.warm()
+            load.run(options.clients, options.seconds / 3)
             before = server.memory()
             load.run(options.clients, options.seconds)
             return report(load, before, server.memory())

@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks.faults.place import Place
 from pipeline.repro.workspace import copy_code
 from pipeline.tracking.address import local_store
+from pipeline.tracking.figures import figures
 from pipeline.tracking.store import EXPERIMENT, PARENT, SWEEP
 
 GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
@@ -155,7 +156,7 @@ def verify(root: Path, seed: int) -> str:
     for point in points:
         expected = known[point.data.params["quantization.weight_bits"]]
         assert point.info.status == "FINISHED"
-        assert point.data.metrics == expected["metrics"]
+        assert point.data.metrics == figures(expected["metrics"])
         files = {f.path for f in client.list_artifacts(point.info.run_id)}
         assert {"program.npz", "metrics", "plots", "model", "params.yaml"} <= files, files
     torn = Place(root).unreadable()

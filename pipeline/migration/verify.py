@@ -103,7 +103,7 @@ def _findings(content, folder, model, output, calibration):
 
 def _file(key, path, certified, wanted):
     what = f"{key} file {path}"
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Finding(what=what, good=False, detail="no such file"), None
     found = file_sha256(path)
     detail = f"sha256 {found[:12]}..."
@@ -120,7 +120,7 @@ def _exports(content, folder) -> Iterator[Finding]:
     for entry in content.get(KEY, ()):
         for what, file in ((entry["format"], entry), ("quantized", entry["quantized"])):
             path = Path(os.path.normpath(folder / file["path"]))
-            if path.is_file():
+            if os.path.isfile(path):
                 yield _hashed(f"{what} file", folder, file["path"], file["sha256"])
             else:
                 yield Finding(what=f"{what} file {path}", good=True, detail="not here")
@@ -129,7 +129,7 @@ def _exports(content, folder) -> Iterator[Finding]:
 def _hashed(what, folder, kept, certified):
     path = Path(os.path.normpath(folder / kept))
     what = f"{what} {path}"
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Finding(what=what, good=False, detail="no such file")
     found = file_sha256(path)
     detail = f"sha256 {found[:12]}..."
@@ -183,7 +183,7 @@ def _images(graph, samples, folder, calibration):
         images = random_images(graph, samples["count"], samples["seed"])
         return images, array_sha256(images) == samples["sha256"]
     path = Path(calibration) if calibration is not None else folder / samples["path"]
-    if path.is_file():
+    if os.path.isfile(path):
         images = load_array(path)[: samples["count"]]
         if array_sha256(images) == samples["sha256"]:
             return check_samples(graph, images, path), True

@@ -24,6 +24,7 @@ from pipeline.packages import require
 from pipeline.progress import VARIABLE
 from pipeline.repro import run_dvc
 from pipeline.repro.dvc_server import DvcServer
+from simulator.malformed import MALFORMED
 
 CODE = ("conf", "pipeline", "simulator", "stages", "dvc.yaml", ".dvcignore")
 STAGES = (
@@ -81,7 +82,7 @@ def reproduce(
         When DVC is not installed.
     """
     require("dvc", "running the stages")
-    _mend_lock(Path(folder))
+    _mend_torn_files(Path(folder))
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
     environment = {**os.environ, "PATH": path, KEEP_PARAMS: "1"}
@@ -98,26 +99,43 @@ def reproduce(
         raise StageFailed(f"dvc repro stopped with status {status}{said}")
 
 
-def _mend_lock(folder: Path) -> None:
-    """Remove DVC's list of locks if a killed process left a part of it: DVC would fail for ever.
+def _mend_torn_files(folder: Path) -> None:
+    """Remove files of DVC of which a killed process left a part: DVC would fail for ever.
 
-    A living process writes it in far less time than `WRITTEN_SECONDS`.
+    Without dvc.lock the stages' results come from the cache. A living process writes either file
+    in far less time than `WRITTEN_SECONDS`.
     """
-    path = folder / ".dvc" / "tmp" / "rwlock"
-    if _is_torn(path):
+    files = {folder / ".dvc" / "tmp" / "rwlock": _locks, folder / "dvc.lock": _recorded_stages}
+    torn = {path: parse for path, parse in files.items() if _is_torn(path, parse)}
+    if torn:
         time.sleep(WRITTEN_SECONDS)
-        if _is_torn(path):
+    for path, parse in torn.items():
+        if _is_torn(path, parse):
             path.unlink(missing_ok=True)
 
 
-def _is_torn(path: Path) -> bool:
+def _is_torn(path: Path, read: Callable[[str], object]) -> bool:
+    """Return whether a file is there that `read` refuses, or in which it finds a value missing."""
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        read(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    except ValueError:
+    except (*MALFORMED, yaml.YAMLError):
         return True
     return False
+
+
+def _locks(text: str) -> None:
+    json.loads(text).items()
+
+
+def _recorded_stages(text: str) -> None:
+    """Read dvc.lock as far as DVC's schema asks for: a part of a file may be YAML."""
+    for stage in yaml.safe_load(text)["stages"].values():
+        for files in stage.get("params", {}).values():
+            files.items()
+        for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
+            entry["path"].strip()
 
 
 def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:

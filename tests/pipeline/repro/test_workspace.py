@@ -48,6 +48,19 @@ def test_a_whole_list_of_locks_is_kept(tmp_path, lock):
         assert (lock.read_text() if lock.exists() else None) == text
 
 
+@pytest.mark.parametrize("torn", ["", "schema: '2.0'\nstages:\n  build:\n    params", "[1, 2]"])
+def test_a_torn_record_of_the_stages_is_removed(tmp_path, lock, torn):
+    record = tmp_path / "dvc.lock"
+    record.write_text(torn)
+    with pytest.raises(StageFailed):
+        reproduce(tmp_path, quiet=True)
+    assert not record.exists()
+    record.write_text("schema: '2.0'\nstages: {}\n")
+    with pytest.raises(StageFailed):
+        reproduce(tmp_path, quiet=True)
+    assert record.exists()
+
+
 def test_a_list_that_is_being_written_is_kept(tmp_path, lock, monkeypatch):
     lock.write_text("")
     monkeypatch.setattr(workspace.time, "sleep", lambda _: lock.write_text("{}"))
