@@ -132,10 +132,15 @@ def _locks(text: str) -> None:
 def _recorded_stages(text: str) -> None:
     """Read dvc.lock as far as DVC's schema asks for: a part of a file may be YAML."""
     for stage in yaml.safe_load(text)["stages"].values():
-        for files in stage.get("params", {}).values():
-            files.items()
+        stage["cmd"].strip()
+        for values in stage.get("params", {}).values():
+            values.items()
         for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
             entry["path"].strip()
+            for name in ("hash", "md5"):
+                entry.get(name, "").strip()
+            for name in ("size", "nfiles"):
+                int(entry.get(name, 0))
 
 
 def _reproduce_quietly(folder: Path, stages, environment, watch) -> tuple[int, str]:
