@@ -60,6 +60,8 @@ NOT_DRAWN = {
         *QUANTIZED,
         "input_channels",  # decides itself which layer it is
         "discrete_activation",  # of models that cnn2snn quantized
+        "activation_bits",  # these two are rules for quantized models
+        "separable_bits",
         "rescaling_position",
         "relu_shape",
     },
