@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -56,9 +55,12 @@ def serving(tmp_path, store):
         port = str(probe.getsockname()[1])
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     log = tmp_path / "log"
+    # A shell starts what it leaves in the background with SIGINT ignored: these tests, perhaps.
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    start += " from pipeline.cli import main; main()"
     with log.open("w") as file:
         process = subprocess.Popen(
-            [Path(sys.executable).parent / "crossgrade", "ui", "--port", port, "--store", store],
+            [sys.executable, "-c", start, "ui", "--port", port, "--store", store],
             cwd=tmp_path,
             env=environment,
             stdout=file,
