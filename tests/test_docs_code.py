@@ -24,6 +24,9 @@ def blocks(name):
 
 def run(name, folder, monkeypatch):
     """Run the page in a folder; return each block with what it printed, warnings among it."""
+    import keras
+
+    keras.backend.clear_session()  # Keras numbers the layers of all tests of a process.
     monkeypatch.chdir(folder)
     names, found = {"__name__": name}, []
     for code, shown in blocks(name):
