@@ -6,6 +6,7 @@ from html import escape
 
 from pipeline.chips import chip
 from pipeline.messages.page_style import STYLE
+from pipeline.migration.page_parts import badge, count, listed, relative, table
 from pipeline.migration.pixel_input import pixels_sentence
 from pipeline.migration.recovery import recovery_sentence
 from pipeline.models.input_dtype import InputDtype
@@ -41,9 +42,9 @@ def _head(content) -> str:
         '<header><p class="kicker">Migration certificate</p>'
         f"<h1>{escape(content['input']['model'])} <span>to {escape(_chip(target))}</span></h1>"
         f'<p class="lead">{escape(verdict["sentence"])}</p><p>'
-        + _badge(f"{verdict['compatibility']} with {target}", VERDICTS[verdict["compatibility"]])
-        + _badge(f"equivalence: {verdict['equivalence']}", kind)
-        + _badge(
+        + badge(f"{verdict['compatibility']} with {target}", VERDICTS[verdict["compatibility"]])
+        + badge(f"equivalence: {verdict['equivalence']}", kind)
+        + badge(
             "fits the chip's published limits"
             if verdict["fits_hardware_limits"]
             else "beyond the chip's published limits",
@@ -78,8 +79,8 @@ def _facts(content) -> str:
         cards.append(
             (
                 title,
-                _count(after[key]),
-                f"{_count(before[key])} before ({_delta(before[key], after[key])})",
+                count(after[key]),
+                f"{count(before[key])} before ({relative(before[key], after[key])})",
             )
         )
     cards.append(("Samples", str(samples["count"]), noise or escape(samples["path"])))
@@ -99,22 +100,22 @@ def _split(content) -> str:
     where = f"<code>{escape(host['path'])}</code>" if "path" in host else "not written: "
     reason = escape(host["reason"])
     rows = [
-        (f"<b>{title}</b>", str(len(names)), _names(names), note)
+        (f"<b>{title}</b>", str(len(names)), listed(names), note)
         for title, names, note in (
             ("chip", split["chip"]["layers"], f"until {escape(', '.join(split['until']))}"),
             ("host", host["layers"], where + reason),
         )
     ]
     heads = ("Runs on", "#Layers", "Which", "")
-    return f"<section><h2>What runs where</h2>{_table(heads, rows)}</section>"
+    return f"<section><h2>What runs where</h2>{table(heads, rows)}</section>"
 
 
 def _transforms(content) -> str:
     rows = [
         (
             f"<b>{escape(step['transform'])}</b>{_details(step)}",
-            _badge(step["equivalence"], CLASS_NAMES[step["equivalence"]]),
-            _names(step["changed"]),
+            badge(step["equivalence"], CLASS_NAMES[step["equivalence"]]),
+            listed(step["changed"]),
             f"{step['max_abs_difference']:.3g}",
             f"{step['agreement']:.2%}",
             f"{step['added_parameters']:+,}",
@@ -131,7 +132,7 @@ def _transforms(content) -> str:
         "#Parameters",
         "#MACs",
     )
-    text = _table(heads, rows) if rows else "<p>No transform was needed.</p>"
+    text = table(heads, rows) if rows else "<p>No transform was needed.</p>"
     return f"<section><h2>Transforms</h2>{text}</section>"
 
 
@@ -170,7 +171,7 @@ def _layers(content) -> str:
         rows.append(
             (
                 *_layer(entry["before"]),
-                _badge(entry["status"], f"s-{entry['status']}"),
+                badge(entry["status"], f"s-{entry['status']}"),
                 *_layer(entry["after"]),
                 "" if difference is None else f"{difference:.2g}",
             )
@@ -179,7 +180,7 @@ def _layers(content) -> str:
     return (
         "<section><h2>Layer by layer</h2><p>Differences are between the outputs of the same layer"
         " in both models, on up to 8 samples; blank where the shapes differ or a layer is new."
-        f"</p>{_table(heads, rows)}</section>"
+        f"</p>{table(heads, rows)}</section>"
     )
 
 
@@ -201,17 +202,17 @@ def _checks(content) -> str:
                 f" <small>{escape(v['rule'])}, {escape(v['source'])}</small>",
                 escape(v["found"]),
                 escape(v["allowed"]),
-                _badge(v["kind"], "bad" if v["kind"] == "conversion" else "warn"),
+                badge(v["kind"], "bad" if v["kind"] == "conversion" else "warn"),
             )
             for v in report["violations"]
         ]
         heads = ("Layer", "Rule", "Found", "Allowed", "Kind")
-        text = _table(heads, rows) if rows else "<p>No violation.</p>"
+        text = table(heads, rows) if rows else "<p>No violation.</p>"
         notes = "".join(f"<li>{escape(note)}</li>" for note in report["notes"])
         parts.append(
             f"<details{' open' if key == 'check_after' else ''}><summary>Rules of"
             f" {escape(_chip(content['target']))} {title}"
-            f" {_badge(report['verdict'], VERDICTS[report['verdict']])}"
+            f" {badge(report['verdict'], VERDICTS[report['verdict']])}"
             f"</summary>{text}{f'<ul>{notes}</ul>' if notes else ''}</details>"
         )
     return f"<section><h2>Compatibility</h2>{''.join(parts)}</section>"
@@ -236,7 +237,7 @@ def _files(content) -> str:
     rows.append(("<b>samples</b>", escape(where), "", f"<code>{samples['sha256']}</code>"))
     return (
         "<section><h2>Files</h2>"
-        + _table(("", "File", "#Bytes", "SHA-256"), rows)
+        + table(("", "File", "#Bytes", "SHA-256"), rows)
         + "<p>To recompute all of this: <code>crossgrade verify certificate.json</code></p>"
         "</section>"
     )
@@ -268,42 +269,5 @@ def _footer(content) -> str:
     )
 
 
-def _table(heads, rows) -> str:
-    right = [head.startswith("#") for head in heads]
-    classes = [' class="n"' if flag else "" for flag in right]
-    top = "".join(f"<th{c}>{h.lstrip('#')}</th>" for h, c in zip(heads, classes, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{c}>{v}</td>" for v, c in zip(row, classes, strict=True)) + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _badge(text, kind) -> str:
-    return f'<span class="badge {kind}">{escape(text)}</span>'
-
-
-def _names(names) -> str:
-    shown = ", ".join(escape(name) for name in names[:4])
-    if len(names) <= 4:
-        return shown
-    rest = ", ".join(escape(name) for name in names[4:])
-    return f"{shown} <details><summary>and {len(names) - 4} more</summary>{rest}</details>"
-
-
 def _chip(target) -> str:
     return chip(target).title
-
-
-def _count(value) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if value >= size:
-            return f"{value / size:.4g} {unit}"
-    return f"{value:,}"
-
-
-def _delta(before, after) -> str:
-    return f"{100 * (after - before) / before:+.1f} %" if before else f"{after - before:+,}"

@@ -6,7 +6,7 @@ import math
 
 from pipeline.errors import LayerError
 from pipeline.graph.attributes import PADDING, PAIR, Attribute
-from pipeline.graph.float_kernels import conv2d_transpose, depthwise_conv2d_transpose
+from pipeline.graph.float_transposed import conv2d_transpose, depthwise_conv2d_transpose
 from pipeline.graph.keras_form import ONE_GROUP, KerasRule
 from pipeline.graph.keras_transposed import depthwise_conv2d_transpose as keras_layer
 from pipeline.graph.keras_transposed import is_buildable
