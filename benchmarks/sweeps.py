@@ -29,6 +29,8 @@ GRID = ("transforms=none", "quantization=both_w4a4", "target=akida_v1")
 SIX = (*GRID, "quantization.weight_bits=2,4,8", "quantization.activation_bits=2,4")
 OWN_STAGES = ("quantize", "convert", "evaluate")
 """Stages that no two points of `SIX` share."""
+ENDINGS = {"finished": "FINISHED", "refused": "FAILED"}
+"""Status of a point's run in MLflow, by its outcome."""
 TINY = (
     "training.epochs=0",
     "data.train_samples=40",
@@ -155,7 +157,9 @@ def verify(root: Path, seed: int) -> str:
     known = {o["params"]["quantization.weight_bits"]: o for o in outcomes(newest(root)).values()}
     for point in points:
         expected = known[point.data.params["quantization.weight_bits"]]
-        assert point.info.status == "FINISHED"
+        assert point.info.status == ENDINGS[expected["state"]], expected["reason"]
+        if expected["state"] == "refused":  # untrained, some have registers beyond the chip's
+            continue
         assert point.data.metrics == figures(expected["metrics"])
         files = {f.path for f in client.list_artifacts(point.info.run_id)}
         assert {"program.npz", "metrics", "plots", "model", "params.yaml"} <= files, files
