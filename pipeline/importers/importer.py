@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from pipeline.graph.graph import Graph
@@ -13,7 +14,7 @@ from pipeline.quantization.legacy_graph import LegacyGraph
 Loaded = Graph | CalibratedGraph | LegacyGraph
 
 
-class Importer:
+class Importer(ABC):
     """Reads files of one format; it has no state, and starts nothing before a file is read.
 
     Attributes
@@ -24,21 +25,21 @@ class Importer:
 
     what = ""
 
+    @abstractmethod
     def matches(self, head: bytes, suffix: str) -> bool:
         """Return whether a file with these first 8 bytes is of this format."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, path: Path, wanted: Wanted) -> Loaded:
         """Return the model in a file: float, or quantized but before its integers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_float(self, path: Path, wanted: Wanted) -> Graph:
         """Return the float model in a file, recovered where it is quantized."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outline(self, path: Path, wanted: Wanted) -> Outline:
         """Return the layers of a file by name, also of one that cannot be read as a graph."""
-        raise NotImplementedError
 
     def quantized_by(self, path: Path, wanted: Wanted) -> str | None:
         """Return the tool that quantized the model in a file; None for a float one."""
