@@ -109,17 +109,22 @@ class NumpyBackend:
             step = steps.get(layer.name)
             if not isinstance(step, NumpyStep):
                 continue
-            windows = [
-                steps[consumer.name].window
-                for consumer in layers
-                if layer.name in consumer.inputs
-                and isinstance(steps.get(consumer.name), NumpySums)
-                and consumer.input_shapes == (layer.output_shape,)
-            ]
+            windows = [sums.window for sums in consuming(layer, layers, steps, NumpySums)]
             pads = {tuple(window.pads) for window in windows}
             plain = all(window.linear.padding_value is None for window in windows)
             if len(pads) == 1 and plain and step.output_shape == layer.output_shape:
                 step.output_pads = pads.pop()
+
+
+def consuming(layer, layers, steps, kinds) -> list:
+    """Return the steps of some kinds whose only input is a layer's output in its own shape."""
+    return [
+        steps[consumer.name]
+        for consumer in layers
+        if layer.name in consumer.inputs
+        and isinstance(steps.get(consumer.name), kinds)
+        and consumer.input_shapes == (layer.output_shape,)
+    ]
 
 
 def _levels(stairs: Staircase, bound: int):

@@ -11,7 +11,7 @@ from simulator.plan.fast.processor import Processor, chosen
 from simulator.plan.fast.step import FastPooledSums, FastScale, FastStep, FastSums
 from simulator.plan.fast.tensor import Layout
 from simulator.plan.global_pool import GlobalSum
-from simulator.plan.numpy_backend import Case, Finish, NumpyBackend, Step
+from simulator.plan.numpy_backend import Case, Finish, NumpyBackend, Step, consuming
 from simulator.plan.proofs import Staircase
 
 
@@ -98,13 +98,7 @@ class FastBackend(NumpyBackend):
             step = steps.get(layer.name)
             if not isinstance(step, FastStep):
                 continue
-            consumers = [
-                steps[consumer.name].factors
-                for consumer in layers
-                if layer.name in consumer.inputs
-                and isinstance(steps.get(consumer.name), fast)
-                and consumer.input_shapes == (layer.output_shape,)
-            ]
+            consumers = [sums.factors for sums in consuming(layer, layers, steps, fast)]
             pads = {factors.layout.pads for factors in consumers}
             plain = all(factors.linear.padding_value is None for factors in consumers)
             if len(pads) == 1 and plain and step.output.shape == layer.output_shape:
