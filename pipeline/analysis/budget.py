@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pipeline.errors import ConfigError
 from simulator import Program
 
-WEIGHT_KIB, MACS_BITS, ACTIVATION_KIB = "weight_kib", "macs_bits", "activation_kib"
+WEIGHT_KIB, ACTIVATION_KIB, MEMORY_KIB = "weight_kib", "activation_kib", "memory_kib"
+MACS_BITS = "macs_bits"
 BUDGETS = {
     WEIGHT_KIB: "memory of the weights in KiB",
     MACS_BITS: "bits multiplied per image: MACs times bits of weights times bits of inputs",
     ACTIVATION_KIB: "largest memory in KiB of the maps that exist at the same time",
+    MEMORY_KIB: "both together",
 }
 DATA_BITS, SUM_BITS = 8, 32
 """Bits of images, and of sums that no output stage narrows."""
@@ -47,6 +49,7 @@ class Cost:
             WEIGHT_KIB: self.weight_bytes / 1024,
             MACS_BITS: self.macs_bits,
             ACTIVATION_KIB: self.activation_bytes / 1024,
+            MEMORY_KIB: (self.weight_bytes + self.activation_bytes) / 1024,
         }[name]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ class Found:
         Sum of the single increases of loss.
     cost : Cost
     program : Program
-        Without refinement.
+        As the search quantized the model: `Search` without refinement.
     """
 
     widths: dict[Site, int]
@@ -104,11 +104,8 @@ class Search:
         ConfigError
             If no widths are small enough; the message has the least that is possible.
         """
-        solved = self._solved(budget)
-        if solved is None:
-            raise ConfigError(self._impossible(budget))
-        given = [solved, *self._uniform_within(budget)]
-        return repaired(self, min(given, key=lambda found: found.score.loss), budget)
+        given = [self._required(budget), *self._uniform_within(budget)]
+        return self._repaired(min(given, key=lambda found: found.score.loss), budget)
 
     def least(self, loss: float) -> Found:
         """Return the smallest weights that lose at most `loss`, verified on the emulator.
@@ -135,7 +132,7 @@ class Search:
             middle = (low + high) / 2
             found = self._solved({WEIGHT_KIB: middle})
             if found is not None and self.lost(found) > loss:
-                found = repaired(self, found, {WEIGHT_KIB: middle})
+                found = self._repaired(found, {WEIGHT_KIB: middle})
             if found is None or self.lost(found) > loss:
                 low = middle
             else:
@@ -199,13 +196,25 @@ class Search:
     def _allowed(self) -> dict[Site, tuple[int, ...]]:
         return self.variants.sites
 
+    def _repaired(self, found: Found, budget: Mapping[str, float]) -> Found:
+        return repaired(self, found, budget)
+
+    def _required(self, budget: Mapping[str, float]) -> Found:
+        """Return the integer program's choice; raise if no widths are small enough."""
+        found = self._solved(budget)
+        if found is None:
+            raise ConfigError(self._impossible(budget))
+        return found
+
     def _uniform_within(self, budget) -> list[Found]:
         widths = sorted({bits for options in self.losses.values() for bits in options})
         found = [self.uniform(bits) for bits in widths]
         return [one for one in found if one is not None and one.cost.within(budget)]
 
-    def _solved(self, budget: Mapping[str, float]) -> Found | None:
-        """Return the integer program's choice, None without any.
+    def _solved(
+        self, budget: Mapping[str, float], without: Iterable[Mapping[Site, int]] = ()
+    ) -> Found | None:
+        """Return the integer program's choice besides those of `without`, None without any.
 
         Where widths exceed a limit of the chip together, the one that loses most is ruled out.
         """
@@ -213,6 +222,8 @@ class Search:
         while True:
             program = IntegerProgram(losses, self.variants.base, self.variants.ends)
             program.within(budget)
+            for known in without:
+                program.exclude(known)
             widths = program.solve()
             if widths is None:
                 return None

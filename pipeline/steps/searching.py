@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.steps.measuring import Prepared, Sensitivity, measured, prepared
 from pipeline.steps.python import step
 
-BUDGET, MAX_LOSS = "search.budget", "search.max_loss"
+BUDGET, MAX_LOSS, REFINE = "search.budget", "search.max_loss", "quantization.refine"
 
 
 class FoundWidths:
@@ -77,6 +77,7 @@ def search(
     *,
     budget: Mapping[str, float] | None = None,
     max_loss: float | None = None,
+    refine: str = "layers",
     target: str = "akida_v2",
     input_dtype: str = "auto",
     backend: str = "auto",
@@ -85,18 +86,23 @@ def search(
     """Find bits for the weights and outputs of each layer that lose least within a budget.
 
     Each width of each single layer is measured, an integer program chooses among them, and the
-    emulator verifies and repairs the result; limits of the chip hold throughout.
+    emulator verifies the result; limits of the chip hold throughout.
 
     Parameters
     ----------
     model, samples, x, y, target, input_dtype, backend, progress
         As in `crossgrade.sensitivity`.
     budget : mapping of str to float, optional
-        ``weight_kib``: memory of the weights; ``macs_bits``: bits multiplied per image;
-        ``activation_kib``: largest memory of the maps that exist together. Several hold at once.
+        ``weight_kib``: memory of the weights; ``activation_kib``: largest memory of the maps that
+        exist together; ``memory_kib``: both; ``macs_bits``: bits multiplied per image. Several hold
+        at once.
     max_loss : float, optional
         In place of `budget`: the smallest weights that lose at most so much, of accuracy with `y`,
         else as share of the images whose class changes.
+    refine : {"layers", "none"}
+        How the widths will be quantized: ``layers``, the default of `crossgrade.quantize`, refines
+        about ten models to choose by; ``none`` takes seconds and chooses by models without
+        refinement, repaired greedily.
 
     Returns
     -------
@@ -110,9 +116,16 @@ def search(
     DataError
         If images or labels do not fit the model.
     """
+    from pipeline.analysis.refined_search import SEARCHES
+    from pipeline.errors import ConfigError
+    from pipeline.messages.settings import setting
+
     limits = checked_budget(budget or {}, max_loss)
+    if refine not in SEARCHES:
+        raise ConfigError(f"{setting(REFINE)}: found {refine!r}; allowed: {', '.join(SEARCHES)}")
     given = prepared(model, samples, x, y, target, input_dtype)
-    return found_widths(given, measured(given, backend, progress), limits, max_loss, backend)
+    sensitivity = measured(given, backend, progress)
+    return found_widths(given, sensitivity, limits, max_loss, refine, backend)
 
 
 def checked_budget(budget: Mapping[str, float], max_loss: float | None) -> dict[str, float]:
@@ -142,11 +155,12 @@ def found_widths(
     sensitivity: Sensitivity,
     budget: Mapping[str, float],
     max_loss: float | None,
+    refine: str,
     backend: str,
     tell: Callable[[str], None] = lambda line: None,
 ) -> FoundWidths:
     """Return the widths within a budget, or the smallest within a loss; `tell` gets each step."""
-    from pipeline.analysis.search import Search
+    from pipeline.analysis.refined_search import SEARCHES
     from pipeline.messages.notes import LIMITS, Note
 
     sensitivities = sensitivity.sensitivities
@@ -154,7 +168,7 @@ def found_widths(
         Note(kind=LIMITS, layers=(c.layer,), text=f"{c.layer}: {c.key}={c.bits} is left out: {why}")
         for c, why in sensitivities.refused
     ]
-    search = Search(
+    search = SEARCHES[refine](
         given.variants, sensitivities, given.images, given.labels, backend=backend, progress=tell
     )
     found = search.least(max_loss) if max_loss is not None else search.within(budget)
