@@ -7,8 +7,9 @@ import pytest
 
 from conformance.exports.case import Case
 from pipeline.chips import convert
+from pipeline.errors import ModelError
 from pipeline.exporters.formats import export
-from pipeline.exporters.program_onnx import program_model
+from pipeline.exporters.program_onnx import program_model, sums
 from pipeline.importers import load_model
 from pipeline.packages import MissingPackageError
 from pipeline.quantization.integers import integers
@@ -62,6 +63,28 @@ def test_sums_beyond_float32_are_split_into_digits():
     graph = program_model(convert(model, "akida_v2")).graph
     assert "Mod" in {node.op_type for node in graph.node}
     assert examined(Case(model, images))["status"] == "equal"
+
+
+@RUNS
+@pytest.mark.parametrize("exact", [1 << 11, 1 << 9])
+def test_weights_whose_sums_exceed_float32_are_split_too(exact, monkeypatch):
+    """As in a dense layer of 200,000 inputs; a smaller limit makes that of any layer."""
+    layers = [CONV, {"ReLU": {}}, {"Flatten": {}}, {"Dense": {"units": 3}}]
+    model, images = quantized(layers, shape=(3, 3, 3), low=100, spread=True)
+    program = convert(model, "akida_v2")
+    before = len(program_model(program).graph.node)
+    monkeypatch.setattr(sums, "EXACT", exact)
+    nodes = program_model(program).graph.node
+    assert sum(node.op_type in ("Conv", "MatMul") for node in nodes) > 4 and len(nodes) > before
+    assert examined(Case(model, images))["status"] == "equal"
+
+
+@RUNS
+def test_more_inputs_than_float32_counts_are_refused(monkeypatch):
+    model, _ = quantized([CONV, {"ReLU": {}}, {"Flatten": {}}, {"Dense": {"units": 3}}])
+    monkeypatch.setattr(sums, "EXACT", 1 << 6)
+    with pytest.raises(ModelError, match=r"dense: has 2,560 inputs, more than 32, whose sums"):
+        program_model(convert(model, "akida_v2"))
 
 
 def test_files_are_standard_and_equal_for_equal_programs(tmp_path):
