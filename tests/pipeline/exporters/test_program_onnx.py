@@ -66,6 +66,34 @@ def test_sums_beyond_float32_are_split_into_digits():
 
 
 @RUNS
+def test_several_outputs_are_joined_as_by_the_emulator():
+    layers = [
+        CONV,
+        {"ReLU": {"name": "shared"}},
+        {"Conv2D": {"filters": 2, "kernel_size": 1, "name": "map"}},
+        {"Conv2D": {"filters": 5, "kernel_size": 1, "name": "other", "inputs": ["shared"]}},
+        {"GlobalAveragePooling2D": {"name": "vector"}},
+        {"Outputs": {"inputs": ["map", "vector"]}},
+    ]
+    model, images = quantized(layers)
+    found = examined(Case(model, images))
+    assert found["status"] == "equal" and found["outputs"] == len(images) * (8 * 8 * 2 + 5), found
+
+
+@RUNS
+def test_names_of_layers_may_be_those_of_the_file():
+    names = ("images", "outputs", "images_layer", "net/conv_1", "outputs/cast_2", "outputs_layer")
+    layers = [
+        layer
+        for name in names
+        for layer in ({"Conv2D": {"filters": 3, "kernel_size": 1, "name": name}}, {"ReLU": {}})
+    ]
+    model, images = quantized(layers)
+    found = examined(Case(model, images))
+    assert found["status"] == "equal" and found["tensors"] == len(names) + 1, found
+
+
+@RUNS
 @pytest.mark.parametrize("exact", [1 << 11, 1 << 9])
 def test_weights_whose_sums_exceed_float32_are_split_too(exact, monkeypatch):
     """As in a dense layer of 200,000 inputs; a smaller limit makes that of any layer."""
