@@ -86,7 +86,7 @@ def program_model(program: Program, *, layers: bool = False):
 
 
 def _tensor_names(program: Program) -> dict[str, str]:
-    """Return the name of each layer's tensor: its own, unless the whole model has a tensor of it."""
+    """Return the tensor of each layer: of its name, unless the whole model has that name."""
     names = {layer.name: layer.name for layer in program.layers}
     for name in {INPUT, OUTPUT} & names.keys():
         names[name] = f"{name}_layer"
