@@ -36,16 +36,16 @@ def examine(case: Case) -> dict:
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     images = check_images(program, case.images[:STEP])
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(None, {"images": images}), strict=True))
+    last, *others = session.run(None, {"images": images})
     wanted = {}
     outputs = simulate(
         program, images, probe=lambda layer, values: wanted.update({layer.name: np.array(values)})
     )
+    pairs = zip((*wanted, "outputs"), (*others, last), (*wanted.values(), outputs), strict=True)
     why = [
-        f"{name}: {np.count_nonzero(found[name] != values)} of {values.size} differ"
-        for name, values in {**wanted, "outputs": outputs}.items()
-        if not np.array_equal(found[name], values)
+        f"{name}: {np.count_nonzero(found != values)} of {values.size} differ"
+        for name, found, values in pairs
+        if not np.array_equal(found, values)
     ]
     return {
         "status": "mismatch" if why else "equal",

@@ -85,6 +85,27 @@ def test_reference_files_are_written_again(tmp_path, path):
     assert found == {name: layer for name, layer in wanted.items() if name in found}
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_factors_at_the_limit_of_the_format_are_written(tmp_path, seed):
+    """Filters whose largest weight gives about 1000 integers per unit, where the rule stops."""
+    spec = {"name": "net", "input": {"shape": [8, 8, 3], "dtype": "uint8"}, "layers": LAYERS}
+    rng = np.random.default_rng(seed)
+
+    graph = build_graph(spec, seed=seed)
+    kernel = graph.node("conv2d").weights["kernel"]
+    wanted = 127 / 1000 * rng.uniform(0.996, 1.002, kernel.shape[-1])
+    kernel = np.float32(kernel / np.abs(kernel).max(axis=(0, 1, 2)) * wanted)
+    small = graph.node("conv2d").with_weights(kernel=kernel)
+    graph = graph.with_nodes(small if node.name == "conv2d" else node for node in graph.nodes)
+    model = quantize(graph, None, Quantization(scheme="cnn2snn", weight_bits=4, activation_bits=4))
+    first = model.node("conv2d").registers
+    reached = np.abs(first["kernel"]).max(axis=(0, 1, 2)) == 127
+    assert (reached & (first["kernel_factor"] == 1000)).any()
+    export(tmp_path / "model.h5", model, "cnn2snn")
+    again = integers(load_model(tmp_path / "model.h5"))
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+
+
 def test_kernels_of_other_quantizers_are_refused(tmp_path):
     """Ranges by standard deviations saturate; no largest weight gives their factor."""
     model = integers(load_model(FIXTURES / "cnn2snn_small.h5"))
