@@ -9,6 +9,7 @@ from pipeline.chips import convert, newest_for
 from pipeline.errors import ModelError
 from pipeline.exporters.program_onnx import program_model
 from simulator import simulate
+from simulator.engine import check_images
 from simulator.errors import ProgramError
 
 STEP = 32
@@ -34,7 +35,7 @@ def examine(case: Case) -> dict:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    images = case.images[:STEP]
+    images = check_images(program, case.images[:STEP])
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(None, {"images": images}), strict=True))
     wanted = {}

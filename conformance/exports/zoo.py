@@ -54,7 +54,7 @@ def _label(scheme, name, bits, per_tensor, refine) -> str:
 
 def _zoo(scheme, name, bits, per_tensor, refine) -> Case:
     graph = {"quantizeml": _newer, "cnn2snn": _older}[scheme](name)
-    images = smooth_images(graph, COUNT)
+    images = smooth_images(graph, COUNT, unsigned=scheme == "cnn2snn")
     options = Quantization(
         scheme=scheme,
         input_weight_bits=bits[0],

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.errors import IncompatibleModelError
+from pipeline.config import Quantization
+from pipeline.errors import DataError, IncompatibleModelError
 from pipeline.exporters.formats import export
+from pipeline.graph.architecture import build_graph
 from pipeline.importers import load_model
 from pipeline.quantization.integers import integers
+from pipeline.quantization.quantize import quantize
+from simulator import simulate
 from tests.pipeline.exporters.quantized_models import FIXTURES, quantized
 
 GOLDEN = sorted((Path(__file__).parents[4] / "shared" / "golden").glob("cnn2snn-*/model.h5"))
@@ -43,6 +47,24 @@ def test_an_export_is_read_as_the_same_program(tmp_path, bits, activation_bits):
     assert export(tmp_path / "model.h5", model, "cnn2snn") == ()
     again = integers(load_model(tmp_path / "model.h5"))
     assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+
+
+def test_signed_inputs_are_unsigned_in_the_file_as_on_the_chip(tmp_path):
+    given = {"shape": [8, 8, 4], "dtype": "int8"}
+    layers = [{"Rescaling": {"scale": 0.0078125}}, *LAYERS[1:]]
+    spec = {"name": "net", "input": given, "layers": layers}
+    images = np.random.default_rng(0).integers(-128, 128, (6, 8, 8, 4)).astype(np.int8)
+    options = Quantization(scheme="cnn2snn", weight_bits=4, activation_bits=4)
+    with pytest.raises(DataError, match=r"Akida 1\.0 takes unsigned images, 0 to 127 of 'input'"):
+        quantize(build_graph(spec, seed=0), images, options)
+    images = np.maximum(images, 0)
+    model = quantize(build_graph(spec, seed=0), images, options)
+    (note,) = export(tmp_path / "model.h5", model, "cnn2snn")
+    assert note.text == "input: int8 in the model, uint8 in the file, as Akida 1.0 takes it"
+    again = integers(load_model(tmp_path / "model.h5"))
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    outputs = [simulate(convert(each, "akida_v1"), images) for each in (model, again)]
+    assert np.array_equal(*outputs)
 
 
 def entries(path):
