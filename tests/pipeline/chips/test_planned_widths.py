@@ -71,7 +71,7 @@ def test_what_is_refused_early_is_refused_by_the_conversion(target, scheme, stri
     for seed in range(MODELS):
         graph, options = drawn(seed, target, scheme)
         try:
-            quantized = quantize(graph, random_images(graph), options)
+            quantized = quantize(graph, np.maximum(random_images(graph), 0), options)
         except IncompatibleModelError:
             continue  # for other reasons than the widths of a chip
         late = of(convert, quantized, target, strict=strict)
