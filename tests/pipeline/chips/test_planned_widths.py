@@ -128,7 +128,7 @@ def test_the_stage_refuses_before_it_quantizes(monkeypatch, never):
     monkeypatch.setattr("stages.quantize.load", lambda: config)
     monkeypatch.setattr("stages.quantize.load_graph", lambda path: legacy())
     monkeypatch.setattr("stages.quantize.load_data", lambda data: None)
-    with pytest.raises(IncompatibleModelError, match="quantization[.]activation_bits=4"):
+    with pytest.raises(IncompatibleModelError, match=r"quantization\.activation_bits=4"):
         stages.quantize.main()
 
 
