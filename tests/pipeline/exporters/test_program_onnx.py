@@ -62,6 +62,8 @@ def test_sums_beyond_float32_are_split_into_digits():
     model, images = quantized(layers, shape=(28, 28, 3), spread=True)
     graph = program_model(convert(model, "akida_v2")).graph
     assert "Mod" in {node.op_type for node in graph.node}
+    sizes = [len(tensor.raw_data) for tensor in graph.initializer]
+    assert sizes.count(4 * 28 * 28 * 40 * 3) == 1  # all digits share the weights
     assert examined(Case(model, images))["status"] == "equal"
 
 
