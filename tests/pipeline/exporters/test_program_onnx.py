@@ -1,6 +1,7 @@
 """Programs in ONNX compute the integers of the emulator, layer by layer."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pipeline.exporters.program_onnx import program_model, sums
 from pipeline.importers import load_model
 from pipeline.packages import MissingPackageError
 from pipeline.quantization.integers import integers
+from simulator import simulate
 from tests.pipeline.exporters.quantized_models import FIXTURES, quantized, random_cases
 from tests.pipeline.exporters.test_cnn2snn import LAYERS
 
@@ -27,6 +29,14 @@ def examined(case):
     from conformance.exports.onnx import examine
 
     return examine(case)
+
+
+def in_onnxruntime(program, images):
+    import onnxruntime
+
+    content = program_model(program).SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.run(["outputs"], {"images": images})[0]
 
 
 @RUNS
@@ -53,6 +63,20 @@ def test_programs_of_akida_1_0(activation_bits):
     )
     found = examined(Case(model, images))
     assert found["status"] == "equal" and found["tensors"] == 3, found
+
+
+@RUNS
+@pytest.mark.parametrize("per_axis", [False, True])
+def test_programs_that_end_with_an_activation(per_axis):
+    """Levels become values, in one unit or one per channel, as the emulator's outputs."""
+    model, images = quantized(LAYERS[:4], scheme="cnn2snn", weight_bits=4, activation_bits=2)
+    program = convert(model, "akida_v1")
+    if per_axis:
+        scales = tuple(np.exp2(np.arange(program.output_shape[-1]) - 2.0).tolist())
+        program = replace(program, output_scale=scales)
+    assert program.output_scale is not None
+    found, wanted = (run(program, images) for run in (in_onnxruntime, simulate))
+    assert found.dtype == wanted.dtype and np.array_equal(found, wanted) and wanted.any()
 
 
 @RUNS
