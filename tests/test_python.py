@@ -212,6 +212,7 @@ REFUSED = {
     ),
     "q.txt: cannot be written; allowed suffixes": lambda m, q, x: q.save("q.txt"),
     "gap: found 'moved'; allowed: exact": lambda m, q, x: crossgrade.migrate(m, gap="moved"),
+    r"path='e.h5': onnx files end in \.onnx": lambda m, q, x: crossgrade.export(q, "e.h5", "onnx"),
     "belongs to format='onnx'": lambda m, q, x: crossgrade.export(q, "e.h5", target="akida_v2"),
     "unknown target 'akida_v9'": lambda m, q, x: crossgrade.check(m, "akida_v9"),
 }

@@ -12,7 +12,7 @@ from pipeline.cli.parameters import (
     print_notes,
     verbose_option,
 )
-from pipeline.formats.table import EXPORTS
+from pipeline.formats.table import EXPORTS, format_of
 
 
 @click.command()
@@ -24,7 +24,7 @@ from pipeline.formats.table import EXPORTS
     "name",
     type=click.Choice(list(EXPORTS)),
     help="quantizeml for Akida 2.0, cnn2snn for 1.0's own scheme, onnx for a chip's integers in"
-    " standard operators.  [default: the model's scheme; onnx for programs]",
+    " standard operators.  [default: the model's scheme; onnx for programs and .onnx]",
 )
 @click.option("--target", help="Chip whose program becomes ONNX; by default the newest.")
 @click.option(
@@ -42,8 +42,9 @@ def command(model, output, name, target, certificate, verbose) -> None:
     """
     from pipeline.files import file_sha256
 
-    _check_output(model, output, name)
-    if _is_program(model):
+    program = _is_program(model)
+    _check_output(model, output, "onnx" if program and name is None else name)
+    if program:
         name, label = _program(model, output, name, target, certificate)
     else:
         name, label = _model(model, output, name, target, certificate, verbose)
@@ -108,7 +109,7 @@ def _model(model, output, name, target, certificate, verbose) -> tuple[str, str]
             f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
         )
     quantized = integers(loaded)
-    name = name or quantized.scheme
+    name = name or format_of(output, quantized.scheme)
     if target is not None and name != "onnx":
         raise ConfigError(f"--target {target}: belongs to --format onnx")
     program = None if target is None else convert(quantized, target)

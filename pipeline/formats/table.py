@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,8 @@ EXPORTS = {
     )
 }
 """By name."""
+
+
+def format_of(path, scheme: str) -> str:
+    """Return the format that a file's suffix means: that of a scheme, but ONNX for ``.onnx``."""
+    return "onnx" if Path(path).suffix == EXPORTS["onnx"].suffix else scheme

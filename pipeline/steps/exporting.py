@@ -9,9 +9,6 @@ from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.python import step
 from pipeline.steps.reading import as_quantized, read
 
-SUFFIXES = {".onnx": "onnx"}
-"""Formats by the suffix of a file; other suffixes have the format of the model's scheme."""
-
 
 @step
 def export(
@@ -50,21 +47,33 @@ def export(
     from pipeline.errors import ConfigError
     from pipeline.exporters.formats import export as export_integers
     from pipeline.exporters.program_onnx import export_program_onnx
+    from pipeline.formats.table import format_of
     from pipeline.steps.converting import convert
 
     found = read(model)
-    name = format or SUFFIXES.get(Path(path).suffix)
-    if target is not None and name != "onnx":
-        raise ConfigError(f"target={target!r}: belongs to format='onnx'")
     if isinstance(found, ChipProgram):
-        if name not in (None, "onnx") or target not in (None, found.target):
+        if format not in (None, "onnx") or target not in (None, found.target):
             raise ConfigError(
                 f"format={format!r}, target={target!r}: {found.name} is a program of"
                 f" {found.target}; it becomes ONNX only, or give the quantized model"
             )
+        _check_suffix(path, "onnx")
         export_program_onnx(path, found.program)
         return Path(path)
     quantized = as_quantized(found)
+    name = format or format_of(path, quantized.integers.scheme)
+    if target is not None and name != "onnx":
+        raise ConfigError(f"target={target!r}: belongs to format='onnx'")
+    _check_suffix(path, name)
     program = convert(quantized, target).program if target is not None else None
-    export_integers(path, quantized.integers, name or quantized.integers.scheme, program)
+    export_integers(path, quantized.integers, name, program)
     return Path(path)
+
+
+def _check_suffix(path, name: str) -> None:
+    """Refuse a suffix by which other tools would not know the file."""
+    from pipeline.errors import ConfigError
+    from pipeline.formats.table import EXPORTS
+
+    if name in EXPORTS and Path(path).suffix != EXPORTS[name].suffix:
+        raise ConfigError(f"path={str(path)!r}: {name} files end in {EXPORTS[name].suffix}")
