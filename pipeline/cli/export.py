@@ -10,6 +10,7 @@ from pipeline.cli.parameters import (
     output_option,
     parents_option,
     print_notes,
+    say,
     verbose_option,
 )
 from pipeline.formats.table import EXPORTS
@@ -47,7 +48,7 @@ def command(model, output, name, target, certificate, verbose) -> None:
         name, label = _program(model, output, name, target, certificate)
     else:
         name, label = _model(model, output, name, target, certificate, verbose)
-    click.echo(f"{output}: {label} for {name}")
+    say(f"{output}: {label} for {name}")
     click.echo(f"sha256 {file_sha256(output)}")
 
 

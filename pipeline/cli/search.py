@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, backend_option, output_option, parents_option
+from pipeline.cli.parameters import PATH, backend_option, output_option, parents_option, say
 from pipeline.cli.searching import measured, prepared, searching_options
 
 
@@ -44,7 +44,7 @@ def command(
     variants, inputs, classes = prepared(model, samples, images, labels, target, input_dtype)
     sensitivities = measured(variants, inputs, classes, backend)
     for choice, reason in sensitivities.refused:
-        click.echo(f"{choice.layer}: {choice.key}={choice.bits} is left out: {reason}", err=True)
+        say(f"{choice.layer}: {choice.key}={choice.bits} is left out: {reason}", err=True)
     search = Search(
         variants, sensitivities, inputs, classes, backend=backend,
         progress=lambda line: click.echo(line, err=True),
