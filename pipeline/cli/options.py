@@ -27,7 +27,7 @@ OPTIONS = {
     "input_scale": ("migrate", "--input-scale"),
     "input_offset": ("migrate", "--input-offset"),
     "model.input_shape": ("check", "--input-shape"),
-    "model.until": ("check", "--until"),
+    "model.until": ("quantize", "--until"),
     "model.architecture": ("check", "--architecture"),
     "model.input_dtype": ("quantize", "--input-dtype"),
     "export.formats": ("export", "--format"),
@@ -43,7 +43,7 @@ SHARED = {
     "target.name": ("check", "migrate"),
     "labels": ("migrate",),
     "model.input_shape": ("migrate", "quantize", "describe"),
-    "model.until": ("migrate", "quantize", "describe"),
+    "model.until": ("check", "migrate", "describe"),
     "model.architecture": ("migrate", "quantize", "describe"),
     "model.input_dtype": ("check", "migrate", "sensitivity", "search"),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 INT64 = np.int64
@@ -16,10 +18,12 @@ class Sheet:
     Parameters
     ----------
     onnx : module
+    taken : collection of str
+        Names that no operator or constant may have.
     """
 
-    def __init__(self, onnx):
-        self.onnx = onnx
+    def __init__(self, onnx, taken: Collection[str] = ()):
+        self.onnx, self.taken = onnx, frozenset(taken)
         self.nodes: list = []
         self.constants: list = []
         self.layer = ""
@@ -78,4 +82,5 @@ class Sheet:
 
     def _fresh(self, what):
         self._count += 1
-        return f"{self.layer}/{what}_{self._count}"
+        name = f"{self.layer}/{what}_{self._count}"
+        return self._fresh(what) if name in self.taken else name

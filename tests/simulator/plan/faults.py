@@ -21,6 +21,8 @@ class Fault:
         `old` must occur once.
     backends : tuple of str
         Backends that contain the fault.
+    tests : str
+        File of the tests that must find it.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Fault:
     old: str
     new: str
     backends: tuple[str, ...] = BOTH
+    tests: str = "test_drawn_layers.py"
 
     def planted(self, text: str) -> str:
         """Return the text of the file with the fault."""
@@ -161,6 +164,12 @@ FAULTS = (
     Fault("memory of an output used too early", "plan/fast/run.py",
           "if self.last_use[name] == position and name in tape.tensors:",
           "if name in tape.tensors:", ("fast",)),
+    Fault("memory of an output freed before its use", "plan/fast/tape.py",
+          "Workspace(fixed=True)",
+          "Workspace(fixed=False)", ("fast",), "test_memory.py"),
+    Fault("tensors without bytes after the last image", "plan/fast/tensor.py",
+          "images * self.steps[0] + SLACK",
+          "images * self.steps[0]", ("fast",), "test_memory.py"),
     Fault("saturation counted one level late (compiled)", "plan/fast/finishes.py",
           "(level >= over)",
           "(level > over)", ("fast",)),
