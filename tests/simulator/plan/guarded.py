@@ -47,8 +47,11 @@ def main(backend: str, side: str, count: int) -> None:
     compared = 0
     # Imports what the patch has to reach.
     compiled(next(programs(1))[0], backend)
-    with guarded(side):
-        for program, images in programs(count):
+    allocate = allocator(side)
+    with patched(allocate):
+        for program, pixels in programs(count):
+            images = allocate(pixels.size, pixels.dtype, line=1).reshape(pixels.shape)
+            images[...] = pixels
             assert_same(program, images, compiled(program, backend), batch_size=2)
             compared += 1
     print(f"{compared} programs on {backend}, guarded at the {side} of arrays: all equal")
@@ -69,14 +72,14 @@ def programs(count: int) -> Iterator[tuple[Program, np.ndarray]]:
             yield program, builders.images(rng, program, 5)
 
 
-def guarded(side: str) -> ExitStack:
-    """Return a context in which plans allocate their arrays between guarded pages."""
+def allocator(side: str) -> Callable:
+    """Return `workspace.aligned` with pages before and after the array that nothing may touch."""
     protect = ctypes.CDLL(None, use_errno=True).mprotect
     protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
-    def aligned(size, dtype):
+    def allocate(size, dtype, line=workspace.LINE):
         nbytes = size * np.dtype(dtype).itemsize
-        lines = max(1, -(-nbytes // workspace.LINE)) * workspace.LINE
+        lines = max(1, -(-nbytes // line)) * line
         pages = -(-lines // PAGE) * PAGE
         # Arrays keep their map, which ends with the last of them.
         raw = np.frombuffer(mmap.mmap(-1, pages + 2 * PAGE), np.uint8)
@@ -87,9 +90,14 @@ def guarded(side: str) -> ExitStack:
         start = PAGE if side == "begin" else PAGE + pages - lines
         return raw[start : start + nbytes].view(dtype)
 
-    stack, original = ExitStack(), workspace.aligned
-    for module in _users(original):
-        stack.enter_context(mock.patch.object(module, "aligned", aligned))
+    return allocate
+
+
+def patched(allocate: Callable) -> ExitStack:
+    """Return a context in which plans allocate their arrays by a function."""
+    stack = ExitStack()
+    for module in _users(workspace.aligned):
+        stack.enter_context(mock.patch.object(module, "aligned", allocate))
     return stack
 
 
