@@ -78,7 +78,8 @@ def test_a_search_becomes_a_sweep(tmp_path):
     assert {"w8a8", "w4a4", choices[0].stem} <= rows.keys()
     assert all(row["state"] == "finished" for row in rows.values())
     sizes = {name: int(float(row["weight_bytes"])) for name, row in rows.items()}
-    assert sizes["w4a4"] < sizes[choices[0].stem] <= 6 * 1024 < sizes["w8a8"]
+    # Without training all widths lose next to nothing, and the narrowest may lose least.
+    assert sizes["w4a4"] <= sizes[choices[0].stem] <= 6 * 1024 < sizes["w8a8"]
     client, (parent,), _ = repository.sweep_runs()
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert names == {
