@@ -69,7 +69,7 @@ faults: $(READY) ## break stores, disks, places and processes; nothing may be lo
 	@python -m benchmarks.serving
 
 audit: ## look for known vulnerabilities of the locked packages (needs pip-audit)
-	pip-audit --requirement requirements.lock --require-hashes --disable-pip
+	pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
 
 lock: ## update requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra dev --extra oracle --extra parallel --extra optuna --extra fast --extra onnx --no-header --quiet --generate-hashes --output-file requirements.lock

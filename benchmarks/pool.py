@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from textwrap import shorten
 from typing import Any
+
+LOGGED = 500
+"""Characters of a result in the log, where a run that is interrupted leaves it."""
 
 
 def measured(
@@ -25,7 +29,7 @@ def measured(
     numbered = (delayed(_numbered)(function, number, job) for number, job in enumerate(jobs))
     with parallel_config("loky", inner_max_num_threads=1):
         for number, result in Parallel(n_jobs=processes, return_as="generator_unordered")(numbered):
-            logging.info("%s", result)
+            logging.info("%s", shorten(str(result), LOGGED))
             yield number, result
 
 

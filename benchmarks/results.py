@@ -1,14 +1,17 @@
 """Accuracy lost from float to either chip: models x data x bit widths x ways to quantize.
 
     python -m benchmarks.results --processes 2
+    python -m benchmarks.results --processes 2 --keep build/results
 
 Writes ``docs/results.md`` and ``docs/results.json``: every figure is measured on the emulator, on
-the whole test split.
+the whole test split. With ``--keep``, trained models and rows are kept in a folder, and an
+interrupted run continues from them; empty it when code that changes figures has changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,9 +24,10 @@ from pipeline.chips import convert
 from pipeline.config import Data, Evaluate, Quantization, Training, Transforms
 from pipeline.data import Dataset, calibration_samples, load_data
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.files import write_json, write_text
+from pipeline.files import read_json, write_json, write_text
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
+from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.quantization.quantize import quantize
@@ -140,15 +144,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="keep models and rows here; continue from them")
     options = parser.parse_args(arguments)
     models = [
-        (case, version, options.seed)
+        (case, version, options.seed, options.keep)
         for case in CASES
         if options.only in case.name
         for version in case.versions
     ]
     trained = pool.in_order(train_model, models, options.processes)
-    jobs = [(*model, way) for model in trained for way in ways(model[2], model[1])]
+    jobs = [(*model, way, options.keep) for model in trained for way in ways(model[2], model[1])]
     rows = pool.in_order(row, jobs, options.processes)
     command = f"python -m benchmarks.results --seed {options.seed}"
     if options.only:
@@ -157,12 +162,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_text(options.output.with_suffix(".md"), page(rows, command))
 
 
-def train_model(case: Case, version: float | None, seed: int) -> Model:
-    """Return a case's float model, trained in the layer order of a chip."""
+def train_model(case: Case, version: float | None, seed: int, keep: Path | None = None) -> Model:
+    """Return a case's float model, trained in the layer order of a chip, or kept in a folder."""
+    path = keep and keep / f"{_file_name(case.name, version_name(version), str(seed))}.npz"
+    if path and path.is_file():
+        return case, version, load_graph(path)
     data = load_data(case.data)
     parameters = [*case.parameters, *([f"version={version}"] if version else [])]
     graph = build_graph(read_architecture(case.model, parameters), seed=seed)
     graph, _ = train(graph, data.x_train, data.y_train, options=case.training, seed=seed)
+    if path:
+        save_graph(path, graph)
     return case, version, graph
 
 
@@ -179,12 +189,24 @@ def version_name(version: float | None) -> str:
     return "either" if version is None else str(version)
 
 
-def row(case: Case, version: float | None, graph: Graph, way: Way) -> dict:
-    """Return a row of the table."""
-    data, start = load_data(case.data), time.process_time()
+def row(
+    case: Case, version: float | None, graph: Graph, way: Way, keep: Path | None = None
+) -> dict:
+    """Return a row of the table, or the one kept in a folder."""
     named = {"case": case.name, "trained_as": version_name(version), "run_as": way.name}
-    found = figures(graph, data, way)
-    return {**named, **found, "seconds": round(time.process_time() - start)}
+    path = keep and keep / f"{_file_name(*named.values())}.json"
+    if path and path.is_file():
+        return read_json(path)
+    start = time.process_time()
+    found = {**named, **figures(graph, load_data(case.data), way)}
+    found["seconds"] = round(time.process_time() - start)
+    if path:
+        write_json(path, found)
+    return found
+
+
+def _file_name(*parts: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "_", " ".join(parts))
 
 
 def figures(graph: Graph, data: Dataset, way: Way) -> dict:

@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
+from conformance import workers
 from conformance.examine import examine
 from conformance.report import print_report
 
@@ -16,7 +16,7 @@ NETWORKS_PER_PROCESS = 25
 
 
 def main(arguments=None) -> int:
-    """Run the comparison and return the exit code: 1 if anything differs."""
+    """Run the comparison and return the exit code: 1 if anything differs or fails."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance",
         description="Compare the emulator with QuantizeML on random networks.",
@@ -29,19 +29,20 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     indices = range(options.first, options.first + options.count)
     results = []
-    # TensorFlow never frees the memory of a model; ending the process does.
-    context = get_context("spawn")
-    with context.Pool(options.jobs, maxtasksperchild=NETWORKS_PER_PROCESS) as pool:
-        for result in pool.imap(partial(examine, options.seed), indices):
-            results.append(result)
-            if result["status"] != "equal":
-                print(f"{result['index']}: {result['status']}: {result['why']}", flush=True)
-            elif sys.stderr.isatty():
-                print(f"\r{len(results)}/{options.count}", end="", file=sys.stderr, flush=True)
+    work = partial(examine, options.seed)
+    for index, result in workers.results(work, indices, options.jobs, NETWORKS_PER_PROCESS):
+        if isinstance(result, workers.Fault):
+            result = {"index": index, "status": "fault", "why": result.why}
+        results.append(result)
+        if result["status"] != "equal":
+            print(f"{index}: {result['status']}: {result['why']}", flush=True)
+        elif sys.stderr.isatty():
+            print(f"\r{len(results)}/{options.count}", end="", file=sys.stderr, flush=True)
+    results.sort(key=lambda result: result["index"])
     summary = print_report(results, options.seed)
     if options.report:
         options.report.write_text(json.dumps({**summary, "networks": results}, indent=1) + "\n")
-    return 1 if summary["mismatch"] else 0
+    return 1 if summary["mismatch"] or summary["fault"] else 0
 
 
 if __name__ == "__main__":

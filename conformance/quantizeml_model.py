@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from pipeline.graph.build import make_node
 from pipeline.graph.graph import Graph
 from pipeline.preparation import prepare
 from pipeline.quantization.assignment import assign
@@ -25,7 +26,7 @@ def to_tf_keras(graph: Graph):
     from quantizeml import layers as quantizeml_layers
 
     tensors, model_input = {}, None
-    for node in graph.nodes:
+    for node in _with_floats(graph).nodes:
         if node.op == "Input":
             shape, dtype = node.attrs["shape"], node.attrs["dtype"]
             model_input = keras.layers.Input(shape, dtype=dtype, name=node.name)
@@ -38,6 +39,20 @@ def to_tf_keras(graph: Graph):
         order = _ORDER.get(node.op, ("kernel", "bias"))
         layer.set_weights([node.weights[key] for key in order if key in node.weights])
     return keras.Model(model_input, tensors[graph.output], name=graph.name)
+
+
+def _with_floats(graph: Graph) -> Graph:
+    """Return a graph whose integer inputs become floats in a Rescaling: Keras has no other sums."""
+
+    def split(node):
+        if node.op != "Input" or not node.attrs["dtype"].startswith(("int", "uint")):
+            return None
+        if all(consumer.op == "Rescaling" for consumer in graph.consumers(node)):
+            return None
+        name = graph.fresh_name("rescaling")
+        return [node, make_node(name, "Rescaling", (node.name,), {"scale": 1.0})]
+
+    return graph.rewrite(split)
 
 
 def _is_own(node) -> bool:

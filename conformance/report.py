@@ -7,7 +7,7 @@ from collections import Counter
 
 from conformance.coverage import REQUIRED, Combination
 
-STATUSES = ("equal", "inexact", "mismatch", "refused", "unusable")
+STATUSES = ("equal", "inexact", "mismatch", "refused", "unusable", "fault")
 
 
 def print_report(results: list[dict], seed: int) -> dict:
@@ -60,7 +60,7 @@ def summarise(results: list[dict], seed: int) -> dict:
         for *key, count in result["covered"]:
             covered[tuple(key)] += count
     for result in results:
-        if result["status"] in ("refused", "unusable"):
+        if result["status"] in ("refused", "unusable", "fault"):
             # Without layer names, equal reasons in different networks are counted together.
             refusals[result["why"].split(": ", 1)[-1]] += 1
     statuses = Counter(result["status"] for result in results)

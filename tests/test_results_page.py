@@ -1,8 +1,10 @@
 """Page of the results benchmark."""
 
-from benchmarks.results import CARRIED, CASES, ON_1_0, ON_2_0, page, ways
+from benchmarks.results import CARRIED, CASES, ON_1_0, ON_2_0, page, row, train_model, ways
+from pipeline.files import write_json
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import read_architecture
+from pipeline.graph.archive import save_graph
 
 ROW = {
     "case": "net on data",
@@ -44,3 +46,12 @@ def test_models_are_converted_to_the_chips_that_fit():
 def test_the_models_of_all_cases_build():
     for case in CASES:
         assert build_graph(read_architecture(case.model, case.parameters)).parameters > 0
+
+
+def test_kept_rows_and_models_are_not_made_again(tmp_path):
+    case, kept = CASES[0], {"case": "kept"}
+    model = build_graph(read_architecture("mlp"), seed=0)
+    save_graph(tmp_path / "separable_cnn_on_digits_either_0.npz", model)
+    write_json(tmp_path / "separable_cnn_on_digits_either_1.0_at_8_4_4.json", kept)
+    assert train_model(case, None, 0, tmp_path)[2].name == model.name == "mlp"
+    assert row(case, None, model, ON_1_0[0], tmp_path) == kept

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from multiprocessing import get_context
 from pathlib import Path
 
+from conformance import workers
 from conformance.exports.results import Results, table
-from conformance.exports.work import FORMATS, SOURCES, Task, run_task, tasks
+from conformance.exports.work import FORMATS, SOURCES, Task, faulty, run_task, tasks
 
 MODELS_PER_PROCESS = 10
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+FAILED = {"mismatch", "refused", "fault"}
 
 
 def main(arguments=None) -> int:
-    """Run the comparison and return the exit code: 1 if anything differs or is refused."""
+    """Run the comparison; return the exit code: 1 if anything differs, is refused or fails."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance.exports",
         description="Compare exported models in other implementations with the emulator.",
@@ -33,22 +32,19 @@ def main(arguments=None) -> int:
     _run([task for task in todo if task not in results.found], results, options.jobs)
     found = results.of(todo)
     for result in found:
-        if result["status"] not in ("equal", "unusable"):
+        if result["status"] != "equal":
             print(f"{result['source']} {result['label']}: {result['status']}: {result['why']}")
     print(table(found))
-    return 1 if {"mismatch", "refused"} & {result["status"] for result in found} else 0
+    return 1 if FAILED & {result["status"] for result in found} else 0
 
 
 def _run(todo: list[Task], results: Results, jobs: int) -> None:
-    """Run tasks in processes of one thread each."""
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
-    # TensorFlow never frees the memory of a model; ending the process does.
-    with get_context("spawn").Pool(jobs, maxtasksperchild=MODELS_PER_PROCESS) as pool:
-        for done, (task, result) in enumerate(pool.imap_unordered(run_task, todo), 1):
-            results.add(task, result)
-            if sys.stderr.isatty():
-                print(f"\r{done}/{len(todo)}", end="", file=sys.stderr, flush=True)
+    """Run tasks in processes."""
+    made = workers.results(run_task, todo, jobs, MODELS_PER_PROCESS)
+    for done, (task, result) in enumerate(made, 1):
+        results.add(task, faulty(task, result) if isinstance(result, workers.Fault) else result)
+        if sys.stderr.isatty():
+            print(f"\r{done}/{len(todo)}", end="", file=sys.stderr, flush=True)
     if todo and sys.stderr.isatty():
         print(file=sys.stderr)
 

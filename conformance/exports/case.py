@@ -36,12 +36,16 @@ def in_range(quantized: QuantizedGraph, images: np.ndarray) -> np.ndarray:
     return np.maximum(images, low.astype(np.float32))
 
 
-def smooth_images(graph, count: int) -> np.ndarray:
-    """Return images of cells of random values, in the dtype of an integer input."""
+def smooth_images(graph, count: int, *, unsigned: bool = False) -> np.ndarray:
+    """Return images of cells of random values, in the dtype of an integer input.
+
+    With `unsigned` none is negative, as Akida 1.0 takes them.
+    """
     kind = np.iinfo(graph.input.attrs["dtype"])
     height, width, channels = graph.input.attrs["shape"]
     cells = (count, -(-height // CELL), -(-width // CELL), channels)
-    values = np.random.default_rng(0).integers(kind.min, kind.max + 1, cells).astype(kind.dtype)
+    low = 0 if unsigned else kind.min
+    values = np.random.default_rng(0).integers(low, kind.max + 1, cells).astype(kind.dtype)
     return values.repeat(CELL, axis=1).repeat(CELL, axis=2)[:, :height, :width]
 
 

@@ -9,6 +9,7 @@ from pipeline.chips import convert, newest_for
 from pipeline.errors import ModelError
 from pipeline.exporters.program_onnx import program_model
 from simulator import simulate
+from simulator.engine import check_images
 from simulator.errors import ProgramError
 
 STEP = 32
@@ -34,17 +35,17 @@ def examine(case: Case) -> dict:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    images = case.images[:STEP]
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(None, {"images": images}), strict=True))
+    images = check_images(program, case.images[:STEP])
+    last, *others = session.run(None, {"images": images})
     wanted = {}
     outputs = simulate(
         program, images, probe=lambda layer, values: wanted.update({layer.name: np.array(values)})
     )
+    pairs = zip((*wanted, "outputs"), (*others, last), (*wanted.values(), outputs), strict=True)
     why = [
-        f"{name}: {np.count_nonzero(found[name] != values)} of {values.size} differ"
-        for name, values in {**wanted, "outputs": outputs}.items()
-        if not np.array_equal(found[name], values)
+        f"{name}: {np.count_nonzero(found != values)} of {values.size} differ"
+        for name, found, values in pairs
+        if not np.array_equal(found, values)
     ]
     return {
         "status": "mismatch" if why else "equal",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from conformance.exports.work import Task
 
-STATUSES = ("equal", "inexact", "mismatch", "refused", "unusable")
-HEAD = ("models", "count", *STATUSES, "equivalent", "compared")
+STATUSES = ("equal", "inexact", "mismatch", "refused", "unusable", "fault")
+HEAD = ("models", "n", *STATUSES, "rewritten", "compared")
 
 
 class Results:
@@ -20,7 +20,7 @@ class Results:
     Parameters
     ----------
     path : Path or None
-        A file of one JSON line for each task; its tasks are not run again.
+        A file of one JSON line for each task; its tasks are not run again, except after faults.
     """
 
     def __init__(self, path: Path | None = None):
@@ -36,7 +36,8 @@ class Results:
             path.write_text(whole)
         for line in whole.splitlines():
             entry = json.loads(line)
-            self.found[Task(**entry["task"])] = entry["result"]
+            if entry["result"]["status"] != "fault":
+                self.found[Task(**entry["task"])] = entry["result"]
 
     def add(self, task: Task, result: dict) -> None:
         """Keep one result."""
@@ -53,16 +54,16 @@ class Results:
 def table(results: Iterable[dict]) -> str:
     """Return a Markdown table with a row for each source of models and one for all.
 
-    ``equivalent`` counts the equal ones that the file holds in another form, and ``compared``
+    ``rewritten`` counts the equal ones that the file holds in another form, and ``compared``
     integers and outputs.
     """
     rows: dict[str, Counter] = {}
     for result in results:
         for source in (result["source"], "all"):
             row = rows.setdefault(source, Counter())
-            row["count"] += 1
+            row["n"] += 1
             row[result["status"]] += 1
-            row["equivalent"] += result.get("form") == "equivalent"
+            row["rewritten"] += result.get("form") == "equivalent"
             row["compared"] += result.get("values", 0) + result.get("outputs", 0)
     total = rows.pop("all", Counter())
     lines = [HEAD, ("---", *("--:" for _ in HEAD[1:]))]

@@ -11,6 +11,7 @@ from conformance.exports.files import field_models, given_models
 from conformance.exports.random_models import random_models
 from conformance.exports.trained import trained_models
 from conformance.exports.zoo import zoo_models
+from conformance.workers import Fault
 from pipeline.errors import CrossgradeError
 
 FORMATS = {
@@ -54,12 +55,11 @@ def tasks(name: str, sources: Sequence[str], seed: int, count: int) -> list[Task
     ]
 
 
-def run_task(task: Task) -> tuple[Task, dict]:
-    """Return a task and the result of its comparison, as built-in types.
+def run_task(task: Task) -> dict:
+    """Return the result of a task's comparison, as built-in types.
 
     Returns
     -------
-    Task
     dict
         ``source`` and ``label``; ``status`` is "equal", "inexact" (the reference's float32 cannot
         hold a sum), "mismatch", "refused" (the format does not hold the model) or "unusable" (the
@@ -68,13 +68,22 @@ def run_task(task: Task) -> tuple[Task, dict]:
         and how many ``tensors``, ``values`` of these and ``outputs`` were compared.
     """
     make = _models(task.name, task.source, task.seed, task.count)[task.label]
-    result = {"source": task.source, "label": task.label, "why": ""}
+    result = _result(task, "")
     try:
         case = make()
     except CrossgradeError as error:
-        return task, {**result, "status": "unusable", "why": str(error)}
+        return {**result, "status": "unusable", "why": str(error)}
     examine = importlib.import_module(f"conformance.exports.{task.name}").examine
-    return task, {**result, **examine(case)}
+    return {**result, **examine(case)}
+
+
+def faulty(task: Task, fault: Fault) -> dict:
+    """Return the result of a task that ended in an unforeseen way: its status is "fault"."""
+    return {**_result(task, fault.why), "status": "fault"}
+
+
+def _result(task: Task, why: str) -> dict:
+    return {"source": task.source, "label": task.label, "why": why}
 
 
 def _models(name, source, seed, count) -> dict[str, Make]:

@@ -12,6 +12,7 @@ from pipeline.graph.architecture_file import read_architecture, zoo_names
 from pipeline.graph.graph import Graph
 from pipeline.quantization.quantize import quantize
 from pipeline.transforms import apply
+from pipeline.transforms.gap.batchnorm_statistics import measure_batchnorms
 
 WIDTHS = {
     "quantizeml": ((8, 8, 8), (8, 4, 4), (4, 4, 4)),
@@ -43,7 +44,8 @@ def zoo_models(scheme: str) -> dict[str, Make]:
     Of scheme ``quantizeml`` also with scales per channel and per tensor.
     """
     axes = (False, True) if scheme == "quantizeml" else (False,)
-    made = itertools.product(zoo_names(), WIDTHS[scheme], axes, ("none", "layers"))
+    names = [name for name in zoo_names() if scheme == "quantizeml" or _fits_older(name)]
+    made = itertools.product(names, WIDTHS[scheme], axes, ("none", "layers"))
     return {_label(scheme, *options): partial(_zoo, scheme, *options) for options in made}
 
 
@@ -54,7 +56,10 @@ def _label(scheme, name, bits, per_tensor, refine) -> str:
 
 def _zoo(scheme, name, bits, per_tensor, refine) -> Case:
     graph = {"quantizeml": _newer, "cnn2snn": _older}[scheme](name)
-    images = smooth_images(graph, COUNT)
+    images = smooth_images(graph, COUNT, unsigned=scheme == "cnn2snn")
+    # In deep networks with other statistics than those of their inputs, activations vanish.
+    norms = [node.name for node in graph.nodes if node.op == "BatchNormalization"]
+    graph = measure_batchnorms(graph, norms, images)
     options = Quantization(
         scheme=scheme,
         input_weight_bits=bits[0],
@@ -67,17 +72,27 @@ def _zoo(scheme, name, bits, per_tensor, refine) -> Case:
     return Case(quantize(graph, images, options), images[:COMPARED])
 
 
+def _fits_older(name) -> bool:
+    """Return True if an architecture has a form of Akida 1.0, or one form only."""
+    versions = _versions(name)
+    return not versions or 1.0 in versions
+
+
+def _versions(name) -> list[float]:
+    return [row["version"] for row in read_architecture(name).get("versions") or ()]
+
+
 def _older(name) -> Graph:
-    """Return an architecture in the form of Akida 1.0, where it has one."""
-    return build_graph(read_architecture(name, SIZES.get(name, "").split()))
+    """Return an architecture in the form of Akida 1.0."""
+    version = ["version=1.0"] if _versions(name) else []
+    return build_graph(read_architecture(name, [*SIZES.get(name, "").split(), *version]))
 
 
 def _newer(name) -> Graph:
     """Return an architecture in the form of Akida 2.0."""
-    parameters = SIZES.get(name, "").split()
-    rows = read_architecture(name).get("versions") or []
-    old = rows and all(row["version"] == 1.0 for row in rows)
-    if rows and not old:
+    parameters, versions = SIZES.get(name, "").split(), _versions(name)
+    old = versions == [1.0]
+    if versions and not old:
         parameters.append("version=2.0")
     graph = build_graph(read_architecture(name, parameters))
     if not old and name != "separable_cnn":

@@ -32,7 +32,9 @@ def digest(arrays: Arrays) -> str:
     return found.hexdigest()
 
 
-def cached(path: Path, recipe: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray]:
+def cached(
+    path: Path, recipe: str, make: Callable[[], Arrays], **facts: str
+) -> dict[str, np.ndarray]:
     """Return the arrays in `path`; create them with `make` when the file does not exist.
 
     Parameters
@@ -41,25 +43,45 @@ def cached(path: Path, recipe: str, make: Callable[[], Arrays]) -> dict[str, np.
     recipe : str
         Everything that determines the content; a file of another recipe is recreated.
     make : function without arguments
+    **facts : str
+        What to record beside the recipe, also in a file that lacks it.
 
     Raises
     ------
     DataError
         When the file is damaged, or its content is not what was written.
     """
-    if path.is_file():
-        try:
-            header, arrays = read_archive(path, KIND)
-        except ArchiveError as error:
-            raise DataError(f"{error}; delete the file and try again") from error
-        if header.get("recipe") == recipe:
-            if digest(arrays) != header.get("sha256"):
-                raise DataError(
-                    f"{path}: its content has changed since it was written; delete the file and"
-                    " try again"
-                )
+    header, arrays = _read(path)
+    if header.get("recipe") == recipe:
+        if digest(arrays) != header.get("sha256"):
+            raise DataError(
+                f"{path}: its content has changed since it was written; delete the file and"
+                " try again"
+            )
+        if facts.items() <= header.items():
             return arrays
-    arrays = dict(make())
-    header = {"kind": KIND, "recipe": recipe, "sha256": digest(arrays)}
+    else:
+        arrays = dict(make())
+    header = facts | {"kind": KIND, "recipe": recipe, "sha256": digest(arrays)}
     write_archive(path, header, arrays)
     return arrays
+
+
+def recorded(path: Path) -> dict[str, str]:
+    """Return recipe and facts of the arrays in `path`; nothing when the file does not exist.
+
+    Raises
+    ------
+    DataError
+        When the file is damaged.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    if not path.is_file():
+        return {}, {}
+    try:
+        return read_archive(path, KIND)
+    except ArchiveError as error:
+        raise DataError(f"{error}; delete the file and try again") from error

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.cache import cache_folder, cached
+from pipeline.data.cache import cache_folder, cached, recorded
 from pipeline.data.cepstra import cepstra, to_image
 from pipeline.data.dataset import Dataset
 from pipeline.data.speech import Synthesizer, find_synthesizer
@@ -57,6 +58,33 @@ class Job:
     seed: int
 
 
+@dataclass(frozen=True)
+class Clips:
+    """The clips of a split, and their file in the cache."""
+
+    path: Path
+    jobs: list[Job]
+
+    def spoken_by(self) -> str | None:
+        """Return the version of the synthesizer that spoke the file; None without such a file."""
+        record = recorded(self.path)
+        version = record.get("version")
+        return version if version and record.get("recipe") == self.recipe(version) else None
+
+    def recipe(self, version: str) -> str:
+        """Return a hash of everything that determines the clips."""
+        text = json.dumps([RECIPE, version, [astuple(job) for job in self.jobs]])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def images(self, version: str, synthesizer: Synthesizer | None) -> np.ndarray:
+        """Return the clips in the file, or speak them, where a synthesizer is needed."""
+
+        def make():
+            return {"images": speak_all(synthesizer, self.jobs)}
+
+        return cached(self.path, self.recipe(version), make, version=version)["images"]
+
+
 def load(options, *, cache: Path | None = None) -> Dataset:
     """Return up to 8,000 training and 2,000 test clips of shape (49, 10, 1), digits balanced.
 
@@ -68,26 +96,35 @@ def load(options, *, cache: Path | None = None) -> Dataset:
         "train": _count("train_samples", options.train_samples, TRAIN),
         "test": _count("test_samples", options.test_samples, TEST),
     }
-    synthesizer = find_synthesizer(cache)
+    parts = {
+        split: Clips(cache / "spoken_digits" / f"{split}-{count}.npz", make_jobs(split, count))
+        for split, count in wanted.items()
+    }
+    version, synthesizer = _version(parts.values()), None
+    if version is None:
+        synthesizer = find_synthesizer(cache)
+        version = synthesizer.version
     arrays = {}
-    for split, count in wanted.items():
-        jobs = make_jobs(split, count)
-        text = json.dumps([RECIPE, synthesizer.version, [astuple(job) for job in jobs]])
-        recipe = hashlib.sha256(text.encode()).hexdigest()
-        path = cache / "spoken_digits" / f"{split}-{count}.npz"
-
-        def make(jobs=jobs):
-            return {"images": speak_all(synthesizer, jobs)}
-
-        arrays[f"x_{split}"] = cached(path, recipe, make)["images"]
-        arrays[f"y_{split}"] = np.array([job.word for job in jobs], np.int64)
+    for split, clips in parts.items():
+        arrays[f"x_{split}"] = clips.images(version, synthesizer)
+        arrays[f"y_{split}"] = np.array([job.word for job in clips.jobs], np.int64)
     return Dataset(
         name="spoken_digits",
-        source=f"synthetic speech of eSpeak NG {synthesizer.version}; unseen voices in the test",
+        source=f"synthetic speech of eSpeak NG {version}; unseen voices in the test",
         licence="made on this machine; the synthesizer is GPL-3.0-or-later",
         classes=WORDS,
         **arrays,
     )
+
+
+def _version(parts: Iterable[Clips]) -> str | None:
+    """Return the version that spoke all clips in the cache; None where some must be spoken.
+
+    Clips in the cache are used without a synthesizer, so that neither a machine without a working
+    one, nor a newer one, changes the data.
+    """
+    versions = {clips.spoken_by() for clips in parts}
+    return versions.pop() if len(versions) == 1 else None
 
 
 def make_jobs(split: str, count: int) -> list[Job]:

@@ -127,7 +127,7 @@ class Runner:
         work = self.work
         outputs = simulate(
             work.program,
-            images.astype(work.program.input_dtype, copy=False),
+            images,
             batch_size=work.batch_size,
             statistics=self.statistics,
             memory=self.memory,

@@ -16,7 +16,7 @@ from pipeline.formats.cnn2snn import CLASSES, KERNELS, RELU, write_activation, w
 from pipeline.formats.remarks import Remarks
 from pipeline.graph.keras_io import keras_names
 from pipeline.graph.node import Node
-from pipeline.messages.notes import Note
+from pipeline.messages.notes import EXPORTED, Note
 from pipeline.quantization.floats.legacy import restore_legacy
 from pipeline.quantization.legacy_graph import LegacyGraph
 from pipeline.quantization.quantized_graph import QuantizedGraph
@@ -42,6 +42,11 @@ def export_cnn2snn(path: str | Path, quantized: QuantizedGraph) -> tuple[Note, .
     quantized : QuantizedGraph
         Of the scheme cnn2snn.
 
+    Returns
+    -------
+    tuple of Note
+        On inputs of a type that the format does not hold.
+
     Raises
     ------
     IncompatibleModelError
@@ -58,7 +63,15 @@ def export_cnn2snn(path: str | Path, quantized: QuantizedGraph) -> tuple[Note, .
     layers = list(_layers(legacy))
     remarks = Remarks(notes=legacy.notes)
     write_keras2(path, legacy.graph.name, layers, [legacy.graph.output], remarks, sequential=True)
-    return ()
+    return tuple(_retyped(quantized))
+
+
+def _retyped(quantized: QuantizedGraph) -> Iterator[Note]:
+    """Yield a note on inputs that are not uint8, as which every tool reads the format's."""
+    entry = quantized.input
+    if (dtype := entry.attrs["dtype"]) != "uint8":
+        text = f"{entry.name}: {dtype} in the model, uint8 in the file, as Akida 1.0 takes it"
+        yield Note(kind=EXPORTED, layers=(entry.name,), text=text)
 
 
 def _renamed(legacy: LegacyGraph) -> LegacyGraph:

@@ -78,7 +78,12 @@ def _obstacles(quantized: QuantizedGraph) -> Iterator[Refusal]:
         )
     if len(ends := quantized.ends) > 1:
         names = tuple(quantized.producers(end)[0].name for end in ends)
-        yield Refusal(layers=names, found=f"{len(ends)} outputs", allowed="one in QuantizeML")
+        yield Refusal(
+            layers=names,
+            found=f"{len(ends)} outputs",
+            allowed="one in QuantizeML",
+            fix=f"use onnx, or end the model at one of them: {setting('model.until', names[0])}",
+        )
     for node in quantized.nodes:
         if node.op not in (*LAYERS, *ADDED, "Input", "Outputs"):
             yield Refusal(layers=(node.name,), found=node.op, allowed=", ".join(LAYERS))

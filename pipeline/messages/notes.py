@@ -30,7 +30,7 @@ KINDS = {
     SATURATION: "numbers that saturate",
     REFINED: "whether refining helped, on images held out for it",
     TRAINED: "whether training the registers helped, on images held out for it",
-    EXPORTED: "layers that a file of another tool holds in an equivalent form",
+    EXPORTED: "layers and inputs that a file of another tool holds in an equivalent form",
 }
 NOTE, WARNING = "note", "warning"
 

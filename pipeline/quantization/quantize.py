@@ -13,7 +13,7 @@ from pipeline.messages.notes import CALIBRATION, REFINED, WARNING, Note
 from pipeline.messages.settings import setting
 from pipeline.quantization.calibration import Progress
 from pipeline.quantization.quantized_graph import QuantizedGraph
-from pipeline.quantization.samples import random_samples
+from pipeline.quantization.samples import check_unsigned, random_samples
 from pipeline.quantization.schemes import cnn2snn, quantizeml
 
 SCHEMES = {"quantizeml": quantizeml.quantize, "cnn2snn": cnn2snn.quantize}
@@ -61,6 +61,8 @@ def quantize(
     else:
         notes = ()
     given = notes if random else input_notes(samples, expected_range(graph), "calibration samples")
+    if options.scheme == "cnn2snn" and not random:
+        check_unsigned(graph, samples)
     quantized = SCHEMES[options.scheme](graph, samples, options, progress)
     quantized = replace(quantized, notes=(*given, *quantized.notes))
     if options.scheme == "quantizeml" and random and not options.per_tensor_activations:

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
+from pipeline.messages.settings import setting
 from simulator.lossless import cast_without_loss
 
 
@@ -51,6 +52,16 @@ def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) ->
             f" input '{graph.input.name}' needs {dtype}{hint}"
         )
     return cast
+
+
+def check_unsigned(graph: Graph, samples: np.ndarray) -> None:
+    """Raise a DataError if samples of an int8 input are negative, which Akida 1.0 cannot take."""
+    if graph.input.attrs["dtype"] == "int8" and (lowest := np.min(samples)) < 0:
+        raise DataError(
+            f"calibration samples of {graph.name}: found values down to {lowest}; Akida 1.0 takes"
+            f" unsigned images, 0 to 127 of '{graph.input.name}'; shift the images and train on"
+            f" them, or use {setting('quantization.scheme', 'quantizeml')}, for Akida 2.0"
+        )
 
 
 def random_samples(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarray:

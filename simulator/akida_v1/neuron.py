@@ -42,7 +42,8 @@ class NeuralLayer(Layer):
     threshold : int32 (filters,)
         In units of the potentials.
     act_step : float32 (filters,)
-        Step for 4-bit activations: levels are ``act_step * 2**(4 - act_bits)`` apart.
+        Step for 4-bit activations: levels are ``act_step * 2**(4 - act_bits)`` apart. Without an
+        activation, the potential of an output of 1.
     activation : bool
         False for a last layer, whose output ``(p - threshold) / act_step`` is computed on the host
         in floating point.
@@ -202,7 +203,9 @@ class NeuralLayer(Layer):
         step = self.act_step
         if step.shape != filters or step.dtype != np.float32:
             yield f"act_step is {step.dtype} of shape {step.shape}; needs float32 {filters}"
-        elif not (np.isfinite(step).all() and (step > 0).all() and (step <= 1 << 24).all()):
+        elif not (np.isfinite(step).all() and (step > 0).all()):
+            yield f"act_step reaches {step.min()}..{step.max()}; it must lie above 0"
+        elif self.activation and (step > 1 << 24).any():
             yield f"act_step reaches {step.min()}..{step.max()}; it must lie above 0, up to 2**24"
         fraction = self.threshold_fraction
         if fraction is not None and (

@@ -21,13 +21,20 @@ def aligned(size: int, dtype) -> np.ndarray:
 class Workspace:
     """Pool of buffers, so that only the first batch allocates memory.
 
+    Parameters
+    ----------
+    fixed : bool
+        Keep every buffer: rows of a tape use their addresses after they are released. Otherwise a
+        larger buffer may replace a free one.
+
     Attributes
     ----------
     tapes : dict
         Recordings of the ``fast`` backend, by number of images.
     """
 
-    def __init__(self):
+    def __init__(self, *, fixed: bool = False):
+        self._fixed = fixed
         self.tapes: dict = {}
         self._free: list[np.ndarray] = []
         self._scratch: dict[tuple[str, np.dtype], np.ndarray] = {}
@@ -45,7 +52,7 @@ class Workspace:
             self._free = [found for found in self._free if found is not buffer]
         else:
             # Replace the largest free buffer instead of keeping both.
-            if self._free:
+            if self._free and not self._fixed:
                 largest = max(self._free, key=lambda found: found.size)
                 self._free = [found for found in self._free if found is not largest]
             buffer = aligned(size, np.uint8)

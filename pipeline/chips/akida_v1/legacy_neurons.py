@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError, rounded
+from pipeline.chips.akida_v1.neuron import Neuron, RefusedQuantizationError, held
 from pipeline.chips.blocks import Block
 from pipeline.quantization.legacy_threshold import Scaling, neuron
 from pipeline.quantization.quantized_graph import QuantizedGraph
@@ -48,8 +48,7 @@ def _neuron(block: Block, given: Scaling, *, is_input: bool) -> tuple[Neuron, Sc
     return (
         Neuron(
             threshold=threshold,
-            rounded=rounded(head.name, np.floor(threshold)),
-            act_step=act_step.astype(np.float32),
+            **held(head.name, np.floor(threshold), act_step, activation=relu is not None),
             activation=relu is not None,
             act_bits=bits,
             padding_value=given.b if is_input else 0.0,

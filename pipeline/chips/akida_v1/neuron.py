@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.quantization.reach import beyond
 from simulator.refusal import Refusal
 
 
@@ -26,18 +27,13 @@ def refused(
     )
 
 
-def rounded(layer: str, threshold: np.ndarray) -> np.ndarray:
-    """Return integer-valued thresholds as int32, or refuse those out of its range."""
-    largest = float(np.abs(threshold).max())
-    if not largest < 1 << 31:
-        raise refused(
-            layer,
-            "threshold_range",
-            f"thresholds up to {largest:.3g}",
-            "32 bits",
-            "look for exploding weights, or a filter whose weights are nearly 0",
-        )
-    return threshold.astype(np.int32)
+def held(
+    layer: str, threshold: np.ndarray, act_step: np.ndarray, *, activation: bool
+) -> dict[str, np.ndarray]:
+    """Return the fields `rounded` and `act_step` of a neuron, or refuse what no register holds."""
+    if refusals := list(beyond(layer, threshold, act_step, activation=activation)):
+        raise RefusedQuantizationError(*refusals)
+    return {"rounded": threshold.astype(np.int32), "act_step": act_step.astype(np.float32)}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,9 +1,5 @@
-"""Thresholds and steps of models quantized by the scheme quantizeml.
+"""Thresholds and steps of models quantized by the scheme quantizeml, as registers.
 
-The scheme's ReLU output is ``floor((p + bias) * scale * 2**shift + 1/2)``: levels begin half a step
-above the threshold (vendor's converter, Apache-2.0). Where the quantized ReLU saturates below the
-highest level (``max_value`` 6 with levels of 0.5 is level 12 of 15), Akida 1.0 cannot clip there:
-the step is made smaller, so that the highest level is the maximum, and the next layer is rescaled.
 Channels of different scales are aligned to one: see `shared_scale`.
 """
 
@@ -17,14 +13,15 @@ from pipeline.chips.akida_v1.legacy_neurons import _pooled_positions
 from pipeline.chips.akida_v1.neuron import (
     Neuron,
     RefusedQuantizationError,
+    held,
     refused,
-    rounded,
 )
-from pipeline.chips.akida_v1.reach import reach, reachable_registers
 from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedNode
+from pipeline.quantization.quantizeml_threshold import Unrounded, activated, ended
+from pipeline.quantization.reach import reach
 
 IMAGE_HIGHEST = 255
 
@@ -33,7 +30,7 @@ def quantizeml_neurons(chain: Sequence[Block], dequantizer) -> list[Neuron]:
     """Return the neuron of each block of a linear chain that ends in `dequantizer`."""
     neurons, refusals, gain, highest = [], [], 1.0, IMAGE_HIGHEST
     for block, following in zip(chain, [*chain[1:], None], strict=True):
-        bound = reach(block, highest, _pooled(block))
+        bound = reach(block.head, highest, pooled(block))
         try:
             neuron, gain = _neuron(block, following, gain, bound, dequantizer)
         except RefusedQuantizationError as refused_one:
@@ -46,69 +43,63 @@ def quantizeml_neurons(chain: Sequence[Block], dequantizer) -> list[Neuron]:
     return neurons
 
 
-def _pooled(block: Block) -> int:
+def pooled(block: Block) -> int:
     """Return the number of positions that a block's pooling sums."""
     pool = block.member("GlobalAveragePooling2D")
     return _pooled_positions(block, pool) if pool else 1
-
-
-def pooled_bias(block: Block) -> np.ndarray:
-    """Return the bias in units of the block's pooled potentials, int64 (filters,)."""
-    head = block.head
-    if "bias" not in head.registers:
-        return np.zeros(head.shape[-1], np.int64)
-    bias, shift = (head.registers[name].astype(np.int64) for name in ("bias", "bias_shift"))
-    return np.left_shift(bias, shift) * _pooled(block)
 
 
 def _neuron(
     block: Block, following: Block | None, gain: float, bound: np.ndarray, dequantizer
 ) -> tuple[Neuron, float]:
     """Return a block's neuron, and the factor by which it scales the next layer's potential."""
-    head, relu = block.head, block.member("ReLU")
-    base = -pooled_bias(block).astype(np.float64)
+    head, relu, pixels = block.head, block.member("ReLU"), pooled(block)
     padding = head.registers.get("padding_value", np.zeros(1, np.int32))
     if np.ptp(padding):
         raise refused(
             head.name, "one_padding_value", "padding values differ by channel", "one in Akida 1.0"
         )
-    common = {"padding_value": float(padding[0])}
+    scales = dequantizer.registers["scales"].astype(np.float64)
     if relu is None:
-        if "output_shift" in block.last.registers:
-            raise refused(
-                block.last.name,
-                "unquantized_end",
-                "its output is quantized but has no activation",
-                "unquantized sums at the end of a model of Akida 1.0",
-                "end the model with this layer, and use"
-                f" {setting('quantization.last_output_bits', None)}",
-            )
-        # Without an output quantizer the float output is (p + bias) * scales.
-        step = gain / dequantizer.registers["scales"].astype(np.float64)
-        threshold = base * gain
-        whole = np.rint(threshold)
-        return _rounded_neuron(head.name, threshold, whole, step, activation=False, **common), 1.0
-    unit, bits = _output_unit(relu)
+        _refuse_quantized_end(block.last)
+        found = ended(head, pixels, gain, scales)
+        return _rounded(head.name, found, padding, activation=False), 1.0
+    _refuse_activation(relu)
     shared = shared_scale(relu, following)
-    unit = unit * shared.steps
-    closer = _step_factor(relu, bits, shared.frac_bits)
-    rec = (unit * gain * closer).astype(np.float32)
-    exact = base * gain + 0.5 * rec.astype(np.float64)
-    whole = np.rint(base * gain) + np.rint(0.5 * rec)
-    step = np.broadcast_to(rec * np.float32(2.0 ** (bits - 4)), base.shape)
-    whole, step = reachable_registers(whole, step, bits, bound)
-    common["coarser"] = np.float64(shared.steps) * closer
+    found = activated(head, relu, pixels, gain, bound, shared.steps, shared.frac_bits)
+    settings: dict = {"act_bits": relu.bits["output"]}
+    settings["coarser"] = np.float64(shared.steps) * found.closer
     if following is None:
-        scales = dequantizer.registers["scales"].astype(np.float64)
-        common["level"] = scales * common["coarser"]
-    neuron = _rounded_neuron(
-        head.name, exact, whole, step, activation=True, act_bits=bits, **common
+        settings["level"] = scales * settings["coarser"]
+    neuron = _rounded(head.name, found, padding, activation=True, **settings)
+    return neuron, shared.potential / found.closer
+
+
+def _rounded(layer: str, found: Unrounded, padding, *, activation: bool, **settings) -> Neuron:
+    return Neuron(
+        threshold=found.exact,
+        **held(layer, found.whole, found.act_step, activation=activation),
+        activation=activation,
+        padding_value=float(padding[0]),
+        **settings,
     )
-    return neuron, shared.potential / closer
 
 
-def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
-    """Return potential per output level, float32 (filters,), and the bit width of the levels."""
+def _refuse_quantized_end(last: QuantizedNode) -> None:
+    """Raise if a layer without activation does not give its sums."""
+    if "output_shift" in last.registers:
+        raise refused(
+            last.name,
+            "unquantized_end",
+            "its output is quantized but has no activation",
+            "unquantized sums at the end of a model of Akida 1.0",
+            "end the model with this layer, and use"
+            f" {setting('quantization.last_output_bits', None)}",
+        )
+
+
+def _refuse_activation(relu: QuantizedNode) -> None:
+    """Raise if Akida 1.0 has no form of an activation."""
     if "output_shift" not in relu.registers:
         raise refused(
             relu.name,
@@ -121,8 +112,7 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
         raise refused(
             relu.name, "bounded_relu", "an unbounded ReLU", "a max_value in Akida 1.0", "use ReLU6"
         )
-    bits, signed = relu.bits["output"], relu.bits["output_signed"]
-    if signed:
+    if relu.bits["output_signed"]:
         raise refused(
             relu.name,
             "unsigned_output",
@@ -131,22 +121,3 @@ def _output_unit(relu: QuantizedNode) -> tuple[np.ndarray, int]:
             "end with a layer that has no activation"
             f" ({setting('quantization.last_output_bits', None)})",
         )
-    shift = relu.registers["output_shift"].astype(np.float64)
-    scales = relu.registers.get("output_scales", np.ones(1)).astype(np.float64)
-    return np.float32(np.exp2(-shift) / scales), bits
-
-
-def _step_factor(relu: QuantizedNode, bits: int, frac_bits: int) -> float:
-    """Return the factor by which steps shrink so that the highest level is the ReLU's maximum."""
-    highest = float(2**bits - 1)
-    top = float(relu.attrs["max_value"]) * 2.0**frac_bits
-    return min(1.0, top / highest)
-
-
-def _rounded_neuron(layer: str, threshold, whole, step, **settings) -> Neuron:
-    return Neuron(
-        threshold=threshold,
-        rounded=rounded(layer, whole),
-        act_step=np.broadcast_to(step, threshold.shape).astype(np.float32),
-        **settings,
-    )

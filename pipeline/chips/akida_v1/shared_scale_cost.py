@@ -12,12 +12,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.chips.akida_v1.quantizeml_neurons import pooled_bias
+from pipeline.chips.akida_v1.quantizeml_neurons import pooled
 from pipeline.chips.akida_v1.shared_scale import saturates
 from pipeline.chips.blocks import Block, View
 from pipeline.chips.chip import Samples
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
+from pipeline.quantization.quantizeml_threshold import pooled_bias
 from simulator import Program, ProgramError, simulate
 from simulator.akida_v1 import InputData
 from simulator.akida_v1.neuron import NeuralLayer
@@ -100,7 +101,7 @@ def quantized_outputs(graph: QuantizedGraph, program: Program, images: np.ndarra
         x = images[start : start + BATCH].astype(np.int64)
         for block, following, layer in zip(chain, [*chain[1:], None], layers, strict=True):
             x = x.reshape(len(x), *layer.input_shapes[0])
-            sums = _pooled(layer, layer.potentials(x)) + pooled_bias(block)
+            sums = _pooled(layer, layer.potentials(x)) + pooled_bias(block.head, pooled(block))
             relu = block.member("ReLU")
             x = sums * scales if relu is None else _aligned(relu, _levels(relu, sums), following)
         outputs.append(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -211,6 +212,14 @@ def _dequantizer(sheet, layer, x, limits):
     return sheet.add("Mul", sheet.cast(x, np.float32), layer.scales)
 
 
+def _outputs(sheet, layer, *given):
+    vectors = [
+        sheet.add("Reshape", x, np.array([-1, 1, 1, math.prod(shape)], INT64))
+        for x, shape in zip(given[::2], layer.input_shapes, strict=True)
+    ]
+    return sheet.add("Concat", *vectors, axis=3)
+
+
 def _depthwise_transposed(sheet, layer, x, limits):
     return _transposed(sheet, layer, x, limits, depthwise=True)
 
@@ -229,5 +238,6 @@ LAYERS: dict[str, Callable] = {
     "Add": _add,
     "Concatenate": _concatenate,
     "Dequantizer": _dequantizer,
+    "Outputs": _outputs,
 }
 """By type of the layer: a function of the sheet, the layer, and each input with its bounds."""

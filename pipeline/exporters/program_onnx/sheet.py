@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
+
 import numpy as np
 
 INT64 = np.int64
@@ -16,14 +19,17 @@ class Sheet:
     Parameters
     ----------
     onnx : module
+    taken : collection of str
+        Names that no operator or constant may have.
     """
 
-    def __init__(self, onnx):
-        self.onnx = onnx
+    def __init__(self, onnx, taken: Collection[str] = ()):
+        self.onnx, self.taken = onnx, frozenset(taken)
         self.nodes: list = []
         self.constants: list = []
         self.layer = ""
         self._count = 0
+        self._names: dict[tuple, str] = {}
 
     def add(self, op: str, *inputs, **attrs) -> str:
         """Add an operator on tensors or arrays, and return its output."""
@@ -38,10 +44,14 @@ class Sheet:
         return name
 
     def constant(self, values) -> str:
-        """Add a constant and return its name."""
-        name = self._fresh("constant")
-        self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
-        return name
+        """Return the name of a constant; a layer has equal ones, as all digits' weights, once."""
+        values = np.asarray(values)
+        content = hashlib.sha256(values.tobytes()).digest()
+        key = self.layer, values.dtype.str, values.shape, content
+        if key not in self._names:
+            self._names[key] = self._fresh("constant")
+            self.constants.append(self.onnx.numpy_helper.from_array(values, self._names[key]))
+        return self._names[key]
 
     def cast(self, tensor: str, dtype) -> str:
         """Convert a tensor to another type."""
@@ -78,4 +88,5 @@ class Sheet:
 
     def _fresh(self, what):
         self._count += 1
-        return f"{self.layer}/{what}_{self._count}"
+        name = f"{self.layer}/{what}_{self._count}"
+        return self._fresh(what) if name in self.taken else name

@@ -2,8 +2,8 @@
 
 ConvInteger and MatMulInteger would say what is meant, but onnxruntime 1.23 computes them wrongly on
 some processors (the last of 32 filters, with AVX-512). Integers below 2**24 are exact in float32,
-and so is every partial sum of a product whose bound is below that; inputs whose bound is not are
-split into digits.
+and so is every partial sum of a product whose bound is below that. Inputs whose bound is not are
+split into digits, and so are weights whose sum alone is not.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ def convolve(
     sheet: Sheet, x: str, limits: Bounds, kernel: np.ndarray, strides, *, depthwise: bool = False
 ) -> str:
     """Cross-correlate a padded map with a kernel (kh, kw, channels, filters), exactly."""
-    weights = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(3, 2, 0, 1)
-    groups = len(weights) if depthwise else 1
+    kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(3, 2, 0, 1)
+    groups = len(kernel) if depthwise else 1
 
-    def product(digit):
+    def product(digit, weights):
         maps = sheet.add("Transpose", digit, perm=[0, 3, 1, 2])
         options = {"group": groups, "strides": list(strides)}
-        sums = sheet.add("Conv", maps, weights.astype(np.float32), **options)
+        sums = sheet.add("Conv", maps, weights, **options)
         return sheet.add("Transpose", sums, perm=[0, 2, 3, 1])
 
-    return _in_digits(sheet, x, limits, weights.reshape(len(weights), -1), product)
+    return _in_digits(sheet, x, limits, kernel, product)
 
 
 def multiply(sheet: Sheet, x: str, limits: Bounds, weights: np.ndarray) -> str:
     """Multiply a matrix (batch, inputs) with weights (inputs, units), exactly."""
 
-    def product(digit):
-        return sheet.add("MatMul", digit, weights.astype(np.float32))
+    def product(digit, filters):
+        return sheet.add("MatMul", digit, filters.T)
 
     return _in_digits(sheet, x, limits, weights.T, product)
 
@@ -108,28 +108,26 @@ def _padded(shape, size, strides, padding):
 
 
 def _in_digits(sheet, x, limits, weights, product) -> str:
-    """Return the exact sums of ``x`` with weights (filters, inputs).
+    """Return the exact sums of ``x`` with weights (filters, ...).
 
     Parameters
     ----------
     limits : pair of int
         Bounds of ``x``.
-    product : function of a float32 tensor to the tensor of its sums
+    product : function of a tensor and weights, both float32, to the tensor of their sums
     """
     low, high = limits
-    largest = int(np.abs(weights.astype(INT64)).sum(axis=1).max(initial=0))
+    largest = int(_sums(np.abs(weights.astype(INT64))).max(initial=0))
 
     def exact(tensor):
-        return sheet.cast(product(sheet.cast(tensor, np.float32)), INT64)
+        sums = product(sheet.cast(tensor, np.float32), weights.astype(np.float32))
+        return sheet.cast(sums, INT64)
 
     if largest * max(abs(low), abs(high)) < EXACT:
         return exact(x)
+    if 2 * largest >= EXACT:
+        return _of_halves(sheet, x, limits, weights, product)
     digit = 1 << ((EXACT - 1) // largest).bit_length() - 1
-    if digit < 2:
-        raise ModelError(
-            f"{sheet.layer}: its weights sum up to {largest}, beyond the {EXACT:,} that float32"
-            " holds exactly; keep the program as .npz"
-        )
     rest = x if low == 0 else sheet.add("Sub", x, INT64(low))
     place, left, total = 1, high - low, None
     while left or total is None:
@@ -140,5 +138,24 @@ def _in_digits(sheet, x, limits, weights, product) -> str:
         total = sums if total is None else sheet.add("Add", total, sums)
         rest = sheet.add("Div", sheet.add("Sub", rest, part), INT64(digit))
         place, left = place * digit, left // digit
-    offset = weights.astype(INT64).sum(axis=1) * low
+    offset = _sums(weights.astype(INT64)) * low
     return total if low == 0 else sheet.add("Add", total, offset)
+
+
+def _sums(weights) -> np.ndarray:
+    """Return the sum over each filter."""
+    return weights.sum(axis=tuple(range(1, weights.ndim)))
+
+
+def _of_halves(sheet, x, limits, weights, product) -> str:
+    """Return the sums with the upper bits of the weights, and with the lower ones, put together."""
+    bits = int(np.abs(weights.astype(INT64)).max()).bit_length() // 2
+    if not bits:
+        raise ModelError(
+            f"{sheet.layer}: has {weights[0].size:,} inputs, more than {EXACT // 2:,}, whose sums"
+            " float32 does not hold exactly; keep the program as .npz"
+        )
+    # Of negative weights, too: w = (w >> bits) * 2**bits + (w & mask).
+    upper = _in_digits(sheet, x, limits, weights >> bits, product)
+    lower = _in_digits(sheet, x, limits, weights & ((1 << bits) - 1), product)
+    return sheet.add("Add", sheet.add("Mul", upper, INT64(1 << bits)), lower)

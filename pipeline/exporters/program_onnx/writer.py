@@ -40,11 +40,12 @@ def program_model(program: Program, *, layers: bool = False):
     ----------
     program : Program
     layers : bool
-        Make the output of each layer an output of the model.
+        Make the output of each layer an output of the model, in their order after ``outputs``.
     """
     onnx = import_onnx(program.name)
     module = importlib.import_module(f"pipeline.exporters.program_onnx.{program.target}")
-    sheet, tensors, limits = Sheet(onnx), {}, {}
+    names = _tensor_names(program)
+    sheet, tensors, limits = Sheet(onnx, {INPUT, OUTPUT, *names.values()}), {}, {}
     helper, kinds = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
     shape = ["batch", *program.input_shape]
     entry = helper.make_tensor_value_info(INPUT, kinds(np.dtype(program.input_dtype)), shape)
@@ -60,19 +61,16 @@ def program_model(program: Program, *, layers: bool = False):
             for part in _given(sheet, program, name, size, tensors, limits)
         ]
         result = write(sheet, layer, *given)
-        tensors[layer.name] = sheet.name_last(result, layer.name)
+        tensors[layer.name] = sheet.name_last(result, names[layer.name])
         limits[layer.name] = _limits(layer, given)
         dtype = np.float32 if layer.gives_floats else INT64
         if layers:
             size = ["batch", *layer.output_shape]
-            outputs.append(helper.make_tensor_value_info(layer.name, kinds(np.dtype(dtype)), size))
+            name = names[layer.name]
+            outputs.append(helper.make_tensor_value_info(name, kinds(np.dtype(dtype)), size))
     sheet.layer = program.name
-    last = program.layers[-1]
-    dtype = np.float32 if last.gives_floats else np.int32
+    result, dtype = _outputs(sheet, program, tensors)
     shape = ["batch", *program.output_shape]
-    result = tensors[last.name] if last.gives_floats else sheet.cast(tensors[last.name], dtype)
-    result = sheet.add("Reshape", result, np.array([-1, *program.output_shape], INT64))
-    sheet.name_last(result, OUTPUT)
     outputs.insert(0, helper.make_tensor_value_info(OUTPUT, kinds(np.dtype(dtype)), shape))
     graph = helper.make_graph(sheet.nodes, program.name, [entry], outputs, sheet.constants)
     opset = helper.make_opsetid("", OPSET)
@@ -81,6 +79,26 @@ def program_model(program: Program, *, layers: bool = False):
     )
     onnx.checker.check_model(model)
     return model
+
+
+def _tensor_names(program: Program) -> dict[str, str]:
+    """Return the tensor of each layer: of its name, unless the whole model has that name."""
+    names = {layer.name: layer.name for layer in program.layers}
+    for name in {INPUT, OUTPUT} & names.keys():
+        names[name] = f"{name}_layer"
+        while names[name] in program.by_name:
+            names[name] += "_"
+    return names
+
+
+def _outputs(sheet, program, tensors) -> tuple[str, type]:
+    """Name the outputs, in the unit and shape of `simulator.simulate`; return them and a type."""
+    result = tensors[program.layers[-1].name]
+    if program.output_scale is not None:
+        levels = sheet.cast(result, np.float32)
+        result = sheet.add("Mul", levels, np.asarray(program.output_scale, np.float32))
+    result = sheet.add("Reshape", result, np.array([-1, *program.output_shape], INT64))
+    return sheet.name_last(result, OUTPUT), np.float32 if program.gives_floats else INT64
 
 
 def _given(sheet, program, name, size, tensors, limits):

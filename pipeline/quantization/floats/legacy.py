@@ -66,9 +66,11 @@ def _kernel(integers: np.ndarray, bits: int, factor: np.ndarray) -> np.ndarray:
     """Return float weights whose largest gives the factor, where the integers reach the largest."""
     highest = 2 ** (bits - 1) - 1
     kernel = np.asarray(integers / np.asarray(factor, np.float64), np.float32)
-    full = (np.abs(integers.astype(np.int64)) == highest) & (factor < LARGEST_FACTOR)
-    largest = np.sign(integers) * _largest(bits, factor)
-    return np.where(full, largest, kernel).astype(np.float32)
+    full = np.abs(integers.astype(np.int64)) == highest
+    # At the limit, a largest weight a little below its integer, so that rounding passes it.
+    limited = np.float32((highest - 0.25) / LARGEST_FACTOR)
+    largest = np.where(factor < LARGEST_FACTOR, _largest(bits, factor), limited)
+    return np.where(full, np.sign(integers) * largest, kernel).astype(np.float32)
 
 
 def held_factors(bits: int, factor: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.quantization.refine.ranges import FACTORS, LIFT, Values, best_factor, pooled
 
-SMALLEST = 1e-12
-"""Step of an output that is always 0."""
+SMALLEST = 1e-30
+"""Step of an output that is always 0: far inside float32, which holds it."""
 
 
 @dataclass(frozen=True, eq=False)

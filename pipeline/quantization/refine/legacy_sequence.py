@@ -11,22 +11,32 @@ import numpy as np
 from pipeline.graph.forward import run_node as run_float
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.quantization.calibrated_graph import NodeQuantization, OutputQuantizer
 from pipeline.quantization.equalization import divide_kernel, next_layer, scale_filters
-from pipeline.quantization.integerize_legacy import LAYERS, integer_node
+from pipeline.quantization.integerize_legacy import LAYERS
 from pipeline.quantization.legacy_graph import LegacyGraph
-from pipeline.quantization.legacy_threshold import Scaling, neuron
+from pipeline.quantization.legacy_threshold import Scaling
 from pipeline.quantization.refine import rows
 from pipeline.quantization.refine.cost import cost
 from pipeline.quantization.refine.frames import Frames
 from pipeline.quantization.refine.frontier import Frontier, run_step
 from pipeline.quantization.refine.kernels import refine_kernels
 from pipeline.quantization.refine.layer import Rows, rows_wanted
-from pipeline.quantization.refine.legacy_forward import AVERAGE, run_block, scaling_after, values
+from pipeline.quantization.refine.legacy_forward import AVERAGE, run_block, values
 from pipeline.quantization.refine.legacy_ranges import Steps, refine_step
+from pipeline.quantization.refine.legacy_registers import (
+    coarser,
+    computing,
+    refusals,
+    registers,
+    rescaled,
+    step_nodes,
+    widths_by_layer,
+)
 from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, takes_factors
 from pipeline.quantization.refine.steps import Step, relu_bounds, steps
-from simulator.akida_v1.limits import INPUT_CHANNELS, REGISTERS
+
+QUANTILES = (0.25, 0.5, 0.75, 1.0)
+"""Of how many times the filters' registers are too large: by so much finer levels are tried."""
 
 
 class LegacySequence:
@@ -48,19 +58,23 @@ class LegacySequence:
         self.float_graph, self.legacy = graph, legacy
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
         self.rng = np.random.default_rng(seed)
+        self.steps = steps(graph, computing(graph))
+        self.widths = widths_by_layer(graph, legacy, self.steps)
+        self.beyond_registers = any(refusals(legacy))
         self.scalings: dict[str, Scaling] = {}
         self.formats: dict = {}
         self.changed: list[str] = []
 
     def run(self, progress: Callable[[float], None]) -> LegacyGraph:
         """Refine every step, and return the refined model; report the cost of each when done."""
-        for step in steps(self.float_graph, _computing(self.float_graph)):
+        for step in self.steps:
             for frontier in (self.fit, self.held):
                 frontier.prepare(step)
             if step[0].op in LAYERS:
+                before = self.legacy
                 self._refine_sums(step)
                 self._refine_step(step)
-                self._fit_registers(step)
+                self._fit_registers(step, before)
             self._settle(step)
             progress(cost(self.float_graph, step, len(self.fit.images)))
         return self.legacy
@@ -84,6 +98,7 @@ class LegacySequence:
         if changed is not head:
             self.changed.append(head.name)
             self._replace(changed)
+        if self.changed:
             self._keep_integers(changed)
 
     def _keep_integers(self, head: Node) -> None:
@@ -139,7 +154,7 @@ class LegacySequence:
             self._replace(divide_kernel(following[0], 1 / ratio, following[1]))
             self.legacy = replace(self.legacy, rates={**self.legacy.rates, relu.name: 1 / ratio})
 
-    def _values(self, frontier: Frontier, step: Step) -> Values:
+    def _values(self, frontier: Frontier, step: Step, rng=None) -> Values:
         """Return sums before the activation, and their targets after it."""
         nodes, given = self._integer_nodes(step), self.scalings[step[0].inputs[0]]
         source = step[0].inputs[0]
@@ -147,42 +162,50 @@ class LegacySequence:
             (values(nodes, integers[source], given), run_step(step, floats))
             for floats, integers in frontier.batches(step[0], IMAGES)
         )
-        return drawn(batches, self.rng, frontier.blocks(BLOCKS, IMAGES))
+        return drawn(batches, rng or self.rng, frontier.blocks(BLOCKS, IMAGES))
 
-    def _fit_registers(self, step: Step) -> None:
-        """Coarsen the weights of filters whose thresholds or steps the registers do not hold.
+    def _fit_registers(self, step: Step, before: LegacyGraph) -> None:
+        """Keep a layer's thresholds and steps inside the registers.
 
-        These are dead filters, and weights that are tiny beside the bias: both registers grow with
-        the factor of the weights.
+        Levels become finer, which a layer that never reaches them does not lose by, or weights
+        coarser: of the refined layer and the one before, each in several ways, the one that is
+        closest on held-out images is taken; of equal ones, that of the finest weights.
         """
-        nodes = self._integer_nodes(step)
-        head, relu = nodes[0], nodes[-1]
-        if relu.op != "ReLU" or not {*self.changed} & {head.name, relu.name}:
+        excess = self._excess(step)
+        if excess.max() <= 1:
             return
-        source = self.float_graph.shapes[head.inputs[0]]
-        first = head.inputs[0] in self._images() and source[-1] in INPUT_CHANNELS
-        step_bits, threshold_bits = REGISTERS[first and head.op == "Conv2D"]
-        found = neuron(
-            head,
-            self.scalings[head.inputs[0]],
-            float(relu.registers["step"]),
-            relu.bits["output"],
-            _pixels(nodes),
-        )
-        excess = np.maximum(
-            found.act_step / ((1 << step_bits) - 1),
-            np.abs(found.threshold) / ((1 << threshold_bits) - 1),
-        )
-        if (excess > 1).any():
-            key = (head.name, self.legacy.graph.node(head.name).operation.output_kernel)
-            factor = head.registers[f"{key[1]}_factor"] / np.maximum(excess * (1 + 1e-6), 1)
-            quantizer = replace(self.legacy.quantizers[key], given=factor.astype(np.float32))
-            quantizers = {**self.legacy.quantizers, key: quantizer}
-            self.legacy = replace(self.legacy, quantizers=quantizers)
+        candidates = []
+        finer = (1.0, *np.quantile(excess[excess > 1], QUANTILES))
+        for start, times in itertools.product((self.legacy, before), finer):
+            self.legacy = start
+            self._make_finer(step, times)
+            left = self._excess(step)
+            while (excess := self._excess(step)).max() > 1:
+                self.legacy = coarser(self.legacy, self._integer_nodes(step)[0], excess)
+            rank = self._error(step), np.log(np.maximum(left, 1)).sum(), len(candidates)
+            candidates.append((*rank, self.legacy))
+        self.legacy = min(candidates)[-1]
 
-    def _images(self) -> set[str]:
-        """Return the names of the image and its rescaling."""
-        return {n.name for n in self.float_graph.nodes if n.op in ("Input", "Rescaling")}
+    def _make_finer(self, step: Step, times: float) -> None:
+        """Give a layer finer levels; without an activation it has none."""
+        relu = self.legacy.graph.node(step[-1].name)
+        if relu.op == "QuantizedReLU":
+            self._replace(relu.with_attrs(max_value=relu.attrs["max_value"] / float(times)))
+
+    def _excess(self, step: Step) -> np.ndarray:
+        """Return how many times the registers of each filter are too large."""
+        found = registers(self._integer_nodes(step), self.scalings[step[0].inputs[0]])
+        return self.widths[step[0].name].excess(*found)
+
+    def _error(self, step: Step) -> float:
+        """Return the error of a layer's output on held-out images, at the same places each time."""
+        found = self._values(self.held, step, np.random.default_rng(0))
+        relu = self.legacy.graph.node(step[-1].name)
+        if relu.op != "QuantizedReLU":
+            return float(np.square(found.sums - found.targets).sum())
+        bits = relu.attrs["bits"]
+        level = np.float64(relu.attrs["max_value"] / (2**bits - 1))
+        return float(Steps(bits, level).errors(found).sum())
 
     def _settle(self, step: Step) -> None:
         """Fix a step's integers, and bring the images up to its output."""
@@ -199,9 +222,7 @@ class LegacySequence:
 
         for frontier in (self.fit, self.held):
             frontier.advance(step, forward)
-        if step[-1].op == "Rescaling":
-            given = given.rescaled(float(step[-1].attrs["scale"]), float(step[-1].attrs["offset"]))
-        self.scalings[name] = scaling_after(nodes, given)
+        self.scalings[name] = rescaled(step, nodes, given)
 
     def _weight_bits(self, node: Node) -> int:
         return self.legacy.quantizers[node.name, node.operation.output_kernel].bits
@@ -209,32 +230,10 @@ class LegacySequence:
     def _integer_nodes(self, step: Step) -> list:
         """Return the integers of a step as refined so far."""
         given = self.formats[step[0].inputs[0]] if step[0].inputs else None
-        nodes = []
-        for node in step:
-            nodes.append(integer_node(self.legacy, self.legacy.graph.node(node.name), given))
-            given = nodes[-1].format
-        return nodes
+        return step_nodes(self.legacy, step, given)
 
     def _replace(self, node: Node) -> None:
         """Take a changed node, and an explicit factor where the scheme's rule limits it."""
         graph = self.legacy.graph
         graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
         self.legacy = replace(self.legacy, graph=graph)
-
-
-def _pixels(nodes) -> int:
-    """Return how many positions an average sums in a step."""
-    for before, node in itertools.pairwise(nodes):
-        if node.op == AVERAGE:
-            return int(before.shape[0] * before.shape[1])
-    return 1
-
-
-def _computing(graph: Graph) -> dict[str, NodeQuantization]:
-    """Return the nodes that compute, and which of them quantize their output."""
-    output = OutputQuantizer(bits=4, per_tensor=True)
-    return {
-        node.name: NodeQuantization(output=output if node.op == "ReLU" else None)
-        for node in graph.nodes
-        if node.op in (*LAYERS, "ReLU")
-    }

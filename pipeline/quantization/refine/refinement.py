@@ -103,7 +103,11 @@ def _refined(graph, plain, samples, obstacle, sequence, progress):
     before, after = (quality(graph, integers(model), held) for model in (plain, refined))
     work.finish()
     figures = f"{FIGURES} {len(held)} held-out images: {before} -> {after}"
-    if not _better(before, after):
+    # A refinement that is no better may be the only form that Akida 1.0's registers hold, for
+    # which alone models of its own scheme are.
+    alone = isinstance(plain, LegacyGraph) or after.noise <= before.noise
+    needed = running.beyond_registers and alone
+    if not needed and not _better(before, after):
         return _noted(plain, f"not refined, which would not help; {figures}")
     layers = tuple(dict.fromkeys(running.changed))
     refined = _noted(refined, f"refined on {count} images; {figures}", layers)

@@ -11,7 +11,9 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
+from pipeline.quantization.fixed_point import weight_scales
 from pipeline.quantization.integerize import RULES
+from pipeline.quantization.kernel_rules import kernel_axis
 from pipeline.quantization.refine import rows
 from pipeline.quantization.refine.cost import cost
 from pipeline.quantization.refine.frames import Frames, run_float
@@ -21,9 +23,13 @@ from pipeline.quantization.refine.integer_forward import run_nodes, without_outp
 from pipeline.quantization.refine.joins import scale_joins
 from pipeline.quantization.refine.kernels import refine_kernels
 from pipeline.quantization.refine.layer import Rows, rows_wanted
+from pipeline.quantization.refine.older_chip import OlderChip, older_chip
 from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, refine_range
 from pipeline.quantization.refine.steps import Step, relu_bounds, steps
 from pipeline.quantization.walk import Walk
+
+ROOM = 1.01
+"""Headroom for the 8 bits of an output scale."""
 
 
 class Sequence:
@@ -47,6 +53,9 @@ class Sequence:
         self.float_graph = graph
         placed = refine_input(calibrated, fit.images, held.images)
         self.calibrated, self.changed = scale_joins(placed)
+        self.steps = steps(self.calibrated.graph, self.calibrated.nodes)
+        self.older: OlderChip | None = older_chip(calibrated, self.steps)
+        self.beyond_registers = self.older is not None and self.older.exceeded
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
         self.rng = np.random.default_rng(seed)
         self.formats: dict = {}
@@ -55,7 +64,7 @@ class Sequence:
 
     def run(self, progress: Callable[[float], None]) -> CalibratedGraph:
         """Refine every step, and return the refined model; report the cost of each when done."""
-        for step in steps(self.calibrated.graph, self.calibrated.nodes):
+        for step in self.steps:
             step = tuple(self.float_graph.node(node.name) for node in step)
             for frontier in (self.fit, self.held):
                 frontier.prepare(step)
@@ -66,11 +75,52 @@ class Sequence:
 
     def _refine(self, step: Step) -> None:
         """Change one step where held-out images say that it becomes better."""
+        before = self.calibrated
         if step[0].op in NEURAL:
             self._refine_sums(step)
         output = self._settings(step[-1].name).output
         if output is not None and not self._feeds_table(step[-1].name):
             self._refine_range(step)
+        if self.older is not None and step[0].op in NEURAL:
+            self._fit_registers(step, before)
+
+    def _fit_registers(self, step: Step, before: CalibratedGraph) -> None:
+        """Keep a layer inside the registers of Akida 1.0, which runs the model, too.
+
+        Of the refined layer and the one before, each with weights as coarse as the registers need,
+        the closer one is taken.
+        """
+        if self._excess(step).max() <= 1:
+            return
+        candidates = []
+        for start in (self.calibrated, before):
+            self.calibrated = start
+            while (excess := self._excess(step)).max() > 1:
+                self._coarsen(step[0].name, np.maximum(excess * ROOM, 1))
+            candidates.append((self._error(step), len(candidates), self.calibrated))
+        self.calibrated = min(candidates)[-1]
+
+    def _excess(self, step: Step) -> np.ndarray:
+        """Return how many times the registers of each filter would be too large."""
+        walk = self._walk(step)
+        return self.older.excess(walk.nodes, _unit(walk))
+
+    def _coarsen(self, name: str, factors: np.ndarray) -> None:
+        """Make the steps of each filter's weights larger; the weights themselves stay."""
+        node, settings = self.calibrated.graph.node(name), self._settings(name)
+        scales = settings.weight_scales
+        if scales is None:
+            kernel = node.weights[node.operation.output_kernel]
+            scales = weight_scales(kernel, settings.weight_bits, kernel_axis(node.op))
+        self._set(name, weight_scales=np.asarray(scales * factors, np.float32))
+
+    def _error(self, step: Step) -> float:
+        """Return the error of a step's output on held-out images, at the same places each time."""
+        values = self._values(self.held, step, np.random.default_rng(0))
+        output = self._settings(step[-1].name).output
+        if output is not None:
+            return float(values.errors(output).sum())
+        return float(np.square(values.sums - values.targets).sum())
 
     def _refine_sums(self, step: Step) -> None:
         head = self.calibrated.graph.node(step[0].name)
@@ -119,6 +169,8 @@ class Sequence:
         """Fix a step's integers, and bring the images up to its output."""
         walk = self._walk(step)
         self.formats, self.feeds = walk.formats, walk.feeds
+        if self.older is not None and step[0].op in NEURAL:
+            self.older.settle(walk.nodes, _unit(walk))
         forward = _forward(step, tuple(walk.nodes), self.feeds)
         for frontier in (self.fit, self.held):
             frontier.advance(step, forward)
@@ -160,7 +212,7 @@ class Sequence:
         x, y = rows.draw(head, batches(), max(wanted // frontier.count, 1), self.rng)
         return Rows(x, y, *bounds)
 
-    def _values(self, frontier: Frontier, step: Step) -> Values:
+    def _values(self, frontier: Frontier, step: Step, rng=None) -> Values:
         """Return sums of the step's last node, before it is quantized, and their targets."""
         walk = self._walk(step)
         nodes = (*walk.nodes[:-1], without_output_stage(walk.nodes[-1]))
@@ -172,7 +224,7 @@ class Sequence:
                 found = run_nodes(nodes, given)[nodes[-1].name] * unit
                 yield found, run_step(step, floats) * self._input_factor(step)
 
-        return drawn(batches(), self.rng, frontier.blocks(BLOCKS, IMAGES))
+        return drawn(batches(), rng or self.rng, frontier.blocks(BLOCKS, IMAGES))
 
     def _walk(self, step: Step) -> Walk:
         walk = Walk(self.calibrated, RULES)
@@ -197,6 +249,12 @@ class Sequence:
         graph = self.calibrated.graph
         nodes = (node if old.name == node.name else old for old in graph.nodes)
         self.calibrated = replace(self.calibrated, graph=graph.with_nodes(nodes))
+
+
+def _unit(walk: Walk) -> np.ndarray:
+    """Return the value of one unit of a step's sums, float64 of shape (channels,)."""
+    last = walk.nodes[-1]
+    return np.resize(walk.accumulators.sums[last.name].unit, last.shape[-1])
 
 
 def _forward(step: Step, nodes, feeds) -> Forward | None:

@@ -9,6 +9,7 @@ images, finds better ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from pipeline.quantization.layer_choices import ACTIVATION, WEIGHTS, LayerChoice
 from pipeline.quantization.legacy_graph import LegacyGraph, WeightQuantizer
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.refine import refine_legacy
+from pipeline.quantization.refine.legacy_registers import refusals
 from pipeline.quantization.samples import check_samples
 from simulator.limit import size
 from simulator.refusal import Refusal
@@ -47,31 +49,46 @@ def quantize(
     Raises
     ------
     IncompatibleModelError
-        If the scheme does not support a layer; lists all of them.
+        If the scheme does not support a layer, or no register holds its threshold or step; lists
+        all of them.
     """
     source = graph
     graph, notes = prepared(source)
     model = discrete(graph, options, notes, source)
     quantized = integerize_legacy(model)
     progress = progress or (lambda done, total: None)
-    if options.refine == "none":
-        progress(1, 1)
-        return quantized
-    return integerize_legacy(
-        refine_legacy(graph, model, check_samples(graph, samples), options, progress)
-    )
+    if options.refine != "none":
+        samples = check_samples(graph, samples)
+        model = refine_legacy(graph, model, samples, options, progress)
+        quantized = integerize_legacy(model)
+    progress(1, 1)
+    if refused := list(refusals(model)):
+        raise IncompatibleModelError(graph.name, refused, "quantize by the scheme cnn2snn")
+    return quantized
 
 
 def prepared(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Return an equivalent graph that is ready to be quantized, and what was changed."""
+    outline(graph)
     graph, notes = cut_head(graph)
     images = random_images(graph)
     for change in PASSES_V1:
         graph = verified(change, graph, images)
-    refusals = list(_unsupported(graph))
-    if refusals:
-        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
     return graph, tuple(notes)
+
+
+def outline(graph: Graph) -> Graph:
+    """Return the graph that `prepared` returns, without verifying that its outputs are the same.
+
+    Raises
+    ------
+    IncompatibleModelError
+        If the scheme does not support layers; lists all of them.
+    """
+    graph = reduce(lambda before, change: change(before), PASSES_V1, cut_head(graph)[0])
+    if refused := list(_unsupported(graph)):
+        raise IncompatibleModelError(graph.name, refused, "quantize by the scheme cnn2snn")
+    return graph
 
 
 def legacy(graph: Graph, options) -> LegacyGraph:
@@ -97,8 +114,8 @@ def discrete(graph: Graph, options, notes: tuple[Note, ...], source: Graph) -> L
         return [make_node(node.name, "QuantizedReLU", node.inputs, attrs)]
 
     discretized = graph.rewrite(levels)
-    if refusals := choices.refusals():
-        raise IncompatibleModelError(graph.name, refusals, "quantize by the scheme cnn2snn")
+    if refused := choices.refusals():
+        raise IncompatibleModelError(graph.name, refused, "quantize by the scheme cnn2snn")
     return LegacyGraph(graph=discretized, quantizers=quantizers, notes=notes)
 
 

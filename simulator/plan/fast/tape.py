@@ -72,7 +72,7 @@ class Tape:
         self.values: dict[str | None, np.ndarray] = {}
         self.entries: list[Entry] = []
         self._rows: list[np.ndarray] = []
-        self._work = Workspace()
+        self._work = Workspace(fixed=True)
         self._kept: list = []
         self._memory: dict[str, np.ndarray] = {}
         self._input_rows: list[int] = []

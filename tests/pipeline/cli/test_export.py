@@ -110,7 +110,7 @@ def test_a_certificate_of_another_model_is_refused_before_anything_is_written(tm
 @pytest.mark.parametrize(
     ("output", "options", "found"),
     [
-        ("q.npz", (), "is MODEL itself"),
+        ("q.npz", (), "is the model itself"),
         ("a.txt", (), "allowed suffixes: .h5, .onnx"),
         ("a.onnx", ("--format", "quantizeml"), "allowed suffixes: .h5"),
     ],

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ def test_cached_arrays_are_generated_once_and_verified(tmp_path):
     for recipe, count in (("a", 1), ("a", 1), ("b", 2)):
         np.testing.assert_array_equal(cache.cached(path, recipe, make)["images"], range(count))
         assert len(made) == count
+    assert "by" not in cache.recorded(path)
+    cache.cached(path, "b", make, by="me")
+    assert cache.recorded(path)["by"] == "me" and len(made) == 2
     header = {"kind": cache.KIND, "recipe": "b", "sha256": "0"}
     cache.write_archive(path, header, {"images": np.arange(2)})
     with pytest.raises(DataError, match="its content has changed since it was written"):
@@ -116,11 +120,44 @@ def test_spoken_digits_are_generated_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(data.x_train, again.x_train)
     assert voice.said == 30
     assert "synthetic" in data.source
-    voice.version = "1"
-    spoken_digits.load(options, cache=tmp_path)
-    assert voice.said == 60
     with pytest.raises(DataError, match=r"data\.test_samples: found 2001; there are 2000 clips"):
         spoken_digits.load(Data(name="spoken_digits", test_samples=2001), cache=tmp_path)
+
+
+def test_spoken_digits_in_the_cache_need_no_synthesizer(tmp_path, monkeypatch):
+    def broken(folder):
+        raise DataError("espeak-ng: does not work here")
+
+    voice = Voice()
+    monkeypatch.setattr(spoken_digits, "find_synthesizer", lambda folder: voice)
+    options = Data(name="spoken_digits", train_samples=20, test_samples=10)
+    spoken = spoken_digits.load(options, cache=tmp_path)
+    voice.version = "1"
+    assert spoken_digits.load(options, cache=tmp_path).source == spoken.source
+    assert voice.said == 30
+    monkeypatch.setattr(spoken_digits, "find_synthesizer", broken)
+    again = spoken_digits.load(options, cache=tmp_path)
+    assert again.source == spoken.source and "eSpeak NG 0" in again.source
+    np.testing.assert_array_equal(again.x_test, spoken.x_test)
+    with pytest.raises(DataError, match="does not work here"):
+        spoken_digits.load(replace(options, test_samples=20), cache=tmp_path)
+    (tmp_path / "spoken_digits" / "test-10.npz").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"test-10\.npz: not .*delete the file and try again"):
+        spoken_digits.load(options, cache=tmp_path)
+
+
+def test_spoken_digits_of_one_synthesizer(tmp_path, monkeypatch):
+    """Both splits are of one version, and of today's recipe."""
+    voice = Voice()
+    monkeypatch.setattr(spoken_digits, "find_synthesizer", lambda folder: voice)
+    options = Data(name="spoken_digits", train_samples=20, test_samples=10)
+    spoken_digits.load(options, cache=tmp_path)
+    voice.version = "1"
+    data = spoken_digits.load(replace(options, test_samples=20), cache=tmp_path)
+    assert voice.said == 30 + 20 + 20 and "eSpeak NG 1" in data.source
+    monkeypatch.setattr(spoken_digits, "RECIPE", spoken_digits.RECIPE + 1)
+    spoken_digits.load(replace(options, test_samples=20), cache=tmp_path)
+    assert voice.said == 70 + 40
 
 
 SCRIPT = """#!/bin/sh

@@ -59,6 +59,14 @@ def case():
     return convert(quantize(graph, images, options), "akida_v2"), graph, data
 
 
+def test_signed_images_are_not_read_as_unsigned_ones(case):
+    program, graph, data = case
+    images = data.x_test.astype(np.int8)
+    signed = replace(data, x_train=images, x_test=images)
+    with pytest.raises(ProgramError, match=r"tiny: images are int8, with values that uint8"):
+        evaluate(program, graph, signed, Evaluate())
+
+
 def test_figures(case):
     program, graph, data = case
     result = evaluate(program, graph, data, Evaluate(batch_size=7))

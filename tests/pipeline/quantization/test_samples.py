@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.quantization.samples import check_samples, random_samples
+from pipeline.quantization.samples import check_samples, check_unsigned, random_samples
 from tests.pipeline.quantization.graphs import chain, conv
 
 IMAGES = np.zeros((2, 6, 6, 3), np.uint8)
@@ -44,3 +44,10 @@ def test_random_samples_cover_the_dtype(dtype, low, high):
     assert samples.shape == (100, 6, 6, 3) and samples.dtype == dtype
     assert samples.min() == low and samples.max() == high
     np.testing.assert_array_equal(samples, random_samples(graph, 100, np.random.default_rng(0)))
+
+
+def test_akida_1_takes_no_negative_samples():
+    graph = chain(conv(2), dtype="int8")
+    check_unsigned(graph, IMAGES.astype(np.int8))
+    with pytest.raises(DataError, match=r"found values down to -3; Akida 1\.0 takes unsigned"):
+        check_unsigned(graph, IMAGES.astype(np.int8) - np.int8(3))

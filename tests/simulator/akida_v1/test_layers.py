@@ -232,3 +232,11 @@ def test_input_data_holds_activations(bits):
     assert bool(list(limits_of("akida_v1").exceeded(made.facts()))) == (bits == 8)
     x = np.arange(16, dtype=np.int32).reshape(1, 2, 2, 4)
     np.testing.assert_array_equal(made.run(x), x)
+
+
+def test_a_step_without_activation_divides_floats_whatever_its_size():
+    made = layer("FullyConnected", [[[[3]]]], (1, 1, 1), activation=False)
+    made = replace(made, act_step=f32(2.0**60))
+    assert list(made.check()) == []
+    found = made.run(np.ones((1, 1, 1, 1), np.int32))
+    np.testing.assert_array_equal(found, np.float32(3 * 2.0**-60).reshape(1, 1, 1, 1))

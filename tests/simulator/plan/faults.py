@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 V1, V2 = "plan/akida_v1.py", "plan/akida_v2.py"
-OF_LEVELS = ("plan/numpy_levels.py", "plan/float_form.py")
 BOTH = ("numpy", "fast")
 
 
@@ -22,6 +21,8 @@ class Fault:
         `old` must occur once.
     backends : tuple of str
         Backends that contain the fault.
+    tests : str
+        File of the tests that must find it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Fault:
     old: str
     new: str
     backends: tuple[str, ...] = BOTH
+    tests: str = "test_drawn_layers.py"
 
     def planted(self, text: str) -> str:
         """Return the text of the file with the fault."""
@@ -119,31 +121,31 @@ FAULTS = (
           "weights.transpose(0, 1, 2, 3)", ("numpy",)),
     Fault("floor instead of the nearest level", "plan/numpy_levels.py",
           "np.floor(steps, out=out",
-          "np.rint(steps, out=out", ("numpy",)),
+          "np.rint(steps, out=out", ("numpy",), "test_numpy_levels.py"),
     Fault("sums without meaning counted", "plan/numpy_levels.py",
           "[:, :, : out.shape[2]]))",
-          "))", ("numpy",)),
+          "))", ("numpy",), "test_numpy_levels.py"),
     Fault("exceptions of a float form left out", "plan/numpy_levels.py",
           "for place, exception in near:",
-          "for place, exception in ():", ("numpy",)),
+          "for place, exception in ():", ("numpy",), "test_numpy_levels.py"),
     Fault("exceptions looked for in another channel", "plan/numpy_levels.py",
           ".take(self.form.channels, axis=1",
-          ".take(self.form.channels - 1, axis=1", ("numpy",)),
+          ".take(self.form.channels - 1, axis=1", ("numpy",), "test_numpy_levels.py"),
     Fault("steps that floats take early unseen", "plan/float_form.py",
           "early = self.reached & (",
-          "early = False & (", ("numpy",)),
+          "early = False & (", ("numpy",), "test_numpy_levels.py"),
     Fault("steps that floats take late unseen", "plan/float_form.py",
           "late = self.reached & (",
-          "late = False & (", ("numpy",)),
+          "late = False & (", ("numpy",), "test_numpy_levels.py"),
     Fault("steps that floats take two early unseen", "plan/float_form.py",
           "self._computed(first - 2, m, c)",
-          "self._computed(first - 9, m, c)", ("numpy",)),
+          "self._computed(first - 9, m, c)", ("numpy",), "test_numpy_levels.py"),
     Fault("levels of a float form beyond its ends", "plan/float_form.py",
           "far = self._computed(self.bound, m, c) > self.highest",
-          "far = np.zeros(len(m), bool)", ("numpy",)),
+          "far = np.zeros(len(m), bool)", ("numpy",), "test_numpy_levels.py"),
     Fault("exceptions where saturated values are counted", "plan/float_form.py",
           "[ends].any(axis=0)",
-          "[ends].all(axis=0)", ("numpy",)),
+          "[ends].all(axis=0)", ("numpy",), "test_numpy_levels.py"),
     Fault("uncertain levels not computed again", "plan/numpy_levels.py",
           "if len(places):",
           "if False:", ("numpy",)),
@@ -201,6 +203,12 @@ FAULTS = (
     Fault("memory of an output used too early", "plan/fast/run.py",
           "if self.last_use[name] == position and name in tape.tensors:",
           "if name in tape.tensors:", ("fast",)),
+    Fault("memory of an output freed before its use", "plan/fast/tape.py",
+          "Workspace(fixed=True)",
+          "Workspace(fixed=False)", ("fast",), "test_memory.py"),
+    Fault("tensors without bytes after the last image", "plan/fast/tensor.py",
+          "images * self.steps[0] + SLACK",
+          "images * self.steps[0]", ("fast",), "test_memory.py"),
     Fault("saturation counted one level late (compiled)", "plan/fast/finishes.py",
           "(level >= over)",
           "(level > over)", ("fast",)),

@@ -22,11 +22,11 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from simulator.plan import fast_is_available
-from tests.simulator.plan.faults import FAULTS, OF_LEVELS, V1, V2, Fault
+from tests.simulator.plan.faults import FAULTS, V1, V2, Fault
 
 ROOT = Path(__file__).resolve().parents[3]
-PLANS = "tests/simulator/plan/test_drawn_layers.py"
-LEVELS = "tests/simulator/plan/test_levels.py"
+PLANS = "tests/simulator/plan"
+SELECTED = "test_drawn_layers or test_guarded_arrays or test_numpy_levels"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 LAYERS = ("tests/simulator/test_against_reference.py", "tests/simulator/akida_v1/test_reference.py")
 
@@ -36,11 +36,7 @@ def suite(fault: Fault, backend: str) -> tuple[str, ...]:
     if backend == "reference":
         return LAYERS
     chip = f" and {Path(fault.file).stem}" if fault.file in (V1, V2) else ""
-    plans = f"test_drawn_layers and {backend}{chip}"
-    if fault.file in OF_LEVELS:
-        # Drawn images seldom reach the single sums at which a float form is wrong.
-        return (LEVELS, PLANS, "-k", f"test_levels or {plans}")
-    return (PLANS, "-k", plans)
+    return (f"{PLANS}/{fault.tests}", "-k", f"({SELECTED}) and {backend}{chip}")
 
 
 def found_by(fault: Fault, backend: str, tree: Path) -> str | None:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from pipeline.chips import convert
-from pipeline.chips.akida_v1.reach import (
+from pipeline.chips.blocks import View
+from pipeline.errors import IncompatibleModelError
+from pipeline.graph.forward import forward
+from pipeline.quantization.quantize import quantize
+from pipeline.quantization.reach import (
     LARGEST_STEP,
     LARGEST_THRESHOLD,
     reach,
     reachable_registers,
 )
-from pipeline.chips.blocks import View
-from pipeline.errors import IncompatibleModelError
-from pipeline.graph.forward import forward
-from pipeline.quantization.quantize import quantize
 from simulator import simulate
 from tests.pipeline.chips.akida_v1.test_shared_scale import MODELS
 from tests.pipeline.chips.quantized_models import (
@@ -82,7 +82,7 @@ def test_no_potential_exceeds_the_bound(name):
         }
         x = np.full((1, *layer.input_shapes[0]), highest)
         potentials = replace(layer, **kernels).potentials(x)
-        np.testing.assert_array_equal(reach(block, highest, 1), potentials.max(axis=(0, 1, 2)))
+        np.testing.assert_array_equal(reach(block.head, highest, 1), potentials.max(axis=(0, 1, 2)))
         highest = 2**layer.act_bits - 1
 
 

@@ -1,4 +1,4 @@
-"""Registers of neurons whose potentials cannot reach them: dead filters, huge biases.
+"""Registers of Akida 1.0's neurons whose potentials cannot reach them: dead filters, huge biases.
 
 The weights of a dead filter are quantized at the smallest scale, which makes its step huge; a huge
 bias makes a huge threshold. Where the potentials can reach at most two levels, smaller registers
@@ -7,9 +7,13 @@ give the same levels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from pipeline.chips.blocks import Block
+from pipeline.messages.settings import setting
+from pipeline.quantization.quantized_graph import QuantizedNode
+from simulator.refusal import Refusal
 
 LARGEST_STEP = 1 << 24
 """Largest `act_step` whose levels are exact in float64 (see `NeuralLayer.levels`)."""
@@ -17,8 +21,8 @@ LARGEST_THRESHOLD = 1 << 27
 """A threshold of this magnitude is replaced: the emulator refuses potentials 2**28 from it."""
 
 
-def reach(block: Block, highest: int, pixels: int) -> np.ndarray:
-    """Return a bound on the magnitude of a block's potentials, float64 (filters,).
+def reach(head: QuantizedNode, highest: int, pixels: int) -> np.ndarray:
+    """Return a bound on the magnitude of a layer's potentials, float64 (filters,).
 
     Parameters
     ----------
@@ -27,7 +31,7 @@ def reach(block: Block, highest: int, pixels: int) -> np.ndarray:
     pixels : int
         Number of positions that pooling sums.
     """
-    registers = block.head.registers
+    registers = head.registers
     if "pointwise_kernel" in registers:
         planes = _magnitude(registers["depthwise_kernel"]).sum(axis=(0, 1))[:, 0]
         total = planes @ _magnitude(registers["pointwise_kernel"])[0, 0]
@@ -75,3 +79,32 @@ def reachable_registers(
 
 def _magnitude(kernel: np.ndarray) -> np.ndarray:
     return np.abs(kernel.astype(np.float64))
+
+
+def beyond(
+    layer: str, threshold: np.ndarray, act_step: np.ndarray, *, activation: bool
+) -> Iterator[Refusal]:
+    """Yield why no register holds a layer's thresholds and steps, arrays of shape (filters,).
+
+    Steps of a layer without activation divide floats on the host, whatever their size.
+    """
+    largest = float(np.abs(threshold).max())
+    if not largest < 1 << 31:
+        yield Refusal(
+            layers=(layer,),
+            found=f"thresholds up to {largest:.3g}",
+            allowed="32 bits",
+            fix="look for exploding weights, or a filter whose weights are nearly 0",
+            rule="threshold_range",
+        )
+    largest = float(act_step.max())
+    if activation and not largest <= LARGEST_STEP:
+        yield Refusal(
+            layers=(layer,),
+            found=f"act_step reaches {largest:.6g}",
+            allowed=f"at most 2**24 = {LARGEST_STEP:,}",
+            fix=f"refine the model ({setting('quantization.refine', 'layers')}, with calibration"
+            " images), which keeps registers small, or give the layer's weights fewer bits"
+            f" ({setting('quantization.layers')})",
+            rule="step_range",
+        )
