@@ -313,6 +313,7 @@ REFUSED = {
     ),
     "q.txt: cannot be written; allowed suffixes": lambda m, q, x: q.save("q.txt"),
     "gap: found 'moved'; allowed: exact": lambda m, q, x: crossgrade.migrate(m, gap="moved"),
+    r"e\.h5: allowed suffixes: \.onnx": lambda m, q, x: crossgrade.export(q, "e.h5", "onnx"),
     "belongs to format='onnx'": lambda m, q, x: crossgrade.export(q, "e.h5", target="akida_v2"),
     "give budget or max_loss, and one of them only": lambda m, q, x: crossgrade.search(m, x),
     "budget: found 'size=3', 'weight_kib=-1'; allowed: weight_kib": lambda m, q, x: (

@@ -9,6 +9,7 @@ from pipeline.cli.parameters import (
     output_option,
     parents_option,
     print_notes,
+    say,
     verbose_option,
     warn,
 )
@@ -69,4 +70,4 @@ def command(
         for remark in program.remarks()
     )
     program.save(output)
-    click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")
+    say(f"{output}: {program.target} program of {len(program.layers)} layers")

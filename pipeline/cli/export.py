@@ -9,6 +9,7 @@ from pipeline.cli.parameters import (
     output_option,
     parents_option,
     print_notes,
+    say,
     verbose_option,
 )
 from pipeline.formats.table import EXPORTS
@@ -44,5 +45,5 @@ def command(model, output, name, target, certificate, verbose) -> None:
 
     found = exported(model, output, name, target=target, certificate=certificate)
     print_notes(found.notes, verbose=verbose)
-    click.echo(f"{output}: {found.label} for {found.format}")
+    say(f"{output}: {found.label} for {found.format}")
     click.echo(f"sha256 {file_sha256(output)}")

@@ -16,6 +16,7 @@ from pipeline.cli.parameters import (
     parents_option,
     print_notes,
     reading_options,
+    say,
     typed,
     verbose_option,
 )
@@ -164,4 +165,4 @@ def command(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
     single = f", {len(chosen)} choices for single layers" if chosen else ""
-    click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
+    say(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")

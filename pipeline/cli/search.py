@@ -12,6 +12,7 @@ from pipeline.cli.parameters import (
     output_option,
     parents_option,
     print_notes,
+    say,
 )
 from pipeline.cli.searching import given, measured_with_bar, searching_options
 
@@ -54,7 +55,7 @@ def command(
     limits = checked_budget(parsed(budget, "--budget"), max_loss)
     prepared = given(model, samples, images, labels, target, input_dtype)
     sensitivity = measured_with_bar(prepared, backend)
-    tell = partial(click.echo, err=True)
+    tell = partial(say, err=True)
     found = found_widths(prepared, sensitivity, limits, max_loss, refine, backend, tell)
     print_notes(found.notes[len(prepared.notes) :])
     click.echo(found.text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -104,10 +105,18 @@ def _checked_format(path: Path, name: str | None) -> str | None:
 
     if name not in (None, *EXPORTS):
         raise ConfigError(f"{setting(FORMAT)}: found {name!r}; allowed: {', '.join(EXPORTS)}")
-    suffixes = sorted({EXPORTS[key].suffix for key in ([name] if name else EXPORTS)})
+    _check_suffix(path, [name] if name else EXPORTS)
+    return ONNX if path.suffix == EXPORTS[ONNX].suffix else name
+
+
+def _check_suffix(path: Path, formats: Iterable[str]) -> None:
+    """Refuse a suffix by which no reader of the formats would know the file."""
+    from pipeline.errors import ConfigError
+    from pipeline.formats.table import EXPORTS
+
+    suffixes = sorted({EXPORTS[name].suffix for name in formats})
     if path.suffix not in suffixes:
         raise ConfigError(f"{path}: allowed suffixes: {', '.join(suffixes)}")
-    return ONNX if path.suffix == EXPORTS[ONNX].suffix else name
 
 
 def _program(found, path: Path, name, target, certificate) -> Exported:
@@ -126,6 +135,7 @@ def _program(found, path: Path, name, target, certificate) -> Exported:
             f"{', '.join(given)}: {found.name} is a program of {found.target}, which becomes ONNX"
             " only; leave this out, or give the quantized model"
         )
+    _check_suffix(path, [ONNX])
     export_program_onnx(path, found.program)
     return Exported(path=path, format=ONNX, label=f"{found.name} on {found.target}")
 

@@ -44,6 +44,19 @@ def test_a_program_becomes_onnx(tmp_path):
     for options in (("--format", "quantizeml"), ("--target", "akida_v1")):
         found = run("export", program, "-o", tmp_path / "x.onnx", *options)
         assert isinstance(found.exception, ConfigError)
+    found = run("export", program, "-o", tmp_path / "p.h5")
+    assert isinstance(found.exception, ConfigError) and "suffixes: .onnx" in str(found.exception)
+    assert not (tmp_path / "p.h5").exists()
+
+
+@pytest.mark.parametrize("scheme", ["quantizeml", "cnn2snn"])
+def test_the_suffix_of_onnx_means_onnx(tmp_path, scheme):
+    pytest.importorskip("onnx")
+    model = quantized(tmp_path, scheme)
+    found = run("export", model, "-o", tmp_path / "a.onnx")
+    assert found.exit_code == 0 and " for onnx\n" in found.output
+    assert run("export", model, "-o", tmp_path / "b.onnx", "--format", "onnx").exit_code == 0
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
 def test_refusals_name_what_to_do_and_write_nothing(tmp_path):
@@ -83,10 +96,10 @@ def test_the_certificate_of_a_migration_names_the_export(tmp_path):
     assert entries[1]["sha256"] == file_sha256(out) and file_sha256(out) in page.read_text()
     found = run("verify", certificate)
     assert found.exit_code == 0, found.output
-    assert f"quantizeml file {out}" in found.output
+    assert f"quantizeml file {out}" in " ".join(found.output.split())
     out.unlink()
     found = run("verify", certificate)
-    assert found.exit_code == 0 and f"{out}: not here" in found.output
+    assert found.exit_code == 0 and f"{out}: not here" in " ".join(found.output.split())
     out.write_bytes(b"other")
     found = run("verify", certificate)
     assert found.exit_code == 1 and "another file" in found.output

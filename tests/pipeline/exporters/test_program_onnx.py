@@ -1,6 +1,7 @@
 """Programs in ONNX compute the integers of the emulator, layer by layer."""
 
 import importlib.util
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -63,6 +64,59 @@ def test_programs_of_akida_1_0(activation_bits):
     )
     found = examined(Case(model, images))
     assert found["status"] == "equal" and found["tensors"] == 3, found
+
+
+def older_model(seed):
+    """Return a random model that both schemes quantize and Akida 1.0 runs, its ending, images."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values):
+        return values[rng.integers(len(values))]
+
+    def neural(op):
+        window = {"kernel_size": pick(1, 3, 5), "padding": pick("same", "valid")}
+        strides = {} if op == "SeparableConv2D" else {"strides": pick(1, 2)}
+        yield {op: {"filters": pick(3, 6, 9), **window, **strides}}
+        if rng.random() < 0.4:
+            yield {"MaxPooling2D": {"pool_size": 2, "padding": window["padding"]}}
+
+    ending, scheme = pick("levels", "map", "flat", "average"), pick("quantizeml", "cnn2snn")
+    layers = [{"Rescaling": {"scale": pick(1 / 255, 1.0)}}] if rng.random() < 0.7 else []
+    for op in ("Conv2D", pick("Conv2D", "SeparableConv2D"))[: pick(1, 2)]:
+        layers += [*neural(op), {"ReLU": {"max_value": pick(6.0, 1.5)}}]
+    if ending == "average":
+        layers += [{"Conv2D": {"filters": 5, "kernel_size": 1}}, {"GlobalAveragePooling2D": {}}]
+        layers += [{"ReLU": {"max_value": 1.0}}]
+    if ending == "map":
+        layers += [{"Conv2D": {"filters": 2, "kernel_size": 1}}]
+    layers += [{"Flatten": {}}] if ending == "flat" else []
+    layers += [{"Dense": {"units": 3}}] if ending in ("flat", "average") else []
+    bits = {"weight_bits": pick(2, 4), "activation_bits": 4}
+    per_tensor = scheme == "quantizeml"
+    shape = (pick(14, 17), pick(14, 16), pick(1, 3, 4))
+    found = quantized(
+        layers, shape, scheme=scheme, per_tensor_activations=per_tensor, **bits, refine="layers"
+    )
+    return f"{scheme} {ending}", *found
+
+
+@RUNS
+def test_random_programs_of_akida_1_0():
+    seen = Counter()
+    for seed in range(60):
+        try:
+            kind, model, images = older_model(seed)
+            program = convert(model, "akida_v1")
+        except ModelError:
+            seen["unusable"] += 1
+            continue
+        wanted = simulate(program, images)
+        assert np.array_equal(in_onnxruntime(program, images), wanted), (seed, kind)
+        seen.update({kind, f"scale {program.output_scale is not None}", f"live {wanted.any()}"})
+    kinds = {f"cnn2snn {ending}" for ending in ("levels", "map", "flat", "average")}
+    kinds |= {f"quantizeml {ending}" for ending in ("map", "flat", "average")}
+    assert kinds <= seen.keys() and seen["scale True"] > 3 and seen["live True"] > 30, seen
+    assert seen["unusable"] < 20, seen
 
 
 @RUNS
