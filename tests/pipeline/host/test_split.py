@@ -164,6 +164,14 @@ def test_an_end_that_the_program_leaves_out_is_refused(tmp_path):
         split(path, Wanted(until="softmax_3"))
 
 
+def test_an_end_of_several_that_the_program_leaves_out_is_refused(tmp_path):
+    sigmoid = ("Activation", {"activation": "sigmoid"})
+    graph = chain(conv(3), RELU, conv(2), sigmoid, ("Dense", {"units": 2}, ("relu_2",)))
+    save_graph(tmp_path / "m.npz", graph.ended(("activation_4", "dense_5")))
+    with pytest.raises(ModelError, match=r"activation_4 .* model.until=conv2d_3"):
+        split(tmp_path / "m.npz", Wanted(until=("activation_4", "relu_2")))
+
+
 def several(path):
     """Write a model of two maps and a head; return it."""
     graph = chain(
