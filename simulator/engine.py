@@ -22,8 +22,8 @@ FAST_MACS = 2e9
 """MACs below which loading the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Most values that the largest tensor of one batch may have; bounds memory."""
-NUMPY_BATCH_VALUES = 1 << 22
-"""The same for steps in NumPy, of whose calls a batch should have few; 16 MiB of float32."""
+NUMPY_BATCH_VALUES = 1 << 23
+"""The same for steps in NumPy, of whose calls a batch should have few; 32 MiB of float32."""
 
 
 def simulate(

@@ -6,7 +6,6 @@ import click
 
 from pipeline.cli.parameters import (
     PATH,
-    load_any,
     output_option,
     parents_option,
     print_notes,
@@ -53,22 +52,15 @@ def command(
     quantize'. Neither TensorFlow nor vendor software is needed, and no code from the file is run.
     """
     from pipeline.chips.conversion import emulated_only
-    from pipeline.errors import ModelError
-    from pipeline.graph.graph import Graph
     from pipeline.messages.notes import LIMITS, Note
     from pipeline.steps.converting import convert
-    from pipeline.steps.quantized_model import QuantizedModel
+    from pipeline.steps.reading import as_quantized
     from simulator.refusal import refusal_lines
 
-    loaded = load_any(model)
-    if isinstance(loaded, Graph):
-        raise ModelError(
-            f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
-        )
-    quantized = QuantizedModel(loaded)
+    quantized = as_quantized(model)
     made = convert(quantized, target, strict=strict, fit_registers=fit_registers, samples=samples)
     program = made.program
-    if quantized.integers is not loaded:
+    if quantized.integers is not quantized.loaded:
         # 'crossgrade quantize' already printed the notes of its files.
         print_notes(quantized.notes, verbose=verbose)
     print_notes(made.notes, verbose=verbose)

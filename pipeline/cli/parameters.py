@@ -186,15 +186,6 @@ def print_notes(notes, *, verbose: bool = False) -> None:
             _echo("", line)
 
 
-def check_scale(images, *programs) -> None:
-    """Raise if a program does not take the images; warn if their scale is not the expected one."""
-    from simulator.engine import check_images
-    from simulator.image_scale import input_warning
-
-    found = [input_warning(program, check_images(program, images)) for program in programs]
-    warn(dict.fromkeys(filter(None, found)))
-
-
 def say(text: str, *, err: bool = False) -> None:
     """Print sentences, wrapped to the width of a terminal; tables and commands are not for this."""
     click.echo(wrapped_lines(text), err=err)
@@ -202,19 +193,6 @@ def say(text: str, *, err: bool = False) -> None:
 
 def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
-
-
-def read_classes(labels: str | None, graph, inputs):
-    """Return the labels in a file as classes of the model's outputs, or None."""
-    import numpy as np
-
-    from pipeline.data.array_file import load_array
-    from pipeline.data.labels import check_labels
-
-    if labels is None:
-        return None
-    outputs = int(np.prod(graph.shapes[graph.output]))
-    return check_labels(load_array(labels), name=labels, images=len(inputs), outputs=outputs)
 
 
 def load_any(path, input_shape=None, until=None, architecture=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 
 import numpy as np
@@ -28,6 +29,7 @@ class Sheet:
         self.constants: list = []
         self.layer = ""
         self._count = 0
+        self._names: dict[tuple, str] = {}
 
     def add(self, op: str, *inputs, **attrs) -> str:
         """Add an operator on tensors or arrays, and return its output."""
@@ -42,10 +44,14 @@ class Sheet:
         return name
 
     def constant(self, values) -> str:
-        """Add a constant and return its name."""
-        name = self._fresh("constant")
-        self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
-        return name
+        """Return the name of a constant; a layer has equal ones, as all digits' weights, once."""
+        values = np.asarray(values)
+        content = hashlib.sha256(values.tobytes()).digest()
+        key = self.layer, values.dtype.str, values.shape, content
+        if key not in self._names:
+            self._names[key] = self._fresh("constant")
+            self.constants.append(self.onnx.numpy_helper.from_array(values, self._names[key]))
+        return self._names[key]
 
     def cast(self, tensor: str, dtype) -> str:
         """Convert a tensor to another type."""

@@ -69,12 +69,8 @@ def program_model(program: Program, *, layers: bool = False):
             name = names[layer.name]
             outputs.append(helper.make_tensor_value_info(name, kinds(np.dtype(dtype)), size))
     sheet.layer = program.name
-    last = program.layers[-1]
-    dtype = np.float32 if last.gives_floats else np.int32
+    result, dtype = _outputs(sheet, program, tensors)
     shape = ["batch", *program.output_shape]
-    result = tensors[last.name] if last.gives_floats else sheet.cast(tensors[last.name], dtype)
-    result = sheet.add("Reshape", result, np.array([-1, *program.output_shape], INT64))
-    sheet.name_last(result, OUTPUT)
     outputs.insert(0, helper.make_tensor_value_info(OUTPUT, kinds(np.dtype(dtype)), shape))
     graph = helper.make_graph(sheet.nodes, program.name, [entry], outputs, sheet.constants)
     opset = helper.make_opsetid("", OPSET)
@@ -93,6 +89,16 @@ def _tensor_names(program: Program) -> dict[str, str]:
         while names[name] in program.by_name:
             names[name] += "_"
     return names
+
+
+def _outputs(sheet, program, tensors) -> tuple[str, type]:
+    """Name the outputs, in the unit and shape of `simulator.simulate`; return them and a type."""
+    result = tensors[program.layers[-1].name]
+    if program.output_scale is not None:
+        levels = sheet.cast(result, np.float32)
+        result = sheet.add("Mul", levels, np.asarray(program.output_scale, np.float32))
+    result = sheet.add("Reshape", result, np.array([-1, *program.output_shape], INT64))
+    return sheet.name_last(result, OUTPUT), np.float32 if program.gives_floats else INT64
 
 
 def _given(sheet, program, name, size, tensors, limits):

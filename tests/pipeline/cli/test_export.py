@@ -44,6 +44,19 @@ def test_a_program_becomes_onnx(tmp_path):
     for options in (("--format", "quantizeml"), ("--target", "akida_v1")):
         found = run("export", program, "-o", tmp_path / "x.onnx", *options)
         assert isinstance(found.exception, ConfigError)
+    found = run("export", program, "-o", tmp_path / "p.h5")
+    assert isinstance(found.exception, ConfigError) and "suffixes: .onnx" in str(found.exception)
+    assert not (tmp_path / "p.h5").exists()
+
+
+@pytest.mark.parametrize("scheme", ["quantizeml", "cnn2snn"])
+def test_the_suffix_of_onnx_means_onnx(tmp_path, scheme):
+    pytest.importorskip("onnx")
+    model = quantized(tmp_path, scheme)
+    found = run("export", model, "-o", tmp_path / "a.onnx")
+    assert found.exit_code == 0 and " for onnx\n" in found.output
+    assert run("export", model, "-o", tmp_path / "b.onnx", "--format", "onnx").exit_code == 0
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
 def test_refusals_name_what_to_do_and_write_nothing(tmp_path):
@@ -110,7 +123,7 @@ def test_a_certificate_of_another_model_is_refused_before_anything_is_written(tm
 @pytest.mark.parametrize(
     ("output", "options", "found"),
     [
-        ("q.npz", (), "is MODEL itself"),
+        ("q.npz", (), "is the model itself"),
         ("a.txt", (), "allowed suffixes: .h5, .onnx"),
         ("a.onnx", ("--format", "quantizeml"), "allowed suffixes: .h5"),
     ],
