@@ -193,7 +193,8 @@ def test_commands_run_both_parts(tmp_path, suffix, until):
     ends = [text for name in until for text in ("--until", name)]
     done = run_main("migrate", old, *ends, "-o", new)
     beside = tmp_path / f"new_rest{suffix if len(until) == 1 else '.npz'}"
-    assert beside.is_file() and f"{beside}: 3 layers for the host" in done.output
+    shown = " ".join(done.output.split())
+    assert beside.is_file() and f"{beside}: 3 layers for the host" in shown
     run_main("quantize", new, "--samples", tmp_path / "x.npy", "-o", tmp_path / "q.npz")
     run_main("convert", tmp_path / "q.npz", "-o", tmp_path / "p.npz")
     given = ["simulate", tmp_path / "p.npz", tmp_path / "x.npy"]
