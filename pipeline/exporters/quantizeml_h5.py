@@ -57,6 +57,9 @@ def _layers(calibrated: CalibratedGraph) -> Iterator[Layer]:
 def _quantized(calibrated, node: Node, inputs) -> Layer:
     form, settings = LAYERS[node.op], calibrated.nodes.get(node.name)
     config = form.write(node.attrs)
+    if node.op == "Reshape":
+        # QuantizeML does not know the size that a -1 stands for, which the next layer needs.
+        config["target_shape"] = list(calibrated.graph.shapes[node.name])
     variables = node.operation.write_weights(node.attrs, node.weights)
     if node.op in COMPUTING:
         config["quant_config"] = write_quantization(node.op, settings)

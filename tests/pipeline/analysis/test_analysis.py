@@ -180,7 +180,9 @@ def finding(layer, **values):
 def test_causes_and_remedies():
     narrow = finding("conv2d_12", layers={"conv2d_12": LayerWidths(weight_bits=2)})
     assert "comes from 2-bit weights" in narrow.finding.cause
-    assert narrow.finding.remedy == "8 bits for it: quantization.layers.conv2d_12.weight_bits=8"
+    refine, wider = narrow.finding.remedy.split("; or ")
+    assert refine.endswith("quantization.refine=layers")
+    assert wider == "8 bits for it: quantization.layers.conv2d_12.weight_bits=8"
     coarse = finding("conv2d_2", layers={"conv2d_2": LayerWidths(activation_bits=2)})
     assert "2-bit outputs" in coarse.finding.cause or "became 0" in coarse.finding.cause
     assert coarse.finding.remedy.endswith("quantization.layers.conv2d_2.activation_bits=8")

@@ -25,6 +25,18 @@ from tests.pipeline.quantization.graphs import RELU, chain, conv
 OUTPUTS = ("Outputs", {}, ("conv2d_3", "conv2d_4"))
 CONV = {"Conv2D": {"filters": 6, "kernel_size": 3, "padding": "same"}}
 BLOCK = [CONV, {"ReLU": {"max_value": 6.0}}]
+OPEN = [
+    {"Conv2D": {"filters": 6, "kernel_size": 3}},
+    {"GlobalAveragePooling2D": {}},
+    {"Dense": {"units": 5}},
+    {"ReLU": {}},
+    {"Reshape": {"target_shape": [1, 1, -1]}},
+    {"Conv2D": {"filters": 8, "kernel_size": 1}},
+    {"ReLU": {}},
+    {"Reshape": {"target_shape": [-1]}},
+    {"Dense": {"units": 4}},
+]
+"""With sizes that a Reshape leaves open."""
 VECTOR = [{"GlobalAveragePooling2D": {}}, {"Dense": {"units": 4}}]
 FLAT = [{"Flatten": {}}, {"Dense": {"units": 4}}]
 
@@ -52,6 +64,17 @@ def test_an_export_is_read_as_the_same_program(tmp_path, dtype, widths, per_tens
     again, notes = exported(model, tmp_path)
     assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
     assert not notes
+
+
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_sizes_that_a_reshape_leaves_open_are_written(tmp_path, per_tensor):
+    model, _ = quantized(OPEN, per_tensor_activations=per_tensor)
+    again, _ = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path)
+    with h5py.File(tmp_path / "model.h5") as file:
+        layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+    shapes = [layer["config"].get("target_shape") for layer in layers]
+    assert [shape for shape in shapes if shape] == [[1, 1, 5], [8]]
 
 
 @pytest.mark.parametrize("name", ["quantized_residual", "quantized_flatten", "quantized_slopes"])
@@ -230,8 +253,11 @@ def test_a_fault_in_the_table_is_found(tmp_path, monkeypatch, name):
 EXAMINE = """
 import json
 from conformance.exports.quantizeml import examine
-from tests.pipeline.exporters.quantized_models import random_cases
+from conformance.exports.case import Case
+from tests.pipeline.exporters.quantized_models import quantized, random_cases
+from tests.pipeline.exporters.test_quantizeml import OPEN
 results = [examine(case) for case in random_cases(6)]
+results += [examine(Case(*quantized(OPEN, per_tensor_activations=each))) for each in (True, False)]
 print(json.dumps([{key: r.get(key) for key in ("status", "values", "why")} for r in results]))
 """
 
