@@ -1,19 +1,28 @@
-"""Ctrl-C while modules are still imported ends a process without a traceback.
+"""Ctrl-C while a command of ours still imports its modules ends it without a traceback.
 
-Importing this module does that. What `pipeline.stage.run` runs gets a message as well.
+As an exception it would come out of the middle of another library: NumPy, for one, raises an
+ImportError instead, with advice that leads nowhere.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 
-_others = sys.excepthook
+OURS = ("pipeline", "stages")
 
 
-def _hook(kind, error, trace) -> None:
-    """Print what is not an interruption."""
-    if not issubclass(kind, KeyboardInterrupt):
-        _others(kind, error, trace)
+def end_at_once() -> None:
+    """Let Ctrl-C end a process of ``python -m pipeline...`` or ``python -m stages...`` at once."""
+    words = sys.orig_argv
+    module = words[words.index("-m") + 1 :][:1] if "-m" in words else []
+    ours = module and module[0].partition(".")[0] in OURS
+    # Where Ctrl-C is ignored, as for a job of a script in the background, it stays so.
+    if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-sys.excepthook = _hook
+def raise_again() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt, once everything is imported."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

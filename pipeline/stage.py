@@ -11,6 +11,7 @@ from pipeline.ending import EXPECTED, ending
 from pipeline.messages.lines import wrapped, wrapped_lines
 from pipeline.messages.notes import Note
 from pipeline.progress import Step, epoch_line, figures_line, report
+from pipeline.quiet_interrupt import raise_again
 
 WIDTH = 84
 """Columns of a note, which leaves some for the name of the stage."""
@@ -26,6 +27,7 @@ def run(name: str, function: Callable[[], None]) -> None:
     function : function
         Writes its files atomically; may raise this package's errors.
     """
+    raise_again()
     report(Step(stage=name))
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout)
     try:

@@ -128,6 +128,11 @@ FILES = [
     (b"PK\x03\x04", "not a readable .npz file"),
     (images(x_train=np.zeros((12, 6, 6, 1), np.float32)), "x_train is float32"),
     (images(x_test=np.zeros((4, 36), np.uint8)), "x_test is uint8 of shape (4, 36)"),
+    (images(x_test=np.zeros((4, 6, 6), np.uint8)), "an axis of one channel: x[..., None]"),
+    (
+        images(x_train=np.zeros((12, 1, 6, 6), np.uint8), x_test=np.zeros((4, 1, 6, 6), np.uint8)),
+        "(n, 6, 6, 1); channels come last: x.transpose(0, 2, 3, 1)",
+    ),
     (images(x_train=np.zeros((0, 6, 6, 1), np.uint8), y_train=np.zeros(0, int)), "is empty"),
     (images(y_train=np.array([{}] * 12)), "not a readable .npz file of plain arrays"),
     (images(y_train=np.arange(12)), "label"),

@@ -57,9 +57,11 @@ class Dataset:
     def _split_problems(self, split: str) -> Iterator[str]:
         images, labels = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
         if images.dtype not in (np.uint8, np.int8) or images.ndim != 4:
+            advice = "; grey images need an axis of one channel: x[..., None]"
             yield (
                 f"x_{split} is {images.dtype} of shape {images.shape}; needed: uint8 (or int8) of "
                 "shape (images, height, width, channels), not rescaled"
+                f"{advice if images.ndim == 3 else ''}"
             )
         elif 0 in images.shape:
             yield f"x_{split} is empty, shape {images.shape}"

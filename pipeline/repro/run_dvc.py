@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import quiet_interrupt  # noqa: F401
+from pipeline.quiet_interrupt import raise_again
 
 HINT = "Use `dvc push`"
 FAILED = 1
@@ -39,6 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     from dvc.cli import main
     from dvc.ui import ui
 
+    raise_again()
     failures, write = StageFailures(), ui.write
     for handler in logging.getLogger("dvc").handlers:
         handler.addFilter(failures)

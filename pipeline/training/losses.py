@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.data.labels import check_labels
 from pipeline.errors import DataError
 from pipeline.graph.logits import class_threshold, final_activation, has_one_output
+from simulator.image_advice import shape_advice
 
 
 def fit_targets(graph, images, labels, role):
@@ -36,6 +37,7 @@ def fit_targets(graph, images, labels, role):
         raise DataError(
             f"{role} images: found {images.dtype} of shape {images.shape}; model {graph.name}"
             f" takes {dtype} of shape (n, {', '.join(map(str, shape))})"
+            f"{shape_advice(images.shape, shape)}"
         )
     if len(labels) != len(images):
         raise DataError(
