@@ -9,15 +9,20 @@ from pipeline.steps.analyzing import Analyzed, analyze
 from pipeline.steps.checking import Checked, check
 from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.comparing import Compared, compare
-from pipeline.steps.converting import convert, simulate
+from pipeline.steps.converting import convert
+from pipeline.steps.differing import Differences, diff
 from pipeline.steps.exporting import export
 from pipeline.steps.float_model import FloatModel
+from pipeline.steps.measuring import Sensitivity, sensitivity
 from pipeline.steps.migrating import Migrated, migrate
 from pipeline.steps.python import CrossgradeWarning
 from pipeline.steps.quantized_model import QuantizedModel
 from pipeline.steps.quantizing import quantize
 from pipeline.steps.reading import read
+from pipeline.steps.searching import FoundWidths, search
+from pipeline.steps.simulating import simulate
 from pipeline.steps.unfusing import unfuse
+from pipeline.steps.vectors import vectors
 from pipeline.steps.verifying import Verified, verify
 from simulator.errors import UserError as CrossgradeError
 
@@ -28,19 +33,26 @@ __all__ = [
     "Compared",
     "CrossgradeError",
     "CrossgradeWarning",
+    "Differences",
     "FloatModel",
+    "FoundWidths",
     "Migrated",
     "QuantizedModel",
+    "Sensitivity",
     "Verified",
     "analyze",
     "check",
     "compare",
     "convert",
+    "diff",
     "export",
     "migrate",
     "quantize",
     "read",
+    "search",
+    "sensitivity",
     "simulate",
     "unfuse",
+    "vectors",
     "verify",
 ]

@@ -14,7 +14,9 @@ from pathlib import Path
 from pipeline.config import check
 from pipeline.config.compose import compose, write_params
 from pipeline.ending import REFUSED
+from pipeline.errors import ConfigError
 from pipeline.files import PARAMS, TABLE
+from pipeline.messages.lines import wrapped
 from pipeline.repro.workspace import StageFailed, check_cache, prepare_without_git, reproduce
 from pipeline.stage import run
 
@@ -40,13 +42,15 @@ def main() -> None:
 
 def single(overrides: list[str]) -> None:
     """Compose, write params.yaml, run the pipeline, and print the results."""
+    _refuse_sweep_options(overrides)
     values = compose(overrides)
     check(values)
     root = Path.cwd()
     check_cache(root)
     write_params(values, PARAMS)
     if overrides:
-        print(f"params.yaml now holds {' '.join(overrides)}; 'python -m pipeline' restores it")
+        held = f"params.yaml now holds {' '.join(overrides)}; 'python -m pipeline' restores it"
+        print(wrapped(held))
     if prepare_without_git(root):
         logging.info("no git here: .dvc/config.local now tells DVC so")
     try:
@@ -54,6 +58,15 @@ def single(overrides: list[str]) -> None:
     except StageFailed:
         sys.exit(REFUSED)  # the stage has printed why
     print(f"\n{TABLE.read_text(encoding='utf-8')}", end="")
+
+
+def _refuse_sweep_options(overrides: list[str]) -> None:
+    """Refuse options of Hydra's launchers and sweepers, which a single run would ignore."""
+    found = [o for o in overrides if o.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    if found:
+        raise ConfigError(
+            f"{', '.join(found)}: only a sweep takes options of Hydra; add -m, or leave this out"
+        )
 
 
 def show() -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from pipeline.ending import EXPECTED, ending
-from pipeline.messages.lines import wrapped
+from pipeline.messages.lines import wrapped, wrapped_lines
 from pipeline.messages.notes import Note
 from pipeline.progress import Step, epoch_line, figures_line, report
 
@@ -32,7 +32,7 @@ def run(name: str, function: Callable[[], None]) -> None:
         function()
     except EXPECTED as error:
         message, status = ending(error)
-        sys.stderr.write(f"{name}: {message}\n")
+        sys.stderr.write(wrapped_lines(f"{name}: {message}") + "\n")
         sys.exit(status)
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from simulator.errors import ProgramError
+from simulator.image_advice import shape_advice, type_advice
 from simulator.lossless import cast_without_loss
 from simulator.plan import Plan, compile_program, fast_is_available
 from simulator.plan.workspace import Workspace
@@ -21,8 +22,8 @@ FAST_MACS = 2e9
 """MACs below which loading the ``fast`` backend takes longer than it saves."""
 BATCH_VALUES = 1 << 20
 """Most values that the largest tensor of one batch may have; bounds memory."""
-NUMPY_BATCH_VALUES = 1 << 22
-"""The same for steps in NumPy, of whose calls a batch should have few; 16 MiB of float32."""
+NUMPY_BATCH_VALUES = 1 << 23
+"""The same for steps in NumPy, of whose calls a batch should have few; 32 MiB of float32."""
 
 
 def simulate(
@@ -166,17 +167,20 @@ def check_images(program: Program, images: np.ndarray) -> np.ndarray:
     """
     images = np.asarray(images)
     if images.shape[1:] != tuple(program.input_shape):
-        raise ProgramError(f"{program.name}: images have shape {images.shape}; {_wanted(program)}")
+        advice = shape_advice(images.shape, program.input_shape)
+        raise ProgramError(
+            f"{program.name}: images have shape {images.shape}; {_wanted(program)}{advice}"
+        )
     if not len(images):
         raise ProgramError(f"{program.name}: there are no images; {_wanted(program)}, n at least 1")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ProgramError(f"{program.name}: images hold NaN or infinite values; remove them first")
     cast = cast_without_loss(images, program.input_dtype)
     if cast is None:
-        hint = "; give raw pixels 0..255, scaling is part of the program"
+        advice = type_advice(images, program.input_dtype)
         raise ProgramError(
             f"{program.name}: images are {images.dtype}, with values that {program.input_dtype}"
-            f" does not hold; {_wanted(program)}{hint if program.input_dtype == 'uint8' else ''}"
+            f" does not hold; {_wanted(program)}{advice}"
         )
     _check_range(program, cast)
     return cast

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.chips.planned_widths import check_planned_widths
 from pipeline.config import load
 from pipeline.data import calibration_samples, load_data, training_samples
 from pipeline.files import QUANTIZED, REGISTER_CURVE, TRANSFORMED, metrics_path, write_json
@@ -20,6 +21,9 @@ def main() -> None:
     """Calibrate and quantize the transformed graph; write it and its metrics."""
     config = load()
     graph, data = load_graph(TRANSFORMED), load_data(config.data)
+    # The chip decides nothing here: where only it changes, the result is taken from the cache.
+    chip = config.target
+    check_planned_widths(graph, config.quantization, chip.name, strict=chip.strict)
     options = config.quantization.calibration
     samples = calibration_samples(data, options)
     count = options.samples if samples is None else len(samples)

@@ -85,8 +85,9 @@ def refused(stage, capsys):
     message = capsys.readouterr().err
     first, *others = message.splitlines()
     assert first.startswith(f"{stage}: ")
-    assert all(line.startswith("  - ") for line in others)
-    return message
+    assert all(line.startswith(("  - ", "    ")) for line in others)
+    assert max(map(len, message.splitlines())) <= 100
+    return " ".join(message.split())
 
 
 def layers(*entries):

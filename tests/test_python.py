@@ -1,6 +1,7 @@
 """``import crossgrade``: what a notebook does with paths, arrays and objects."""
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import crossgrade
+from pipeline.cli.main import cli
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.steps.python import ARGUMENTS, argument_name
 
@@ -33,6 +36,15 @@ MODEL = {
         {"Dense": {"name": "dense", "units": 4}},
     ],
 }
+
+
+def command(*arguments):
+    """Return the result of a command, which must succeed."""
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
 FUNCTIONS = [f for f in vars(crossgrade).values() if inspect.isfunction(f)]
 
 
@@ -144,6 +156,95 @@ def test_an_analysis_names_the_layer(migrated, quantized, images, tmp_path, caps
     assert "first difference: " in capsys.readouterr().out
 
 
+def test_two_analyses_share_a_page(migrated, quantized, images, tmp_path, capsys):
+    narrow = crossgrade.quantize(migrated.model, images, weight_bits=4)
+    a, b = (crossgrade.analyze(migrated.model, made, images[:32]) for made in (quantized, narrow))
+    a.title, b.title = "eight", "four"
+    a.summary(b)
+    assert {"eight", "four"} <= set(re.findall(r"\w+", capsys.readouterr().out))
+    a.save(tmp_path / "both.html", b)
+    text = (tmp_path / "both.html").read_text()
+    assert "eight" in text and "four" in text
+
+
+def test_programs_differ_as_the_command_shows(migrated, quantized, images, labels, tmp_path):
+    narrow = crossgrade.quantize(migrated.model, images, weight_bits=4, refine="none")
+    found = crossgrade.diff(quantized, narrow, images, labels)
+    a, b = (crossgrade.convert(made) for made in (quantized, narrow))
+    assert found.as_dict()["a"]["weight_bytes"] > found.as_dict()["b"]["weight_bytes"]
+    for name, program in (("a.npz", a), ("b.npz", b)):
+        program.save(tmp_path / name)
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "y.npy", labels)
+    files = [str(tmp_path / name) for name in ("a.npz", "b.npz")]
+    images_and_labels = ("--images", tmp_path / "x.npy", "--labels", tmp_path / "y.npy")
+    shown = command("diff", *files, *images_and_labels, "--json")
+    assert json.loads(shown.stdout) == found.as_dict()
+    assert command("diff", *files, *images_and_labels).stdout == f"{found.text(tuple(files))}\n"
+
+
+def test_golden_vectors_are_those_of_the_command(quantized, images, tmp_path):
+    folder = crossgrade.vectors(quantized, images[:3], tmp_path / "mine")
+    assert folder == tmp_path / "mine"
+    quantized.program.save(tmp_path / "p.npz")
+    np.save(tmp_path / "x.npy", images[:3])
+    command("vectors", tmp_path / "p.npz", tmp_path / "x.npy", "-o", tmp_path / "other")
+    mine, other = (
+        {path.relative_to(top): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+        for top in (folder, tmp_path / "other")
+    )
+    assert mine == other and len(mine) > 5
+    assert crossgrade.compare(folder, quantized, images[:3]).equal
+
+
+def test_sensitivities_and_widths_are_those_of_the_commands(migrated, images, labels, tmp_path):
+    migrated.model.save(tmp_path / "m.npz")
+    np.save(tmp_path / "s.npy", images)
+    np.save(tmp_path / "x.npy", images[:40])
+    np.save(tmp_path / "y.npy", labels[:40])
+    given = (tmp_path / "m.npz", "--samples", tmp_path / "s.npy")
+    given += ("--images", tmp_path / "x.npy", "--labels", tmp_path / "y.npy")
+    found = crossgrade.sensitivity(migrated.model, images, images[:40], labels[:40])
+    shown = command("sensitivity", *given, "--json")
+    assert json.loads(shown.stdout) == json.loads(json.dumps(found.as_dict()))
+    found.save(tmp_path / "s.html")
+    assert "<svg" in (tmp_path / "s.html").read_text()
+    budget = {"weight_kib": 0.2}
+    widths = crossgrade.search(migrated.model, images, images[:40], labels[:40], budget=budget)
+    widths.save(tmp_path / "mine.yaml")
+    shown = command("search", *given, "--budget", "weight_kib=0.2", "-o", tmp_path / "w.yaml")
+    assert shown.stdout == f"{widths.text()}\n"
+    assert (tmp_path / "w.yaml").read_bytes() == (tmp_path / "mine.yaml").read_bytes()
+    made = crossgrade.quantize(migrated.model, images, layers=widths.layers)
+    size = sum(layer.weight_bytes for layer in made.program.program.layers)
+    assert size == widths.as_dict()["cost"]["weight_bytes"] <= 0.2 * 1024
+    least = crossgrade.search(migrated.model, images, max_loss=0.5)
+    assert least.found.cost.weight_bytes < widths.uniform[8].cost.weight_bytes
+
+
+def test_the_hosts_part_runs_after_the_program(model, images, tmp_path):
+    """A file of a Dense layer on the outputs, as ``crossgrade migrate --until`` writes one."""
+    layers = [{"Dense": {"name": "rest", "units": 2}}]
+    shape = {"shape": [4], "dtype": "float32"}
+    rest = crossgrade.read({"name": "rest", "input": shape, "layers": layers})
+    rest.save(tmp_path / "rest.npz")
+    quantized = crossgrade.quantize(crossgrade.migrate(model).model, images)
+    found = crossgrade.simulate(quantized, images, host=tmp_path / "rest.npz", batch_size=50)
+    outputs = quantized.predict(images).reshape(len(images), -1)
+    np.testing.assert_array_equal(found, rest.predict(outputs))
+
+
+def test_an_export_is_certified(migrated, images, tmp_path):
+    folder = migrated.save(tmp_path / "new.h5")
+    quantized = crossgrade.quantize(tmp_path / "new.h5", images, input_dtype="uint8")
+    quantized.save(tmp_path / "q.npz")
+    out = crossgrade.export(tmp_path / "q.npz", tmp_path / "q.h5", certificate=folder)
+    assert out.name in (folder / "certificate.json").read_text()
+    with pytest.raises(crossgrade.CrossgradeError, match=r"certificate: .* save the model"):
+        crossgrade.export(quantized, tmp_path / "other.h5", certificate=folder)
+    assert not (tmp_path / "other.h5").exists()
+
+
 def test_unfused_layers_compute_the_same(model, images):
     found = crossgrade.unfuse(model)
     assert not [n for n in found.graph.nodes if n.op == "SeparableConv2D"]
@@ -212,8 +313,25 @@ REFUSED = {
     ),
     "q.txt: cannot be written; allowed suffixes": lambda m, q, x: q.save("q.txt"),
     "gap: found 'moved'; allowed: exact": lambda m, q, x: crossgrade.migrate(m, gap="moved"),
-    r"path='e.h5': onnx files end in \.onnx": lambda m, q, x: crossgrade.export(q, "e.h5", "onnx"),
+    r"e\.h5: allowed suffixes: \.onnx": lambda m, q, x: crossgrade.export(q, "e.h5", "onnx"),
     "belongs to format='onnx'": lambda m, q, x: crossgrade.export(q, "e.h5", target="akida_v2"),
+    "give budget or max_loss, and one of them only": lambda m, q, x: crossgrade.search(m, x),
+    "budget: found 'size=3', 'weight_kib=-1'; allowed: weight_kib": lambda m, q, x: (
+        crossgrade.search(m, x, budget={"size": 3, "weight_kib": -1})
+    ),
+    "y: belong to images; give x as well": lambda m, q, x: crossgrade.sensitivity(m, x, y=x),
+    "y: found uint8 of shape": lambda m, q, x: crossgrade.sensitivity(m, x, x, x),
+    "a float model, not a program": lambda m, q, x: crossgrade.diff(m, q),
+    "reset_every: small has no layer with a buffer": lambda m, q, x: crossgrade.simulate(
+        q, x, reset_every=2
+    ),
+    "format: found 'tflite'; allowed: quantizeml": lambda m, q, x: crossgrade.export(
+        q, "e.h5", "tflite"
+    ),
+    "e.txt: allowed suffixes: .h5, .onnx": lambda m, q, x: crossgrade.export(q, "e.txt"),
+    "8-bit activations; allowed: 1, 2 or 4 on Akida 1.0; activation_bits=4": lambda m, q, x: (
+        crossgrade.quantize(m, x, target="akida_v1")
+    ),
     "unknown target 'akida_v9'": lambda m, q, x: crossgrade.check(m, "akida_v9"),
 }
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigError
 from simulator import Program
 
-WEIGHT_KIB, MACS_BITS, ACTIVATION_KIB = "weight_kib", "macs_bits", "activation_kib"
+WEIGHT_KIB, ACTIVATION_KIB, MEMORY_KIB = "weight_kib", "activation_kib", "memory_kib"
+MACS_BITS = "macs_bits"
 BUDGETS = {
     WEIGHT_KIB: "memory of the weights in KiB",
     MACS_BITS: "bits multiplied per image: MACs times bits of weights times bits of inputs",
     ACTIVATION_KIB: "largest memory in KiB of the maps that exist at the same time",
+    MEMORY_KIB: "both together",
 }
 DATA_BITS, SUM_BITS = 8, 32
 """Bits of images, and of sums that no output stage narrows."""
@@ -47,6 +49,7 @@ class Cost:
             WEIGHT_KIB: self.weight_bytes / 1024,
             MACS_BITS: self.macs_bits,
             ACTIVATION_KIB: self.activation_bytes / 1024,
+            MEMORY_KIB: (self.weight_bytes + self.activation_bytes) / 1024,
         }[name]
 
 
@@ -106,24 +109,40 @@ def input_bits(program: Program, layer) -> int:
     return max((bits for bits in widths if bits), default=DATA_BITS)
 
 
-def parsed(texts, option: str = "--budget") -> dict[str, float]:
-    """Return a budget from texts such as ``weight_kib=64``.
+def parsed(texts: Iterable[str], option: str) -> dict[str, float]:
+    """Return a budget from texts such as ``weight_kib=64``; otherwise as `checked`."""
+    pairs = (text.partition("=")[::2] for text in texts)
+    return checked(dict(pairs), option)
+
+
+def checked(budget: Mapping[str, object], option: str) -> dict[str, float]:
+    """Return a budget as numbers.
+
+    Parameters
+    ----------
+    budget : mapping of str to number, or text of one
+    option : str
+        What messages call it.
 
     Raises
     ------
     ConfigError
-        If a name is unknown or a number is not above 0.
+        If a name is unknown or a number is not above 0; lists all of them.
     """
-    found = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if name not in BUDGETS or not 0 < number < float("inf"):
-            raise ConfigError(
-                f"{option}: found '{text}'; allowed: {'=NUMBER, '.join(BUDGETS)}=NUMBER, above 0"
-            )
-        found[name] = number
+    found = {name: _number(value) for name, value in budget.items()}
+    wrong = [
+        f"'{name}={budget[name]}'"
+        for name, number in found.items()
+        if name not in BUDGETS or not 0 < number < float("inf")
+    ]
+    if wrong:
+        allowed = "=NUMBER, ".join(BUDGETS)
+        raise ConfigError(f"{option}: found {', '.join(wrong)}; allowed: {allowed}=NUMBER, above 0")
     return found
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return -1.0

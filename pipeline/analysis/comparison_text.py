@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.analysis.comparison import Comparison
+from pipeline.messages.lines import wrapped_lines
 
 SHOWN = 20
 """Layers that the table lists, from the first that differs."""
@@ -31,15 +32,15 @@ def comparison_text(found: Comparison, titles: Sequence[str]) -> str:
         )
     first = found.first
     if first is None:
-        return "\n".join([*lines, f"equal in {compared}"])
+        return wrapped_lines("\n".join([*lines, f"equal in {compared}"]))
     where = first.first
     kind = f" ({first.type})" if first.type else ""
     lines.append(
         f"first difference: {first.name}{kind}, image {where.image}, index {where.index}:"
         f" {where.a} in A, {where.b} in B"
     )
-    lines += [f"compared {compared}; from there on:", "", *_table(found)]
-    return "\n".join(lines)
+    lines.append(f"compared {compared}; from there on:")
+    return "\n".join([wrapped_lines("\n".join(lines)), "", *_table(found)])
 
 
 def _table(found) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from pipeline.analysis.budget import (
     ACTIVATION_KIB,
     MACS_BITS,
+    MEMORY_KIB,
     WEIGHT_KIB,
     input_bits,
     live_maps,
@@ -47,11 +48,19 @@ class IntegerProgram:
     def within(self, budget: Mapping[str, float]) -> None:
         """Require a budget."""
         if WEIGHT_KIB in budget:
-            self._limit_weights(budget[WEIGHT_KIB] * 1024)
+            self._limit(self._weights(), budget[WEIGHT_KIB] * 1024)
         if MACS_BITS in budget:
             self._limit_macs(budget[MACS_BITS])
-        if ACTIVATION_KIB in budget:
-            self._limit_maps(budget[ACTIVATION_KIB] * 1024)
+        for maps in self._maps():
+            if ACTIVATION_KIB in budget:
+                self._limit(maps, budget[ACTIVATION_KIB] * 1024)
+            if MEMORY_KIB in budget:
+                self._limit(maps + self._weights(), budget[MEMORY_KIB] * 1024)
+
+    def exclude(self, widths: Mapping[Site, int]) -> None:
+        """Rule one combination out."""
+        places = [self.place[name] for name in widths.items() if name in self.place]
+        self.rows.append((dict.fromkeys(places, 1.0), -np.inf, len(self.losses) - 1.0))
 
     def solve(self) -> dict[Site, int] | None:
         """Return the width of each site, or None if no widths are within the budget."""
@@ -77,18 +86,22 @@ class IntegerProgram:
             return [(fixed, None)]
         return [(bits, self.place[site, bits]) for bits in sorted(self.losses[site])]
 
-    def _limit_weights(self, most: float) -> None:
-        total, fixed = {}, 0
-        for layer in self.base.layers:
-            if layer.weight_bytes:
-                weights = layer.weight_bytes * 8 // weight_bits(layer)
-                widths = self._widths((layer.name, WEIGHTS), weight_bits(layer))
-                for bits, place in widths:
-                    size = -(-weights * bits // 8)
-                    fixed += size if place is None else 0
-                    if place is not None:
-                        total[place] = float(size)
+    def _limit(self, sizes: list[tuple[float, int | None]], most: float) -> None:
+        """Bound a sum of bytes, each with the variable of its width, or None where it is fixed."""
+        total: dict[int | None, float] = {None: 0.0}
+        for size, place in sizes:
+            total[place] = total.get(place, 0.0) + size
+        fixed = total.pop(None)
         self.rows.append((total, -np.inf, most - fixed))
+
+    def _weights(self) -> list[tuple[float, int | None]]:
+        """Return the bytes of each layer's weights, by width."""
+        return [
+            (-(-layer.weight_bytes * 8 // weight_bits(layer) * bits // 8), place)
+            for layer in self.base.layers
+            if layer.weight_bytes
+            for bits, place in self._widths((layer.name, WEIGHTS), weight_bits(layer))
+        ]
 
     def _limit_macs(self, most: float) -> None:
         total: dict[int, float] = {}
@@ -118,15 +131,12 @@ class IntegerProgram:
         else:
             self.rows.append(({**row, place: -1.0}, 0.0, 0.0))
 
-    def _limit_maps(self, most: float) -> None:
-        """Bound the maps that exist while each layer runs."""
+    def _maps(self) -> Iterator[list[tuple[float, int | None]]]:
+        """Yield the bytes of the maps that exist while each layer runs, by width."""
         widths = map_bits(self.base)
         for _, alive in live_maps(self.base):
-            total, fixed = {}, 0.0
-            for name, values in alive.items():
-                for bits, place in self._widths(self.ends.get(name), widths[name]):
-                    if place is None:
-                        fixed += values * bits / 8
-                    else:
-                        total[place] = total.get(place, 0.0) + values * bits / 8
-            self.rows.append((total, -np.inf, most - fixed))
+            yield [
+                (values * bits / 8, place)
+                for name, values in alive.items()
+                for bits, place in self._widths(self.ends.get(name), widths[name])
+            ]

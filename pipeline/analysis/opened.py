@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from pipeline.analysis.outputs import (
+    MANIFEST,
     TRACE,
     Outputs,
     of_graph,
@@ -14,10 +15,9 @@ from pipeline.analysis.outputs import (
     of_vectors,
 )
 from pipeline.chips import convert, newest_for
-from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_model
-from pipeline.models.file import own_graph
+from pipeline.models.file import check_file, own_graph
 from pipeline.models.wanted import Wanted
 from pipeline.quantization.archive import KIND, load_quantized
 from pipeline.quantization.integers import integers
@@ -54,10 +54,9 @@ def opened(a, b, target: str | None = None) -> tuple[Outputs, Outputs]:
 def _loaded(path):
     if not isinstance(path, str | PathLike):
         return path
-    if Path(path).is_dir():
+    if (Path(path) / MANIFEST).is_file():
         return of_vectors(path)
-    if not Path(path).is_file():
-        raise ModelError(f"{path}: no such file or folder")
+    check_file(path)
     kind = archive_kind(path)
     if kind == PROGRAM:
         return Program.load(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.analysis.score import Score, score
 from pipeline.analysis.sensitivity import Sensitivities, fitting
 from pipeline.analysis.suffix import backend_of_many
 from pipeline.analysis.variants import Variants
-from pipeline.analysis.widths import Choice, Site
+from pipeline.analysis.widths import WEIGHTS, Choice, Site
 from pipeline.errors import ConfigError
 from pipeline.graph.forward import forward
 from simulator import Program, simulate
@@ -39,7 +40,7 @@ class Found:
         Sum of the single increases of loss.
     cost : Cost
     program : Program
-        Without refinement.
+        As the search quantized the model: `Search` without refinement.
     """
 
     widths: dict[Site, int]
@@ -90,9 +91,9 @@ class Search:
     def within(self, budget: Mapping[str, float]) -> Found:
         """Return the widths that lose least within a budget.
 
-        The integer program chooses by the losses of single layers; one width everywhere is
-        considered as well where it is within the budget. The best of them is repaired greedily by
-        the losses that the emulator measures around it.
+        The integer program chooses by the losses of single layers; one width of all weights, with
+        one of all outputs, is considered as well where both are within the budget. The best of them
+        is repaired greedily by the losses that the emulator measures around it.
 
         Parameters
         ----------
@@ -104,11 +105,8 @@ class Search:
         ConfigError
             If no widths are small enough; the message has the least that is possible.
         """
-        solved = self._solved(budget)
-        if solved is None:
-            raise ConfigError(self._impossible(budget))
-        given = [solved, *self._uniform_within(budget)]
-        return repaired(self, min(given, key=lambda found: found.score.loss), budget)
+        given = [self._required(budget), *self._uniform_within(budget)]
+        return self._repaired(min(given, key=lambda found: found.score.loss), budget)
 
     def least(self, loss: float) -> Found:
         """Return the smallest weights that lose at most `loss`, verified on the emulator.
@@ -135,7 +133,7 @@ class Search:
             middle = (low + high) / 2
             found = self._solved({WEIGHT_KIB: middle})
             if found is not None and self.lost(found) > loss:
-                found = repaired(self, found, {WEIGHT_KIB: middle})
+                found = self._repaired(found, {WEIGHT_KIB: middle})
             if found is None or self.lost(found) > loss:
                 low = middle
             else:
@@ -150,7 +148,7 @@ class Search:
         widths : mapping of (node, key) to int
             Sites without an entry have their widest width.
         """
-        widths = {site: widths.get(site, allowed[-1]) for site, allowed in self._allowed.items()}
+        widths = self._whole(widths)
         choices = self.choices(widths)
         program, _ = fitting(self.variants, choices)
         if program is None:
@@ -199,13 +197,42 @@ class Search:
     def _allowed(self) -> dict[Site, tuple[int, ...]]:
         return self.variants.sites
 
-    def _uniform_within(self, budget) -> list[Found]:
-        widths = sorted({bits for options in self.losses.values() for bits in options})
-        found = [self.uniform(bits) for bits in widths]
-        return [one for one in found if one is not None and one.cost.within(budget)]
+    def _repaired(self, found: Found, budget: Mapping[str, float]) -> Found:
+        return repaired(self, found, budget)
 
-    def _solved(self, budget: Mapping[str, float]) -> Found | None:
-        """Return the integer program's choice, None without any.
+    def _required(self, budget: Mapping[str, float]) -> Found:
+        """Return the integer program's choice; raise if no widths are small enough."""
+        found = self._solved(budget)
+        if found is None:
+            raise ConfigError(self._impossible(budget))
+        return found
+
+    def _uniform_within(self, budget: Mapping[str, float]) -> list[Found]:
+        """Return one width for all weights and one for all outputs, each pair in the budget."""
+        pairs = itertools.product(*self._widths_by_kind())
+        uniform = ({**weights, **outputs} for weights, outputs in pairs)
+        found = [self.verified(widths) for widths in uniform if self._fits(widths, budget)]
+        return [one for one in found if one is not None]
+
+    def _widths_by_kind(self) -> Iterator[list[dict[Site, int]]]:
+        """Yield the uniform widths of all weights, then those of all outputs."""
+        for is_kind in (WEIGHTS.__eq__, WEIGHTS.__ne__):
+            sites = {site: o for site, o in self.losses.items() if is_kind(site[1])}
+            widths = sorted({bits for options in sites.values() for bits in options})
+            yield [{s: bits for s, o in sites.items() if bits in o} for bits in widths] or [{}]
+
+    def _fits(self, widths: Mapping[Site, int], budget: Mapping[str, float]) -> bool:
+        program, _ = fitting(self.variants, self.choices(self._whole(widths)))
+        return program is not None and cost(program).within(budget)
+
+    def _whole(self, widths: Mapping[Site, int]) -> dict[Site, int]:
+        """Return the width of each site, the widest where none is given."""
+        return {site: widths.get(site, allowed[-1]) for site, allowed in self._allowed.items()}
+
+    def _solved(
+        self, budget: Mapping[str, float], without: Iterable[Mapping[Site, int]] = ()
+    ) -> Found | None:
+        """Return the integer program's choice besides those of `without`, None without any.
 
         Where widths exceed a limit of the chip together, the one that loses most is ruled out.
         """
@@ -213,6 +240,8 @@ class Search:
         while True:
             program = IntegerProgram(losses, self.variants.base, self.variants.ends)
             program.within(budget)
+            for known in without:
+                program.exclude(known)
             widths = program.solve()
             if widths is None:
                 return None

@@ -26,6 +26,7 @@ from pipeline.quantization.assignment import LUT_INPUT_BITS, assign
 from pipeline.quantization.calibration import observe, with_ranges
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.integerize_legacy import integerize_legacy
+from pipeline.quantization.quantize import quantize
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from pipeline.quantization.samples import check_samples
 from pipeline.quantization.schemes import cnn2snn
@@ -33,12 +34,14 @@ from simulator import Program
 
 
 class Variants(ABC):
-    """Programs of one model, from one calibration, without refinement.
+    """Programs of one model, from one calibration; without refinement except `refined`.
 
     Attributes
     ----------
     graph : Graph
         Prepared float graph.
+    samples : array of shape (n, *input shape)
+        Calibration images.
     target : str
         Name of the chip.
     sites : dict of (node, key) to tuple of int
@@ -49,9 +52,10 @@ class Variants(ABC):
         With the widest of them everywhere.
     """
 
-    def __init__(self, graph: Graph, source: Graph, options, target: str):
+    def __init__(self, graph: Graph, source: Graph, samples: np.ndarray, options, target: str):
         self.graph, self.source, self.target = graph, source, target
-        self.options = replace(options, **widest(target), layers={})
+        self.samples = samples
+        self.options = replace(options, **widest(target), layers={}, scheme=chip(target).schemes[0])
         self.widest: tuple[Choice, ...] = ()
         self.sites: dict[Site, tuple[int, ...]] = {}
         self.ends: dict[str, Site] = {}
@@ -66,9 +70,22 @@ class Variants(ABC):
         IncompatibleModelError
             If a register of the chip cannot hold them.
         """
+        return convert(self.quantized(self._options(choices)), self.target)
+
+    def refined(self, choices: Iterable[Choice]) -> Program:
+        """Return the program that quantizing by these widths gives, refined on the samples.
+
+        Raises
+        ------
+        IncompatibleModelError
+            If a register of the chip cannot hold them.
+        """
+        options = replace(self._options(choices), refine="layers")
+        return convert(quantize(self.source, self.samples, options), self.target)
+
+    def _options(self, choices: Iterable[Choice]):
         chosen = {choice.site: choice for choice in (*self.widest, *choices)}
-        options = replace(self.options, layers=layer_widths(chosen.values()))
-        return convert(self.quantized(options), self.target)
+        return replace(self.options, layers=layer_widths(chosen.values()))
 
     @abstractmethod
     def quantized(self, options) -> QuantizedGraph:
@@ -113,7 +130,7 @@ class CalibratedVariants(Variants):
         prepared, _ = prepare(graph)
         assignment = assign(prepared, options, graph)
         self.observed = observe(prepared, assignment, samples, options)
-        super().__init__(prepared, graph, options, target)
+        super().__init__(prepared, graph, samples, options, target)
 
     def quantized(self, options) -> QuantizedGraph:
         """Return the integer model by the widths in `options`."""
@@ -136,9 +153,9 @@ class LegacyVariants(Variants):
     """Variants by the scheme cnn2snn, which needs no calibration."""
 
     def __init__(self, graph: Graph, samples: np.ndarray, options, target: str):
-        check_samples(graph, samples)
+        samples = check_samples(graph, samples)
         prepared, self.notes = cnn2snn.prepared(graph)
-        super().__init__(prepared, graph, options, target)
+        super().__init__(prepared, graph, samples, options, target)
 
     def _legacy(self, options):
         return cnn2snn.discrete(self.graph, options, self.notes, self.source)

@@ -236,6 +236,7 @@ def layer_facts(view: View, block: Block, kinds: dict[str, str], **more) -> Laye
             ),
             "fifo_size": head.attrs.get("fifo_size"),
             "weight_bits": bits.get("weights"),
+            "output_bits": getattr(block.last, "bits", {}).get("output"),
             **found,
             **more,
         }

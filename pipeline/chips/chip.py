@@ -108,3 +108,9 @@ def chip(name: str) -> Chip:
 def newest_for(scheme: str) -> str:
     """Return the newest target that converts models of a quantization scheme."""
     return next(name for name in reversed(known_targets()) if scheme in chip(name).schemes)
+
+
+def only_for(scheme: str) -> str | None:
+    """Return the only target that converts models of a quantization scheme; None of several."""
+    names = [name for name in known_targets() if scheme in chip(name).schemes]
+    return names[0] if len(names) == 1 else None

@@ -47,12 +47,7 @@ def convert(
         If a layer has no counterpart on the chip, or exceeds a limit and `strict` is set.
     """
     chosen = chip(name)
-    if graph.scheme not in chosen.schemes:
-        refusal = Refusal(
-            found=f"it was quantized by scheme '{graph.scheme}'; {name} takes"
-            f" {', '.join(chosen.schemes)} ({setting('quantization.scheme')})",
-        )
-        raise IncompatibleModelError(graph.name, [refusal], f"convert to {name}")
+    check_scheme(graph.name, graph.scheme, name)
     if broken := list(_broken(graph, name, emulated=False)):
         refusals = [replace(f, transform=None) if f.transform in applied else f for f in broken]
         raise IncompatibleModelError(graph.name, refusals, f"convert to {name}")
@@ -65,6 +60,22 @@ def convert(
     if strict and (refusals := emulated_only(graph, program)):
         raise IncompatibleModelError(graph.name, refusals, f"fit the limits of {name}")
     return program
+
+
+def check_scheme(model: str, scheme: str, name: str) -> None:
+    """Refuse a quantization scheme that the target called `name` does not take.
+
+    Raises
+    ------
+    IncompatibleModelError
+    """
+    taken = chip(name).schemes
+    if scheme not in taken:
+        refusal = Refusal(
+            found=f"scheme '{scheme}'; {name} takes {', '.join(taken)}"
+            f" ({setting('quantization.scheme')})",
+        )
+        raise IncompatibleModelError(model, [refusal], f"convert to {name}")
 
 
 def emulated_only(graph: QuantizedGraph, program: Program) -> list[Refusal]:

@@ -29,6 +29,11 @@ class Violation(Finding):
     fixable: bool = False
 
     @property
+    def full_fix(self) -> str:
+        """The fix; with a transform only where it repairs the violation."""
+        return super().full_fix if self.fixable else self.fix
+
+    @property
     def layer(self) -> str:
         """Names of the layers."""
         return ", ".join(self.layers)

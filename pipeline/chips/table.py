@@ -12,7 +12,7 @@ WIDTH = 100
 
 def table(report: Report) -> str:
     """Return `report` as text: verdict, violations by kind and rule, notes."""
-    lines = [f"{report.model} on {report.target}: {report.verdict}"]
+    lines = _wrap(f"{report.model} on {report.target}: {report.verdict}", "", "    ")
     for title, violations in (
         ("conversion rules", report.conversion),
         ("hardware limits", report.hardware),
@@ -60,6 +60,12 @@ def _by_rule(violations) -> Iterator[str]:
 
 
 def _wrap(text, first, rest):
+    # Words are never split, so that names of layers can be copied.
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

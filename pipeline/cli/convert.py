@@ -6,10 +6,10 @@ import click
 
 from pipeline.cli.parameters import (
     PATH,
-    load_any,
     output_option,
     parents_option,
     print_notes,
+    say,
     verbose_option,
     warn,
 )
@@ -52,22 +52,15 @@ def command(
     quantize'. Neither TensorFlow nor vendor software is needed, and no code from the file is run.
     """
     from pipeline.chips.conversion import emulated_only
-    from pipeline.errors import ModelError
-    from pipeline.graph.graph import Graph
     from pipeline.messages.notes import LIMITS, Note
     from pipeline.steps.converting import convert
-    from pipeline.steps.quantized_model import QuantizedModel
+    from pipeline.steps.reading import as_quantized
     from simulator.refusal import refusal_lines
 
-    loaded = load_any(model)
-    if isinstance(loaded, Graph):
-        raise ModelError(
-            f"{model}: is a float model; quantize it first: crossgrade quantize {model} -o Q.npz"
-        )
-    quantized = QuantizedModel(loaded)
+    quantized = as_quantized(model)
     made = convert(quantized, target, strict=strict, fit_registers=fit_registers, samples=samples)
     program = made.program
-    if quantized.integers is not loaded:
+    if quantized.integers is not quantized.loaded:
         # 'crossgrade quantize' already printed the notes of its files.
         print_notes(quantized.notes, verbose=verbose)
     print_notes(made.notes, verbose=verbose)
@@ -77,4 +70,4 @@ def command(
         for remark in program.remarks()
     )
     program.save(output)
-    click.echo(f"{output}: {program.target} program of {len(program.layers)} layers")
+    say(f"{output}: {program.target} program of {len(program.layers)} layers")

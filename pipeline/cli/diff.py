@@ -6,7 +6,7 @@ import json
 
 import click
 
-from pipeline.cli.parameters import PATH, check_scale, load_program
+from pipeline.cli.parameters import PATH, load_program, print_notes
 
 
 @click.command()
@@ -22,13 +22,8 @@ def command(a: str, b: str, images: str | None, labels: str | None, as_json: boo
     layer's output sparsity, an estimate of the MACs without operations on zeros, and how often both
     predict the same class; --labels adds accuracies.
     """
-    from pipeline.data.array_file import load_array
-    from pipeline.evaluation.program_diff import diff
-    from pipeline.evaluation.program_diff_table import diff_table
+    from pipeline.steps.differing import diff
 
-    programs = load_program(a), load_program(b)
-    loaded, classes = (None if path is None else load_array(path) for path in (images, labels))
-    if loaded is not None:
-        check_scale(loaded, *programs)
-    found = diff(*programs, loaded, classes)
-    click.echo(json.dumps(found, indent=2) if as_json else diff_table(found, (a, b)))
+    found = diff(load_program(a), load_program(b), images, labels)
+    print_notes(found.notes)
+    click.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.text((a, b)))

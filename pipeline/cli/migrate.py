@@ -14,6 +14,7 @@ from pipeline.cli.parameters import (
     parents_option,
     print_notes,
     reading_options,
+    say,
     target_option,
 )
 from pipeline.steps.migration_choices import RECALIBRATE
@@ -136,15 +137,15 @@ def command(
     done = Migrated(task, task.run(lambda *epoch: click.echo(epoch_line(*epoch), err=True)))
     folder = done.save(out, report=report, rest=rest)
     if done.migration.feeding:
-        click.echo(f"{out}: {feeding_sentence(done.migration.feeding)}")
-    click.echo("\n".join(done.lines(output)))
+        say(f"{out}: {feeding_sentence(done.migration.feeding)}")
+    say("\n".join(done.lines(output)))
     for text in done.warnings():
-        click.echo(f"warning: {text}", err=True)
-    click.echo(f"{folder / PAGE}: certificate")
+        say(f"warning: {text}", err=True)
+    say(f"{folder / PAGE}: certificate")
     if note := renaming_note(done.migration.after, out.suffix):
-        click.echo(f"{out}: {note}")
+        say(f"{out}: {note}")
     for line in split_lines(task.cut, beside):
-        click.echo(line)
+        say(line)
     if beside is not None:
         click.echo(f"run both: crossgrade simulate PROGRAM IMAGES --host {beside}")
 
@@ -154,8 +155,8 @@ def _print_task(task, out: Path) -> None:
     from pipeline.migration.recovery import recovered_sentence, recovery_sentence
 
     if task.tool is not None:
-        click.echo(f"{task.source.name}: {recovered_sentence(task.tool)}")
-        click.echo(f"recovered model: {recovery_sentence(task.recovery)}")
+        say(f"{task.source.name}: {recovered_sentence(task.tool)}")
+        say(f"recovered model: {recovery_sentence(task.recovery)}")
     if task.takes:
-        click.echo(f"{out}: {task.takes}")
+        say(f"{out}: {task.takes}")
     print_notes(task.notes)

@@ -23,6 +23,12 @@ OPTIONS = {
     "quantization.calibration.samples": ("quantize", "--num-samples"),
     "quantization.calibration.batch_size": ("quantize", "--batch-size"),
     "labels": ("quantize", "--labels"),
+    "certificate": ("export", "--certificate"),
+    "reset_every": ("simulate", "--reset-every"),
+    "search.budget": ("search", "--budget"),
+    "search.max_loss": ("search", "--max-loss"),
+    "measuring.images": ("search", "--images"),
+    "measuring.labels": ("search", "--labels"),
     "calibration": ("migrate", "--calibration"),
     "input_scale": ("migrate", "--input-scale"),
     "input_offset": ("migrate", "--input-offset"),
@@ -40,8 +46,10 @@ OPTIONS = {
 }
 """By setting: the command that has an option for it, and the option."""
 SHARED = {
-    "target.name": ("check", "migrate"),
+    "target.name": ("check", "migrate", "quantize", "export", "sensitivity", "search"),
     "labels": ("migrate",),
+    "measuring.images": ("sensitivity",),
+    "measuring.labels": ("sensitivity",),
     "model.input_shape": ("migrate", "quantize", "describe"),
     "model.until": ("check", "migrate", "describe"),
     "model.architecture": ("migrate", "quantize", "describe"),

@@ -7,9 +7,18 @@ from pathlib import Path
 import click
 
 from pipeline.errors import ConfigError
-from pipeline.messages.lines import INDENT, wrapped
+from pipeline.messages.lines import INDENT, wrapped, wrapped_lines
 
-PATH = click.Path(dir_okay=False)
+
+class _File(click.Path):
+    """A file; what reads or writes it refuses a folder, and says what the folder is."""
+
+    def __init__(self):
+        super().__init__()
+        self.name = "file"
+
+
+PATH = _File()
 
 target_option = click.option(
     "--target",
@@ -34,7 +43,9 @@ PARENTS = "crossgrade.parents"
 
 
 def _in_a_folder(context, parameter, value):
-    """Refuse a path whose folder does not exist, before any work, unless it may be created."""
+    """Refuse a folder, and a path in a missing folder that may not be created, before any work."""
+    if value is not None and parameter.type is PATH and Path(value).is_dir():
+        raise ConfigError(f"{parameter.opts[-1]} {value}: is a folder; name a file in it")
     if value is None or context.meta.get(PARENTS) or Path(value).parent.is_dir():
         return value
     raise ConfigError(
@@ -175,30 +186,13 @@ def print_notes(notes, *, verbose: bool = False) -> None:
             _echo("", line)
 
 
-def check_scale(images, *programs) -> None:
-    """Raise if a program does not take the images; warn if their scale is not the expected one."""
-    from simulator.engine import check_images
-    from simulator.image_scale import input_warning
-
-    found = [input_warning(program, check_images(program, images)) for program in programs]
-    warn(dict.fromkeys(filter(None, found)))
+def say(text: str, *, err: bool = False) -> None:
+    """Print sentences, wrapped to the width of a terminal; tables and commands are not for this."""
+    click.echo(wrapped_lines(text), err=err)
 
 
 def _echo(mark: str, text: str) -> None:
     click.echo(wrapped(text, f"{mark}: " if mark else INDENT), err=True)
-
-
-def read_classes(labels: str | None, graph, inputs):
-    """Return the labels in a file as classes of the model's outputs, or None."""
-    import numpy as np
-
-    from pipeline.data.array_file import load_array
-    from pipeline.data.labels import check_labels
-
-    if labels is None:
-        return None
-    outputs = int(np.prod(graph.shapes[graph.output]))
-    return check_labels(load_array(labels), name=labels, images=len(inputs), outputs=outputs)
 
 
 def load_any(path, input_shape=None, until=None, architecture=None):

@@ -16,6 +16,7 @@ from pipeline.cli.parameters import (
     parents_option,
     print_notes,
     reading_options,
+    say,
     typed,
     verbose_option,
 )
@@ -55,6 +56,13 @@ def _bits(kind: click.Choice, text: str, *names: str):
     show_default=True,
     help="quantizeml for both chips, or cnn2snn for Akida 1.0.",
 )
+@click.option(
+    "--target",
+    envvar="CROSSGRADE_TARGET",
+    show_envvar=True,
+    help="Chip that the model is for: refuse widths that it lacks before anything is measured."
+    "  [default: the scheme's only chip]",
+)
 @_bits(WEIGHT_BITS, "Bits of the first layer's weights.", "--input-weight-bits")
 @_bits(WEIGHT_BITS, "Bits of the other weights.", "-w", "--weight-bits")
 @_bits(ACTIVATION_BITS, "Bits of activations' outputs.", "-a", "--activation-bits")
@@ -79,6 +87,7 @@ def command(
     num_samples,
     batch_size,
     scheme,
+    target,
     layer,
     layers,
     per_tensor,
@@ -100,6 +109,7 @@ def command(
     needs no ranges, but loses many points unless samples refine it. With temporal layers, images
     are successive frames of --batch-size videos, one frame of each per batch.
     """
+    from pipeline.chips.planned_widths import check_planned_widths
     from pipeline.data.array_file import load_array
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
@@ -139,6 +149,7 @@ def command(
         images = load_array(samples)
     first = None if images is None else images[:num_samples]
     graph = typed(graph, input_dtype, model, first, samples)
+    check_planned_widths(graph, options, target)
     if labels is not None:
         known = read_labels(load_array(labels), graph, images, labels)
     label, start = "calibrating" if options.refine == "none" else "refining", time.monotonic()
@@ -154,4 +165,4 @@ def command(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
     single = f", {len(chosen)} choices for single layers" if chosen else ""
-    click.echo(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
+    say(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")

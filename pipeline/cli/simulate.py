@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
 from pipeline.cli.parameters import (
     PATH,
     backend_option,
-    check_scale,
     load_program,
     output_option,
     parents_option,
@@ -56,38 +57,40 @@ def command(
     With --host, the file of 'crossgrade migrate --until' (.onnx, .h5, .keras, .npz) takes the
     program's outputs, and its outputs are those of the command.
     """
-    import numpy as np
-
     from pipeline.data.array_file import load_array
-    from pipeline.errors import ConfigError
-    from pipeline.host.run import load_host, output_names, program_parts
-    from pipeline.messages.saturation import counted, saturation_notes
-    from simulator import simulate
+    from pipeline.steps.simulating import Simulation
     from simulator.archive import write_archive
-    from simulator.statistics import Statistics
 
     loaded, batch = load_program(program), load_array(images)
-    if reset_every is not None and not loaded.keeps_state:
-        raise ConfigError(
-            f"--reset-every: {program} has no layer with a buffer to reset; leave it out"
+    simulation = Simulation(loaded, host=host, reset_every=reset_every)
+    _check_output(output, simulation.names, host or program)
+    batch, notes = simulation.checked(batch)
+    print_notes(notes)
+    with _rate_bar(len(batch)) as progress:
+        done = simulation.run(
+            batch,
+            traced=trace is not None,
+            batch_size=batch_size,
+            backend=backend,
+            progress=progress,
         )
-    check_scale(batch, loaded)
-    part = load_host(host) if host else None
-    names = part.outputs if part else output_names(loaded)
-    _check_output(output, names, host or program)
-    outputs: dict[str, list] = {}
-    statistics = Statistics(loaded)
+    print_notes(done.notes, verbose=verbose)
+    if trace:
+        write_archive(trace, {"kind": "trace", "layers": list(done.trace)}, done.trace)
+        click.echo(f"{trace}: outputs of {len(done.trace)} layers", err=bool(not output))
+    _write(output, done.outputs)
 
-    def probe(layer, values) -> None:
-        outputs.setdefault(layer.name, []).append(values)
 
+@contextmanager
+def _rate_bar(images: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar with the images per second; yield a function of the images just done."""
     done, start = 0, time.monotonic()
 
-    def rate(images: int | None) -> str:
-        return f"{images / max(time.monotonic() - start, 1e-9):.0f} images/s" if images else ""
+    def rate(count: int | None) -> str:
+        return f"{count / max(time.monotonic() - start, 1e-9):.0f} images/s" if count else ""
 
     with click.progressbar(
-        length=len(batch), label="simulating", item_show_func=rate, file=sys.stderr
+        length=images, label="simulating", item_show_func=rate, file=sys.stderr
     ) as bar:
 
         def progress(count: int) -> None:
@@ -95,27 +98,7 @@ def command(
             done += count
             bar.update(count, done)
 
-        result = simulate(
-            loaded,
-            batch,
-            batch_size=batch_size,
-            reset_every=reset_every,
-            probe=probe if trace else None,
-            tally=statistics.tally,
-            progress=progress,
-            backend=backend,
-        )
-    found = counted(statistics, len(batch))
-    print_notes(saturation_notes(found, f"{len(batch):,} images"), verbose=verbose)
-    if trace:
-        arrays = {name: np.concatenate(parts) for name, parts in outputs.items()}
-        write_archive(trace, {"kind": "trace", "layers": list(arrays)}, arrays)
-        click.echo(f"{trace}: outputs of {len(arrays)} layers", err=bool(not output))
-    if part or len(names) > 1:
-        parts = program_parts(loaded, result)
-        _write(output, dict(zip(names, part.run(parts) if part else parts, strict=True)))
-    else:
-        _write(output, {names[0]: result})
+        yield progress
 
 
 def _check_output(output, names, label) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from pipeline.cli.parameters import say
+
 
 @click.command()
 @click.option("--resume", is_flag=True, help="Record them; without it, only list them.")
@@ -29,23 +31,23 @@ def command(resume: bool, store: str | None) -> None:
     for folder, record, meant in kept(root):
         waiting += 1
         if resume:
-            click.echo(f"{record.name}: {track(record, store or meant).message}")
+            say(f"{record.name}: {track(record, store or meant).message}")
             discard(folder)
         else:
-            click.echo(f"{record.name}: kept in {folder} for {meant}")
+            say(f"{record.name}: kept in {folder} for {meant}")
     for sweep in sweeps(root):
         if is_recorded(sweep):
             continue
         waiting += 1
         if is_running(sweep):
-            click.echo(f"{sweep.name}: is running and records itself")
+            say(f"{sweep.name}: is running and records itself")
         elif resume:
             chosen = replace(sweep, store=store or sweep.store, root=str(root))
             run_id = record_sweep(chosen)
-            click.echo(f"{sweep.name}: recorded in MLflow as run {run_id}")
+            say(f"{sweep.name}: recorded in MLflow as run {run_id}")
         else:
-            click.echo(f"{sweep.name}: kept in {sweep.folder} for {sweep.store}")
+            say(f"{sweep.name}: kept in {sweep.folder} for {sweep.store}")
     if not waiting:
-        click.echo("everything is recorded")
+        say("everything is recorded")
     elif not resume:
-        click.echo("'crossgrade track --resume' records them")
+        say("'crossgrade track --resume' records them")

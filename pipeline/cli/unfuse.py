@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.parameters import PATH, output_option, parents_option, print_notes
+from pipeline.cli.parameters import PATH, output_option, parents_option, print_notes, say
 
 
 @click.command()
@@ -39,7 +39,7 @@ def command(model: str, output: str | None) -> None:
 
     write_float(target, rewrite.graph, accept)
     count = len(rewrite.changed)
-    click.echo(
+    say(
         f"{target}: {count} separable convolution{'s' * (count != 1)} split; largest difference"
         f" {found['max_abs_difference']:.3g} on {len(images)} random images ({found['kind']})"
     )

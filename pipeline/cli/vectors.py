@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH, check_scale, load_program, output_option, parents_option
+from pipeline.cli.parameters import PATH, load_program, output_option, parents_option, print_notes
 
 
 @click.command()
@@ -20,10 +20,7 @@ def command(program: str, images: str, output: str) -> None:
     The format is documented in docs/golden_vectors.md; no software of crossgrade is needed to read
     it.
     """
-    from pipeline.data.array_file import load_array
-    from simulator.vectors import write_vectors
+    from pipeline.steps.vectors import write
 
-    loaded, batch = load_program(program), load_array(images)
-    check_scale(batch, loaded)
-    write_vectors(loaded, batch, output)
+    print_notes(write(load_program(program), images, output))
     click.echo(f"{output}: golden vectors written")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.parameters import PATH
+from pipeline.cli.parameters import PATH, say
 
 
 @click.command()
@@ -22,5 +22,5 @@ def command(context, certificate: str, model, output, calibration) -> None:
     from pipeline.steps.verifying import verify
 
     found = verify(certificate, model=model, output=output, calibration=calibration)
-    click.echo("\n".join(found.lines()))
+    say("\n".join(found.lines()))
     context.exit(0 if found.holds else 1)

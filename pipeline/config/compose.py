@@ -14,6 +14,8 @@ from simulator.atomic_file import write_atomically
 
 EXTRAS = "; launchers and sweepers other than basic are extras to install, see docs/sweeps.md"
 
+REMOVABLE = ("quantization.layers.", "hydra")
+
 
 def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
     """Return the composed configuration as plain mappings and lists.
@@ -41,12 +43,24 @@ def compose(overrides: Sequence[str] = (), *, folder="conf") -> dict:
             f"{folder}: no config.yaml there; run in a folder that 'crossgrade init' made,"
             " or in the root of the repository"
         )
+    _refuse_removals(overrides)
     overrides = read_overrides(overrides, folder)
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
             return plain(hydra_compose("config", overrides=overrides))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(_message(error)) from error
+
+
+def _refuse_removals(overrides: Sequence[str]) -> None:
+    """Refuse to remove values other than widths of single layers: a run records all of them."""
+    removed = [override for override in overrides if override.startswith("~")]
+    removed = [override for override in removed if not override[1:].startswith(REMOVABLE)]
+    if removed:
+        raise ConfigError(
+            f"{', '.join(removed)}: no value can be removed; give another one, such as"
+            f" {removed[0].removeprefix('~').partition('=')[0]}=..., or leave this out"
+        )
 
 
 def plain(composed) -> dict:
@@ -78,6 +92,7 @@ def check_front(overrides: Sequence[str], folder) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    _refuse_removals(overrides)
     parser, mine = OverridesParser.create(), []
     for override in overrides:
         try:

@@ -7,7 +7,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,11 +99,7 @@ def check_layers(values: Mapping, name: str) -> dict[str, LayerWidths]:
     ConfigError
         Listing all errors.
     """
-    problems: list[str] = []
-    found = _read_each(LayerWidths, values, f"{name} ", problems)
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return found
+    return _checked(_read_each, LayerWidths, values, f"{name} ")
 
 
 def check_section(section: type[Section], values: Mapping, name: str) -> Section:
@@ -121,8 +117,13 @@ def check_section(section: type[Section], values: Mapping, name: str) -> Section
     ConfigError
         Listing all errors.
     """
+    return _checked(_read, section, values, f"{name}.")
+
+
+def _checked(read: Callable, section: type, values: Mapping, prefix: str):
+    """Return what `read` makes of `values`, or raise `ConfigError` with all problems."""
     problems: list[str] = []
-    found = _read(section, values, f"{name}.", problems)
+    found = read(section, values, prefix, problems)
     if problems:
         raise ConfigError("; ".join(problems))
     return found

@@ -23,6 +23,8 @@ def load_array(path) -> np.ndarray:
     DataError
         When the file is missing, or is not one plain array.
     """
+    if Path(path).is_dir():
+        raise DataError(f"{path}: is a folder; give a .npy array of images")
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; give a .npy array of images")
     if zipfile.is_zipfile(path):

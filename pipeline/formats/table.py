@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,3 @@ EXPORTS = {
     )
 }
 """By name."""
-
-
-def format_of(path, scheme: str) -> str:
-    """Return the format that a file's suffix means: that of a scheme, but ONNX for ``.onnx``."""
-    return "onnx" if Path(path).suffix == EXPORTS["onnx"].suffix else scheme

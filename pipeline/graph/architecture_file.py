@@ -31,7 +31,12 @@ def zoo_names() -> tuple[str, ...]:
 
 def is_architecture(model: str) -> bool:
     """Return True if `model` names an architecture or its file, rather than a file of weights."""
-    return Path(model).suffix in SUFFIXES or (not Path(model).is_file() and _is_name(model))
+    path = Path(model)
+    if path.suffix in SUFFIXES:
+        return True
+    # A folder beside an architecture of the same name does not hide it.
+    hidden = path.is_file() or (path.is_dir() and model not in zoo_names())
+    return _is_name(model) and not hidden
 
 
 def read_architecture(model: str, parameters: Sequence[str] = ()) -> dict[str, Any]:

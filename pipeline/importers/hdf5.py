@@ -26,6 +26,24 @@ class DamagedFileError(ModelError):
     """The file is damaged, rather than one of its layers not supported."""
 
 
+class NotFiniteError(ModelError):
+    """A weight of a layer is NaN, infinite or beyond float32.
+
+    Parameters
+    ----------
+    name : str
+        The weight's name.
+    count, size : int
+        Such values, and all values.
+    """
+
+    def __init__(self, name: str, count: int, size: int):
+        super().__init__(
+            f"weight '{name}': {count} of {size} values are NaN, infinite or beyond float32;"
+            " allowed: finite ones; train again, with a lower learning rate"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Array:
     """An array in a file.
@@ -145,7 +163,7 @@ class ArrayReader:
     def __init__(self, label: str):
         self.label = label
 
-    def read(self, group: Group, name: str) -> np.ndarray:
+    def read(self, group: Group, name: str, shown: str | None = None) -> np.ndarray:
         """Return the float32 array stored at `name`, a path inside `group`.
 
         Raises
@@ -171,7 +189,7 @@ class ArrayReader:
         with np.errstate(over="ignore"):
             array = np.asarray(found.values, np.float32)
         if not np.isfinite(array).all():
-            raise self._refusal(name, "holds values that are not finite; train again")
+            raise NotFiniteError(shown or name, int(np.sum(~np.isfinite(array))), array.size)
         return array
 
     def _refusal(self, name: str, reason: str) -> DamagedFileError:

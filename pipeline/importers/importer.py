@@ -15,15 +15,7 @@ Loaded = Graph | CalibratedGraph | LegacyGraph
 
 
 class Importer(ABC):
-    """Reads files of one format; it has no state, and starts nothing before a file is read.
-
-    Attributes
-    ----------
-    what : str
-        The format, for messages.
-    """
-
-    what = ""
+    """Reads files of one format; it has no state, and starts nothing before a file is read."""
 
     @abstractmethod
     def matches(self, head: bytes, suffix: str) -> bool:

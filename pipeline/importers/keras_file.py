@@ -26,14 +26,13 @@ class KerasFile(Importer):
 
     Parameters
     ----------
-    what : str
     signature : bytes
         With which such files begin.
     opener : function of path and architecture to context manager of KerasModel
     """
 
-    def __init__(self, what: str, signature: bytes, opener: Callable):
-        self.what, self.signature, self.opener = what, signature, opener
+    def __init__(self, signature: bytes, opener: Callable):
+        self.signature, self.opener = signature, opener
 
     def matches(self, head: bytes, suffix: str) -> bool:
         """Return whether a file begins with the signature."""
@@ -105,5 +104,5 @@ def _whole(loaded, path, wanted):
     return loaded
 
 
-KERAS_H5 = KerasFile("HDF5 (.h5)", b"\x89HDF\r\n\x1a\n", open_keras_h5)
-KERAS_ZIP = KerasFile("a .keras archive", b"PK\x03\x04", open_keras_zip)
+KERAS_H5 = KerasFile(b"\x89HDF\r\n\x1a\n", open_keras_h5)
+KERAS_ZIP = KerasFile(b"PK\x03\x04", open_keras_zip)

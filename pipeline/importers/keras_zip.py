@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.importers.flatten import flatten_config
+from pipeline.importers.foreign import foreign
 from pipeline.importers.hdf5 import ALLOWANCE, EXPANSION
 from pipeline.importers.keras_json import parse_json
 from pipeline.importers.keras_model import KerasModel
@@ -33,10 +34,7 @@ def open_keras_zip(path: Path, architecture: str | None = None):
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             if not {"config.json", "model.weights.h5"} <= names:
-                raise ModelError(
-                    f"{label}: the archive has no config.json and model.weights.h5; it is not a"
-                    " .keras file"
-                )
+                raise ModelError(f"{label}: {foreign(path)}")
             config = _read(archive, "config.json", limit, label)
             data = _read(archive, "model.weights.h5", limit, label)
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:

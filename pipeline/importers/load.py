@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.graph.graph import Graph
+from pipeline.importers.foreign import foreign
 from pipeline.importers.importer import Importer, Loaded
 from pipeline.importers.keras_file import KERAS_H5, KERAS_ZIP
 from pipeline.importers.onnx.importer import ONNX
@@ -92,7 +93,7 @@ def format_of(path) -> Importer:
         When it cannot be read, or is of no known format.
     """
     if path.is_dir():
-        raise ModelError(f"{path}: it is a directory; give a .h5, .keras or .onnx file")
+        raise ModelError(f"{path}: {foreign(path)}")
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -103,5 +104,4 @@ def format_of(path) -> Importer:
     for importer in IMPORTERS:
         if importer.matches(head, path.suffix):
             return importer
-    formats = [importer.what for importer in IMPORTERS]
-    raise ModelError(f"{path}: it is neither {', '.join(formats[:-1])} nor {formats[-1]}")
+    raise ModelError(f"{path}: {foreign(path)}")

@@ -61,7 +61,7 @@ def _variables(groups, layer, reader):
                     f"{reader.label}: layer '{layer.name}' has {count} variables, expected"
                     f" {wanted} ({', '.join(names)})"
                 )
-            return {name: reader.read(group, str(i)) for i, name in enumerate(names)}
+            return {name: reader.read(group, str(i), name) for i, name in enumerate(names)}
     if names:
         raise ModelError(f"{reader.label}: the weights of layer '{layer.name}' are missing")
     return {}

@@ -49,9 +49,13 @@ def setting(name: str, value: Any = NO_VALUE) -> str:
     return _namer.get()(name, value)
 
 
-def is_named() -> bool:
-    """Return True if settings have other names than the configuration's: within `named_by`."""
-    return _namer.get() is not configuration_name
+def is_named(namer: Namer | None = None) -> bool:
+    """Return True within `named_by`: settings have other names than the configuration's.
+
+    Given a namer, return whether the names are those of this one.
+    """
+    found = _namer.get()
+    return found is not configuration_name if namer is None else found is namer
 
 
 @contextmanager

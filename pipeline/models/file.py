@@ -10,6 +10,7 @@ from pipeline.errors import ModelError
 from pipeline.graph.archive import load_graph, save_graph
 from pipeline.graph.graph import Graph
 from pipeline.importers import load_float, quantized_by
+from pipeline.importers.foreign import foreign
 from pipeline.importers.load import format_of
 from pipeline.importers.onnx.importer import ONNX
 from pipeline.models.wanted import AS_IT_IS, Wanted
@@ -29,11 +30,23 @@ def read_float(path, wanted: Wanted = AS_IT_IS) -> Graph:
     ModelError
         When the file is missing, damaged, integers already, or no model.
     """
-    if not Path(path).is_file():
-        raise ModelError(f"{path}: no such file; give a .h5, .keras, .onnx or .npz model")
+    check_file(path)
     if (kind := archive_kind(path)) is not None and kind != "graph":
         raise ModelError(f"{path}: holds a {kind}; give the float model it was made from")
     return load_float(path, wanted) if kind is None else own_graph(path, wanted)
+
+
+def check_file(path) -> None:
+    """Refuse a missing file, and a folder.
+
+    Raises
+    ------
+    ModelError
+    """
+    if Path(path).is_dir():
+        raise ModelError(f"{path}: {foreign(Path(path))}")
+    if not Path(path).is_file():
+        raise ModelError(f"{path}: no such file; give a .h5, .keras, .onnx or .npz model")
 
 
 def own_graph(path, wanted: Wanted) -> Graph:

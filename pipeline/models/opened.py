@@ -14,12 +14,12 @@ from pipeline.importers import load_model, quantized_by
 from pipeline.importers.importer import Loaded
 from pipeline.messages.notes import Note
 from pipeline.migration.recovery import read_compared
-from pipeline.models.file import own_graph
+from pipeline.models.file import check_file, own_graph
 from pipeline.models.wanted import AS_IT_IS, Wanted
 from pipeline.quantization.archive import KIND, load_quantized
 from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator import Program
-from simulator.archive import archive_kind
+from simulator.archive import DAMAGE, HEADER, archive_kind
 
 PROGRAM = "program"
 
@@ -72,14 +72,22 @@ def open_model(path, wanted: Wanted = AS_IT_IS) -> Loaded | QuantizedGraph:
     ModelError
         If the file contains none of them.
     """
-    if not Path(path).is_file():
-        raise ModelError(f"{path}: no such file; give a .h5, .keras, .onnx or .npz model")
+    check_file(path)
     kind = archive_kind(path)
     if kind == PROGRAM:
         raise ModelError(f"{path}: is a program already; see 'crossgrade summary {path}'")
     if kind == KIND:
         return load_quantized(path)
     return load_model(path, wanted) if kind is None else own_graph(path, wanted)
+
+
+def _has_header(path) -> bool:
+    """Return True for an archive of ours, whose content may be damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return HEADER in archive.namelist()
+    except DAMAGE:
+        return False
 
 
 def is_program(path) -> bool:
@@ -101,7 +109,7 @@ def open_program(path) -> Program:
             kind = "graph" if quantized_by(path) is None else KIND
         except ModelError:
             kind = None
-    if kind is None and Path(path).is_file() and not zipfile.is_zipfile(path):
+    if kind is None and Path(path).exists() and not _has_header(path):
         raise ModelError(
             f"{path}: is not a program, or only a part of one; give the .npz file that"
             " 'crossgrade convert' writes"

@@ -71,6 +71,20 @@ PASSES_V1 = (
 lowering, and the folding of zero padding and constant channels."""
 
 
+def outline(graph: Graph) -> Graph:
+    """Return the graph that `prepare` returns, without verifying that its outputs are the same.
+
+    Raises
+    ------
+    IncompatibleModelError
+        If layers cannot be quantized for Akida 2.0; lists all of them.
+    """
+    graph = reduce(lambda before, change: change(before), PASSES, cut_head(graph)[0])
+    if refusals := unsupported(graph):
+        raise IncompatibleModelError(graph.name, refusals, "quantize for Akida 2.0")
+    return graph
+
+
 def prepare(graph: Graph) -> tuple[Graph, list[Note]]:
     """Return an equivalent graph that is ready to be quantized.
 
@@ -94,10 +108,8 @@ def prepare(graph: Graph) -> tuple[Graph, list[Note]]:
     ModelError
         If a pass changed the outputs.
     """
+    outline(graph)
     graph, notes = cut_head(graph)
-    refusals = unsupported(reduce(lambda before, change: change(before), PASSES, graph))
-    if refusals:
-        raise IncompatibleModelError(graph.name, refusals, "quantize for Akida 2.0")
     samples = random_images(graph)
     for change in PASSES:
         before, graph = graph, verified(change, graph, samples)

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.graph.graph import Graph
 from pipeline.messages.settings import setting
+from simulator.image_advice import shape_advice, type_advice
 from simulator.lossless import cast_without_loss
 
 
@@ -33,7 +34,7 @@ def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) ->
         wanted = ", ".join(map(str, ("n", *shape)))
         raise DataError(
             f"{what}: found shape {samples.shape}; the model's input '{graph.input.name}' needs"
-            f" ({wanted})"
+            f" ({wanted}){shape_advice(samples.shape, shape)}"
         )
     if len(samples) == 0:
         raise DataError(f"{what}: found none; give at least one image, 1000 are a good number")
@@ -46,10 +47,9 @@ def check_samples(graph: Graph, samples: np.ndarray, name: str | None = None) ->
         return samples if samples.dtype == dtype else samples.astype(dtype)
     cast = cast_without_loss(np.asarray(samples), dtype)
     if cast is None:
-        hint = "; give raw pixels 0..255, scaling is part of the model" if dtype == "uint8" else ""
         raise DataError(
             f"{what}: found {samples.dtype} with values that {dtype} does not hold; the model's"
-            f" input '{graph.input.name}' needs {dtype}{hint}"
+            f" input '{graph.input.name}' needs {dtype}{type_advice(np.asarray(samples), dtype)}"
         )
     return cast
 

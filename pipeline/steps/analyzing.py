@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.python import step
-from pipeline.steps.reading import as_float, as_quantized, read
-from pipeline.steps.scoring import as_array, as_labels
+from pipeline.steps.reading import as_float, as_made
+from pipeline.steps.scoring import as_array, as_classes
 
 
 class Analyzed:
@@ -18,19 +18,32 @@ class Analyzed:
     ----------
     analysis : pipeline.analysis.analysis.Analysis
         ``layers``, ``decibels`` (signal to noise of the outputs), ``agreement`` of the classes.
+    title : str
+        What tables and pages of two models call this one.
     """
 
     def __init__(self, analysis: Any, quantized: Any, target: str | None):
         self.analysis, self._quantized, self._target = analysis, quantized, target
+        self.title: str = quantized.name
 
     def __repr__(self) -> str:
         return f"<Analyzed {self.analysis.model!r}: {self.analysis.decibels:.1f} dB>"
 
-    def summary(self) -> None:
-        """Print the layers, those with the largest error of their own first."""
-        from pipeline.analysis.table import analysis_text
+    def text(self, beside: Analyzed | None = None) -> str:
+        """Return a table of the layers, those with the largest error of their own first.
 
-        print(analysis_text(self.analysis))
+        With the analysis of another quantized model of the same float model, both side by side.
+        """
+        from pipeline.analysis.table import analysis_text
+        from pipeline.analysis.table_beside import beside_text
+
+        if beside is None:
+            return analysis_text(self.analysis)
+        return beside_text([self.analysis, beside.analysis], [self.title, beside.title])
+
+    def summary(self, beside: Analyzed | None = None) -> None:
+        """Print the table of `text`."""
+        print(self.text(beside))
 
     def as_dict(self) -> dict:
         """Return the analysis as JSON values."""
@@ -38,16 +51,26 @@ class Analyzed:
 
         return analysis_json(self.analysis)
 
-    def save(self, path: Any) -> None:
-        """Write the analysis as one page (``.html``), with the costs and limits of the chip."""
-        from pipeline.analysis.page import page, side
+    def save(self, path: Any, beside: Analyzed | None = None) -> None:
+        """Write the analysis as one page (``.html``), with the costs and limits of the chip.
+
+        With the analysis of another quantized model of the same float model, both side by side.
+        """
+        from pipeline.analysis.page import page
+        from pipeline.analysis.page_beside import page_beside
         from pipeline.files import write_text
+
+        text = page(self._side()) if beside is None else page_beside((self._side(), beside._side()))
+        write_text(path, text)
+
+    def _side(self) -> Any:
+        from pipeline.analysis.page import side
         from pipeline.steps.converting import convert
 
         made = self._quantized
         if not isinstance(made, ChipProgram):
             made = convert(made, self._target)
-        write_text(path, page(side(self.analysis, made.program, made.name)))
+        return side(self.analysis, made.program, self.title)
 
 
 @step
@@ -59,6 +82,7 @@ def analyze(
     *,
     target: str | None = None,
     each: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Analyzed:
     """Measure what quantization costs in each layer, and find why.
 
@@ -75,6 +99,7 @@ def analyze(
         Chip whose costs and limits the page shows; by default the newest.
     each : bool
         Take every layer by itself instead of blocks.
+    progress : function of (batches done, batches in all), optional
 
     Returns
     -------
@@ -87,14 +112,11 @@ def analyze(
     """
     from pipeline.analysis.analysis import analyse
 
-    made = read(quantized)
-    if not isinstance(made, ChipProgram):
-        made = as_quantized(made)
+    made = as_made(quantized)
     integers = made.program if isinstance(made, ChipProgram) else made.integers
     graph, images = of_same_images(as_float(model).graph, integers), as_array(x)
-    outputs = prod(graph.shapes[graph.output])
-    classes = None if y is None else as_labels(y, images=len(images), outputs=outputs)
-    return Analyzed(analyse(graph, integers, images, classes, each=each), made, target)
+    classes = as_classes(y, graph, images)
+    return Analyzed(analyse(graph, integers, images, classes, progress, each=each), made, target)
 
 
 def of_same_images(graph, made):

@@ -76,32 +76,21 @@ class ChipProgram:
         ProgramError
             If the images do not have the program's shape, dtype and range.
         """
-        return self._run(x, backend=backend)
+        return self._run(x, backend=backend).result
 
-    def _run(self, x: Any, **settings: Any) -> np.ndarray:
-        from pipeline.messages.notes import INPUT, WARNING, Note
-        from pipeline.messages.saturation import counted, saturation_notes
-        from simulator import simulate
-        from simulator.engine import check_images
-        from simulator.image_scale import input_warning
-        from simulator.statistics import Statistics
+    def _run(self, x: Any, **settings: Any) -> Any:
+        from pipeline.steps.simulating import Simulation
 
-        images, statistics = check_images(self.program, as_array(x)), Statistics(self.program)
-        if text := input_warning(self.program, images):
-            issue([Note(kind=INPUT, level=WARNING, text=text)])
-        outputs = simulate(self.program, images, tally=statistics.tally, **settings)
-        issue(saturation_notes(counted(statistics, len(images)), f"{len(images):,} images"))
-        return outputs
+        simulation = Simulation(self.program)
+        images, notes = simulation.checked(as_array(x))
+        issue(notes)
+        done = simulation.run(images, **settings)
+        issue(done.notes)
+        return done
 
     def trace(self, x: Any, *, backend: str = "auto") -> dict[str, np.ndarray]:
         """Return the integer output of each layer by its name; arguments as in `predict`."""
-        found: dict[str, list] = {}
-
-        def probe(layer, values) -> None:
-            found.setdefault(layer.name, []).append(values)
-
-        self._run(x, backend=backend, probe=probe)
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+        return self._run(x, backend=backend, traced=True).trace
 
     def evaluate(self, x: Any, y: Any, *, backend: str = "auto") -> dict[str, float]:
         """Return how well outputs fit labels.

@@ -1,15 +1,12 @@
-"""Convert and simulate: ``crossgrade.convert`` and ``crossgrade.simulate``."""
+"""Convert a quantized model: ``crossgrade.convert``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.python import step
-from pipeline.steps.quantized_model import QuantizedModel
-from pipeline.steps.reading import as_program, as_quantized, read
+from pipeline.steps.reading import as_quantized
 from pipeline.steps.scoring import as_array
 
 
@@ -62,30 +59,3 @@ def convert(
         samples=lambda: images,
     )
     return ChipProgram(program, conversion_notes(quantized.notes, program))
-
-
-@step
-def simulate(model: Any, x: Any, *, backend: str = "auto") -> np.ndarray:
-    """Run a program on images, bit-exact.
-
-    Parameters
-    ----------
-    model : ChipProgram, QuantizedModel or path-like
-        A quantized model runs as the program of the newest chip that takes it.
-    x : array of shape (n, *input shape), or path of a .npy file
-        Images as the model takes them: raw pixels for uint8 inputs.
-    backend : {"auto", "fast", "numpy", "reference"}
-        How the emulator computes; the integers are the same.
-
-    Returns
-    -------
-    array of shape (n, *output shape)
-
-    Raises
-    ------
-    ProgramError
-        If the images do not have the program's shape, dtype and range.
-    """
-    found = read(model)
-    program = found.program if isinstance(found, QuantizedModel) else as_program(found)
-    return program.predict(x, backend=backend)

@@ -67,7 +67,8 @@ class Migrated:
         if self.task.chosen.samples is None and self.equivalence == CALIBRATED:
             found.append(UNMEASURED.format(setting("calibration")))
         if limits := len(self.migration.check_after.hardware):
-            found.append(f"{limits} hardware limits exceeded, see the certificate")
+            what = "limit is" if limits == 1 else "limits are"
+            found.append(f"{limits} hardware {what} exceeded, see the certificate")
         return found
 
     def lines(self, name: str) -> list[str]:
@@ -90,7 +91,9 @@ class Migrated:
 
     def summary(self) -> None:
         """Print each transform, and how far both models differ."""
-        print("\n".join(self.lines(self.model.name)))
+        from pipeline.messages.lines import wrapped_lines
+
+        print(wrapped_lines("\n".join(self.lines(self.model.name))))
 
     def predict(self, x: Any) -> np.ndarray:
         """Return the outputs of the migrated model, as `FloatModel.predict`."""

@@ -20,6 +20,8 @@ ARGUMENTS = {
     "quantization.training.epochs": "epochs",
     "transforms.gap.strategy": "gap",
     "calibration": "samples",
+    "measuring.images": "x",
+    "measuring.labels": "y",
     "export.formats": "format",
     "target.name": "target",
 }
@@ -74,6 +76,11 @@ def step(function: Callable) -> Callable:
         return result
 
     return called
+
+
+def said(python: str, command: str) -> str:
+    """Return the words for Python code, or for a command, whichever called the step."""
+    return python if is_named(argument_name) else command
 
 
 def issue(notes: Iterable) -> None:

@@ -35,6 +35,7 @@ def quantize(
     labels: Any = None,
     epochs: int | None = None,
     input_dtype: str = "auto",
+    target: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizedModel:
     """Quantize a float model to integers.
@@ -78,6 +79,9 @@ def quantize(
     input_dtype : {"auto", "uint8", "int8", "float32"}
         Images that a model of float inputs takes. ``auto`` takes integers where its Rescaling
         expects pixels, or the samples are integers.
+    target : str, optional
+        Name of the chip that the model is for: widths that it lacks are refused before anything is
+        measured. By default they are those of the scheme's only chip, for cnn2snn Akida 1.0.
     progress : function of (steps done, steps in all), optional
 
     Returns
@@ -92,8 +96,9 @@ def quantize(
     DataError
         If the samples are not images of the model.
     IncompatibleModelError
-        If layers cannot be quantized; lists all of them.
+        If layers cannot be quantized, or the chip lacks a width; lists all of them.
     """
+    from pipeline.chips.planned_widths import check_planned_widths
     from pipeline.quantization.quantize import quantize as quantize_graph
 
     check_refine(refine, parity, samples is not None)
@@ -118,6 +123,7 @@ def quantize(
         train=train,
         epochs=epochs,
     )
+    check_planned_widths(graph, options, target)
     known = None if labels is None else read_labels(as_array(labels), graph, images)
     quantized = quantize_graph(graph, first, options, progress)
     if train != "none":

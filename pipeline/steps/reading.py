@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.float_model import FloatModel
-from pipeline.steps.python import step
+from pipeline.steps.python import said, step
 from pipeline.steps.quantized_model import QuantizedModel
 from pipeline.steps.source import Source
 
@@ -79,12 +79,14 @@ def read(
     return as_typed(found, input_dtype) if isinstance(found, FloatModel) else found
 
 
-def as_typed(model: FloatModel, wanted: str, samples: Any = None) -> FloatModel:
-    """Return a float model of the images that `wanted`, or the samples, say."""
+def as_typed(
+    model: FloatModel, wanted: str, samples: Any = None, name: str = "the samples"
+) -> FloatModel:
+    """Return a float model of the images that `wanted`, or the samples called `name`, say."""
     from pipeline.messages.notes import INPUT, Note
     from pipeline.models.input_dtype import choose_input_dtype, with_input_dtype
 
-    chosen = choose_input_dtype(model.graph, wanted, samples)
+    chosen = choose_input_dtype(model.graph, wanted, samples, name)
     if chosen.dtype == model.graph.input.attrs["dtype"]:
         return model
     note = Note(kind=INPUT, text=f"{model.name} {chosen}")
@@ -140,7 +142,7 @@ def as_float(model: Any) -> FloatModel:
     ModelError
         If it is quantized.
     """
-    return _as(model, FloatModel, "give the float model that it was made from")
+    return _as(model, "give the float model that it was made from", FloatModel)
 
 
 def as_quantized(model: Any) -> QuantizedModel:
@@ -151,30 +153,49 @@ def as_quantized(model: Any) -> QuantizedModel:
     ModelError
         If it is not quantized, or a program.
     """
-    return _as(model, QuantizedModel, "give what crossgrade.quantize returns")
+    return _as(model, _how_to_quantize(), QuantizedModel)
 
 
-def as_program(model: Any) -> ChipProgram:
-    """Return a program, read where it is not yet.
+def as_made(model: Any) -> QuantizedModel | ChipProgram:
+    """Return a quantized model or a program, read where it is not yet.
 
     Raises
     ------
     ModelError
-        If it is a model.
+        If it is a float model.
     """
-    return _as(model, ChipProgram, "give what crossgrade.convert returns")
+    return _as(model, _how_to_quantize(), QuantizedModel, ChipProgram)
+
+
+def as_runnable(model: Any) -> ChipProgram:
+    """Return a program; of a quantized model, that of the newest chip that takes it.
+
+    Raises
+    ------
+    ModelError
+        If it is a float model.
+    """
+    advice = said("give what crossgrade.convert returns", "convert it first: crossgrade convert")
+    found = _as(model, advice, ChipProgram, QuantizedModel)
+    return found.program if isinstance(found, QuantizedModel) else found
 
 
 WORDS = {FloatModel: "a float model", QuantizedModel: "a quantized model", ChipProgram: "a program"}
 
 
-def _as(model, kind, advice: str):
+def _how_to_quantize() -> str:
+    return said("give what crossgrade.quantize returns", "quantize it first: crossgrade quantize")
+
+
+def _as(model, advice: str, *kinds: type):
+    """Return a model of one of `kinds`, of which a refusal names the first."""
     found = read(model)
-    if isinstance(found, kind):
+    if isinstance(found, kinds):
         return found
     from pipeline.errors import ModelError
 
-    raise ModelError(f"{found.name}: is {WORDS[type(found)]}, not {WORDS[kind]}; {advice}")
+    label = model if isinstance(model, str | PathLike) else found.name
+    raise ModelError(f"{label}: is {WORDS[type(found)]}, not {WORDS[kinds[0]]}; {advice}")
 
 
 def _shown(model) -> str:

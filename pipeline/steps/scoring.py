@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from os import PathLike
 from typing import Any
 
@@ -15,6 +16,11 @@ def as_array(values: Any) -> np.ndarray:
 
         return load_array(values)
     return np.asarray(values)
+
+
+def called(values: Any, name: str) -> str:
+    """Return what messages call an array: its file, or `name`."""
+    return str(values) if isinstance(values, str | PathLike) else name
 
 
 def as_labels(values: Any, *, images: int, outputs: int) -> np.ndarray:
@@ -31,6 +37,23 @@ def as_labels(values: Any, *, images: int, outputs: int) -> np.ndarray:
     if labels.dtype.kind == "f" and not is_one_hot(labels):
         return labels
     return check_labels(labels, name="labels", images=images, outputs=outputs)
+
+
+def as_classes(values: Any, graph: Any, images: np.ndarray) -> np.ndarray | None:
+    """Return labels as classes of a model's outputs, or None.
+
+    Raises
+    ------
+    DataError
+        If they are not one class of the model for each image.
+    """
+    from pipeline.data.labels import check_labels
+
+    if values is None:
+        return None
+    outputs = prod(graph.shapes[graph.output])
+    name = called(values, "y")
+    return check_labels(as_array(values), name=name, images=len(images), outputs=outputs)
 
 
 def fit(outputs: np.ndarray, labels: np.ndarray, threshold: float = 0.0) -> dict[str, float]:

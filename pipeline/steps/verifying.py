@@ -37,7 +37,9 @@ class Verified:
 
     def summary(self) -> None:
         """Print each entry, and the verdict."""
-        print("\n".join(self.lines()))
+        from pipeline.messages.lines import wrapped_lines
+
+        print(wrapped_lines("\n".join(self.lines())))
 
 
 @step

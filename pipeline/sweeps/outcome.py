@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pipeline import files
+from pipeline.errors import ENTRY
 from pipeline.tracking.record import Record, gather
 
 FINISHED, REFUSED, FAILED = "finished", "refused", "failed"
@@ -83,7 +84,8 @@ class Outcome:
     @property
     def first_reason(self) -> str:
         """The reason, or the first of several."""
-        return " ".join(line.strip() for line in self.reason.splitlines()[:2])
+        sentence, mark, entries = self.reason.partition(f"\n{ENTRY}")
+        return " ".join((sentence + mark + entries.partition(f"\n{ENTRY}")[0]).split())
 
     def save(self, folder) -> None:
         """Write the outcome to a point's folder, atomically."""

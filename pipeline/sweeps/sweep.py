@@ -24,6 +24,8 @@ from pipeline.sweeps.running import forget_running
 from pipeline.tracking.provenance import provenance
 
 FOLDER, HEADER, FOLDER_OVERRIDE = "multirun", "sweep.json", "hydra.sweep.dir="
+ONLY = "the only point"
+"""Name of the point of a sweep in which nothing differs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +73,13 @@ class Sweep:
         """Return a point's name: the values that differ between points."""
         keys = self._varied(changed)
         pairs = zip(short_names(keys), keys, strict=True)
-        return " ".join(f"{short}={changed[key]}" for short, key in pairs)
+        return " ".join(f"{short}={changed[key]}" for short, key in pairs) or ONLY
 
     def run_name(self, changed: Mapping[str, str]) -> str:
         """Return the name of a point's run: values first, since MLflow cuts it in its list."""
         keys = self._varied(changed)
+        if not keys:
+            return ONLY
         return f"{' '.join(changed[key] for key in keys)} ({' '.join(short_names(keys))})"
 
     def _varied(self, changed: Mapping[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.analysis.budget import WEIGHT_KIB, parsed
 from pipeline.analysis.found_file import WIDE, found_yaml
 from pipeline.analysis.page import sensitivity_page
+from pipeline.analysis.refined_search import SEARCHES
 from pipeline.analysis.search import Found, Search
 from pipeline.analysis.sensitivity import measure
 from pipeline.analysis.variants import variants
@@ -120,7 +121,8 @@ def _found(config: Config, budget: Mapping[str, float]) -> tuple[list[str], str]
     made = variants(graph, np.asarray(samples), options, config.target.name)
     logging.info("searching widths of %s on %d images", graph.name, len(images))
     sensitivities = measure(made, np.asarray(images), labels)
-    finder = Search(made, sensitivities, np.asarray(images), labels, progress=logging.info)
+    kind = SEARCHES[options.refine]
+    finder = kind(made, sensitivities, np.asarray(images), labels, progress=logging.info)
     names = []
     for number, found in enumerate(front(finder, budget), 1):
         name = f"found_{re.sub(WORDS, '_', graph.name)}_{number}"

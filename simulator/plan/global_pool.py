@@ -66,7 +66,8 @@ class PooledSums(NumpySums):
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the layer's output for integer-valued inputs (n, h, w, c)."""
         totals = np.empty((len(x), 1, 1, self.linear.filters), np.int64)
-        for images, _, sums in self._parts(x, work):
+        for images, _, found in self._parts(x, work):
+            sums = np.ascontiguousarray(found[:, :, : self.sums_shape[1]])
             rows = sums.reshape(-1, self.sums_shape[1] * sums.shape[3])
             np.add(rows, self.bias, out=rows)
             if self.low is not None:

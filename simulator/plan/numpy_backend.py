@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from simulator.integer import Tally
+from simulator.plan.float_form import float_form
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_levels import FloatLevels, RecheckedLevels
@@ -129,11 +130,11 @@ def consuming(layer, layers, steps, kinds) -> list:
 
 def _levels(stairs: Staircase, bound: int):
     """Return the fastest exact form of a staircase, or None."""
-    if (floats := stairs.floats(bound, np.float32)) is not None:
-        return FloatLevels(stairs, floats)
+    if (form := float_form(stairs, bound, np.float32)) is not None:
+        return FloatLevels(stairs, form)
     if (integers := stairs.integers(bound)) is not None:
         rechecked = RecheckedLevels(stairs, integers)
         if rechecked.usable:
             return rechecked
-    floats = stairs.floats(bound, np.float64)
-    return None if floats is None else FloatLevels(stairs, floats)
+    form = float_form(stairs, bound, np.float64)
+    return None if form is None else FloatLevels(stairs, form)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 
 import numpy as np
 
 from simulator.integer import Tally
+from simulator.plan.float_form import FloatForm
 from simulator.plan.proofs import NEVER, Staircase
 from simulator.plan.workspace import Workspace
 
@@ -41,27 +43,37 @@ class Levels:
         return tiled
 
     def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
-        """Write the levels of `sums` to `out`; both float32 and of one shape, sums contiguous."""
+        """Write the levels of sums to `out`.
+
+        Parameters
+        ----------
+        sums : float array (n, rows, width or more, filters)
+            Contiguous; overwritten. Those beyond the width of `out` have no meaning.
+        out : float32 array (n, rows, width, filters)
+        """
         raise NotImplementedError
+
+    def _count(self, mask: np.ndarray, sums: np.ndarray, out: np.ndarray) -> int:
+        """Return the number of true values of a mask of all sums, of those that `out` has."""
+        return int(np.count_nonzero(mask.reshape(sums.shape)[:, :, : out.shape[2]]))
 
 
 class FloatLevels(Levels):
-    """Levels computed in floats that are proven to give the staircase.
+    """Levels computed in floats that are proven to give the staircase, but for known exceptions.
 
     Parameters
     ----------
     stairs : Staircase
-    floats : (m, c)
-        Float32 or float64 (channels,) from `Staircase.floats`.
+    form : FloatForm
     """
 
-    VECTORS = ("multiplier", "offset", "high", "over")
+    VECTORS = ("multiplier", "offset", "high", "over", "exceptions")
 
-    def __init__(self, stairs: Staircase, floats):
+    def __init__(self, stairs: Staircase, form: FloatForm):
         super().__init__(stairs)
-        self.dtype = floats[0].dtype
-        self.name = self.dtype.name
-        self.multiplier, self.offset = floats
+        self.multiplier, self.offset, self.form = form.multiplier, form.offset, form
+        self.exceptions, self.dtype = form.sums, form.multiplier.dtype
+        self.name = self.dtype.name + (" corrected" if len(form.channels) else "")
         self.low, self.highest = self.dtype.type(stairs.low), self.dtype.type(stairs.high.max())
         uniform = (stairs.high == stairs.high.max()).all()
         self.high = None if uniform else stairs.high.astype(self.dtype)
@@ -75,26 +87,45 @@ class FloatLevels(Levels):
     def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
         """Write the levels of `sums` to `out`; see `Levels`."""
         flat = sums.reshape(-1, len(self.multiplier))
+        near = self._near(sums, work) if len(self.form.channels) else ()
         # Passes over one array are faster than from one to another.
         steps = flat if flat.dtype == self.dtype else work.scratch("steps", flat.shape, self.dtype)
         np.multiply(flat, self.multiplier, out=steps)
         np.add(steps, self.offset, out=steps)
-        if tally is not None and (beyond := self._beyond(steps)):
-            tally("output", beyond)
+        if tally is not None:
+            for mask in self._beyond(steps):
+                if beyond := self._count(mask, sums, out):
+                    tally("output", beyond)
         # With integer bounds floor and clip commute; clipping first is faster.
         steps.clip(self.low, self.highest, out=steps)
         if self.high is not None:
             np.minimum(steps, self.high, out=steps)
-        np.floor(steps.reshape(out.shape), out=out, casting="same_kind")
+        steps = steps.reshape(sums.shape)[:, :, : out.shape[2]]
+        np.floor(steps, out=out, casting="same_kind")
+        for place, exception in near:
+            self._correct(out, np.unravel_index(place, sums.shape[:-1]), exception)
 
-    def _beyond(self, steps: np.ndarray) -> int:
-        """Return the number of outputs that saturate; the bounds of a ReLU do not count."""
-        count = 0
+    def _near(self, sums: np.ndarray, work: Workspace) -> Iterator[tuple[int, int]]:
+        """Return the positions and the numbers of the exceptions among sums."""
+        shape = (sums.size // sums.shape[-1], len(self.form.channels))
+        near = work.scratch("near", shape, sums.dtype)
+        sums.reshape(shape[0], -1).take(self.form.channels, axis=1, out=near, mode="clip")
+        mask = work.scratch("mask", shape, np.bool_)
+        row = (-1, len(self.exceptions))
+        np.equal(near.reshape(row), self.exceptions, out=mask.reshape(row))
+        return zip(*divmod(positions_of(mask), shape[1]), strict=True)
+
+    def _correct(self, out: np.ndarray, place, exception: int) -> None:
+        """Write the level of an exception; places beyond `out` have no meaning."""
+        if place[2] < out.shape[2]:
+            out[(*place, self.form.channels[exception])] = self.form.levels[exception]
+
+    def _beyond(self, steps: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield masks of the outputs that saturate; the bounds of a ReLU do not count."""
         if self.over is not None:
-            count += np.count_nonzero(steps >= self.over)
+            yield steps >= self.over
         if self.saturates_under:
-            count += np.count_nonzero(steps < self.low)
-        return int(count)
+            yield steps < self.low
 
 
 class RecheckedLevels(Levels):
@@ -151,7 +182,7 @@ class RecheckedLevels(Levels):
         counting = tally is not None and self.saturates
         bounds = self.wide_bounds if counting else self.bounds
         steps = work.scratch("steps", flat.shape)
-        whole = out.flags.c_contiguous
+        whole = out.flags.c_contiguous and out.shape == sums.shape
         levels = out.reshape(flat.shape) if whole else work.scratch("levels", flat.shape)
         np.multiply(flat, self.multiplier, out=steps)
         np.add(steps, self.offset, out=steps)
@@ -163,9 +194,12 @@ class RecheckedLevels(Levels):
         np.less(steps, self.uncertain, out=mask)
         self._compute_again(positions_of(mask), flat, levels, bounds)
         if counting:
-            self._count(levels, mask, tally)
+            for beyond in self._beyond(levels, mask):
+                if count := self._count(beyond, sums, out):
+                    tally("output", count)
+            self.bounds.clip(levels)
         if not whole:
-            np.copyto(out, levels.reshape(out.shape))
+            np.copyto(out, levels.reshape(sums.shape)[:, :, : out.shape[2]])
 
     def _compute_again(self, places, sums, levels, bounds) -> None:
         """Compute some levels from their sums in integers."""
@@ -175,14 +209,11 @@ class RecheckedLevels(Levels):
             high = bounds.high[places % sums.shape[1]]
             levels.reshape(-1)[places] = np.minimum(np.maximum(exact, int(bounds.low)), high)
 
-    def _count(self, levels, mask, tally) -> None:
-        """Count the levels outside the bounds, and bring them to the bounds."""
-        beyond = np.count_nonzero(np.greater(levels, self.high, out=mask))
+    def _beyond(self, levels, mask) -> Iterator[np.ndarray]:
+        """Yield masks of the levels above the bounds, and of those below."""
+        yield np.greater(levels, self.high, out=mask)
         if self.wide_low < self.low:
-            beyond += np.count_nonzero(np.less(levels, self.bounds.low, out=mask))
-        if beyond:
-            tally("output", int(beyond))
-            self.bounds.clip(levels)
+            yield np.less(levels, self.bounds.low, out=mask)
 
 
 def positions_of(mask: np.ndarray) -> np.ndarray:

@@ -7,11 +7,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from simulator.integer import Tally
 from simulator.plan.linear import Linear
+from simulator.plan.numpy_windows import windows_of
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.product import multiply
 from simulator.statistics import measure
-from simulator.windows import output_length
 
 BLOCK_BYTES = 768 << 10
 """Size of a block of columns: larger ones exceed the second-level cache, smaller ones are too small
@@ -44,19 +44,28 @@ class NumpySums:
         self.linear, self.input_shape, self.finish = linear, input_shape, finish
         self.input_dtype = np.dtype(dtype)
         self.path = f"sums {self.input_dtype.name}"
-        self._weights = _weights(linear, input_shape).astype(dtype)
+        self.window = Window(linear, input_shape)
+        self.sums_shape = self.window.sums_shape
+        self._windows = windows_of(self.window) if linear.kind == "conv" else None
+        self._weights = self._ordered().astype(dtype)
         if linear.pointwise is not None:
             self._pointwise = linear.pointwise.astype(dtype)
         self._pooled, self._rows = False, 1
-        self.window = Window(linear, input_shape)
-        self.sums_shape = self.window.sums_shape
+
+    def _ordered(self) -> np.ndarray:
+        """Return the weights in the order of the products."""
+        if self.linear.kind == "conv":
+            return np.ascontiguousarray(self._windows.matrix)
+        if self.linear.kind == "dense":
+            return self.linear.weights[0, 0]
+        return _repeated(self.linear, self.sums_shape[1])
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the layer's output for integer-valued inputs (n, h, w, c)."""
-        filters = self.linear.filters
+        width, filters = self.sums_shape[1], self.linear.filters
         sums = np.empty((len(x), *self.sums_shape, filters), np.int64)
         for images, rows, part in self._parts(x, work):
-            sums[images, rows] = part
+            sums[images, rows] = part[:, :, :width]
         return self.finish(sums, tally)
 
     def _parts(self, x: np.ndarray, work: Workspace):
@@ -113,22 +122,11 @@ class NumpySums:
                 yield slice(image, image + 1), slice(start, min(start + rows, height))
 
     def _convolution(self, x: np.ndarray, work: Workspace):
-        """Yield (images, rows, sums) block by block."""
-        (kh, kw), (sh, sw) = self.linear.weights.shape[:2], self.linear.strides
-        width, (depth, filters) = self.sums_shape[1], self._weights.shape
-        pointwise = (kh, kw, sh, sw) == (1, 1, 1, 1)
-        row_bytes = 4 * width * max(depth, filters)
+        """Yield (images, rows, sums) block by block, with the surplus of `StackedWindows`."""
+        windows, (_, filters) = self._windows, self._weights.shape
+        row_bytes = 4 * max(windows.row_values, windows.width * filters)
         for images, rows, padded in self._padded_blocks(x, row_bytes, work):
-            count = len(padded) * (rows.stop - rows.start) * width
-            if pointwise:
-                columns = padded[:, rows].reshape(count, depth)
-            else:
-                view = _windows(padded, rows, width, (kh, kw), (sh, sw))
-                columns = work.scratch("columns", (count, depth), self.input_dtype)
-                np.copyto(columns.reshape(view.shape), view)
-            sums = work.scratch("sums", (count, filters), self.input_dtype)
-            multiply(columns, self._weights, sums)
-            yield images, rows, sums.reshape(len(padded), -1, width, filters)
+            yield images, rows, windows.sums(padded, rows, self._weights, work)
 
     def _depthwise(self, x: np.ndarray, work: Workspace):
         """Yield (images, rows, sums), with weights repeated over a row for long inner loops."""
@@ -184,8 +182,11 @@ class NumpyStep(NumpySums):
         self.output_shape, self.path = output_shape, f"numpy {levels.name}"
         self._pooled = linear.pool_size is not None
         # Vectors are repeated over rows of the output, for long inner loops.
-        self._rows = _rows_of(output_shape)
-        self.levels = levels.tiled(self._rows * output_shape[1])
+        width = output_shape[1]
+        if self._windows is not None and not self._pooled:
+            width = self._windows.width
+        self._rows = _rows_of((output_shape[0], width, output_shape[2]))
+        self.levels = levels.tiled(self._rows * width)
         self.output_pads = NO_PADS
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
@@ -208,6 +209,7 @@ class NumpyStep(NumpySums):
         """Return the maximum of each window; padding never is the maximum."""
         linear = self.linear
         size, strides = linear.pool_size, linear.pool_strides
+        sums = sums[:, :, : self.sums_shape[1]]
         n, height, width, filters = sums.shape
         out_height, out_width = self.output_shape[:2]
         pads = self.window.pool_pads
@@ -239,21 +241,8 @@ def _rows_of(shape) -> int:
     return max(rows for rows in range(1, min(most, height) + 1) if height % rows == 0)
 
 
-def _weights(linear: Linear, input_shape) -> np.ndarray:
-    """Return weights as a matrix, or for depthwise kernels repeated over a row."""
-    kh, kw, channels, filters = linear.weights.shape
-    weights = linear.weights
-    if linear.kind in ("conv", "dense"):
-        return np.ascontiguousarray(weights.reshape(kh * kw * channels, filters))
-    width = output_length(input_shape[1], kw, linear.strides[1], linear.padding)
-    tiled = np.broadcast_to(weights.reshape(kh, kw, 1, channels), (kh, kw, width, channels))
-    return np.ascontiguousarray(tiled.reshape(kh, kw, width * channels))
-
-
-def _windows(x, rows: slice, width: int, kernel, strides) -> np.ndarray:
-    """Return a view (n, rows, width, kh, kw, c) of the windows of some output rows."""
-    sn, sh, sw, sc = x.strides
-    start = x[:, rows.start * strides[0] :]
-    shape = (len(x), rows.stop - rows.start, width, *kernel, x.shape[3])
-    steps = (sn, sh * strides[0], sw * strides[1], sh, sw, sc)
-    return as_strided(start, shape, steps, writeable=False)
+def _repeated(linear: Linear, width: int) -> np.ndarray:
+    """Return the weights of depthwise kernels, repeated over a row: (kh, kw, width * channels)."""
+    kh, kw, channels, _ = linear.weights.shape
+    weights = linear.weights.reshape(kh, kw, 1, channels)
+    return np.broadcast_to(weights, (kh, kw, width, channels)).reshape(kh, kw, -1)

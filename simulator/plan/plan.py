@@ -14,7 +14,7 @@ from simulator.errors import ProgramError
 from simulator.integer import integer_range
 from simulator.plan.numpy_backend import Case, NumpyBackend, Step
 from simulator.plan.proofs import LIMITS, NEVER, Proof
-from simulator.plan.workspace import Workspace
+from simulator.plan.workspace import Workspace, short_buffers
 from simulator.program import Program
 
 BACKENDS = ("numpy", "fast")
@@ -46,7 +46,8 @@ class Plan:
     def workspace(self) -> Iterator[Workspace]:
         """Provide the memory of a run, reused by later runs."""
         work = self._spare.pop() if self._spare else Workspace()
-        yield work
+        with short_buffers():
+            yield work
         # Not reached if the run failed: its arrays may still be in use.
         self._spare.append(work)
 

@@ -57,8 +57,8 @@ class Staircase:
     first : int64 (levels, channels)
         Smallest accumulator whose output is at least ``low + 1 + row``; `NEVER` above `high`.
     slope : float64 (channels,)
-        Output per unit of the accumulator; the first guess of `floats` and `integers`, not part of
-        the definition.
+        Output per unit of the accumulator; the first guess of `float_form` and `integers`, not
+        part of the definition.
     under : int64 (channels,)
         Smallest accumulator that does not saturate at `low`; ``-NEVER`` if none saturates there.
     over : int64 (channels,)
@@ -75,37 +75,6 @@ class Staircase:
     def at(self, potentials: np.ndarray) -> np.ndarray:
         """Return the output of accumulators (..., channels) by definition; slow."""
         return self.low + (np.asarray(potentials)[..., None, :] >= self.first).sum(axis=-2)
-
-    def floats(self, bound: int, dtype) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return m and c for which ``clip(floor(p * m + c))`` in floats is the staircase.
-
-        Parameters
-        ----------
-        bound : int
-            Largest magnitude of an accumulator.
-        dtype : float32 or float64
-
-        Returns
-        -------
-        m, c : arrays of `dtype` (channels,)
-            None if no pair is found that is exact.
-        """
-        dtype = np.dtype(dtype)
-        if bound >= LIMITS[dtype]:
-            return None
-        levels, table = self._levels()
-        reached = (table <= bound) & (table > -bound)
-        steps = reached.any(axis=0)
-        # Without a step within the bound the output is constant: use the middle of its level.
-        m = np.where(steps, self.slope, 0).astype(dtype)
-        first, exact = np.where(reached, table, 0), m.astype(np.float64)
-        # Any offset between these two puts every step between its two neighbouring integers.
-        least = np.where(reached, levels - first * exact, -np.inf).max(axis=0, initial=-np.inf)
-        most = np.where(reached, levels - (first - 1) * exact, np.inf).min(axis=0, initial=np.inf)
-        constant = self.low - 1 + (table <= 0).sum(axis=0) + 0.5
-        middle = (np.where(steps, least, constant) + np.where(steps, most, constant)) / 2
-        c = middle.astype(dtype)
-        return (m, c) if self._computed_by(m, c, bound) else None
 
     def integers(self, bound: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return integers for which ``clip((p * scale + offset) >> 32)`` is the staircase.
@@ -126,7 +95,7 @@ class Staircase:
         """
         if bound >= 1 << 31 or float(self.slope.max()) >= 0.5:
             return None
-        levels, table = self._levels()
+        levels, table = self.table()
         scale = np.rint(self.slope * 2.0**32).astype(np.int64)
         low = np.where(self.under > -NEVER, self.low, self.low + 1)
         high = np.where(self.over < NEVER, self.low + len(self.first) + 1, self.high)
@@ -144,33 +113,7 @@ class Staircase:
             return None
         return scale, least + (most - least) // 2
 
-    def _computed_by(self, m: np.ndarray, c: np.ndarray, bound: int) -> bool:
-        """Return True if floats reach every level at its first accumulator, not one earlier.
-
-        Since the float and the exact staircase are monotone, this and equality at both ends prove
-        equality at every integer from ``-bound`` to ``bound``.
-        """
-        levels, table = self._levels()
-        base = self.low - 1
-
-        low = np.where(self.under > -NEVER, base, self.low).astype(m.dtype)
-        high = np.where(self.over < NEVER, base + len(table), self.high).astype(m.dtype)
-
-        def fast(potentials):
-            return staircase(np.asarray(potentials, m.dtype), m, c, low, high)
-
-        reached = (table <= bound) & (table > -bound)
-        first = np.where(reached, table, 0)
-        ends = np.full(len(m), bound, np.int64)
-        top, bottom = base + (table <= bound).sum(axis=0), base + (table <= -bound).sum(axis=0)
-        return bool(
-            np.all(~reached | (fast(first) >= levels))
-            and np.all(~reached | (fast(first - 1) < levels))
-            and np.all(fast(ends) <= top)
-            and np.all(fast(-ends) >= bottom)
-        )
-
-    def _levels(self) -> tuple[np.ndarray, np.ndarray]:
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
         """Return all levels and their first accumulators, including those of both saturations."""
         levels = np.arange(self.low, self.low + len(self.first) + 2)[:, None]
         return levels, np.vstack([self.under, self.first, self.over])

@@ -188,6 +188,9 @@ def test_all_mistakes_are_reported_at_once():
         ("quantization.weight_bitz=4", "did you mean quantization.weight_bits?"),
         ("quantization", "not an override"),
         ("seed=[1", "'[1'"),
+        ("~quantization", "~quantization: no value can be removed; give another one, such as quan"),
+        ("~training.epochs", "such as training.epochs=..., or leave this out"),
+        ("~data=digits", "~data=digits: no value can be removed; give another one, such as data=."),
     ],
 )
 def test_a_wrong_override_is_named(override, message):

@@ -110,9 +110,9 @@ def test_a_refused_stage_writes_nothing_and_gives_the_reason(repository):
     assert "build: model" in output and "Softmaxx" in output and "Traceback" not in output
     assert not (repository.root / "artifacts/graph.npz").exists()
     before = (repository.root / "params.yaml").read_text()
-    for wrong in ("quantization.weight_bits=3", "quantization=w9"):
+    for wrong in ("quantization.weight_bits=3", "quantization=w9", "hydra/launcher=joblib"):
         output = repository.run(sys.executable, "-m", "pipeline", wrong, fails=True)
-        assert output.startswith("pipeline: ") and output.count("\n") == 1
+        assert output.startswith("pipeline: ") and max(map(len, output.splitlines())) <= 100
     assert (repository.root / "params.yaml").read_text() == before
 
 

@@ -7,6 +7,10 @@ from pipeline.graph.attributes import DTYPE, SHAPE, Attribute
 from pipeline.graph.keras_form import KerasRule
 from pipeline.graph.keras_values import input_dtype
 from pipeline.graph.operation import Operation
+from pipeline.messages.settings import setting
+
+EXAMPLE = 224
+"""Size of an image in messages."""
 
 
 def read_input(config):
@@ -21,12 +25,15 @@ def read_input(config):
     if shape is None:
         raise ModelError(
             "the file does not hold the model's input shape, since the model was saved before it"
-            " was built; build it again with a keras.Input of fixed shape as first layer"
+            f" was built; give the sizes of an image with {setting('model.input_shape')}, or build"
+            " it again with a keras.Input of fixed shape as first layer"
         )
     if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape[1:]):
+        sizes = shape[1:] if isinstance(shape, list) else ()
         raise ModelError(
-            f"its shape is {shape}; every dimension but the first must be known: rebuild the"
-            " model with a fixed input shape"
+            f"its shape is {shape}; every dimension but the first must be known: give the sizes of"
+            f" an image with {setting('model.input_shape')}, for example"
+            f" {','.join(str(size or EXAMPLE) for size in sizes)}"
         )
     if config.get("sparse") or config.get("ragged"):
         raise ModelError("its tensors are sparse or ragged; allowed: dense ones")

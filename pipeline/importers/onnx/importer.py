@@ -14,8 +14,6 @@ from pipeline.models.wanted import Wanted
 class OnnxFile(Importer):
     """ONNX, which has no signature: a protobuf whose first field is a small version number."""
 
-    what = "ONNX (.onnx)"
-
     def matches(self, head: bytes, suffix: str) -> bool:
         """Return whether a file is called ``.onnx``, or begins with the number of a version."""
         return suffix.lower() == ".onnx" or (head[:1] == b"\x08" and 0 < head[1] < 32)

@@ -9,6 +9,7 @@ images, finds better ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 
@@ -68,13 +69,26 @@ def quantize(
 
 def prepared(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Return an equivalent graph that is ready to be quantized, and what was changed."""
+    outline(graph)
     graph, notes = cut_head(graph)
     images = random_images(graph)
     for change in PASSES_V1:
         graph = verified(change, graph, images)
+    return graph, tuple(notes)
+
+
+def outline(graph: Graph) -> Graph:
+    """Return the graph that `prepared` returns, without verifying that its outputs are the same.
+
+    Raises
+    ------
+    IncompatibleModelError
+        If the scheme does not support layers; lists all of them.
+    """
+    graph = reduce(lambda before, change: change(before), PASSES_V1, cut_head(graph)[0])
     if refused := list(_unsupported(graph)):
         raise IncompatibleModelError(graph.name, refused, "quantize by the scheme cnn2snn")
-    return graph, tuple(notes)
+    return graph
 
 
 def legacy(graph: Graph, options) -> LegacyGraph:

@@ -50,8 +50,8 @@ def test_the_command_writes_a_page(files):
 
 def test_what_cannot_be_analysed_is_refused(files):
     for names, reason in (
-        (("q.npz", "q.npz"), "is quantized; give the float model first"),
-        (("float.npz", "float.npz"), "is a float model; quantize it first"),
+        (("q.npz", "q.npz"), "is a quantized model, not a float model; give the float model"),
+        (("float.npz", "float.npz"), "is a float model, not a quantized model; quantize it first"),
     ):
         result = run(files, *names, "x.npy")
         assert isinstance(result.exception, ModelError) and reason in str(result.exception)

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.analysis.budget import BUDGETS, cost
 from pipeline.analysis.integer_program import IntegerProgram
+from pipeline.analysis.refined_search import RefinedSearch
 from pipeline.analysis.score import score
 from pipeline.analysis.search import Search
 from pipeline.analysis.sensitivity import measure
@@ -15,7 +16,7 @@ from pipeline.analysis.variants import variants as variants_of
 from pipeline.analysis.widths import WEIGHTS, Choice, layer_widths
 from pipeline.chips import convert
 from pipeline.config import Calibration, LayerWidths, Quantization
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, IncompatibleModelError
 from pipeline.quantization.quantize import quantize
 from simulator import Program, simulate
 from simulator.refusal import Refusal
@@ -112,7 +113,9 @@ def combinations(search):
                 macs += layer.macs * width * given
             alive = {n.name for n in base.layers[:place] if readers.get(n.name, 0) >= place}
             largest = max(largest, sum(outputs[name] for name in {*alive, layer.name}))
-        yield loss, weights / 1024, macs, largest / 1024
+        figures = {"weight_kib": weights / 1024, "macs_bits": macs}
+        figures |= {"activation_kib": largest / 1024, "memory_kib": (weights + largest) / 1024}
+        yield loss, *(figures[name] for name in BUDGETS)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
@@ -172,7 +175,8 @@ def test_limits_of_the_chip_are_hard(search, monkeypatch):
 
     monkeypatch.setattr(Program, "exceeded", exceeded)
     assert search.uniform(4) is None
-    smallest = min(row[2] for row in combinations(search))
+    macs = 1 + list(BUDGETS).index("macs_bits")
+    smallest = min(row[macs] for row in combinations(search))
     found = search.within({"macs_bits": 1.3 * smallest})
     widths = [found.program.by_name[name].output_bits for name in ("conv2d_2", "depthwiseconv2d_5")]
     assert sum(widths) >= 12
@@ -269,3 +273,74 @@ def test_choices_are_those_of_the_quantizer():
     choice = Choice(layer="conv2d_7", key=WEIGHTS, bits=2)
     made = variants_of(network(), images(), OPTIONS, "akida_v2").program((choice,))
     assert made.by_name["conv2d_7"].weight_bits == 2
+
+
+@pytest.fixture(scope="module")
+def refined():
+    made = variants_of(network(), images(), OPTIONS, "akida_v2")
+    return RefinedSearch(made, measure(made, images()), images())
+
+
+def test_refined_widths_are_judged_as_they_are_quantized(refined):
+    found = refined.within({"weight_kib": 1.1})
+    options = Quantization(
+        layers=layer_widths(found.choices), refine="layers", calibration=OPTIONS.calibration
+    )
+    wanted = convert(quantize(network(), images(), options), "akida_v2")
+    pairs = zip(found.program.layers, wanted.layers, strict=True)
+    assert all(equal_layers(a, b) for a, b in pairs)
+    assert found.score == refined.score(simulate(wanted, images()))
+    plain = refined.variants.program(found.choices)
+    assert not all(equal_layers(a, b) for a, b in zip(plain.layers, wanted.layers, strict=True))
+
+
+def test_losses_of_a_kind_sum_to_what_it_loses_refined(refined):
+    base = refined.uniform().score.loss
+    for key in (WEIGHTS, "activation_bits"):
+        widths = {site: 4 for site in refined.losses if site[1] == key}
+        total = sum(refined.losses[site][4] for site in widths)
+        wanted = max(refined.verified(widths).score.loss - base, 0.0)
+        assert widths and total == pytest.approx(wanted, abs=1e-9)
+    # What refinement takes back differs between them: that is why single layers mislead.
+    factors = {
+        key: sum(refined.losses[s][4] for s in refined.losses if s[1] == key)
+        / sum(refined.plain[s][4] for s in refined.plain if s[1] == key)
+        for key in (WEIGHTS, "activation_bits")
+    }
+    assert factors[WEIGHTS] < factors["activation_bits"]
+
+
+def test_what_is_found_refined_is_no_worse_than_one_width_or_the_first_choice(refined):
+    budget = {"macs_bits": 0.8 * refined.uniform(8).cost.macs_bits}
+    found = refined.within(budget)
+    others = [refined._solved(budget), *refined._uniform_within(budget)]
+    assert found.cost.within(budget) and len(others) > 1
+    assert found.score.loss <= min(other.score.loss for other in others)
+
+
+def test_widths_that_refine_beyond_a_register_are_left_out(refined, monkeypatch):
+    def refuse(choices):
+        raise IncompatibleModelError("net", [Refusal(found="a step beyond 20 bits")], "convert")
+
+    made = variants_of(network(), images(), OPTIONS, "akida_v2")
+    search = RefinedSearch(made, refined.sensitivities, images())
+    kept = search.uniform()
+    monkeypatch.setattr(made, "refined", refuse)
+    assert search.uniform() is kept and search.uniform(4) is not kept
+    assert search.verified({next(iter(search.losses)): 4}) is None
+    assert search.within({"weight_kib": 64}).choices == ()
+
+
+def test_combinations_are_found_in_the_order_of_their_losses(search):
+    budget = {"weight_kib": 1.1}
+    wanted = sorted(row[0] for row in combinations(search) if row[1] <= 1.1)
+    tried = []
+    for loss in wanted[:12]:
+        program = IntegerProgram(search.losses, search.variants.base, search.variants.ends)
+        program.within(budget)
+        for known in tried:
+            program.exclude(known)
+        tried.append(program.solve())
+        found = sum(search.losses[site][bits] for site, bits in tried[-1].items())
+        assert found == pytest.approx(loss, abs=1e-9)
+    assert len({tuple(widths.items()) for widths in tried}) == 12

@@ -63,7 +63,8 @@ def test_migrate_writes_a_model_of_pixels(tmp_path, network):
     scaled = ("--input-scale", 127.5, "--input-offset", -1)
     result = run(migrate, tmp_path / "m.npz", "-o", tmp_path / "new.h5", *scaled)
     assert result.exit_code == 0, result.exception
-    assert "takes uint8 pixels, divided by 127.5, plus -1" in result.output
+    shown = " ".join(result.output.split())
+    assert "takes uint8 pixels, divided by 127.5, plus -1" in shown
     new = read_float(tmp_path / "new.h5")
     pixels = np.random.default_rng(0).integers(0, 256, (3, 7, 6, 3), np.uint8)
     wanted = forward(graph, np.float32(pixels / 127.5 - 1))

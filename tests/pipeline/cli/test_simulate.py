@@ -34,6 +34,6 @@ def test_a_program_without_buffers_has_nothing_to_reset(tmp_path):
     program = builders.integer_program(rng)
     result, _ = run(tmp_path, program, builders.images(rng, program, 2), "--reset-every", "2")
     assert result.exit_code == 1
-    assert "p.npz has no layer with a buffer to reset; leave it out" in " ".join(
+    assert "has no layer with a buffer to reset; leave it out" in " ".join(
         str(result.exception or result.output).split()
     )

@@ -138,3 +138,46 @@ def test_long_lines_of_a_message_are_wrapped_behind_their_indent():
     assert lines[1].startswith("  - word") and lines[2].startswith("      word")
     assert lines[-1] == "x" * 120
     assert all(len(line) <= WIDTH for line in lines[:-1])
+
+
+LONG = "a_rather_long_name_of_a_layer_as_exporters_of_other_tools_make_them"
+
+
+@pytest.fixture
+def long_names(tmp_path, monkeypatch):
+    """A model whose names are long, that migrate changes, and images."""
+    monkeypatch.chdir(tmp_path)
+    common = {"kernel_size": 3, "padding": "same"}
+    layers = [
+        {"Conv2D": {"name": f"{LONG}_1", "filters": 4, **common}},
+        {"ReLU": {"name": f"{LONG}_2", "max_value": 6.0}},
+        {"SeparableConv2D": {"name": f"{LONG}_3", "filters": 4, **common}},
+        {"GlobalAveragePooling2D": {"name": f"{LONG}_4"}},
+        {"ReLU": {"name": f"{LONG}_5", "max_value": 6.0}},
+        {"Dense": {"name": f"{LONG}_6", "units": 3}},
+    ]
+    graph = build_graph({"name": LONG, "input": {"shape": [8, 8, 3]}, "layers": layers})
+    save_keras3("m.keras", graph)
+    rng = np.random.default_rng(0)
+    np.save("x.npy", rng.integers(0, 256, (20, 8, 8, 3), np.uint8))
+
+
+def test_no_sentence_is_wider_than_a_terminal(long_names):
+    commands = (
+        ("check", "m.keras"),
+        ("check", "m.keras", "--target", "akida_v1"),
+        ("migrate", "m.keras", "-o", "new_model_with_a_long_name.keras", "--calibration", "x.npy"),
+        ("verify", "new_model_with_a_long_name_certificate"),
+        ("compare", "m.keras", "new_model_with_a_long_name.keras", "x.npy"),
+        ("unfuse", "-m", "m.keras"),
+        ("quantize", "new_model_with_a_long_name.keras", "--samples", "x.npy", "-o", "q.npz"),
+        ("convert", "q.npz", "-o", "p.npz", "-v"),
+        ("compare", "q.npz", "p.npz", "x.npy"),
+        ("export", "q.npz", "-o", "e.h5"),
+        ("simulate", "p.npz", "x.npy", "-o", "y.npy"),
+    )
+    for command in commands:
+        result = run(*command)
+        assert result.exception is None or isinstance(result.exception, SystemExit), command
+        shown = result.output.partition("from there on:")[0]  # a table follows
+        assert max(map(len, shown.splitlines())) <= 100, (command, result.output)

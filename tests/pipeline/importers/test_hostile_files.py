@@ -33,11 +33,11 @@ def refused(path, match):
 
 def test_missing_foreign_and_empty_files(tmp_path):
     refused(tmp_path / "none.h5", "no such file")
-    refused(tmp_path, "directory")
-    for content in (b"", b"PK", b"not a model"):
+    refused(tmp_path, "is a folder")
+    for content, match in ((b"", "is empty"), (b"PK", "neither HDF5"), (b"not a", "neither HDF5")):
         path = tmp_path / "m.h5"
         path.write_bytes(content)
-        refused(path, "neither HDF5")
+        refused(path, match)
 
 
 @pytest.mark.parametrize("kept", [9, 600, 2048, 20000])
@@ -134,7 +134,10 @@ def test_shapes_larger_than_the_file(tmp_path):
     [
         (np.zeros((3, 3, 2, 3), np.int32), "int32"),
         (np.array([b"x"]), "weights are float"),
-        (np.full((3, 3, 2, 3), np.nan, np.float32), "not finite"),
+        (
+            np.full((3, 3, 2, 3), np.nan, np.float32),
+            "c/kernel:0': 54 of 54 values are NaN",
+        ),
     ],
 )
 def test_wrong_values(tmp_path, array, match):
@@ -181,3 +184,24 @@ def test_archives_of_something_else(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../../evil", "x")
     refused(path, "not a .keras file")
+
+
+def test_every_layer_with_values_that_are_not_finite_is_named(tmp_path):
+    """Layers are named in each container, also where variables have numbers for names."""
+    bad = kernel(3, 3, 3, 3)
+    bad[0, 0, 0] = np.nan, np.inf, -np.inf
+    config = functional([image(), conv("c", "image"), conv("d", "c"), conv("e", "d")])
+    arrays = {"c": kernel(3, 3, 2, 3), "d": bad, "e": 2 * bad}
+    stored = {name: {"kernel": array, "bias": kernel(3)} for name, array in arrays.items()}
+    keys = zip(("conv2d", "conv2d_1", "conv2d_2"), arrays.values(), strict=True)
+    variables = {f"layers/{key}": [array, kernel(3)] for key, array in keys}
+    files = (
+        (write_h5(tmp_path / "m.h5", config, stored), ["d: weight 'd/kernel:0'", "e: weight 'e/"]),
+        (write_keras(tmp_path / "m.keras", config, variables), ["  - d, e: weight 'kernel'"]),
+    )
+    for path, expected in files:
+        with pytest.raises(ModelError) as error:
+            load_model(path)
+        message = str(error.value)
+        assert all(found in message for found in expected) and " c: " not in message
+        assert message.count("3 of 81 values are NaN") == len(expected)

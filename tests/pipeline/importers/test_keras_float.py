@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.errors import IncompatibleModelError, ModelError
 from pipeline.importers import load_model
+from pipeline.models.wanted import Wanted
 from tests.pipeline.importers.keras_files import (
     conv,
     functional,
@@ -83,6 +84,16 @@ def test_a_sequential_model_without_an_input_layer(tmp_path):
     graph = load_model(write_h5(tmp_path / "m.h5", config, {"c": CONV, "leaky": {}}))
     assert ops(graph) == ["Input", "Conv2D", "LeakyReLU"]
     assert graph.node("leaky").attrs["negative_slope"] == 0.1
+
+
+def test_open_sizes_are_given_by_the_user(tmp_path):
+    for shape, example in ([None, None, 2], "224,224,2"), ([8, None, 2], "8,224,2"):
+        config = functional([image("image", shape), conv("c", "image")])
+        path = write_h5(tmp_path / "m.h5", config, {"c": CONV})
+        with pytest.raises(ModelError, match=f"model.input_shape, for example {example}$"):
+            load_model(path)
+        graph = load_model(path, Wanted(input_shape=(8, 6, 2)))
+        assert graph.input.attrs["shape"] == (8, 6, 2)
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["keras3", "keras2"])

@@ -138,3 +138,12 @@ def test_a_clusters_address_goes_without_a_size_of_its_memory():
     assert cluster_options(["seed=1,2", "hydra/launcher=ray"]) == []
     assert cluster_options(["hydra/launcher=ray", address]) == [f"+{size}=null"]
     assert cluster_options([address, f"+{size}=1"]) == []
+
+
+def test_names_of_points(root):
+    with begin(root) as (sweep, _):
+        changed = {"quantization.weight_bits": "4"}
+        assert sweep.point_name(changed) == "weight_bits=4"
+        assert sweep.run_name(changed) == "4 (weight_bits)"
+    with begin(root, ["seed=1"]) as (sweep, _):
+        assert sweep.point_name({}) == sweep.run_name({}) == "the only point"

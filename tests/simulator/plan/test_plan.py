@@ -4,15 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from simulator import ProgramError, simulate
 from simulator.akida_v2 import Quantizer
 from simulator.plan import compile_program
-from simulator.plan.numpy_levels import RecheckedLevels
-from simulator.plan.proofs import NEVER, Staircase, staircase
-from simulator.plan.workspace import Workspace
 from tests import builders
 from tests.simulator.plan.comparison import BACKENDS, FAST, assert_same, compiled
 
@@ -171,70 +166,3 @@ def test_unknown_backend():
     program = builders.integer_program(rng)
     with pytest.raises(ProgramError, match="backend is 'gpu'; allowed"):
         simulate(program, builders.images(rng, program, 1), backend="gpu")
-
-
-def unsaturated(low, high, first, slope):
-    never = np.full(len(slope), NEVER)
-    return Staircase(low=low, high=high, first=first, slope=slope, under=-never, over=never)
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_proven_floats_equal_the_staircase_everywhere(data):
-    """A staircase that the proof accepts is compared at every reachable accumulator."""
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    bound = data.draw(st.integers(1, 4000))
-    levels = data.draw(st.sampled_from([1, 3, 15, 127, 255]))
-    slope = np.exp2(rng.uniform(-12, 2, 6))
-    low = data.draw(st.sampled_from([0, -8, -128]))
-    offset = rng.uniform(-2000, 2000, 6)
-    rows = np.arange(1, levels + 1)[:, None]
-    first = np.ceil((low + rows - 0.5) / slope - offset).astype(np.int64)
-    high = low + rng.integers(0, levels + 1, 6)
-    first = np.where(low + rows <= high, first, NEVER)
-    stairs = unsaturated(low, high, first, slope)
-    everywhere = np.arange(-bound, bound + 1)[:, None].repeat(6, axis=1)
-    for dtype in (np.float32, np.float64):
-        floats = stairs.floats(bound, dtype)
-        if floats is None:
-            continue
-        fast = staircase(everywhere.astype(dtype), *floats, dtype(low), high.astype(dtype))
-        np.testing.assert_array_equal(fast, stairs.at(everywhere))
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_integers_and_rechecked_floats_equal_the_staircase_everywhere(data):
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    bound = data.draw(st.integers(1, 3000))
-    centre = data.draw(st.sampled_from([0, 1 << 16, -(1 << 23)]))
-    levels = data.draw(st.sampled_from([1, 3, 15, 127, 255]))
-    slope = np.exp2(rng.uniform(-22, -1.1, 6))
-    low = data.draw(st.sampled_from([0, -8, -128]))
-    offset = rng.uniform(-2000, 2000, 6) - centre
-    rows = np.arange(1, levels + 1)[:, None]
-    first = np.ceil((low + rows - 0.5) / slope - offset).astype(np.int64)
-    stairs = unsaturated(low, np.full(6, low + levels), first, slope)
-    reach = abs(centre) + bound
-    integers = stairs.integers(reach)
-    if integers is None:
-        return
-    everywhere = np.arange(centre - bound, centre + bound + 1)[:, None].repeat(6, axis=1)
-    expected = stairs.at(everywhere)
-    scale, shift = integers
-    found = np.clip((everywhere * scale + shift) >> 32, low, low + levels)
-    np.testing.assert_array_equal(found, expected)
-    rechecked = RecheckedLevels(stairs, integers)
-    if rechecked.usable and reach < 1 << 24:
-        sums = everywhere.astype(np.float32)
-        out = np.empty_like(sums)
-        rechecked.tiled(1).write(sums, out, Workspace(), None)
-        np.testing.assert_array_equal(out, expected)
-
-
-def test_float32_is_refused_if_neighbours_round_to_the_same_value():
-    """Steps every 2**20 + 1 accumulators: float32 rounds both sides of a step equally."""
-    slope = np.array([2.0**-22])
-    first = (np.arange(1, 256)[:, None] << 15) + 1
-    stairs = unsaturated(0, np.array([255]), first, slope)
-    assert stairs.floats(1 << 23, np.float32) is None

@@ -294,8 +294,7 @@ def test_another_scheme_is_named():
     with pytest.raises(IncompatibleModelError) as caught:
         convert(model, "akida_v1")
     assert caught.value.reasons == [
-        "it was quantized by scheme 'other'; akida_v1 takes cnn2snn, quantizeml"
-        " (quantization.scheme)"
+        "scheme 'other'; akida_v1 takes cnn2snn, quantizeml (quantization.scheme)"
     ]
 
 
