@@ -254,9 +254,12 @@ two calls. The kernels do not depend on the program: LLVM compiles them once for
 `~/.cache/crossgrade`, from where later processes load it in milliseconds.
 
 In NumPy, the product is BLAS's float32, of which OpenBLAS computes small parts without copying them
-first, and the remaining time is spent on passes over memory that NumPy cannot fuse: about eight for
-a level, and as many as a window has taps for a depthwise sum. Processors whose BLAS is as fast as
-TensorFlow's therefore gain little from it at large batches.
+first; convolutions copy their inputs once for each row of the kernel, and BLAS reads overlapping
+windows there. The remaining time is spent on passes over memory that NumPy cannot fuse. A level
+takes four (multiply, add, clip, floor): for each channel, float32 factors are searched that give
+every step of the requantization, and the few sums at which the best ones do not, known when the
+plan is made, are looked for and corrected. A depthwise sum takes as many passes as a window has
+taps. Processors whose BLAS is as fast as TensorFlow's gain least from it, at large batches.
 
 Kernels for ARM are those of the kind `any`, in vectors of 128 bits. The tests compile them for
 aarch64, but have not run them there; the backend tests itself before its first use, and is not

@@ -11,6 +11,7 @@ import logging
 import sys
 from pathlib import Path
 
+from pipeline import quiet_interrupt  # noqa: F401
 from pipeline.config import check
 from pipeline.config.compose import compose, write_params
 from pipeline.ending import REFUSED

@@ -55,7 +55,24 @@ def explain(layer, block: Block, refined: bool) -> Finding:
         refine = (
             f"one scale for all channels: {setting('quantization.per_tensor_activations', True)}"
         )
-    return next(finding for rule in RULES for finding in rule(layer, block, refine))
+    refining = Refining(remedy=refine, done=refined)
+    return next(finding for rule in RULES for finding in rule(layer, block, refining))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refining:
+    """What refining can do for a layer.
+
+    Attributes
+    ----------
+    remedy : str
+        In its place, what helps a refined model.
+    done : bool
+        True for a refined model.
+    """
+
+    remedy: str
+    done: bool
 
 
 Rule = Callable[..., Iterator[Finding]]
@@ -88,7 +105,7 @@ def _beyond(layer, block, refine):
         yield Finding(
             cause=f"{layer.beyond:.1%} of the outputs saturate before they are scaled: sums that"
             " are large beside the weights, such as constants",
-            remedy=refine,
+            remedy=refine.remedy,
         )
 
 
@@ -96,7 +113,7 @@ def _saturation(layer, block, refine):
     if layer.clipped > MANY_SATURATED and not _from_weights(layer):
         yield Finding(
             cause=f"{layer.clipped:.1%} of the outputs are cut off by their range",
-            remedy=refine,
+            remedy=refine.remedy,
         )
 
 
@@ -122,7 +139,7 @@ def _shift(layer, block, refine):
     if layer.isolated.bias > MOST:
         yield Finding(
             cause=f"{layer.isolated.bias:.0%} of the error shifts whole channels",
-            remedy=refine,
+            remedy=refine.remedy,
         )
 
 
@@ -148,7 +165,7 @@ def _range(layer, block, refine):
     if layer.output_bits and largest < UNUSED * highest:
         yield Finding(
             cause=f"the range is too wide: outputs use {largest / highest:.0%} of it",
-            remedy=refine,
+            remedy=refine.remedy,
         )
 
 
@@ -176,13 +193,17 @@ RULES: tuple[Rule, ...] = (
 """From the most to the least specific; the last one always applies."""
 
 
-def _wider(layer, block, refine: str, what: str) -> str:
-    """Return the option that gives a layer more bits, or refines it where it has 8."""
+def _wider(layer, block, refine: Refining, what: str) -> str:
+    """Return the option that gives a layer more bits, or refines it where it has 8.
+
+    Refining takes back most of what narrow weights lose, at no cost in memory.
+    """
     bits = layer.weight_bits if what == "weights" else layer.output_bits
     if bits is None or bits >= 8:
-        return refine
+        return refine.remedy
     key = "weight_bits" if what == "weights" else _output_key(block)
-    return f"8 bits for it: {setting(f'quantization.layers.{layer.name}.{key}', 8)}"
+    wider = f"8 bits for it: {setting(f'quantization.layers.{layer.name}.{key}', 8)}"
+    return wider if refine.done or what != "weights" else f"{refine.remedy}; or {wider}"
 
 
 def _output_key(block: Block) -> str:

@@ -27,6 +27,8 @@ from pipeline.quantization.units import refined, tensor_units, trained
 from pipeline.transforms.exact.unfuse_separable import unfuse_separable
 
 BORDERS = ("Quantizer", "Dequantizer")
+ENDS = ("Dequantizer", "Outputs")
+NO_BLOCKS = ("Input", "Outputs")
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
@@ -61,7 +63,7 @@ class MatchedQuantized(Matched):
         self.graph, self.quantized = prepared, quantized
         self.units = tensor_units(quantized)
         parts = [(node,) for node in prepared.nodes] if each else _steps(prepared, quantized)
-        self.parts = {part[0].name: part for part in parts if part[0].op != "Input"}
+        self.parts = {part[0].name: part for part in parts if part[0].op not in NO_BLOCKS}
         self.blocks = tuple(map(self._block, self.parts.values()))
 
     @property
@@ -100,8 +102,10 @@ class MatchedQuantized(Matched):
                     real=self.real(block.end, out),
                     beyond=counts[PRODUCT],
                 )
-        last = self.quantized.node(self.quantized.output)
-        self._outputs = run_node(last, integers[last.inputs[0]])
+        for node in self.quantized.nodes:
+            if node.op in ENDS:
+                integers[node.name] = run_node(node, *(integers[name] for name in node.inputs))
+        self._outputs = integers[self.quantized.output]
 
     @property
     def outputs(self) -> np.ndarray:

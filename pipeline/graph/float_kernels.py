@@ -31,8 +31,16 @@ def pad(x: np.ndarray, rows: Pair, columns: Pair, value: float | np.ndarray = 0)
         return x
     n, h, w, c = x.shape
     out = np.empty((n, h + sum(rows), w + sum(columns), c), x.dtype)
-    out[...] = value
-    out[:, rows[0] : rows[0] + h, columns[0] : columns[0] + w] = x
+    lines = out[:, rows[0] : rows[0] + h]
+    # The borders alone, which are few.
+    for border in (
+        out[:, : rows[0]],
+        out[:, rows[0] + h :],
+        lines[:, :, : columns[0]],
+        lines[:, :, columns[0] + w :],
+    ):
+        border[...] = value
+    lines[:, :, columns[0] : columns[0] + w] = x
     return out
 
 

@@ -65,13 +65,12 @@ def split(path: Path, wanted: Wanted) -> Split | None:
 
 
 def _check_end(path, part: Graph) -> None:
-    before = cut_head(part)[0].output
-    if before != part.output:
-        last = part.node(part.output)
-        raise ModelError(
-            f"{path}: {last.name} ({last.op}) is computed on the host; end the model before it,"
-            f" with {setting('model.until', before)}"
-        )
+    for last, before in zip(part.ends, cut_head(part)[0].ends, strict=True):
+        if last.name != before.name:
+            raise ModelError(
+                f"{path}: {last.name} ({last.op}) is computed on the host; end the model before it,"
+                f" with {setting('model.until', before.name)}"
+            )
 
 
 def _split_onnx(path, wanted) -> Split | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from pipeline.messages.settings import setting
+
 KERAS = "save the Keras model as one file, model.save('model.keras') or model.save('model.h5')"
 """Advice for what Keras itself wrote in another form."""
 ARRAYS = "holds arrays, no model; give the .h5, .keras or .onnx file of a model"
@@ -46,7 +48,7 @@ def foreign(path: Path) -> str:
     if head.lstrip()[:1] == b"{":
         return (
             "is JSON, the layers of a model without weights; give the file of the weights, and this"
-            " one by --architecture"
+            f" one by {setting('model.architecture')}"
         )
     if path.suffix == ".pb":
         return f"is a frozen TensorFlow graph; {KERAS}"

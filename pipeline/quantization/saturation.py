@@ -184,8 +184,10 @@ class _SaturationCounter:
 
 def _extremes(values: np.ndarray) -> np.ndarray:
     """Return the smallest and the largest value of each channel, (2, channels)."""
-    rows = values.reshape(-1, values.shape[-1])
-    return np.stack([rows.min(axis=0), rows.max(axis=0)])
+    # Over lines first: loops over channels alone are mostly overhead.
+    lines = values.reshape(-1, *values.shape[-2:])
+    low, high = lines.min(axis=0), lines.max(axis=0)
+    return np.stack([low.min(axis=0), high.max(axis=0)])
 
 
 def _layer(graph: Graph, name: str) -> str:

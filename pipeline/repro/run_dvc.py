@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import quiet_interrupt  # noqa: F401
+
 HINT = "Use `dvc push`"
 FAILED = 1
 """Exit status where a stage failed, and has printed its own message."""

@@ -12,9 +12,10 @@ import numpy as np
 
 from simulator.errors import ProgramError
 from simulator.integer import integer_range
+from simulator.plan.buffer import short_buffers
 from simulator.plan.numpy_backend import Case, NumpyBackend, Step
 from simulator.plan.proofs import LIMITS, NEVER, Proof
-from simulator.plan.workspace import Workspace, short_buffers
+from simulator.plan.workspace import Workspace
 from simulator.program import Program
 
 BACKENDS = ("numpy", "fast")

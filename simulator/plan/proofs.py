@@ -6,7 +6,8 @@ in any order of summation.
 Requantization: an output is a monotone staircase of the integer accumulator p, and so is the float
 expression ``clip(floor(p * m + c))``, since rounding is monotone. Two staircases that agree on both
 sides of every step, and at both ends, agree everywhere: a few hundred checks per channel prove all
-accumulators.
+accumulators. Where the best m and c miss single accumulators, these are known, and corrected; see
+`simulator.plan.float_form`.
 """
 
 from __future__ import annotations

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
 LINE = 64
 """Bytes of a cache line; a vector that crosses two lines is read twice."""
-
-
-BUFFER = 256
-"""Values of NumPy's buffer while a plan runs, instead of 8192: NumPy copies operands whose rows are
-shorter than the buffer and not adjacent, which takes as long as the operation."""
-
-
-@contextmanager
-def short_buffers() -> Iterator[None]:
-    """Let NumPy work on rows of `BUFFER` values without a copy, in this thread."""
-    before = np.setbufsize(BUFFER)
-    try:
-        yield
-    finally:
-        np.setbufsize(before)
 
 
 def aligned(size: int, dtype) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,38 @@ from pipeline.stage import run
 from simulator.archive import ArchiveError
 from simulator.errors import ProgramError
 from simulator.refusal import Refusal
+
+HALTED = """
+import runpy, sys
+
+class Halt:
+    def find_spec(name, path=None, target=None):
+        if name == {0!r}:
+            raise {1}
+
+sys.meta_path.insert(0, Halt)
+sys.argv = ["x", "--version"]
+runpy.run_module({2!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("imported", "module"),
+    [
+        ("pipeline.config", "stages.compose"),
+        ("pipeline.config", "stages.track"),
+        ("pipeline.config", "pipeline"),
+        ("dvc.cli", "pipeline.repro.run_dvc"),
+    ],
+)
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ValueError"])
+def test_ctrl_c_while_modules_are_imported_gives_no_traceback(imported, module, error):
+    code = HALTED.format(imported, error, module)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode != 0
+    assert ("Traceback" in found.stderr) == (error == "ValueError"), found.stderr
+    if error == "KeyboardInterrupt":
+        assert found.stderr == ""
 
 
 def fail(error):

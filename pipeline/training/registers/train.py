@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.chips import convert
 from pipeline.data import Images, choose
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, IncompatibleModelError, ModelError
 from pipeline.graph.graph import Graph
 from pipeline.graph.logits import final_activation
 from pipeline.graph.traits import TEMPORAL
@@ -25,7 +25,7 @@ from pipeline.quantization.refine.refinement import FEWEST, HELD_OUT
 from pipeline.quantization.samples import check_samples
 from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.training.losses import fit_targets
-from simulator import simulate
+from simulator import ProgramError, simulate
 
 FEW = 1000
 """Images below which a user should add some: hundreds are memorised."""
@@ -107,14 +107,16 @@ def train_registers(
     epochs = options.training.epochs or _epochs(count, options.training.batch_size)
     course.run(lessons, held, epochs, options, progress, epoch_done)
     found = course.model.exported()
-    _check_agreement(course, found, held.images[:CHECKED])
+    outgrown = exceeds_registers(found, quantized)
+    if not outgrown:
+        _check_agreement(course, found, held.images[:CHECKED])
     after = figures(course, held)
     on = f"{goal.name} on {len(held.images):,} held-out images"
     if after.loss >= before.loss:
         best = min(course.history["held_out_loss"])
         text = f"not trained, which would not help; {on}: {before.loss:.4f} -> {best:.4f}"
         return _noted(quantized, text), course.history
-    if _exceeds(found, quantized):
+    if outgrown:
         text = "not trained: registers would outgrow Akida 1.0; lower"
         text += f" {setting('quantization.training.learning_rate')}"
         return _noted(quantized, text), course.history
@@ -202,12 +204,25 @@ def _check_agreement(course, found: QuantizedGraph, images: np.ndarray) -> None:
         )
 
 
-def _exceeds(found: QuantizedGraph, start: QuantizedGraph) -> bool:
-    """Return whether registers outgrew the widths of Akida 1.0, where its scheme is trained."""
-    if found.scheme != "cnn2snn":
+def exceeds_registers(found: QuantizedGraph, start: QuantizedGraph) -> bool:
+    """Return whether registers outgrew Akida 1.0's, of a model for it that fitted at the start.
+
+    Models with a scale per channel are for Akida 2.0.
+    """
+    per_tensor = all(np.ndim(node.format.frac_bits) == 0 for node in start.nodes)
+    before = _limits(start) if start.scheme == "cnn2snn" or per_tensor else None
+    if before is None:
         return False
-    limits = (len(list(convert(graph, "akida_v1").limits())) for graph in (found, start))
-    return next(limits) > next(limits)
+    after = _limits(found)
+    return after is None or after > before
+
+
+def _limits(quantized: QuantizedGraph) -> int | None:
+    """Return how many limits of Akida 1.0 a model exceeds; None if it cannot be converted."""
+    try:
+        return len(list(convert(quantized, "akida_v1").limits()))
+    except (IncompatibleModelError, ProgramError):
+        return None
 
 
 def _noted(quantized: QuantizedGraph, text: str, **level) -> QuantizedGraph:

@@ -49,6 +49,21 @@ def test_models_without_a_fault_have_none(model, per_tensor):
     assert not any(layer.faults for layer in analysis.layers)
 
 
+@pytest.mark.parametrize("ends", [("relu_2", "dense_6"), ("globalaveragepooling2d_5", "dense_6")])
+@pytest.mark.parametrize("each", [False, True])
+def test_models_with_several_outputs(ends, each):
+    graph = chain(
+        conv(4), RELU, conv(4), RELU, ("GlobalAveragePooling2D", {}), ("Dense", {"units": 3})
+    ).ended(ends)
+    x = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), np.uint8)
+    model = quantize(graph, x, Quantization(calibration=Calibration(samples=40, batch_size=20)))
+    analysis = analyse(graph, model, x[:8], each=each)
+    assert not any(layer.faults for layer in analysis.layers)
+    assert analysis.decibels > 15
+    if not each:
+        assert analyse(graph, convert(model, "akida_v2"), x[:8]).decibels == analysis.decibels
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "named"),
     [
@@ -165,7 +180,9 @@ def finding(layer, **values):
 def test_causes_and_remedies():
     narrow = finding("conv2d_12", layers={"conv2d_12": LayerWidths(weight_bits=2)})
     assert "comes from 2-bit weights" in narrow.finding.cause
-    assert narrow.finding.remedy == "8 bits for it: quantization.layers.conv2d_12.weight_bits=8"
+    refine, wider = narrow.finding.remedy.split("; or ")
+    assert refine.endswith("quantization.refine=layers")
+    assert wider == "8 bits for it: quantization.layers.conv2d_12.weight_bits=8"
     coarse = finding("conv2d_2", layers={"conv2d_2": LayerWidths(activation_bits=2)})
     assert "2-bit outputs" in coarse.finding.cause or "became 0" in coarse.finding.cause
     assert coarse.finding.remedy.endswith("quantization.layers.conv2d_2.activation_bits=8")

@@ -4,14 +4,18 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import stages.quantize
 from conformance.agreement_models import random_model
 from pipeline.chips import chip, convert
 from pipeline.chips.check import repaired
 from pipeline.chips.chip import only_for
 from pipeline.chips.planned_widths import check_planned_widths
-from pipeline.config import Calibration, LayerWidths, Quantization
+from pipeline.cli.main import cli
+from pipeline.config import Calibration, Config, LayerWidths, Quantization, Target
 from pipeline.errors import IncompatibleModelError
+from pipeline.graph.archive import save_graph
 from pipeline.preparation.verification import random_images
 from pipeline.quantization.quantize import quantize
 from tests.pipeline.analysis.networks import legacy
@@ -71,7 +75,7 @@ def test_what_is_refused_early_is_refused_by_the_conversion(target, scheme, stri
     for seed in range(MODELS):
         graph, options = drawn(seed, target, scheme)
         try:
-            quantized = quantize(graph, random_images(graph), options)
+            quantized = quantize(graph, np.maximum(random_images(graph), 0), options)
         except IncompatibleModelError:
             continue  # for other reasons than the widths of a chip
         late = of(convert, quantized, target, strict=strict)
@@ -106,3 +110,33 @@ def test_the_only_chip_of_a_scheme_needs_no_name():
     assert "cnn2snn" not in chip("akida_v2").schemes
     with pytest.raises(IncompatibleModelError, match="scheme 'cnn2snn'; akida_v2 takes quantizeml"):
         check_planned_widths(legacy(), Quantization(scheme="cnn2snn"), "akida_v2")
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """Let a test fail where something is quantized."""
+
+    def fail(*arguments, **settings):
+        pytest.fail("quantized")
+
+    monkeypatch.setattr("stages.quantize.quantize", fail)
+    monkeypatch.setattr("pipeline.quantization.quantize.quantize", fail)
+
+
+def test_the_stage_refuses_before_it_quantizes(monkeypatch, never):
+    config = Config(target=Target(name="akida_v1"))
+    monkeypatch.setattr("stages.quantize.load", lambda: config)
+    monkeypatch.setattr("stages.quantize.load_graph", lambda path: legacy())
+    monkeypatch.setattr("stages.quantize.load_data", lambda data: None)
+    with pytest.raises(IncompatibleModelError, match=r"quantization\.activation_bits=4"):
+        stages.quantize.main()
+
+
+@pytest.mark.parametrize("options", [("--target", "akida_v1"), ("--scheme", "cnn2snn")])
+def test_the_command_refuses_before_it_quantizes(options, tmp_path, never):
+    save_graph(tmp_path / "m.npz", legacy())
+    given = ["quantize", str(tmp_path / "m.npz"), "-o", str(tmp_path / "q.npz"), *options]
+    found = CliRunner().invoke(cli, given)
+    assert isinstance(found.exception, IncompatibleModelError)
+    assert str(found.exception).endswith("--activation-bits 4")
+    assert not (tmp_path / "q.npz").exists()

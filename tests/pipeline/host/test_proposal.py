@@ -139,7 +139,7 @@ def test_files_that_cannot_be_read_whole(tmp_path, command, second):
     assert f"carries 3 of {4 if second else 5} layers to akida_v2" in text
     assert "--until b" in text and not (tmp_path / "new.h5").exists()
     done = run_main("migrate", path, "--until", "b", *output)
-    assert 'keras.Model(model.get_layer("b").output, model.output)' in done.output
+    assert 'keras.Model(model.get_layer("b").output, model.output)' in " ".join(done.output.split())
     assert (tmp_path / "new.h5").is_file()
 
 

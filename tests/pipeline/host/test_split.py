@@ -164,6 +164,14 @@ def test_an_end_that_the_program_leaves_out_is_refused(tmp_path):
         split(path, Wanted(until="softmax_3"))
 
 
+def test_an_end_of_several_that_the_program_leaves_out_is_refused(tmp_path):
+    sigmoid = ("Activation", {"activation": "sigmoid"})
+    graph = chain(conv(3), RELU, conv(2), sigmoid, ("Dense", {"units": 2}, ("relu_2",)))
+    save_graph(tmp_path / "m.npz", graph.ended(("activation_4", "dense_5")))
+    with pytest.raises(ModelError, match=r"activation_4 .* model.until=conv2d_3"):
+        split(tmp_path / "m.npz", Wanted(until=("activation_4", "relu_2")))
+
+
 def several(path):
     """Write a model of two maps and a head; return it."""
     graph = chain(
@@ -185,7 +193,8 @@ def test_commands_run_both_parts(tmp_path, suffix, until):
     ends = [text for name in until for text in ("--until", name)]
     done = run_main("migrate", old, *ends, "-o", new)
     beside = tmp_path / f"new_rest{suffix if len(until) == 1 else '.npz'}"
-    assert beside.is_file() and f"{beside}: 3 layers for the host" in done.output
+    shown = " ".join(done.output.split())
+    assert beside.is_file() and f"{beside}: 3 layers for the host" in shown
     run_main("quantize", new, "--samples", tmp_path / "x.npy", "-o", tmp_path / "q.npz")
     run_main("convert", tmp_path / "q.npz", "-o", tmp_path / "p.npz")
     given = ["simulate", tmp_path / "p.npz", tmp_path / "x.npy"]

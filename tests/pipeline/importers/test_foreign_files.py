@@ -53,7 +53,7 @@ MESSAGES = {
     "images.npz": r"holds arrays, no model; give the \.h5, \.keras or \.onnx file",
     "image.npy": r"holds arrays, no model; give the \.h5, \.keras or \.onnx file",
     "model.pkl": r"is a pickle, which may run code and is never loaded; save the Keras model",
-    "model.json": r"is JSON, the layers of a model without weights;.*--architecture",
+    "model.json": r"is JSON, the layers of a model without weights;.*model.architecture",
     "model.yaml": r"is an architecture without weights",
     "graph.pb": r"is a frozen TensorFlow graph; save the Keras model",
     "empty.h5": r"is empty \(0 bytes\); save or copy the model again",

@@ -13,6 +13,7 @@ import pytest
 
 from simulator import product
 from simulator.akida_v2 import Conv2D
+from simulator.plan import numpy_step
 from tests.simulator import reference as plain_akida_v2
 from tests.simulator.akida_v1 import reference as plain_akida_v1
 from tests.simulator.plan import cases_akida_v1, cases_akida_v2
@@ -33,7 +34,8 @@ PATIENCE = 400
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    """Let the products of small layers have several parts, and rows left over."""
+    """Let small layers have several blocks, and products of several parts with rows left over."""
+    monkeypatch.setattr(numpy_step, "BLOCK_BYTES", 4096)
     monkeypatch.setattr(product, "SMALL", 2000)
     monkeypatch.setattr(product, "FEWEST_ROWS", 3)
 
@@ -123,7 +125,7 @@ def test_small_drawn_layers_in_plain_python(chip, kind):
 
 PATHS = {
     "numpy": {
-        *("numpy float32", "numpy float32 rechecked", "numpy float64"),
+        *("numpy float32", "numpy float32 corrected", "numpy float32 rechecked", "numpy float64"),
         *("sums float32", "sums float64", "sums pooled", "reference"),
     },
     "fast": {

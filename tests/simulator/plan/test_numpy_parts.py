@@ -6,9 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator import product
+from simulator.plan.buffer import BUFFER, short_buffers
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_levels import positions_of
+from simulator.plan.numpy_windows import PlainWindows, StackedWindows
+from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 
 
@@ -44,6 +47,34 @@ def test_global_sums_beyond_float32_are_exact(largest):
     step = PooledSums(Linear(kind="conv", weights=weights), (6, 6, channels), pool)
     found = step.run(x.astype(np.float32), Workspace())
     np.testing.assert_array_equal(found[:, 0, 0], x.sum(axis=(1, 2)))
+
+
+def test_numpy_has_its_own_buffer_again_after_a_run():
+    before = np.getbufsize()
+    with short_buffers():
+        assert np.getbufsize() == BUFFER < before
+        with pytest.raises(ZeroDivisionError), short_buffers():
+            raise ZeroDivisionError
+        assert np.getbufsize() == BUFFER
+    assert np.getbufsize() == before
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_stacked_windows_have_the_sums_of_plain_ones(seed):
+    rng = np.random.default_rng(seed)
+    kernel, strides = rng.integers(1, 6, 2), tuple(map(int, rng.integers(1, 5, 2)))
+    channels, filters = map(int, rng.integers(1, 6, 2))
+    shape = (*map(int, kernel + rng.integers(0, 9, 2)), channels)
+    weights = rng.integers(-9, 10, (*kernel, channels, filters))
+    linear = Linear(kind="conv", weights=weights, strides=strides)
+    window, x = Window(linear, shape), rng.integers(-9, 10, (2, *shape)).astype(np.float32)
+    height, width = window.sums_shape
+    start = int(rng.integers(height))
+    rows, found = slice(start, int(rng.integers(start + 1, height + 1))), []
+    for windows in (PlainWindows(window), StackedWindows(window)):
+        matrix = np.ascontiguousarray(windows.matrix.astype(np.float32))
+        found.append(windows.sums(x, rows, matrix, Workspace())[:, :, :width])
+    np.testing.assert_array_equal(*found)
 
 
 def test_an_array_with_zeros_around_it():

@@ -16,35 +16,45 @@ SURPLUS = 2
 
 
 def drawn(rng) -> tuple[Staircase, int]:
-    """Return a requantization by an 8-bit scale and a shift as a staircase, and a bound.
-
-    In every second one, float32 is a few accumulators short of being exact.
-    """
+    """Return a requantization by an 8-bit scale and a shift as a staircase, and a bound."""
     bits, signed = int(rng.choice([1, 4, 7, 8])), bool(rng.integers(2))
     shift, bound = rng.integers(6, 22), int(2 ** rng.uniform(4, 24)) - 1
     if rng.integers(2):
+        # Float32 is a few accumulators short of being exact.
         bits, signed, shift, bound = 8, False, rng.integers(15, 17), (1 << 22) - 1
     low, top = (-(1 << bits) if signed else 0), (1 << bits) - 1
     scale = rng.integers(64, 256, CHANNELS)
     shift = shift + rng.integers(0, 2, CHANNELS)
     bias = rng.integers(-100, 101, CHANNELS) << rng.integers(0, 10)
-
-    def first(level):
-        return -(-((2 * level - 1) << (shift - 1)) // scale) - bias
-
+    levels = np.arange(low, top + 2)[:, None]
+    first = -(-((2 * levels - 1) << (shift - 1)) // scale) - bias
     high = rng.integers(low + 1, top + 1, CHANNELS) if rng.integers(2) else np.full(CHANNELS, top)
-    levels = np.arange(low + 1, top + 1)[:, None]
-    never = np.full(CHANNELS, NEVER)
     counted = (high == top) & bool(rng.integers(4))
+    slope = scale / 2.0**shift
+    if slope.max() < 1 / 8:
+        move(rng, first)
     stairs = Staircase(
         low=low,
         high=high,
-        first=np.where(levels <= high, first(levels), NEVER),
-        slope=scale / 2.0**shift,
-        over=np.where(counted, first(top + 1), NEVER),
-        under=first(low) if signed else -never,
+        first=np.where(levels[1:-1] <= high, first[1:-1], NEVER),
+        slope=slope,
+        over=np.where(counted, first[-1], NEVER),
+        under=first[0] if signed else np.full(CHANNELS, -NEVER),
     )
-    return stairs, bound
+    return stairs, near_first_steps(rng, stairs, bound) if rng.integers(2) else bound
+
+
+def move(rng, first: np.ndarray) -> None:
+    """Move single steps by up to 3 accumulators, the first or the last one of every second."""
+    for _ in range(rng.integers(3)):
+        level = rng.integers(len(first)) if rng.integers(2) else -rng.integers(2)
+        first[level, rng.integers(CHANNELS)] += rng.integers(-3, 4)
+
+
+def near_first_steps(rng, stairs: Staircase, bound: int) -> int:
+    """Return a bound beside one of the steps next to 0: most channels have few steps within it."""
+    steps = np.sort(np.abs(stairs.first), axis=None)
+    return min(bound, max(1, int(rng.choice(steps[:40])) - 1))
 
 
 def around_steps(stairs: Staircase, bound: int) -> np.ndarray:
@@ -85,7 +95,7 @@ def assert_equal(levels, stairs: Staircase, bound: int) -> None:
 
 def test_every_form_of_levels_equals_the_staircase():
     seen = Counter()
-    for seed in range(120):
+    for seed in range(160):
         stairs, bound = drawn(np.random.default_rng(seed))
         for dtype in (np.float32, np.float64):
             if (form := float_form(stairs, bound, dtype)) is not None:
@@ -97,7 +107,7 @@ def test_every_form_of_levels_equals_the_staircase():
             seen[levels.name] += levels.usable
             if levels.usable:
                 assert_equal(levels, stairs, bound)
-    assert min(seen[name] for name in ("float32", "float32 corrected", "float64")) > 20, seen
+    assert min(seen[name] for name in ("float32", "float32 corrected", "float64")) > 10, seen
     assert seen["float32 rechecked"] > 20, seen
 
 
