@@ -59,7 +59,7 @@ class Course:
         self.latents = list(model.latents.values())
         self.history: dict[str, list[float]] = {"loss": [], "held_out_loss": []}
         image = tf.TensorSpec((None, *model.entry.shape), tf.float32)
-        self._outputs = tf.function(model.outputs, input_signature=[image])
+        self._outputs = tf.function(model.outputs, input_signature=[image], autograph=False)
 
     def run(self, lessons: Lessons, held: Lessons, epochs: int, options, progress, epoch_done):
         """Train, and leave the model at its best on held-out images, which may be its start.
@@ -77,7 +77,9 @@ class Course:
         batches = len(lessons.images) // count
         rng = np.random.default_rng(options.calibration.seed)
         adam = Adam(self.latents, options.training.learning_rate, epochs * batches)
-        step = tf.function(lambda *given: self._step(adam, *given), reduce_retracing=True)
+        step = tf.function(
+            lambda *given: self._step(adam, *given), reduce_retracing=True, autograph=False
+        )
         best, kept = self._held_loss(held), self._snapshot()
         for epoch in range(epochs):
             order = rng.permutation(len(lessons.images))[: batches * count].reshape(batches, -1)
