@@ -94,7 +94,8 @@ def _serve(pipe, work, items: list) -> None:
 
 def _described(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({place.filename}:{place.lineno})"
 
 
 def _ending(status: int) -> str:

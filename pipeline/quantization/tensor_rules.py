@@ -87,7 +87,12 @@ def reshape_rule(walk: Walk, node: Node, settings) -> None:
     """Emit a reshape or flatten: values keep the scales of their channels."""
     given, before, after = walk.source(node), walk.shapes[node.inputs[0]], walk.shapes[node.name]
     if given.scales is not None and given.scales.ndim and before[-1] != after[-1]:
-        raise walk.refused(node, f"{node.op} of an accumulator", "of a quantized output")
+        raise walk.refused(
+            node,
+            f"{node.op} of an accumulator",
+            "of a quantized output",
+            f"end the model before it: {setting('model.until', node.inputs[0])}",
+        )
     # QuantizeML's Flatten aligns channels even if it moves no value.
     saturates = node.op == "Flatten" and walk.calibrated.flatten_saturates
     if given.frac_bits.ndim == 0 or (before[-1] == after[-1] and not saturates):

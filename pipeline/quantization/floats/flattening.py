@@ -39,13 +39,15 @@ def without_unaligned_flatten(quantized: QuantizedGraph) -> QuantizedGraph:
 def with_aligning_flattens(quantized: QuantizedGraph) -> QuantizedGraph:
     """Return the model with a Flatten where channels are aligned, and a Reshape elsewhere.
 
-    QuantizeML's Flatten aligns channels even if it moves none of them; its Reshape keeps their
-    fractional bits, and so cannot spread them over other channels.
+    QuantizeML's Flatten aligns channels even if it moves none of them, and takes no rescaled
+    images; its Reshape keeps their fractional bits, and so cannot spread them over other channels.
     """
     nodes = []
     for node in quantized.nodes:
         if _spreads(quantized, node):
             nodes += _flattened(quantized, node)
+        elif node.op == "Flatten" and node.format.scales is not None:
+            nodes.append(_as_reshape(node))
         elif node.op == "Flatten" and np.ndim(node.format.frac_bits):
             nodes.append(_reshaped(quantized, node))
         else:
@@ -56,6 +58,10 @@ def with_aligning_flattens(quantized: QuantizedGraph) -> QuantizedGraph:
 def _reshaped(quantized, node) -> QuantizedNode:
     if quantized.node(node.inputs[0]).shape[-1] != node.shape[-1]:
         return node
+    return _as_reshape(node)
+
+
+def _as_reshape(node) -> QuantizedNode:
     attrs = make_node(node.name, "Reshape", node.inputs, {"target_shape": node.shape}).attrs
     return replace(node, op="Reshape", attrs=attrs)
 

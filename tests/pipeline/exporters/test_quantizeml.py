@@ -37,6 +37,13 @@ OPEN = [
     {"Dense": {"units": 4}},
 ]
 """With sizes that a Reshape leaves open."""
+IMAGE_AS_VECTOR = [
+    {"Rescaling": {"scale": 1 / 255}},
+    {"Flatten": {}},
+    {"Dense": {"units": 7}},
+    {"ReLU": {}},
+    {"Dense": {"units": 4}},
+]
 VECTOR = [{"GlobalAveragePooling2D": {}}, {"Dense": {"units": 4}}]
 FLAT = [{"Flatten": {}}, {"Dense": {"units": 4}}]
 
@@ -75,6 +82,15 @@ def test_sizes_that_a_reshape_leaves_open_are_written(tmp_path, per_tensor):
         layers = json.loads(file.attrs["model_config"])["config"]["layers"]
     shapes = [layer["config"].get("target_shape") for layer in layers]
     assert [shape for shape in shapes if shape] == [[1, 1, 5], [8]]
+
+
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_a_rescaled_image_is_flattened_by_a_reshape(tmp_path, per_tensor):
+    """QuantizeML's Flatten takes no rescaled images."""
+    model, _ = quantized(IMAGE_AS_VECTOR, shape=(4, 5, 3), per_tensor_activations=per_tensor)
+    again, notes = exported(model, tmp_path)
+    assert program_bytes(again, tmp_path) == program_bytes(model, tmp_path) and not notes
+    assert [node.op for node in again.nodes].count("Reshape") == 1
 
 
 @pytest.mark.parametrize("name", ["quantized_residual", "quantized_flatten", "quantized_slopes"])
@@ -255,9 +271,10 @@ import json
 from conformance.exports.quantizeml import examine
 from conformance.exports.case import Case
 from tests.pipeline.exporters.quantized_models import quantized, random_cases
-from tests.pipeline.exporters.test_quantizeml import OPEN
+from tests.pipeline.exporters.test_quantizeml import IMAGE_AS_VECTOR, OPEN
 results = [examine(case) for case in random_cases(6)]
 results += [examine(Case(*quantized(OPEN, per_tensor_activations=each))) for each in (True, False)]
+results.append(examine(Case(*quantized(IMAGE_AS_VECTOR, shape=(4, 5, 3)))))
 print(json.dumps([{key: r.get(key) for key in ("status", "values", "why")} for r in results]))
 """
 
