@@ -197,7 +197,7 @@ def test_files_that_import_but_do_not_convert(tmp_path):
     model = load_model(edited(tmp_path, SMALL.name, edit))
     with pytest.raises(IncompatibleModelError, match="fused/relu: 8-bit activations"):
         convert(integers(model), "akida_v1")
-    with pytest.raises(IncompatibleModelError, match="quantized by scheme 'cnn2snn'; akida_v2"):
+    with pytest.raises(IncompatibleModelError, match="scheme 'cnn2snn'; akida_v2 takes quantizeml"):
         convert(integers(load_model(SMALL)), "akida_v2")
 
 
