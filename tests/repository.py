@@ -23,6 +23,11 @@ quantization: {calibration: {samples: 20, batch_size: 10}}
 """
 
 
+def sentences(output):
+    """Return what was printed without its line breaks, which depend on lengths of paths."""
+    return " ".join(output.split())
+
+
 class Repository:
     """Copy of the code with a tiny default configuration."""
 

@@ -50,7 +50,7 @@ def test_every_command_supports_the_chip(repository):
     repository.run(*COMMAND, "quantize", "new.npz", "-o", "q.npz", *quantize)
     for target in ("akida_mini", "akida_v2"):
         convert = ("convert", "q.npz", "-o", f"{target}.npz", "--target", target)
-        assert f"{target} program of" in repository.run(*COMMAND, *convert)
+        assert f"{target} program of" in sentences(repository.run(*COMMAND, *convert))
         simulate = ("simulate", f"{target}.npz", "x.npy", "-o", f"{target}.npy")
         repository.run(*COMMAND, *simulate)
     # The same integers, on a chip of its own layers.

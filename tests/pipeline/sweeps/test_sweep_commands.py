@@ -15,7 +15,7 @@ import pytest
 from pipeline.files import PROGRAM
 from pipeline.repro.workspace import KEEP_PARAMS
 from pipeline.tracking.store import EXPERIMENT, OUTCOME
-from tests.repository import FRONT, Repository
+from tests.repository import FRONT, Repository, sentences
 from tests.tutorial_page import PAGE_1_0, PAGE_2_0, collapsed
 from tests.waiting import wait_for
 
@@ -123,7 +123,7 @@ def test_widths_of_single_layers_are_swept(repository):
     assert [row["state"] for row in rows] == ["finished", "refused", "finished"]
     assert f"{name}: found 3; allowed: 2, 4, 8" in rows[1]["reason"]
     assert int(float(rows[0]["weight_bytes"])) < int(float(rows[2]["weight_bytes"]))
-    assert "sep*.weight_bits=2: accuracy" in output
+    assert "sep*.weight_bits=2: accuracy" in sentences(output)
     _, parents, points = repository.sweep_runs()
     finished = [run for run in points[parents[-1].info.run_id] if OUTCOME not in run.data.tags]
     logged = "quantization.layers.sep:2A.weight_bits"
@@ -153,7 +153,7 @@ def test_a_killed_sweep_resumes(repository, launcher):
     front.wait()
 
     output = repository.run(*command)
-    assert "going on with" in output
+    assert "going on with" in sentences(output)
     folder, rows = table(repository)
     assert [row["state"] for row in rows] == ["finished"] * 2
     assert repository.builds.read_text() == "build\n"
@@ -171,7 +171,7 @@ def test_a_stage_that_crashes_fails_its_point_and_is_tried_again(repository):
     )
     command = (*SWEEP, "target=akida_v1", "quantization.calibration.seed=4")
     output = repository.run(*command, fails=True)
-    assert "some points failed; the same command goes on with it" in output
+    assert "some points failed; the same command goes on with it" in sentences(output)
     _, rows = table(repository)
     assert [row["state"] for row in rows] == ["failed"]
     assert "ZeroDivisionError" in rows[0]["reason"]
@@ -277,11 +277,14 @@ def test_results_wait_for_a_server_and_are_recorded_once(repository, server):
     there = {"MLFLOW_TRACKING_URI": address}
     single = (*FRONT, "quantization=w4a4")
     output = repository.run(*single, **there)
-    assert "does not answer" in output and "crossgrade track --resume" in output
+    shown = sentences(output)
+    assert "does not answer" in shown and "crossgrade track --resume" in shown
     output = repository.run(*SWEEP, "target=akida_v1,akida_v2", "seed=0", **there)
-    assert "results are kept in" in output
-    assert f"for {address}" in repository.run(*CROSSGRADE, "track")
-    assert "does not answer" in repository.run(*CROSSGRADE, "track", "--resume", fails=True)
+    assert "results are kept in" in sentences(output)
+    assert f"for {address}" in sentences(repository.run(*CROSSGRADE, "track"))
+    assert "does not answer" in sentences(
+        repository.run(*CROSSGRADE, "track", "--resume", fails=True)
+    )
     start()
     for _ in range(2):
         output = repository.run(*CROSSGRADE, "track", "--resume")

@@ -11,7 +11,7 @@ from pipeline.data import Dataset, calibration_samples, choice_samples
 from pipeline.errors import ConfigError
 from pipeline.sweeps.width_search import front, search
 from tests.pipeline.analysis.faults import images, network
-from tests.repository import FRONT, Repository
+from tests.repository import FRONT, Repository, sentences
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_search_becomes_a_sweep(tmp_path):
     repository = Repository(tmp_path / "clone")
     output = repository.run(*FRONT, "--search", "weight_kib=6")
     choices = sorted((repository.root / "conf/quantization").glob("found_*.yaml"))
-    assert choices and "sweep: MLflow run" in output
+    assert choices and "sweep: MLflow run" in sentences(output)
     values = yaml.safe_load(choices[0].read_text())
     assert values["defaults"] == ["w8a8", "_self_"] and values["layers"]
     (folder,) = (repository.root / "multirun").iterdir()
