@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.graph.archive import save_graph
 from tests.pipeline.chips.models import FLAT, RELU, conv, dense, first
-from tests.repository import FRONT, Repository
+from tests.repository import FRONT, Repository, sentences
 
 # MLflow's database layer uses what the next version deprecates.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
