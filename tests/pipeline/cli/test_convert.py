@@ -11,6 +11,7 @@ from pipeline.graph.archive import save_graph
 from pipeline.quantization.archive import save_quantized
 from pipeline.quantization.quantize import quantize
 from simulator import Program
+from tests.repository import sentences
 
 GRAPH = build_graph(
     {
@@ -44,25 +45,20 @@ def run(*arguments, **options):
     return CliRunner().invoke(cli, ["convert", *map(str, arguments)], **options)
 
 
-def shown(result):
-    """Return what a command printed, without its line breaks."""
-    return " ".join(result.output.split())
-
-
 def test_the_default_chip_is_the_newest_that_takes_the_model(tmp_path):
     for scheme, chip in (("cnn2snn", "akida_v1"), ("quantizeml", "akida_v2")):
         output = tmp_path / "program.npz"
         result = run(quantized(tmp_path, scheme), "-o", output)
         assert result.exit_code == 0, result.output
-        assert f"{chip} program" in shown(result)
+        assert f"{chip} program" in sentences(result.output)
         assert Program.load(output).target == chip
 
 
 def test_the_chip_can_be_chosen(tmp_path):
     path, output = quantized(tmp_path, "quantizeml"), tmp_path / "program.npz"
-    assert "akida_v1 program" in shown(run(path, "-o", output, "--target", "akida_v1"))
+    assert "akida_v1 program" in sentences(run(path, "-o", output, "--target", "akida_v1").output)
     result = run(path, "-o", output, env={"CROSSGRADE_TARGET": "akida_v1"})
-    assert "akida_v1 program" in shown(result)
+    assert "akida_v1 program" in sentences(result.output)
 
 
 def test_samples_measure_the_cost_of_one_scale(tmp_path, monkeypatch):
@@ -81,8 +77,8 @@ def test_samples_measure_the_cost_of_one_scale(tmp_path, monkeypatch):
     assert "fewer); on 64 random inputs outputs change by " in run(*chosen).output
     np.save(tmp_path / "x.npy", np.zeros((3, 8, 8, 1), np.uint8))
     result = run(*chosen, "--samples", tmp_path / "x.npy")
-    assert "fewer); on 3 samples outputs change by " in shown(result)
-    assert "--per-tensor of 'crossgrade quantize'" in shown(result)
+    assert "fewer); on 3 samples outputs change by " in sentences(result.output)
+    assert "--per-tensor of 'crossgrade quantize'" in sentences(result.output)
     output.unlink()
     np.save(tmp_path / "x.npy", np.zeros((3, 7, 8, 1), np.uint8))
     for wrong in ("x.npy", "none.npy"):
