@@ -47,12 +47,15 @@ def main(backend: str, side: str, count: int) -> None:
     compared = 0
     # Imports what the patch has to reach.
     compiled(next(programs(1))[0], backend)
-    allocate = allocator(side)
+    margins: list[np.ndarray] = []
+    allocate = allocator(side, margins)
     with patched(allocate):
         for program, pixels in programs(count):
             images = allocate(pixels.size, pixels.dtype, line=1).reshape(pixels.shape)
             images[...] = pixels
             assert_same(program, images, compiled(program, backend), batch_size=2)
+            assert all((margin == FILLED).all() for margin in margins), program
+            margins.clear()
             compared += 1
     print(f"{compared} programs on {backend}, guarded at the {side} of arrays: all equal")
 
@@ -72,8 +75,12 @@ def programs(count: int) -> Iterator[tuple[Program, np.ndarray]]:
             yield program, builders.images(rng, program, 5)
 
 
-def allocator(side: str) -> Callable:
-    """Return `workspace.aligned` with pages before and after the array that nothing may touch."""
+def allocator(side: str, margins: list[np.ndarray]) -> Callable:
+    """Return `workspace.aligned` with pages before and after the array that nothing may touch.
+
+    Bytes between an array and these pages are `FILLED` and appended to `margins`: nothing may
+    change them.
+    """
     protect = ctypes.CDLL(None, use_errno=True).mprotect
     protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
@@ -88,6 +95,7 @@ def allocator(side: str) -> Callable:
             if protect(guard, PAGE, NO_ACCESS):
                 raise OSError(ctypes.get_errno(), "mprotect failed")
         start = PAGE if side == "begin" else PAGE + pages - lines
+        margins.extend((raw[PAGE:start], raw[start + nbytes : PAGE + pages]))
         return raw[start : start + nbytes].view(dtype)
 
     return allocate
