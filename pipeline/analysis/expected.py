@@ -7,7 +7,7 @@ training, or by a fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from pipeline.quantization.calibrated_graph import (
     NodeQuantization,
     OutputQuantizer,
 )
-from pipeline.quantization.equalization import divide_kernel, next_layer
+from pipeline.quantization.factors import divide_kernels, output_factors
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 
@@ -75,17 +75,25 @@ def _calibrated(graph: Graph, quantized: QuantizedGraph) -> CalibratedGraph:
     settings = {
         node.name: _settings(node, graph.node(node.name)) for node in quantized.nodes if node.bits
     }
-    for node in quantized.nodes:
-        output = settings[node.name].output if node.name in settings else None
-        if node.rate is None or output is None:
-            continue
-        consumer = next_layer(graph, node.name, per_tensor=node.rate.ndim == 0)
-        if consumer is None:
-            raise ModelError(f"{node.name}: no kernel takes back its factor")
-        changed = divide_kernel(consumer[0], node.rate, consumer[1])
-        graph = graph.with_nodes(changed if n.name == changed.name else n for n in graph.nodes)
+    scaled = {name for name, known in settings.items() if known.output is not None}
+    rates = {n.name: n.rate for n in quantized.nodes if n.rate is not None and n.name in scaled}
+    graph = divide_kernels(graph, factors_of(graph, rates))
     saturates = any(n.op == "Flatten" and n.bits for n in quantized.nodes)
     return CalibratedGraph(graph=graph, nodes=settings, flatten_saturates=saturates)
+
+
+def factors_of(graph: Graph, rates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the factor on every output; see `pipeline.quantization.factors`.
+
+    Raises
+    ------
+    ModelError
+        If no kernel takes a factor back.
+    """
+    factors, refusals = output_factors(graph, rates)
+    if refusals:
+        raise ModelError(str(refusals[0]))
+    return factors
 
 
 def _settings(node: QuantizedNode, source: Node) -> NodeQuantization:

@@ -11,16 +11,16 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from pipeline.analysis.expected import INSIDE, differences, refitted
+from pipeline.analysis.expected import INSIDE, differences, factors_of, refitted
 from pipeline.chips import chip, convert
 from pipeline.chips.blocks import View
 from pipeline.config import Quantization
 from pipeline.config.layer_widths import LayerWidths
-from pipeline.errors import CrossgradeError, ModelError
+from pipeline.errors import CrossgradeError
 from pipeline.graph.graph import Graph
 from pipeline.quantization.assignment import LUT_INPUT_BITS, assign
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
-from pipeline.quantization.equalization import divide_kernel, next_layer
+from pipeline.quantization.factors import ONE, divide_kernels
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.integerize_legacy import integerize_legacy
 from pipeline.quantization.quantized_graph import QuantizedGraph
@@ -87,29 +87,29 @@ def _legacy(graph: Graph, program: Program) -> QuantizedGraph:
 def _calibrated(graph: Graph, program: Program) -> QuantizedGraph:
     """Return the integer model with the formats of the program's tensors."""
     view, nodes = View(graph, graph), {}
-    for name, node in assign(graph, Quantization()).nodes.items():
-        owner = view.owner(graph.node(name))
-        layer = program.by_name[owner.name]
+    assigned = assign(graph, Quantization()).nodes
+    owners = {name: view.owner(graph.node(name)).name for name in assigned}
+    rates = {
+        name: program.origin.rates.get(owners[name], ONE)
+        for name, node in assigned.items()
+        if node.output is not None and node.output.bits != LUT_INPUT_BITS
+    }
+    factors = factors_of(graph, rates)
+    for name, node in assigned.items():
+        layer = program.by_name[owners[name]]
         padding = graph.node(name).attrs.get("padding_value")
+        head = name == layer.name
         nodes[name] = replace(
-            _with_formats(node, layer, program.origin, head=name == owner.name),
+            _with_formats(node, layer, program.origin, factors[name], head=head),
             padding_value=None if padding is None else np.atleast_1d(np.float32(padding)),
         )
-    for name, node in nodes.items():
-        if node.output is None or np.all(node.output.rescaling_rate == 1):
-            continue
-        rate = node.output.rescaling_rate
-        consumer = next_layer(graph, name, per_tensor=rate.ndim == 0)
-        if consumer is None:
-            raise ModelError(f"{name}: no kernel takes back its factor")
-        changed = divide_kernel(consumer[0], rate, consumer[1])
-        graph = graph.with_nodes(changed if n.name == changed.name else n for n in graph.nodes)
+    graph = divide_kernels(graph, factors)
     saturates = any(getattr(n, "input_value_bits", None) is not None for n in program.layers)
     return integerize(CalibratedGraph(graph=graph, nodes=nodes, flatten_saturates=saturates))
 
 
 def _with_formats(
-    node: NodeQuantization, layer: Layer, origin: Origin, *, head: bool
+    node: NodeQuantization, layer: Layer, origin: Origin, factor: np.ndarray, *, head: bool
 ) -> NodeQuantization:
     if head:
         bits = getattr(layer, "weight_bits", None)
@@ -118,9 +118,9 @@ def _with_formats(
         return node
     if node.output.bits == LUT_INPUT_BITS:  # its range is not known; the layer is not compared
         return replace(node, output=replace(node.output, range_max=np.float32(1)))
-    unit, rate = origin.units[layer.name], origin.rates.get(layer.name, np.float32(1))
     # Without the factor a unit is a power of two: 2**-frac_bits.
-    frac_bits = -np.rint(np.log2(unit * rate.astype(np.float64))).astype(np.int64)
+    unit = origin.units[layer.name] * factor.astype(np.float64)
+    frac_bits = -np.rint(np.log2(unit)).astype(np.int64)
     if np.ptp(frac_bits) == 0:
         frac_bits = frac_bits.max()
     value_bits = layer.output_bits - layer.output_signed
@@ -131,7 +131,7 @@ def _with_formats(
         signed=layer.output_signed,
         per_tensor=frac_bits.ndim == 0,
         range_max=np.ldexp(np.float32(INSIDE), value_bits - frac_bits).astype(np.float32),
-        rescaling_rate=rate,
+        rescaling_rate=origin.rates.get(layer.name, ONE),
         scale_bits=16 if scales is not None and scales.dtype == np.uint16 else 8,
         buffer_bits=layer.post_op_buffer_bits,
     )

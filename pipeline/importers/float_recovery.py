@@ -14,7 +14,7 @@ from pipeline.importers.keras_model import KerasModel
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
 from pipeline.importers.saturation import carry_saturation
 from pipeline.quantization.calibrated_graph import CalibratedGraph
-from pipeline.quantization.equalization import undo
+from pipeline.quantization.factors import divide_kernels, output_factors
 
 
 def recovered_graph(model: KerasModel) -> Graph:
@@ -48,12 +48,13 @@ def from_calibrated(calibrated: CalibratedGraph, label) -> Graph:
         If an equalization cannot be undone.
     """
     rates = {
-        name: (np.asarray(known.output.rescaling_rate, np.float32), known.output.per_tensor)
+        name: np.asarray(known.output.rescaling_rate, np.float32)
         for name, known in calibrated.nodes.items()
         if known.output is not None
     }
-    graph, refusals = undo(calibrated.graph, rates)
-    graph = without_input_offset(carry_saturation(graph, calibrated), calibrated)
+    factors, refusals = output_factors(calibrated.graph, rates)
+    graph = divide_kernels(calibrated.graph, factors, undo=True)
+    graph = without_input_offset(carry_saturation(graph, calibrated, factors), calibrated)
     if refusals:
         raise IncompatibleModelError(label, refusals, "recover the float model")
     for name, op, attrs in calibrated.float_tail:

@@ -10,6 +10,7 @@ and pooling commute with the factors, which are positive.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,9 @@ class _Container:
     step: np.ndarray
 
 
-def carry_saturation(graph: Graph, calibrated: CalibratedGraph) -> Graph:
+def carry_saturation(
+    graph: Graph, calibrated: CalibratedGraph, factors: Mapping[str, np.ndarray]
+) -> Graph:
     """Return the float model with the maxima of the quantized ReLUs.
 
     Parameters
@@ -41,6 +44,8 @@ def carry_saturation(graph: Graph, calibrated: CalibratedGraph) -> Graph:
         Float model, its equalization undone; nodes have the names of those in `calibrated`.
     calibrated : CalibratedGraph
         The quantized model.
+    factors : mapping of str to float32 array
+        That its outputs have, see `pipeline.quantization.factors`.
 
     Returns
     -------
@@ -52,16 +57,17 @@ def carry_saturation(graph: Graph, calibrated: CalibratedGraph) -> Graph:
     for name, known in calibrated.nodes.items():
         node = graph.node(name)
         if node.op == "ReLU" and known.output is not None:
-            graph = _bounded(graph, node, _container(graph, name, known.output, calibrated))
+            container = _container(graph, name, known.output, calibrated, factors[name])
+            graph = _bounded(graph, node, container)
     return graph
 
 
-def _container(graph, name, quantizer: OutputQuantizer, calibrated) -> _Container:
+def _container(graph, name, quantizer: OutputQuantizer, calibrated, factor) -> _Container:
     value_bits = quantizer.bits - quantizer.signed
     frac_bits = max_frac_bits(value_bits, quantizer.range_max)
     if calibrated.flatten_saturates and _is_flattened(graph, name):
         frac_bits = np.broadcast_to(np.max(frac_bits), np.shape(frac_bits))
-    step = np.exp2(-frac_bits.astype(np.float64)) / quantizer.rescaling_rate
+    step = np.exp2(-frac_bits.astype(np.float64)) / factor
     return _Container(largest=(2**value_bits - 1) * step, step=step)
 
 

@@ -18,7 +18,6 @@ from pipeline.graph.node import Node
 from pipeline.graph.traits import NEURAL, RESHAPES, TEMPORAL
 from pipeline.quantization.calibrated_graph import OutputQuantizer
 from pipeline.quantization.fixed_point import floor_log2
-from simulator.refusal import Refusal
 
 _SKIPPED = ("Dropout", "MaxPooling2D", "GlobalAveragePooling2D")
 
@@ -60,37 +59,6 @@ def equalize(
         divided[consumer.name] = divide_kernel(consumer, rate, flattened)
     nodes = (divided.get(node.name, node) for node in graph.nodes)
     return graph.with_nodes(nodes), equalized
-
-
-def undo(graph: Graph, rates: Mapping[str, tuple[np.ndarray, bool]]) -> tuple[Graph, list[str]]:
-    """Undo the equalization of a graph.
-
-    Parameters
-    ----------
-    graph : Graph
-        Equalized.
-    rates : mapping of str to (float32 array, bool)
-        By node: the factor on its output, and True if it has one scale per tensor.
-
-    Returns
-    -------
-    Graph
-    refusals : list of Refusal
-        One for each node after which no kernel can absorb the factor.
-    """
-    refusals = []
-    for name, (rate, per_tensor) in rates.items():
-        if (rate == 1).all():
-            continue
-        # Refinement may give the channels of one scale factors of their own.
-        found = next_layer(graph, name, per_tensor=per_tensor and np.ndim(rate) == 0)
-        if found is None:
-            found = "no layer after it can undo its equalization"
-            refusals.append(Refusal(layers=(name,), found=found, rule="equalization"))
-            continue
-        node = divide_kernel(found[0], 1 / rate, found[1])
-        graph = graph.with_nodes(node if old.name == node.name else old for old in graph.nodes)
-    return graph, refusals
 
 
 def ideal_range(range_max: np.ndarray, bits: int) -> np.ndarray:

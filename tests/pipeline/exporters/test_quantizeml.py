@@ -15,12 +15,15 @@ from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.exporters import quantizeml_h5
 from pipeline.exporters.formats import export
 from pipeline.formats.quantizeml.quantizers import write_input_quantizer, write_quantization
-from pipeline.importers import load_model
+from pipeline.importers import load_float, load_model
+from pipeline.migration.compare import outputs_of
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.quantize import quantize
 from simulator import simulate
 from tests.pipeline.exporters.quantized_models import FIXTURES, WIDTHS, quantized, random_cases
 from tests.pipeline.quantization.graphs import RELU, chain, conv
+from tests.pipeline.quantization.refine.test_joins import NETS
+from tests.pipeline.quantization.refine.test_refine import pictures
 
 OUTPUTS = ("Outputs", {}, ("conv2d_3", "conv2d_4"))
 CONV = {"Conv2D": {"filters": 6, "kernel_size": 3, "padding": "same"}}
@@ -292,3 +295,15 @@ def test_quantizeml_computes_every_integer_of_exported_networks():
     results = json.loads(found.stdout.splitlines()[-1])
     assert {result["status"] for result in results} <= {"equal", "inexact"}, results
     assert sum(result["values"] for result in results) > 1000
+
+
+@pytest.mark.parametrize("name", ["summed", "forked", "dense"])
+def test_the_float_model_of_a_refined_export_is_recovered(name, tmp_path):
+    # Joined outputs share factors, which several layers take back.
+    graph = chain(*NETS[name], shape=(8, 8, 3))
+    images = pictures(200)
+    model = quantize(graph, images, Quantization(refine="layers"))
+    assert any(np.any(node.rate != 1) for node in model.nodes if node.rate is not None)
+    export(tmp_path / "model.h5", model, "quantizeml")
+    wanted, found = (outputs_of(g, images) for g in (graph, load_float(tmp_path / "model.h5")))
+    assert np.corrcoef(wanted.ravel(), found.ravel())[0, 1] > 0.99
