@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from simulator.integer import Tally
+from simulator.plan.cache_size import second_level_cache
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_windows import windows_of
 from simulator.plan.window import Window
@@ -13,7 +14,7 @@ from simulator.plan.workspace import Workspace
 from simulator.product import multiply
 from simulator.statistics import measure
 
-BLOCK_BYTES = 768 << 10
+BLOCK_BYTES = second_level_cache(least=1 << 20) * 3 // 4
 """Size of a block of columns: larger ones exceed the second-level cache, smaller ones are too small
 for BLAS to be efficient."""
 
