@@ -129,6 +129,8 @@ def test_float_models_are_compared_by_the_rounding_of_sums(files):
     save_graph(files / "rounded.npz", rounded)
     result = run(files, "float.npz", "rounded.npz")
     assert result.exit_code == 0 and "rounding" in result.output
+    joined = "".join(line.strip() for line in result.output.splitlines())
+    assert "rounded.npz" in joined and "float.npz" in joined
     other = network().rewrite(
         lambda node: (
             [node.with_weights(bias=node.weights["bias"] + np.float32(0.3))]
