@@ -28,6 +28,8 @@ def quiet_tensorflow() -> Iterator[None]:
         os.dup2(aside.fileno(), STDERR)
         try:
             yield
+        except KeyboardInterrupt:
+            raise  # what was written explains nothing
         except BaseException:
             sys.stderr.flush()
             aside.seek(0)

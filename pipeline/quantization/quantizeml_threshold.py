@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.errors import ModelError
 from pipeline.quantization.quantized_graph import QuantizedNode
 from pipeline.quantization.reach import reachable_registers
 
@@ -40,6 +41,25 @@ def pooled_bias(head: QuantizedNode, pixels: int) -> np.ndarray:
         return np.zeros(head.shape[-1], np.int64)
     bias, shift = (head.registers[name].astype(np.int64) for name in ("bias", "bias_shift"))
     return np.left_shift(bias, shift) * pixels
+
+
+def filter_scales(scales: np.ndarray, filters: int) -> np.ndarray:
+    """Return a model's output scales as one or one per filter of its last layer, float64.
+
+    A Flatten at the end repeats the filters' scales for each position of its map, channels last.
+
+    Raises
+    ------
+    ModelError
+        If they differ between positions.
+    """
+    rows = np.asarray(scales, np.float64).reshape(-1, filters if np.size(scales) > 1 else 1)
+    if not np.array_equal(rows, np.broadcast_to(rows[0], rows.shape)):
+        raise ModelError(
+            "the scales of the outputs differ between positions of a map; Akida 1.0 has one for"
+            " each filter"
+        )
+    return rows[0]
 
 
 def ended(head: QuantizedNode, pixels: int, gain: float, scales: np.ndarray) -> Unrounded:

@@ -148,6 +148,10 @@ def test_native_notices_are_hidden_unless_something_fails(capfd):
         os.write(2, b"reason\n")
         raise ImportError
     assert capfd.readouterr().err == "reason\n"
+    with pytest.raises(KeyboardInterrupt), quiet_tensorflow():
+        os.write(2, b"notice\n")
+        raise KeyboardInterrupt
+    assert not capfd.readouterr().err
 
 
 def test_an_interrupted_run_says_how_it_goes_on(tmp_path, capsys, monkeypatch):

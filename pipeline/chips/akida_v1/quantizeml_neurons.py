@@ -20,7 +20,7 @@ from pipeline.chips.akida_v1.shared_scale import shared_scale
 from pipeline.chips.blocks import Block
 from pipeline.messages.settings import setting
 from pipeline.quantization.quantized_graph import QuantizedNode
-from pipeline.quantization.quantizeml_threshold import Unrounded, activated, ended
+from pipeline.quantization.quantizeml_threshold import Unrounded, activated, ended, filter_scales
 from pipeline.quantization.reach import reach
 
 IMAGE_HIGHEST = 255
@@ -59,10 +59,9 @@ def _neuron(
         raise refused(
             head.name, "one_padding_value", "padding values differ by channel", "one in Akida 1.0"
         )
-    scales = dequantizer.registers["scales"].astype(np.float64)
+    _refuse_quantized_sums(block)
     if relu is None:
-        _refuse_quantized_end(block.last)
-        found = ended(head, pixels, gain, scales)
+        found = ended(head, pixels, gain, _scales(dequantizer, head))
         return _rounded(head.name, found, padding, activation=False), 1.0
     _refuse_activation(relu)
     shared = shared_scale(relu, following)
@@ -70,9 +69,13 @@ def _neuron(
     settings: dict = {"act_bits": relu.bits["output"]}
     settings["coarser"] = np.float64(shared.steps) * found.closer
     if following is None:
-        settings["level"] = scales * settings["coarser"]
+        settings["level"] = _scales(dequantizer, head) * settings["coarser"]
     neuron = _rounded(head.name, found, padding, activation=True, **settings)
     return neuron, shared.potential / found.closer
+
+
+def _scales(dequantizer, head) -> np.ndarray:
+    return filter_scales(dequantizer.registers["scales"], head.shape[-1])
 
 
 def _rounded(layer: str, found: Unrounded, padding, *, activation: bool, **settings) -> Neuron:
@@ -85,11 +88,13 @@ def _rounded(layer: str, found: Unrounded, padding, *, activation: bool, **setti
     )
 
 
-def _refuse_quantized_end(last: QuantizedNode) -> None:
-    """Raise if a layer without activation does not give its sums."""
-    if "output_shift" in last.registers:
+def _refuse_quantized_sums(block: Block) -> None:
+    """Raise if sums are quantized before an activation, or at the end, also before a pooling."""
+    sums = [node for node in (block.head, *block.tail) if node.op != "ReLU"]
+    quantized = [node.name for node in sums if "output_shift" in node.registers]
+    if quantized:
         raise refused(
-            last.name,
+            quantized[0],
             "unquantized_end",
             "its output is quantized but has no activation",
             "unquantized sums at the end of a model of Akida 1.0",

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT
 from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
-from pipeline.quantization.quantizeml_threshold import Unrounded, activated, ended
+from pipeline.quantization.quantizeml_threshold import Unrounded, activated, ended, filter_scales
 from pipeline.quantization.reach import beyond, reach
 from pipeline.quantization.refine.legacy_registers import pixels, reads_image
 from pipeline.quantization.refine.steps import Step
@@ -76,9 +75,9 @@ def older_chip(calibrated: CalibratedGraph, steps: Sequence[Step]) -> OlderChip 
         if step[0].op not in LAYERS:
             continue
         nodes = [model.node(node.name) for node in step]
-        unit = _last_unit(model, nodes)
-        registers = found.registers(nodes, unit)
         name, activation = step[0].name, step[-1].op == "ReLU"
+        unit = np.ones(1) if activation else _last_unit(model, nodes)
+        registers = found.registers(nodes, unit)
         pair = registers.whole, registers.act_step
         is_input = reads_image(calibrated.graph, step[0])
         widths[name] = chosen_widths(*pair, is_input=is_input, activation=activation)
@@ -88,13 +87,8 @@ def older_chip(calibrated: CalibratedGraph, steps: Sequence[Step]) -> OlderChip 
 
 
 def _last_unit(model: QuantizedGraph, nodes: Sequence[QuantizedNode]) -> np.ndarray:
-    """Return the value of one unit of a model's output for each filter of its last layer.
-
-    A Flatten repeats the filters' scales for each position of its map.
-    """
-    scales = model.node(model.output).registers["scales"].astype(np.float64)
-    filters = [node for node in nodes if node.op not in KEEPS_VALUES][-1].shape[-1]
-    return scales[:filters]
+    """Return the value of one unit of a model's output for each filter of its last layer."""
+    return filter_scales(model.node(model.output).registers["scales"], nodes[0].shape[-1])
 
 
 def _is_older(calibrated: CalibratedGraph, step: Step) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.chips import convert
 from pipeline.config import Calibration, Quantization
 from pipeline.errors import CrossgradeError, IncompatibleModelError
+from pipeline.graph.forward import forward
 from pipeline.quantization.quantize import quantize
 from pipeline.quantization.refine.legacy_sequence import LegacySequence
 from pipeline.quantization.refine.sequence import Sequence
@@ -151,3 +152,56 @@ def test_what_no_register_holds_is_named_when_it_is_quantized():
         quantize(graph, None, options)
     refined = quantize(graph, pictures(COUNT, size=6), replace(options, refine="layers"))
     assert convert(refined, "akida_v1").by_name["conv2d_3"].act_step.max() <= 1 << 24
+
+
+POOL, GAP = ("MaxPooling2D", {"padding": "same"}), ("GlobalAveragePooling2D", {"keepdims": True})
+VECTOR, MAP = ("Reshape", {"target_shape": (5,)}), ("Flatten", {})
+POINT = ("Reshape", {"target_shape": (1, 5)})
+ENDS = {
+    "a vector as a map": [MAP, ("Dense", {"units": 5}), POINT],
+    "an average as a vector": [conv(5, kernel=1), GAP, VECTOR],
+    "a dropout": [MAP, ("Dense", {"units": 5}), ("Dropout", {})],
+    "a map": [conv(5)],
+    "a pooled map": [conv(5), POOL],
+    "levels, flat": [conv(5), RELU, MAP],
+    "pooled levels": [conv(5), POOL, RELU, MAP],
+}
+
+
+OLDER = Quantization(
+    activation_bits=4,
+    weight_bits=4,
+    per_tensor_activations=True,
+    calibration=Calibration(batch_size=8),
+)
+REFUSED = {
+    "a flat map": ([conv(5), MAP], "conv2d_4: its output is quantized"),
+    "a pooled map, flat": ([conv(5), POOL, MAP], "conv2d_4: its output is quantized"),
+    "levels": ([conv(5), RELU], "relu_5: its output is not quantized"),
+    "levels of an average": ([conv(5), GAP, RELU, VECTOR], "relu_6: its output is not quantized"),
+}
+
+
+@pytest.mark.parametrize("refine", ["none", "layers"])
+@pytest.mark.parametrize("end", REFUSED)
+def test_ends_that_the_older_chip_lacks_are_refused_by_name(end, refine):
+    layers, reason = REFUSED[end]
+    graph = chain(("Rescaling", {"scale": 1 / 255}), conv(6), RELU, *layers, shape=SHAPE)
+    model = quantize(graph, pictures(COUNT, 3), replace(OLDER, refine=refine))
+    with pytest.raises(IncompatibleModelError, match=reason):
+        convert(model, "akida_v1")
+
+
+@pytest.mark.parametrize("refine", ["none", "layers"])
+@pytest.mark.parametrize("end", ENDS)
+def test_models_of_every_end_are_quantized_for_the_older_chip(end, refine):
+    """What only moves values at the end of a model has no settings, and scales per position."""
+    graph = chain(("Rescaling", {"scale": 1 / 255}), conv(6), RELU, *ENDS[end], shape=SHAPE)
+    model = quantize(graph, pictures(COUNT, 3), replace(OLDER, refine=refine))
+    images = pictures(COUNT, 4)
+    program = convert(model, "akida_v1")
+    found = simulate(program, images)
+    wanted = forward(graph, images)
+    assert found.size == wanted.size
+    noise = np.square(found.reshape(wanted.shape) - wanted).mean()
+    assert noise < 0.1 * wanted.var(), (noise, wanted.var())
