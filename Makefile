@@ -103,7 +103,7 @@ keras-options: $(READY) ## import models with every option of every Keras layer;
 	@python -m conformance.keras_options --jobs $(JOBS)
 
 FORMAT ?= quantizeml
-exports: $(READY) ## export N random networks, the zoo and more; compare in other tools (FORMAT=..., JOBS=...)
+exports: $(READY) ## export N random networks, the zoo and more; compare in other tools
 	@python -m conformance.exports --format $(FORMAT) --count $(N) --seed $(SEED) --jobs $(JOBS)
 
 results: $(READY) ## train, migrate and quantize several models; writes docs/results.md (an hour)

@@ -1,5 +1,5 @@
 """Everything from a float model to a chip's program."""
 
-from pipeline.quiet_interrupt import end_at_once
+from simulator.quiet_interrupt import end_at_once
 
 end_at_once()

@@ -11,7 +11,8 @@ from pipeline.ending import EXPECTED, ending
 from pipeline.messages.lines import wrapped, wrapped_lines
 from pipeline.messages.notes import Note
 from pipeline.progress import Step, epoch_line, figures_line, report
-from pipeline.quiet_interrupt import raise_again
+from simulator.atomic_file import finished_files
+from simulator.quiet_interrupt import raise_again
 
 WIDTH = 84
 """Columns of a note, which leaves some for the name of the stage."""
@@ -27,15 +28,18 @@ def run(name: str, function: Callable[[], None]) -> None:
     function : function
         Writes its files atomically; may raise this package's errors.
     """
-    raise_again()
-    report(Step(stage=name))
-    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout)
-    try:
-        function()
-    except EXPECTED as error:
-        message, status = ending(error)
-        sys.stderr.write(wrapped_lines(f"{name}: {message}") + "\n")
-        sys.exit(status)
+    with finished_files() as finished:
+        try:
+            raise_again()
+            report(Step(stage=name))
+            logging.basicConfig(
+                level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stdout
+            )
+            function()
+        except EXPECTED as error:
+            message, status = ending(error, finished)
+            sys.stderr.write(wrapped_lines(f"{name}: {message}") + "\n")
+            sys.exit(status)
 
 
 def log_notes(notes: Iterable[Note]) -> None:

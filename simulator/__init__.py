@@ -4,8 +4,12 @@ Layouts throughout this package: activations are ``(n, height, width, channels)`
 ``(height, width, channels, filters)`` (HWIO), vectors ``(n, 1, 1, features)``.
 """
 
-from simulator.engine import simulate
-from simulator.errors import ProgramError
-from simulator.program import Program
+from simulator.quiet_interrupt import end_at_once
+
+end_at_once()  # before NumPy is imported
+
+from simulator.engine import simulate  # noqa: E402
+from simulator.errors import ProgramError  # noqa: E402
+from simulator.program import Program  # noqa: E402
 
 __all__ = ["Program", "ProgramError", "simulate"]

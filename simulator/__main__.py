@@ -14,6 +14,7 @@ from simulator.errors import ProgramError
 from simulator.image_scale import input_warning
 from simulator.npy import DamagedArrayError, load_npy
 from simulator.program import Program
+from simulator.quiet_interrupt import raise_again
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("images", metavar="IMAGES.npy", help="images, NHWC, in the input type")
     parser.add_argument("-o", "--output", metavar="OUT.npy", help="write the outputs there")
     options = parser.parse_args(arguments)
+    raise_again()
     try:
         if options.output:
             check_folder(options.output)

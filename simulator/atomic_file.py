@@ -1,13 +1,44 @@
-"""Atomic writing of files: to a temporary file in the same folder, then renamed."""
+"""Atomic writing of files: under a temporary name in the same folder, then renamed."""
 
 from __future__ import annotations
 
 import errno
 import os
-import tempfile
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
+
+_finished: ContextVar[list[Path] | None] = ContextVar("finished", default=None)
+
+
+@contextmanager
+def finished_files() -> Iterator[list[Path]]:
+    """Collect the paths of files and folders that get their names within the context."""
+    paths: list[Path] = []
+    token = _finished.set(paths)
+    try:
+        yield paths
+    finally:
+        _finished.reset(token)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a hidden name beside `path` that nothing has.
+
+    It is known before the file exists, so that whoever is interrupted while making it can remove
+    it; of 64 random bits none occur twice.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def finish(temporary, path: Path) -> None:
+    """Give a complete file or folder its name."""
+    os.replace(temporary, path)
+    if (paths := _finished.get()) is not None:
+        paths.append(path)
 
 
 def check_folder(path) -> None:
@@ -34,12 +65,12 @@ def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
     """
     path = Path(path)
     check_folder(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = temporary_name(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             write(file)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        finish(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -8,16 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
+from simulator.atomic_file import finish, temporary_name
 from simulator.engine import check_images, simulate
 from simulator.errors import ProgramError
 from simulator.layer import Layer
@@ -66,13 +65,14 @@ def write_vectors(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ProgramError(f"{folder}: exists already; name a new folder for the golden vectors")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary = temporary_name(folder)
     try:
+        temporary.mkdir(mode=0o700)
         manifest = _write(program, images, temporary, batch_size, progress)
         text = json.dumps(manifest, indent=1, allow_nan=False) + "\n"
         (temporary / "manifest.json").write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
-        os.replace(temporary, folder)
+        finish(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

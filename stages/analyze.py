@@ -53,8 +53,7 @@ def main() -> None:
     write_json(metrics_path("analyze"), _metrics(found))
     worst = found.worst_first[0]
     logging.info("output to noise %s dB on %d images", decibels(found.decibels), found.images)
-    sentence = f"worst layer {worst.name}: {worst.finding.cause}; {worst.finding.remedy}"
-    logging.info("%s", wrapped(sentence, "", WIDTH))
+    logging.info("%s", wrapped(f"worst layer {worst.name}: {worst.finding}", "", WIDTH))
 
 
 def _metrics(found: Analysis) -> dict:

@@ -34,6 +34,10 @@ class Finding:
     cause: str
     remedy: str = ""
 
+    def __str__(self) -> str:
+        """Return the cause, and the remedy if there is one."""
+        return "; ".join(filter(None, (self.cause, self.remedy)))
+
 
 def explain(layer, block: Block, refined: bool) -> Finding:
     """Return the first cause that applies to a `LayerAnalysis`.

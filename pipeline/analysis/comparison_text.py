@@ -24,6 +24,8 @@ def comparison_text(found: Comparison, titles: Sequence[str]) -> str:
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         if names:
             lines.append(f"only in {side}, not compared: {', '.join(names)}")
+    if found.other_shapes:
+        lines.append(f"of other shapes, not compared: {_listed(found.other_shapes)}")
     compared = f"{len(found.layers)} layers and {found.images} images"
     if found.tolerance is not None:
         compared += (
@@ -31,6 +33,8 @@ def comparison_text(found: Comparison, titles: Sequence[str]) -> str:
             " of float32 sums in another order"
         )
     first = found.first
+    if not found.equal and found.outputs_equal:
+        lines.append(f"the outputs of both models are equal{_why(found)}")
     if first is None:
         return wrapped_lines("\n".join([*lines, f"equal in {compared}"]))
     where = first.first
@@ -41,6 +45,18 @@ def comparison_text(found: Comparison, titles: Sequence[str]) -> str:
     )
     lines.append(f"compared {compared}; from there on:")
     return "\n".join([wrapped_lines("\n".join(lines)), "", *_table(found)])
+
+
+def _listed(others) -> str:
+    texts = [f"{one.name} {one.a} and {one.b}" for one in others[:SHOWN]]
+    left = len(others) - SHOWN
+    return "; ".join([*texts, *([f"and {left} more"] if left > 0 else [])])
+
+
+def _why(found) -> str:
+    if found.tolerance is None:
+        return ""
+    return "; layers between may differ where 'crossgrade migrate' moved or rewrote them"
 
 
 def _table(found) -> list[str]:

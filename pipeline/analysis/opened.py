@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def opened(a, b, target: str | None = None) -> tuple[Outputs, Outputs]:
     found = [_loaded(path) for path in (a, b)]
     targets = [other.target for other in found if isinstance(other, Program)]
     chosen = target or (targets[0] if targets else None)
-    left, right = (_outputs(model, chosen) for model in found)
+    left, right = (
+        _of_file(_outputs(model, chosen), path) for model, path in zip(found, (a, b), strict=True)
+    )
     return left, right
 
 
@@ -65,6 +68,13 @@ def _loaded(path):
     if kind == KIND:
         return load_quantized(path)
     return load_model(path, Wanted()) if kind is None else own_graph(path, Wanted())
+
+
+def _of_file(outputs: Outputs, path) -> Outputs:
+    """Let messages name the file: models before and after a migration have the same name."""
+    if not isinstance(path, str | PathLike) or str(path) in outputs.title:
+        return outputs
+    return replace(outputs, title=f"{outputs.title} in {path}")
 
 
 def _outputs(model, target: str | None) -> Outputs:

@@ -13,8 +13,11 @@ from pipeline.errors import DataError, ModelError
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.preparation.batchnorm import fold_batchnorm
+from pipeline.preparation.head import cut_head
+from pipeline.quantization.samples import check_samples
 from simulator import Program, simulate
 from simulator.archive import read_archive
+from simulator.engine import check_images
 from simulator.malformed import MALFORMED, brief
 
 INTEGERS, FLOATS = "integers", "floats"
@@ -34,8 +37,12 @@ class Outputs:
     kind : {"integers", "floats"}
     layers : dict of str to str
         Names and types of the layers, in order.
+    outputs : tuple of str
+        The layers whose outputs are those of the model, before a final softmax or sigmoid.
     batch : function of (images or None, slice) to dict
         Outputs of the images in the slice, by layer; slices follow each other.
+    check : function of images to images
+        Return images in the type that the model takes; raise an error if they do not fit it.
     count : int or None
         Stored images; None where images are computed.
     """
@@ -43,7 +50,9 @@ class Outputs:
     title: str
     kind: str
     layers: dict[str, str]
+    outputs: tuple[str, ...]
     batch: Callable[[np.ndarray | None, slice], Batch]
+    check: Callable[[np.ndarray], np.ndarray] = np.asarray
     count: int | None = None
 
 
@@ -62,8 +71,14 @@ def of_program(program: Program) -> Outputs:
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     layers = {layer.name: layer.type_label for layer in program.layers}
-    title = f"{program.target} program {program.name}"
-    return Outputs(title=title, kind=INTEGERS, layers=layers, batch=batch)
+    return Outputs(
+        title=f"{program.target} program {program.name}",
+        kind=INTEGERS,
+        layers=layers,
+        outputs=(program.layers[-1].name,),
+        batch=batch,
+        check=lambda images: check_images(program, images),
+    )
 
 
 def of_graph(graph: Graph) -> Outputs:
@@ -82,7 +97,14 @@ def of_graph(graph: Graph) -> Outputs:
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     layers = {node.name: node.op for node in folded.nodes if node.op != "Input"}
-    return Outputs(title=f"float model {graph.name}", kind=FLOATS, layers=layers, batch=batch)
+    return Outputs(
+        title=f"float model {graph.name}",
+        kind=FLOATS,
+        layers=layers,
+        outputs=tuple(node.name for node in cut_head(folded)[0].ends),
+        batch=batch,
+        check=lambda images: check_samples(graph, images, f"images for the model {graph.name}"),
+    )
 
 
 def of_trace(path) -> Outputs:
@@ -98,6 +120,7 @@ def of_trace(path) -> Outputs:
         title=f"trace {path}",
         kind=INTEGERS,
         layers=dict.fromkeys(names, ""),
+        outputs=(names[-1],),
         batch=lambda images, part: {name: arrays[name][part] for name in names},
         count=counts.pop(),
     )
@@ -136,6 +159,7 @@ def of_vectors(folder) -> Outputs:
         title=f"golden vectors {folder}",
         kind=INTEGERS,
         layers=types,
+        outputs=tuple(types)[-1:],
         batch=lambda images, part: {name: array[part] for name, array in files.items()},
         count=count,
     )

@@ -82,21 +82,25 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; print refusals as one message, with exit status 1."""
     from pipeline.ending import EXPECTED, INTERRUPTED, REFUSED, ending
+    from simulator.atomic_file import finished_files
+    from simulator.quiet_interrupt import raise_again
 
-    try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.Abort:
-        sys.exit(_end(*ending(KeyboardInterrupt())))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(REFUSED)
-    except EXPECTED as error:
-        message, status = ending(error)
-        sys.exit(_end(message if status == INTERRUPTED else f"error: {message}", status))
+    with finished_files() as finished:
+        try:
+            raise_again()
+            sys.exit(cli.main(standalone_mode=False) or 0)
+        except click.exceptions.Exit as stop:
+            sys.exit(stop.exit_code)
+        except click.Abort:
+            sys.exit(_end(*ending(KeyboardInterrupt(), finished)))
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            sys.exit(REFUSED)
+        except EXPECTED as error:
+            message, status = ending(error, finished)
+            sys.exit(_end(message if status == INTERRUPTED else f"error: {message}", status))
 
 
 def _end(message: str, status: int) -> int:

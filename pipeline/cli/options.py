@@ -25,6 +25,7 @@ OPTIONS = {
     "labels": ("quantize", "--labels"),
     "certificate": ("export", "--certificate"),
     "reset_every": ("simulate", "--reset-every"),
+    "images_b": ("compare", "--images-b"),
     "search.budget": ("search", "--budget"),
     "search.max_loss": ("search", "--max-loss"),
     "measuring.images": ("search", "--images"),

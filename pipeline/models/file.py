@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.importers.load import format_of
 from pipeline.importers.onnx.importer import ONNX
 from pipeline.models.wanted import AS_IT_IS, Wanted
 from simulator.archive import archive_kind
+from simulator.atomic_file import finish
 
 SUFFIXES = (".h5", ".keras", ".onnx", ".npz")
 
@@ -117,7 +117,7 @@ def write_float(path, graph: Graph, accept) -> None:
         _writer(path.suffix)(temporary, graph)
         accept(temporary)
         temporary.chmod(0o644)
-        os.replace(temporary, path)
+        finish(temporary, path)
 
 
 def _writer(suffix):

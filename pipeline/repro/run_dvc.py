@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.quiet_interrupt import raise_again
+from simulator.quiet_interrupt import raise_again
 
 HINT = "Use `dvc push`"
 FAILED = 1

@@ -17,20 +17,23 @@ class Compared:
     Attributes
     ----------
     comparison : pipeline.analysis.comparison.Comparison
-        ``layers``, ``first`` (with image, index and both values), ``only_a``, ``only_b``.
+        ``layers``, ``first`` (with image, index and both values), ``only_a``, ``only_b``,
+        ``other_shapes``, ``outputs_equal``.
     """
 
     def __init__(self, comparison: Any, titles: tuple[str, str]):
         self.comparison, self.titles = comparison, titles
 
     def __repr__(self) -> str:
-        first = self.comparison.first
-        return f"<Compared: {'equal' if first is None else f'first differ in {first.name}'}>"
+        found = self.comparison
+        if found.first is not None:
+            return f"<Compared: first differ in {found.first.name}>"
+        return f"<Compared: {'equal' if found.equal else 'shapes differ'}>"
 
     @property
     def equal(self) -> bool:
-        """True if no layer that both have differs."""
-        return self.comparison.first is None
+        """True if no layer that both have differs, in its values or its shape."""
+        return self.comparison.equal
 
     def text(self) -> str:
         """Return the first difference, and the layers from there on."""
@@ -48,10 +51,13 @@ class Compared:
 
 
 @step
-def compare(a: Any, b: Any, x: Any = None, *, target: str | None = None) -> Compared:
+def compare(
+    a: Any, b: Any, x: Any = None, *, x_b: Any = None, target: str | None = None
+) -> Compared:
     """Find the first layer, image and value in which two models differ.
 
-    Integers are compared by equality; two float models by the rounding of float32 sums.
+    Integers are compared by equality; two float models by the rounding of float32 sums. Outputs of
+    the models are compared as well where they have other names; layers of another shape are listed.
 
     Parameters
     ----------
@@ -60,6 +66,8 @@ def compare(a: Any, b: Any, x: Any = None, *, target: str | None = None) -> Comp
         --trace``, and folders of golden vectors.
     x : array of shape (n, *input shape) or path of a .npy file, optional
         Images; not needed for two stored outputs.
+    x_b : array or path, optional
+        The same images for `b`, where it takes another shape or type, as some migrated models do.
     target : str, optional
         Chip that quantized models are run on; by default that of the other one.
 
@@ -70,13 +78,14 @@ def compare(a: Any, b: Any, x: Any = None, *, target: str | None = None) -> Comp
     Raises
     ------
     ModelError, DataError
-        If they cannot be run on the images, or have no layer in common.
+        If they cannot be run on the images, or have no layer and no output in common.
     """
     from pipeline.analysis.comparison import compare as compare_outputs
     from pipeline.analysis.opened import opened
 
     sides = opened(_plain(a), _plain(b), target)
-    found = compare_outputs(*sides, None if x is None else as_array(x))
+    images, images_b = (None if given is None else as_array(given) for given in (x, x_b))
+    found = compare_outputs(*sides, images, images_b=images_b)
     return Compared(found, (sides[0].title, sides[1].title))
 
 

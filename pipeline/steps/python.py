@@ -22,6 +22,7 @@ ARGUMENTS = {
     "calibration": "samples",
     "measuring.images": "x",
     "measuring.labels": "y",
+    "images_b": "x_b",
     "export.formats": "format",
     "target.name": "target",
 }

@@ -96,6 +96,8 @@ def launch(arguments: Sequence[str], pages: Mapping[str, str] | None = None) -> 
             failed = any(outcome.state == FAILED for _, outcome in sweep.outcomes())
             sweep = replace(sweep, complete=not stopped and not failed)
             sweep.save()
+            if not stopped:
+                _tell_repeated(sweep, total)
             _close(sweep)
         if stopped or failed:
             what = "some points failed" if failed else "it stopped before its end"
@@ -159,6 +161,13 @@ def _application(sweep: Sweep):
         return tuple(outcome.objective(name) for name in sweep.objectives[: len(directions)])
 
     return point
+
+
+def _tell_repeated(sweep: Sweep, total: int | None) -> None:
+    """Print how many combinations had no point of their own."""
+    repeated = (total or 0) - len(sweep.outcomes())
+    if repeated > 0:
+        print(f"{repeated} of {total} points: the same values as another one, which ran once")
 
 
 def _close(sweep: Sweep) -> None:

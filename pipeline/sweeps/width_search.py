@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.analysis.budget import WEIGHT_KIB, parsed
-from pipeline.analysis.found_file import WIDE, found_yaml
+from pipeline.analysis.found_file import WIDE, found_layers, found_yaml
 from pipeline.analysis.page import sensitivity_page
 from pipeline.analysis.refined_search import SEARCHES
 from pipeline.analysis.search import Found, Search
@@ -126,10 +126,21 @@ def _found(config: Config, budget: Mapping[str, float]) -> tuple[list[str], str]
     names = []
     for number, found in enumerate(front(finder, budget), 1):
         name = f"found_{re.sub(WORDS, '_', graph.name)}_{number}"
-        write_text(FOLDER / f"{name}.yaml", found_yaml(made, found))
-        logging.info("%s: %s, %s", FOLDER / f"{name}.yaml", found.cost, found.score)
+        place = FOLDER / f"{name}.yaml"
+        if not found_layers(made, found):  # the sweep has it already
+            logging.info("the widest widths are within the budget: %s", _figures(found))
+            place.unlink(missing_ok=True)  # of an earlier search
+            continue
+        write_text(place, found_yaml(made, found))
+        logging.info("%s: %s", place, _figures(found))
         names.append(name)
     return names, sensitivity_page(sensitivities)
+
+
+def _figures(found: Found) -> str:
+    same = found.score.agreement
+    classes = "" if same is None else f", same class {same:.1%}"
+    return f"{found.cost.weight_bytes:,} bytes of weights, loss {found.score.loss:.5f}{classes}"
 
 
 def front(finder: Search, budget: Mapping[str, float]) -> list[Found]:

@@ -35,9 +35,17 @@ def results_table(record: Record, where: str, changed: Sequence[str] = ()) -> st
         ("chip limits exceeded", format(metrics.get("convert.exceeded_limits", 0), ".0f")),
         ("saturated values", verdict(metrics["evaluate.saturated_share"])),
         ("MLflow run", where),
-        *([("other than conf/", f"{', '.join(changed)}; {RESTORE}")] if changed else []),
+        *_choices(changed),
     ]
     return align(rows)
+
+
+def _choices(changed):
+    """Return a row for each choice other than the defaults, so that lines stay short."""
+    if not changed:
+        return []
+    first, *others = [*changed, RESTORE]
+    return [("other than conf/", first), *(("", other) for other in others)]
 
 
 def _quality(target, figure, classes):

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError, IncompatibleModelError
+from pipeline.files import write_text
 from pipeline.quiet_tensorflow import quiet_tensorflow
 from pipeline.stage import run
 from simulator.archive import ArchiveError
+from simulator.atomic_file import finished_files
 from simulator.errors import ProgramError
 from simulator.refusal import Refusal
 
@@ -37,13 +39,20 @@ sys.meta_path.insert(0, Halt())
         ("pipeline.config", "pipeline", -signal.SIGINT),
         ("dvc.cli", "pipeline.repro.run_dvc", -signal.SIGINT),
         ("pipeline.config.compose", "stages.compose", 130),  # the stage runs
+        ("numpy._core.multiarray", "simulator", -signal.SIGINT),
+        ("numpy._core.multiarray", "crossgrade", -signal.SIGINT),
+        ("click", "crossgrade", -signal.SIGINT),
+        ("pipeline.cli.options", "crossgrade", 130),  # the command runs
     ],
 )
 def test_ctrl_c_while_modules_are_imported_gives_no_traceback(tmp_path, imported, module, status):
     (tmp_path / "sitecustomize.py").write_text(HALT)
+    script = tmp_path / "crossgrade"
+    script.write_text("from pipeline.cli import main\nmain()\n")
+    words = [str(script), "check", "m.h5"] if module == script.name else ["-m", module, "--version"]
     code = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        f"os.execv(sys.executable, [sys.executable, '-m', {module!r}, '--version'])"
+        f"os.execv(sys.executable, [sys.executable, *{words}])"
     )
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
     found = subprocess.run(
@@ -55,8 +64,8 @@ def test_ctrl_c_while_modules_are_imported_gives_no_traceback(tmp_path, imported
         cwd=tmp_path,
     )
     assert found.returncode == status, found.stderr
-    expected = "compose: interrupted; nothing was written\n" if status == 130 else ""
-    assert found.stderr == expected
+    before = "\n" if module == script.name else "compose: "  # click ends the line that has ^C
+    assert found.stderr == (f"{before}interrupted; nothing was written\n" if status == 130 else "")
 
 
 def fail(error):
@@ -83,6 +92,41 @@ def test_refusals(capsys, error, status, message):
         run("stage", lambda: fail(error))
     assert stop.value.code == status
     assert capsys.readouterr().err == message
+
+
+def test_an_interrupted_stage_names_the_files_that_it_finished(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("scratch")
+    folder.mkdir()
+
+    def interrupted():
+        for name in "abcd":
+            write_text(f"{name}.txt", name)
+        write_text(folder / "model.h5", "accepted later")
+        (folder / "model.h5").unlink()  # as files that are renamed once they are read back
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        run("stage", interrupted)
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == (
+        "stage: interrupted; complete: a.txt, b.txt, c.txt and 1 more; nothing else was written\n"
+    )
+
+
+@pytest.mark.parametrize("moment", ["open", "chmod"])
+def test_an_interrupt_at_any_moment_of_writing_leaves_nothing(tmp_path, moment, monkeypatch):
+    real = getattr(Path, moment)
+
+    def interrupted(self, *arguments):
+        if made := real(self, *arguments):
+            made.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, moment, interrupted)
+    with finished_files() as finished, pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "a.txt", "a")
+    assert not list(tmp_path.iterdir()) and not finished
 
 
 def test_a_bug_is_not_hidden():

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from simulator.atomic_file import write_atomically
+from simulator.atomic_file import finished_files, write_atomically
 
 DIGEST = 32
 """Bytes of the hash in front of the code."""
@@ -44,6 +44,7 @@ def keep(place: Path, code: bytes) -> None:
     content = hashlib.sha256(code).digest() + code
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(place, lambda file: file.write(content))
+        with finished_files():  # of its own: a cache is none of a command's files
+            write_atomically(place, lambda file: file.write(content))
     except OSError:
         return

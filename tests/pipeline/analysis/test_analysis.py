@@ -10,6 +10,7 @@ from conformance.parity import parity_options
 from conformance.parity_models import MODELS
 from conformance.parity_models import images as pictures
 from pipeline.analysis.analysis import analyse
+from pipeline.analysis.causes import Finding
 from pipeline.analysis.error import NO_ERROR, ErrorSums
 from pipeline.analysis.table import analysis_json, analysis_text
 from pipeline.chips import convert
@@ -258,3 +259,8 @@ def test_tables_fit_a_terminal():
     text = analysis_text(analyse(network(), changed(quantized(), node, change), images()))
     assert max(map(len, text.splitlines())) <= 100
     assert text.index("conv2d_2") < text.index("depthwiseconv2d_5")
+
+
+@pytest.mark.parametrize(("remedy", "text"), [("", "little error"), ("a", "little error; a")])
+def test_a_finding_without_remedy_ends_with_its_cause(remedy, text):
+    assert str(Finding(cause="little error", remedy=remedy)) == text

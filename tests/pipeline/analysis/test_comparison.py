@@ -1,21 +1,29 @@
 """``crossgrade compare``: the first divergence, between all kinds of files."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
 
 from pipeline.analysis.comparison import compare
-from pipeline.analysis.outputs import of_program
+from pipeline.analysis.comparison_text import comparison_text
+from pipeline.analysis.outputs import INTEGERS, Outputs, of_graph, of_program
 from pipeline.chips import convert
+from pipeline.chips.check import repaired
 from pipeline.cli.main import cli
 from pipeline.errors import DataError, ModelError
 from pipeline.graph.archive import save_graph
+from pipeline.preparation.verification import random_images
 from pipeline.quantization.archive import save_quantized
 from simulator.archive import write_archive
 from simulator.vectors import write_vectors
 from tests.pipeline.analysis.faults import FAULTS, changed, images, network, quantized
+from tests.pipeline.quantization.graphs import chain, conv
+from tests.pipeline.transforms.small_networks import KINDS
 
 
 def program(model=None):
@@ -101,7 +109,8 @@ def test_a_file_of_vectors_that_others_filled_in(files):
 
 def test_stored_outputs_need_no_images(files):
     paths = [str(files / name) for name in ("t.npz", "vectors", "p.npz")]
-    assert CliRunner().invoke(cli, ["compare", *paths[:2]]).exit_code == 0
+    for one, other in (paths[:2], paths[:1] * 2, paths[1:2] * 2):
+        assert CliRunner().invoke(cli, ["compare", one, other]).exit_code == 0
     result = CliRunner().invoke(cli, ["compare", *paths[1:]])
     assert isinstance(result.exception, DataError) and "give images" in str(result.exception)
     np.save(files / "x.npy", images()[:5])
@@ -120,6 +129,8 @@ def test_float_models_are_compared_by_the_rounding_of_sums(files):
     save_graph(files / "rounded.npz", rounded)
     result = run(files, "float.npz", "rounded.npz")
     assert result.exit_code == 0 and "rounding" in result.output
+    joined = "".join(line.strip() for line in result.output.splitlines())
+    assert "rounded.npz" in joined and "float.npz" in joined
     other = network().rewrite(
         lambda node: (
             [node.with_weights(bias=node.weights["bias"] + np.float32(0.3))]
@@ -130,6 +141,86 @@ def test_float_models_are_compared_by_the_rounding_of_sums(files):
     save_graph(files / "other.npz", other)
     result = run(files, "float.npz", "other.npz")
     assert result.exit_code == 1 and "first difference: conv2d_10" in result.output
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_repaired_model_has_the_outputs_of_the_given_one(kind):
+    """Whatever a migration moves, renames or reshapes, the models' outputs are compared."""
+    drawn = Counter()
+
+    @settings(max_examples=6, database=None)
+    @given(KINDS[kind])
+    def holds(graph):
+        fixed, _, feeding = repaired(graph, "akida_v2")
+        given, last = random_images(graph), fixed.node(fixed.output)
+        fed = feeding(given) if feeding else None
+        found = compare(of_graph(graph), of_graph(fixed), given, images_b=fed)
+        assert found.outputs_equal, comparison_text(found, "AB")
+        assert max(map(len, comparison_text(found, "AB").splitlines())) <= 100
+        drawn["reshaped"] += bool(found.other_shapes)
+        if last.op == "Dense":
+            off = last.with_weights(bias=last.weights["bias"] + np.float32(99))
+            wrong = fixed.rewrite(lambda node: [off] if node.name == last.name else None)
+            found = compare(of_graph(graph), of_graph(wrong), given, images_b=fed)
+            assert found.outputs_equal is False and not found.equal
+
+    holds()
+    if kind in ("select_after_pooling", "cut_borders_in_dense", "sink_permutes"):
+        assert drawn["reshaped"]
+
+
+def shaped(name, *shape, kind="trace", end=None):
+    """Return stored outputs of one layer, and of a last one with two values."""
+    arrays = {name: np.arange(np.prod(shape)).reshape(1, *shape), end or "end": np.ones((1, 2))}
+    return Outputs(
+        title=kind,
+        kind=INTEGERS,
+        layers=dict.fromkeys(arrays, ""),
+        outputs=(end or "end",),
+        batch=lambda images, part: arrays,
+        count=1,
+    )
+
+
+def test_swapped_axes_are_another_shape():
+    found = compare(shaped("a", 3, 4, 2), shaped("a", 4, 3, 2))
+    assert [(one.name, one.a, one.b) for one in found.other_shapes] == [("a", (3, 4, 2), (4, 3, 2))]
+    assert found.first is None and not found.equal and found.outputs_equal
+    text = comparison_text(found, "AB")
+    assert "of other shapes, not compared: a (3, 4, 2) and (4, 3, 2)" in text
+    assert "the outputs of both models are equal" in text
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 4), (12,), (3, 4, 1)])
+def test_shapes_of_the_same_order_are_compared(shape):
+    assert compare(shaped("a", 3, 4), shaped("a", *shape)).equal
+
+
+def test_outputs_of_other_names_are_compared():
+    found = compare(shaped("a", 3, end="logits"), shaped("b", 3, end="dense"))
+    assert [layer.name for layer in found.layers] == ["logits / dense"]
+    assert found.outputs_equal and (found.only_a, found.only_b) == (("a",), ("b",))
+    with pytest.raises(ModelError, match=r"no layer of the same name and shape \(a / b"):
+        compare(
+            replace(shaped("a", 3), outputs=("a",)),
+            replace(shaped("b", 4), outputs=("b",), layers={"b": ""}),
+        )
+
+
+def test_images_of_another_shape_are_given_beside(files):
+    graph = chain(("Reshape", {"target_shape": (4, 4, 1)}), conv(2), shape=(16,))
+    save_graph(files / "flat.npz", graph)
+    save_graph(files / "map.npz", repaired(graph, "akida_v2")[0])
+    np.save(files / "x.npy", np.arange(32, dtype=np.uint8).reshape(2, 16))
+    result = run(files, "flat.npz", "map.npz")
+    assert isinstance(result.exception, DataError)
+    assert "--images-b gives B images of its own" in str(result.exception)
+    np.save(files / "xb.npy", np.load(files / "x.npy").reshape(2, 4, 4, 1))
+    result = run(files, "flat.npz", "map.npz", "--images-b", str(files / "xb.npy"))
+    assert result.exit_code == 0, result.output
+    np.save(files / "xb.npy", np.zeros((3, 4, 4, 1)))
+    result = run(files, "flat.npz", "map.npz", "--images-b", str(files / "xb.npy"))
+    assert "the images: 2, the images of B: 3" in str(result.exception)
 
 
 def test_floats_and_integers_are_not_compared(files):

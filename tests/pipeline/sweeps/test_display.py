@@ -156,3 +156,16 @@ def test_progress_that_cannot_be_written_stops_nothing(tmp_path):
     Step(stage="build").write(tmp_path / "file" / "step.json")
     assert read_step(tmp_path / "missing.json") is None
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_combinations_that_repeat_a_point_are_counted(capsys):
+    from types import SimpleNamespace
+
+    from pipeline.sweeps.launch import _tell_repeated
+
+    sweep = SimpleNamespace(outcomes=lambda: [None] * 4)
+    for total in (None, 3, 4):
+        _tell_repeated(sweep, total)
+    assert not capsys.readouterr().out
+    _tell_repeated(sweep, 6)
+    assert capsys.readouterr().out.startswith("2 of 6 points: the same values as another one")

@@ -1,14 +1,16 @@
 """``python -m pipeline --search``: widths of single layers, found and swept over."""
 
 import csv
+import logging
 
 import numpy as np
 import pytest
 import yaml
 
-from pipeline.config import Calibration, Quantization
+from pipeline.config import Calibration, Quantization, check
 from pipeline.data import Dataset, calibration_samples, choice_samples
 from pipeline.errors import ConfigError
+from pipeline.sweeps import width_search
 from pipeline.sweeps.width_search import front, search
 from tests.pipeline.analysis.faults import images, network
 from tests.repository import FRONT, Repository, sentences
@@ -61,6 +63,37 @@ def test_a_front_holds_other_budgets_too():
     sizes = [one.cost.weight_bytes for one in found[1:]]
     assert sizes == sorted(sizes)
     assert front(finder, {"max_loss": 0.2})[0].score.agreement >= 0.8
+
+
+def test_the_widest_widths_are_no_choice_of_their_own(tmp_path, monkeypatch, caplog):
+    """The sweep has w8a8 in any case; an equal point would run for nothing."""
+    from pipeline.config.compose import compose
+    from pipeline.graph.archive import save_graph
+
+    few = [f"quantization.calibration.{key}=16" for key in ("samples", "batch_size")]
+    config = check(compose([*few, "quantization.refine=none"]))
+    monkeypatch.chdir(tmp_path)
+    save_graph(tmp_path / "m.npz", network())
+    monkeypatch.setattr(width_search, "TRANSFORMED", tmp_path / "m.npz")
+    one = images()
+    data = Dataset(
+        name="", source="", licence="", classes=tuple("01234"),
+        x_train=one, y_train=np.arange(24) % 5, x_test=one, y_test=np.arange(24) % 5,
+    )  # fmt: skip
+    monkeypatch.setattr(width_search, "load_data", lambda options: data)
+    monkeypatch.setattr(
+        width_search, "front", lambda finder, _: [finder.verified({}), finder.smallest()]
+    )
+    caplog.set_level(logging.INFO)
+    stale = tmp_path / "conf/quantization" / "found_net_1.yaml"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("")
+    names, _ = width_search._found(config, {"weight_kib": 999.0})
+    assert "the widest widths are within the budget: " in caplog.text
+    assert "Cost(" not in caplog.text and "Score(" not in caplog.text
+    assert names == ["found_net_2"]
+    (written,) = stale.parent.iterdir()
+    assert yaml.safe_load(written.read_text())["layers"]
 
 
 @pytest.mark.slow

@@ -142,10 +142,12 @@ def test_the_results_table(root):
     assert "MLflow run                  here" in table
     assert "bits                        8/4/4 (first layer's weights, other weights" in table
     assert "conf/" not in table
-    changed = results_table(record, "here", ["quantization.weight_bits=4"])
-    assert changed.splitlines()[-1].startswith(
-        "other than conf/            quantization.weight_bits=4; "
-    )
+    choices = ["quantization.weight_bits=4", "training.epochs=2"]
+    assert results_table(record, "here", choices).splitlines()[-3:] == [
+        "other than conf/            quantization.weight_bits=4",
+        "                            training.epochs=2",
+        "                            'python -m pipeline' runs the defaults",
+    ]
 
 
 def test_the_record_contains_warnings_and_saturation(root):
