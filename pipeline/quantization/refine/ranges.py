@@ -16,7 +16,7 @@ from pipeline.quantization.fixed_point import floor_log2, max_frac_bits
 
 FACTORS, WIDE_FACTORS = np.linspace(0.25, 1.25, 30), np.linspace(0.5, 2, 16)
 """Range over largest value, tried for each output; at 8 bits and more."""
-FEW = 100
+FEW = 200
 """Images below which 8-bit ranges of single channels are at least as wide as today's rule has them:
 they rest on few values, and what other images exceed costs more than coarser steps."""
 BLOCKS = 8

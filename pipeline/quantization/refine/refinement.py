@@ -19,15 +19,14 @@ from pipeline.quantization.refine.cost import cost, total
 from pipeline.quantization.refine.frames import Frames, by_video, remembers
 from pipeline.quantization.refine.legacy_sequence import LegacySequence
 from pipeline.quantization.refine.quality import Quality, quality
-from pipeline.quantization.refine.ranges import FEW
 from pipeline.quantization.refine.sequence import Sequence
 
 HELD_OUT = 5
 """One image in so many, the last ones, is held out."""
 FIGURES = "output to noise on"
 """Begins the figures of every note on a refinement that was carried out."""
-FEWEST = 10
-"""Images without which nothing is refined; below `FEW`, a user should add some."""
+FEWEST, FEW = 10, 100
+"""Images without which nothing is refined, and below which a user should add some."""
 
 
 def refine(
