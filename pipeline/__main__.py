@@ -21,6 +21,7 @@ from pipeline.repro.workspace import StageFailed, check_cache, prepare_without_g
 from pipeline.stage import run
 
 MULTIRUN = ("-m", "--multirun")
+GOES_ON = "the same command goes on after the stages that are done"
 
 
 def main() -> None:
@@ -57,6 +58,8 @@ def single(overrides: list[str]) -> None:
         reproduce(root)
     except StageFailed:
         sys.exit(REFUSED)  # the stage has printed why
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(GOES_ON) from None
     print(f"\n{TABLE.read_text(encoding='utf-8')}", end="")
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pipeline.chips.blocks import View
 from pipeline.chips.chip import Chip, chip, only_for
 from pipeline.chips.conversion import check_scheme
-from pipeline.errors import IncompatibleModelError
+from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.graph import Graph
+from pipeline.messages.settings import setting
 from pipeline.quantization.planned import planned
 from simulator.refusal import Refusal
 
@@ -34,11 +35,17 @@ def check_planned_widths(
 
     Raises
     ------
+    ConfigError
+        If `strict` is set and no chip is known.
     IncompatibleModelError
         With each layer, its width and those that the chip has.
     """
     name = target or only_for(options.scheme)
     if name is None:
+        if strict:
+            raise ConfigError(
+                f"{setting('target.strict')}: of which chip? name it: {setting('target.name')}"
+            )
         return
     check_scheme(graph.name, options.scheme, name)
     widths = planned(graph, options)

@@ -47,6 +47,7 @@ OPTIONS = {
 }
 """By setting: the command that has an option for it, and the option."""
 SHARED = {
+    "target.strict": ("quantize",),
     "target.name": ("check", "migrate", "quantize", "export", "sensitivity", "search"),
     "labels": ("migrate",),
     "measuring.images": ("sensitivity",),

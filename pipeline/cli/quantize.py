@@ -63,6 +63,9 @@ def _bits(kind: click.Choice, text: str, *names: str):
     help="Chip that the model is for: refuse widths that it lacks before anything is measured."
     "  [default: the scheme's only chip]",
 )
+@click.option(
+    "--strict", is_flag=True, help="Also refuse widths beyond the chip's published limits."
+)
 @_bits(WEIGHT_BITS, "Bits of the first layer's weights.", "--input-weight-bits")
 @_bits(WEIGHT_BITS, "Bits of the other weights.", "-w", "--weight-bits")
 @_bits(ACTIVATION_BITS, "Bits of activations' outputs.", "-a", "--activation-bits")
@@ -88,6 +91,7 @@ def command(
     batch_size,
     scheme,
     target,
+    strict,
     layer,
     layers,
     per_tensor,
@@ -149,7 +153,7 @@ def command(
         images = load_array(samples)
     first = None if images is None else images[:num_samples]
     graph = typed(graph, input_dtype, model, first, samples)
-    check_planned_widths(graph, options, target)
+    check_planned_widths(graph, options, target, strict=strict)
     if labels is not None:
         known = read_labels(load_array(labels), graph, images, labels)
     label, start = "calibrating" if options.refine == "none" else "refining", time.monotonic()

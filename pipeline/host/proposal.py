@@ -250,6 +250,8 @@ def _furthest(graph, target, singles, inside: set[str]) -> int | None:
     def fits(place):
         return check(graph.ended([singles[place]]), target).verdict != INCOMPATIBLE
 
+    if not singles:  # nothing but layers that prepare images
+        return None
     place = max((i for i, name in enumerate(singles) if name in inside), default=0)
     found = next((i for i in range(place, max(place - TRIES, -1), -1) if fits(i)), None)
     failures, place = 0, place + 1

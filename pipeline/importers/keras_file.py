@@ -20,6 +20,9 @@ from pipeline.importers.outline import Entry, Outline
 from pipeline.importers.quantizeml_h5 import calibrated_graph, is_quantizeml
 from pipeline.models.wanted import Wanted
 
+FOR_HOST = ("softmax", "sigmoid", "tanh")
+"""Activations that no chip computes."""
+
 
 class KerasFile(Importer):
     """One of the two containers of Keras models.
@@ -45,14 +48,14 @@ class KerasFile(Importer):
                 return _whole(calibrated_graph(model), path, wanted)
             if is_cnn2snn(model):
                 return _whole(legacy_graph(model), path, wanted)
-            model = _as_wanted(model, wanted)
-            return _ended(float_graph(model), model, path, wanted)
+            part = _as_wanted(model, wanted)
+            return _ended(float_graph(part), model, part, path, wanted)
 
     def load_float(self, path: Path, wanted: Wanted) -> Graph:
         """Return the float model; see `pipeline.importers.float_recovery.recovered_graph`."""
         with self.opener(path, wanted.architecture) as model:
-            model = _as_wanted(model, wanted)
-            return _ended(recovered_graph(model), model, path, wanted)
+            part = _as_wanted(model, wanted)
+            return _ended(recovered_graph(part), model, part, path, wanted)
 
     def outline(self, path: Path, wanted: Wanted) -> Outline:
         """Return the layers, by their names in the flattened model."""
@@ -80,19 +83,30 @@ def _as_wanted(model: KerasModel, wanted: Wanted) -> KerasModel:
     return with_given_shape(model, wanted.input_shape)
 
 
-def _ended(graph, model, path, wanted):
-    """Return a graph that ends at nodes that are no layers of the file, such as activations."""
-    if model.outputs == wanted.until:
-        return graph
-    layers = {layer.name for layer in model.layers}
-    ends = (_last_node(graph, name) if name in layers else name for name in wanted.until)
+def _ended(graph, model, part, path, wanted):
+    """Return the graph of a part that ends where it is wanted.
+
+    Ends may be nodes that are no layers of the file, such as activations. A layer of the file ends
+    before a fused activation that no chip computes: that is for the host, like all that follows.
+    """
+    if part.outputs == wanted.until:
+        ends = [_last_node(graph, end) for end in graph.ends]
+        whole = model.outputs == wanted.until or ends == [end.name for end in graph.ends]
+        return graph if whole else graph.ended(ends)
+    layers = {layer.name for layer in part.layers}
+    ends = []
+    for name in wanted.until:
+        fused = graph.by_name.get(f"{name}_activ") if name in layers else None
+        is_fused = fused is not None and fused.inputs == (name,)
+        ends.append(_last_node(graph, fused) if is_fused else name)
     return replace(wanted, until=tuple(ends)).ended(graph, path)
 
 
-def _last_node(graph, layer):
-    """Return the last node of a layer: its fused activation, if it has one."""
-    fused = graph.by_name.get(f"{layer}_activ")
-    return layer if fused is None or fused.inputs != (layer,) else fused.name
+def _last_node(graph, end):
+    """Return the name of an end, or of the node before it if it is an activation for the host."""
+    kind = "softmax" if end.op == "Softmax" else end.attrs.get("activation")
+    fused = len(end.inputs) == 1 and end.name == f"{end.inputs[0]}_activ"
+    return end.inputs[0] if fused and kind in FOR_HOST else end.name
 
 
 def _whole(loaded, path, wanted):

@@ -36,6 +36,7 @@ def quantize(
     epochs: int | None = None,
     input_dtype: str = "auto",
     target: str | None = None,
+    strict: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizedModel:
     """Quantize a float model to integers.
@@ -82,6 +83,8 @@ def quantize(
     target : str, optional
         Name of the chip that the model is for: widths that it lacks are refused before anything is
         measured. By default they are those of the scheme's only chip, for cnn2snn Akida 1.0.
+    strict : bool
+        Refuse widths beyond the chip's published limits as well, which only the emulator runs.
     progress : function of (steps done, steps in all), optional
 
     Returns
@@ -123,7 +126,7 @@ def quantize(
         train=train,
         epochs=epochs,
     )
-    check_planned_widths(graph, options, target)
+    check_planned_widths(graph, options, target, strict=strict)
     known = None if labels is None else read_labels(as_array(labels), graph, images)
     quantized = quantize_graph(graph, first, options, progress)
     if train != "none":

@@ -148,3 +148,20 @@ def test_native_notices_are_hidden_unless_something_fails(capfd):
         os.write(2, b"reason\n")
         raise ImportError
     assert capfd.readouterr().err == "reason\n"
+
+
+def test_an_interrupted_run_says_how_it_goes_on(tmp_path, capsys, monkeypatch):
+    """Finished stages stay, so that 'nothing was written' would be wrong."""
+    from pipeline import __main__ as front
+
+    monkeypatch.setattr(front, "compose", lambda overrides: {})
+    monkeypatch.setattr(front, "check", lambda values: None)
+    monkeypatch.setattr(front, "check_cache", lambda root: None)
+    monkeypatch.setattr(front, "prepare_without_git", lambda root: False)
+    monkeypatch.setattr(front, "reproduce", lambda root: fail(KeyboardInterrupt()))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run("pipeline", lambda: front.single([]))
+    assert stop.value.code == 130
+    error = capsys.readouterr().err
+    assert error == f"pipeline: interrupted; {front.GOES_ON}\n"

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pipeline.graph.traits import KEEPS_VALUES
 from pipeline.quantization.calibrated_graph import CalibratedGraph
 from pipeline.quantization.integerize import integerize
 from pipeline.quantization.integerize_legacy import LAYERS, SAME_UNIT
-from pipeline.quantization.quantized_graph import QuantizedNode
+from pipeline.quantization.quantized_graph import QuantizedGraph, QuantizedNode
 from pipeline.quantization.quantizeml_threshold import Unrounded, activated, ended
 from pipeline.quantization.reach import beyond, reach
 from pipeline.quantization.refine.legacy_registers import pixels, reads_image
@@ -75,7 +76,7 @@ def older_chip(calibrated: CalibratedGraph, steps: Sequence[Step]) -> OlderChip 
         if step[0].op not in LAYERS:
             continue
         nodes = [model.node(node.name) for node in step]
-        unit = model.node(model.output).registers["scales"].astype(np.float64)
+        unit = _last_unit(model, nodes)
         registers = found.registers(nodes, unit)
         name, activation = step[0].name, step[-1].op == "ReLU"
         pair = registers.whole, registers.act_step
@@ -86,16 +87,28 @@ def older_chip(calibrated: CalibratedGraph, steps: Sequence[Step]) -> OlderChip 
     return OlderChip(widths, exceeded=exceeded)
 
 
+def _last_unit(model: QuantizedGraph, nodes: Sequence[QuantizedNode]) -> np.ndarray:
+    """Return the value of one unit of a model's output for each filter of its last layer.
+
+    A Flatten repeats the filters' scales for each position of its map.
+    """
+    scales = model.node(model.output).registers["scales"].astype(np.float64)
+    filters = [node for node in nodes if node.op not in KEEPS_VALUES][-1].shape[-1]
+    return scales[:filters]
+
+
 def _is_older(calibrated: CalibratedGraph, step: Step) -> bool:
     """Return whether a step is one of a chain of Akida 1.0's layers, with its form of output."""
     graph, head, last = calibrated.graph, step[0], step[-1]
     chained = len(head.inputs) < 2 and len(graph.consumers(last)) < 2
     if head.op in ("Input", "Rescaling", *SAME_UNIT):
         return chained and calibrated.input is None
-    output = calibrated.nodes[last.name].output
     if head.op not in LAYERS or not chained:
         return False
     if last.op != "ReLU":
-        return last.name == graph.output and output is None
+        # Sums at the end, and what pools, reshapes or drops them, which has no settings.
+        settings = [calibrated.nodes[node.name] for node in step if node.name in calibrated.nodes]
+        return last.name == graph.output and all(found.output is None for found in settings)
+    output = calibrated.nodes[last.name].output
     bounded = last.attrs["max_value"] is not None
     return bounded and output is not None and output.per_tensor and not output.signed

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
-from pipeline.graph.traits import NEURAL
+from pipeline.graph.traits import KEEPS_VALUES, NEURAL
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
 from pipeline.quantization.fixed_point import weight_scales
 from pipeline.quantization.integerize import RULES
@@ -117,8 +117,10 @@ class Sequence:
 
     def _error(self, step: Step) -> float:
         """Return the error of a step's output on held-out images, at the same places each time."""
-        values = self._values(self.held, step, np.random.default_rng(0))
         output = self._settings(step[-1].name).output
+        if output is None:
+            step = _summing(step)
+        values = self._values(self.held, step, np.random.default_rng(0))
         if output is not None:
             return float(values.errors(output).sum())
         return float(np.square(values.sums - values.targets).sum())
@@ -254,8 +256,17 @@ class Sequence:
 
 def _unit(walk: Walk) -> np.ndarray:
     """Return the value of one unit of a step's sums, float64 of shape (channels,)."""
-    last = walk.nodes[-1]
-    return np.resize(walk.accumulators.sums[last.name].unit, last.shape[-1])
+    sums = walk.accumulators.sums
+    last = [n for n in walk.nodes if n.name in sums and n.op not in KEEPS_VALUES][-1]
+    return np.resize(sums[last.name].unit, last.shape[-1])
+
+
+def _summing(step: Step) -> Step:
+    """Return a step without what only moves its sums at the end of a model, such as a Reshape."""
+    moves = (*KEEPS_VALUES, "MaxPooling2D")
+    while len(step) > 1 and step[-1].op in moves:
+        step = step[:-1]
+    return step
 
 
 def _forward(step: Step, nodes, feeds) -> Forward | None:

@@ -14,7 +14,7 @@ from pipeline.chips.chip import only_for
 from pipeline.chips.planned_widths import check_planned_widths
 from pipeline.cli.main import cli
 from pipeline.config import Calibration, Config, LayerWidths, Quantization, Target
-from pipeline.errors import IncompatibleModelError
+from pipeline.errors import ConfigError, IncompatibleModelError
 from pipeline.graph.archive import save_graph
 from pipeline.preparation.verification import random_images
 from pipeline.quantization.quantize import quantize
@@ -110,6 +110,19 @@ def test_the_only_chip_of_a_scheme_needs_no_name():
     assert "cnn2snn" not in chip("akida_v2").schemes
     with pytest.raises(IncompatibleModelError, match="scheme 'cnn2snn'; akida_v2 takes quantizeml"):
         check_planned_widths(legacy(), Quantization(scheme="cnn2snn"), "akida_v2")
+
+
+def test_published_limits_are_refused_early_where_it_is_asked_for(tmp_path, never):
+    save_graph(tmp_path / "m.npz", legacy())
+    widths = ["--weight-bits", "8", "--activation-bits", "4", "-o", str(tmp_path / "q.npz")]
+    for options in (["--scheme", "cnn2snn"], ["--target", "akida_v1"]):
+        command = ["quantize", str(tmp_path / "m.npz"), *widths, *options, "--strict"]
+        error = CliRunner().invoke(cli, command).exception
+        assert isinstance(error, IncompatibleModelError)
+        assert "8-bit weights" in str(error) and "cannot quantize for akida_v1" in str(error)
+    command = ["quantize", str(tmp_path / "m.npz"), *widths, "--strict"]
+    error = CliRunner().invoke(cli, command).exception
+    assert isinstance(error, ConfigError) and "of which chip?" in str(error)
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ from pipeline.config import Calibration, Quantization
 from pipeline.graph.archive import save_graph
 from pipeline.graph.build import make_node
 from pipeline.graph.macs import count_macs
-from pipeline.host.proposal import ENDING, MOVES, propose
+from pipeline.host.proposal import ENDING, MOVES, propose, propose_for
 from pipeline.host.rest_graph import ancestors, frontier
+from pipeline.host.split import split
 from pipeline.migration import migrate
+from pipeline.models.file import read_float
+from pipeline.models.wanted import Wanted
 from pipeline.preparation.verification import random_images
 from pipeline.quantization.quantize import quantize
 from simulator import simulate
@@ -174,3 +177,50 @@ def test_nothing_is_proposed_where_the_first_layer_is_refused(tmp_path):
     save_graph(tmp_path / "m.npz", graph)
     assert propose(graph, "akida_v2") is None
     assert "proposal" not in run_main("check", tmp_path / "m.npz", status=1).output
+
+
+@pytest.mark.parametrize("moves", [[], ["Dropout"], ["Dropout", "Flatten"]])
+@pytest.mark.parametrize("target", ["akida_v1", "akida_v2"])
+def test_nothing_is_proposed_of_layers_that_only_move_values(moves, target):
+    """A file whose first layer with values cannot be read, such as a CenterCrop."""
+    assert propose(chain(*((op, {}) for op in moves)), target) is None
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax", "tanh", "relu"])
+@pytest.mark.parametrize("command", ["--until a", "--until a --until b"])
+def test_a_layer_of_a_file_ends_before_its_activation_for_the_host(tmp_path, kind, command):
+    """The names of a proposal are those of nodes: of a layer, its sums; the host does the rest."""
+    layers = [
+        image(dtype="float32"),
+        keras_conv("b", "image", activation="relu"),
+        keras_conv("a", "b", activation=kind),
+        layer("Reshape", "moved", "a", target_shape=[3, 6, 6]),
+    ]
+    weighted = {
+        name: {"kernel": weights(3, 3, channels, 3), "bias": weights(3)}
+        for name, channels in (("b", 2), ("a", 3))
+    }
+    path = write_h5(tmp_path / "m.h5", functional(layers), weighted | {"moved": {}})
+    whole = read_float(path)
+    ends = command.replace("--until", "").split()
+    part = split(path, Wanted(until=ends))
+    host = ["a_activ (Activation)", "a_activ (Softmax)", "moved (Reshape)"]
+    assert set(part.host) <= set(host[2:] if kind == "relu" else host)
+    assert len(part.host) == (1 if kind == "relu" else 2)
+    read = read_float(path, Wanted(until=ends))
+    assert read.ends[0].name == ("a_activ" if kind == "relu" else "a")
+    if len(ends) > 1:
+        assert read.ends[1].name == "b_activ"
+    elif kind != "relu":
+        assert part.rest is not None
+        found = propose_for(whole, path, Wanted(), "akida_v2")
+        assert found is not None and found.until == ("a",)
+        done = run_main("migrate", path, "--until", "a", "-o", tmp_path / "new.h5")
+        assert "2 layers for the host" in " ".join(done.output.split())
+
+
+def test_a_whole_model_keeps_its_last_activation(tmp_path):
+    layers = [image(dtype="float32"), keras_conv("a", "image", activation="sigmoid")]
+    weighted = {"a": {"kernel": weights(3, 3, 2, 3), "bias": weights(3)}}
+    path = write_h5(tmp_path / "m.h5", functional(layers), weighted)
+    assert read_float(path, Wanted(until="a")).output == read_float(path).output == "a_activ"
