@@ -7,6 +7,11 @@ size. Every fourth picture, in the order of names, tests; crops of the others ca
 one picture together, so that held-out images are of pictures of their own. The face networks take
 the faces that scikit-image ships in ``lfw_subset.npy``, half of them to calibrate. Options and
 output are those of `benchmarks.closeness`.
+
+    python -m benchmarks.packaged FOLDER --only MLPerf --third 1 --output build/packaged_1
+
+calibrates on two thirds of the pictures that calibrate, and tests on the other third: choices are
+made on these.
 """
 
 from __future__ import annotations
@@ -44,8 +49,14 @@ def crops(pictures: Sequence[np.ndarray], count: int, side: int, seed: int) -> n
     return np.stack(made)
 
 
-def pictures(folder: Path, model: str, *, test: bool) -> list[np.ndarray]:
-    """Return the pictures that a model is calibrated on, or tested: uint8 (height, width, 3)."""
+def pictures(folder: Path, model: str, *, test: bool, third: int | None = None) -> list[np.ndarray]:
+    """Return the pictures that a model is calibrated on, or tested: uint8 (height, width, 3).
+
+    With `third`, one third of those that calibrate tests instead.
+    """
+    if third is not None:
+        found = pictures(folder, model, test=False)
+        return [p for n, p in enumerate(found) if (n * 3 // len(found) == third - 1) == test]
     if model in FACES:
         found = np.load(next(folder.rglob("lfw_subset.npy")))[:100]
         found = np.repeat(np.uint8(np.clip(found, 0, 1) * 255)[..., None], 3, -1)
@@ -66,12 +77,15 @@ def carried(folder: Path, name: str, output: Path) -> Graph:
     return load_graph(path)
 
 
-def measured(folder: Path, output: Path, tests: int, point: Point) -> dict:
+def measured(folder: Path, output: Path, tests: int, third: int | None, point: Point) -> dict:
     """Return the figures of a point on some test images."""
     graph = carried(folder, point.model, output)
     side = graph.shapes[graph.input.name][0]
-    samples = crops(pictures(folder, point.model, test=False), point.images, side, seed=1)
-    images = crops(pictures(folder, point.model, test=True), tests, side, seed=2)
+    calibrating, tested = (
+        pictures(folder, point.model, test=test, third=third) for test in (False, True)
+    )
+    samples = crops(calibrating, point.images, side, seed=1)
+    images = crops(tested, tests, side, seed=2)
     return figures(graph, samples, images, point)
 
 
@@ -81,13 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--only", default="", help="models whose name contains this")
     parser.add_argument("--tests", type=int, default=TESTS, help="test images")
+    parser.add_argument("--third", type=int, choices=(1, 2, 3), help="of calibration, to test on")
     add_arguments(parser)
     chosen = parser.parse_args(arguments)
     names = [name for name in MODELS if chosen.only in name]
     chosen.output.mkdir(parents=True, exist_ok=True)
     for name in () if chosen.table else names:
         carried(chosen.folder, name, chosen.output)
-    given = (chosen.folder, chosen.output, chosen.tests)
+    given = (chosen.folder, chosen.output, chosen.tests, chosen.third)
     measure(measured, [(*given, point) for point in points(names, chosen)], chosen)
 
 

@@ -4,12 +4,31 @@ Layouts throughout this package: activations are ``(n, height, width, channels)`
 ``(height, width, channels, filters)`` (HWIO), vectors ``(n, 1, 1, features)``.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from simulator.quiet_interrupt import end_at_once
 
-end_at_once()  # before NumPy is imported
-
-from simulator.engine import simulate  # noqa: E402
-from simulator.errors import ProgramError  # noqa: E402
-from simulator.program import Program  # noqa: E402
+if TYPE_CHECKING:
+    from simulator.engine import simulate
+    from simulator.errors import ProgramError
+    from simulator.program import Program
 
 __all__ = ["Program", "ProgramError", "simulate"]
+
+_MODULES = {
+    "Program": "simulator.program",
+    "ProgramError": "simulator.errors",
+    "simulate": "simulator.engine",
+}
+
+end_at_once()
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: commands that only print help start without NumPy."""
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conformance import oracle
 from conformance.exports.case import Make
 from conformance.exports.files import field_models, given_models
 from conformance.exports.random_models import random_models
@@ -67,6 +68,9 @@ def run_task(task: Task) -> dict:
         ``form``, "same" if the file is read as a program of the same registers, else "equivalent";
         and how many ``tensors``, ``values`` of these and ``outputs`` were compared.
     """
+    if task.name == "quantizeml":
+        # Models may be trained, after which TensorFlow takes no settings.
+        oracle.prepare()
     make = _models(task.name, task.source, task.seed, task.count)[task.label]
     result = _result(task, "")
     try:

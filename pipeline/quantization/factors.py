@@ -14,6 +14,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import JOINS, MOVES_ONLY, NEURAL, POOLINGS, RESHAPES, TEMPORAL
 from pipeline.quantization.equalization import divide_kernel
+from pipeline.quantization.quantized_graph import QuantizedGraph
 from simulator.refusal import Refusal
 
 ONE = np.float32(1)
@@ -23,13 +24,13 @@ _PASSED = tuple(op for op in (*POOLINGS, *MOVES_ONLY) if op not in (*RESHAPES, *
 
 
 def output_factors(
-    graph: Graph, rates: Mapping[str, np.ndarray]
+    graph: Graph | QuantizedGraph, rates: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[Refusal]]:
     """Return the factor on every output, if layers with kernels take back those of their inputs.
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph or QuantizedGraph
     rates : mapping of str to float32 array of shape () or (channels,)
         Factors that nodes multiply their own outputs by.
 
@@ -95,7 +96,7 @@ def is_one(factor: np.ndarray) -> bool:
     return bool((factor == 1).all())
 
 
-def _passed(graph: Graph, node: Node, given: list[np.ndarray]) -> np.ndarray | None:
+def _passed(graph, node, given: list[np.ndarray]) -> np.ndarray | None:
     """Return the factor of a node's output before its own; None if it cannot pass them on."""
     if all(map(is_one, given)):
         return ONE

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.graph.traits import NEURAL
 from pipeline.messages.notes import REFINED, TRAINED
+from pipeline.quantization.factors import output_factors
 from pipeline.quantization.quantized_graph import Format, QuantizedGraph
 from simulator.origin import Origin
 
@@ -32,20 +32,16 @@ class Units:
 
 def tensor_units(quantized: QuantizedGraph) -> Units:
     """Return the units of all tensors."""
-    units, sums, zeros, factors = {}, {}, {}, {}
+    units, sums, zeros = {}, {}, {}
+    rates = {node.name: node.rate for node in quantized.nodes if node.rate is not None}
+    factors, _ = output_factors(quantized, rates)
     for node in quantized.nodes:
-        given = factors[node.inputs[0]] if node.inputs else np.float64(1)
-        if node.op in NEURAL:
-            given = np.float64(1)
-        elif node.op == "Concatenate":
-            sizes = [quantized.node(name).shape[-1] for name in node.inputs]
-            parts = [np.resize(factors[n], s) for n, s in zip(node.inputs, sizes, strict=True)]
-            given = np.concatenate(parts)
-        given = np.resize(given, node.shape[-1]) if np.ndim(given) else given
-        rate = np.float64(1) if node.rate is None else node.rate.astype(np.float64)
-        factors[node.name] = given * rate
-        units[node.name] = _unit(node.format) / factors[node.name]
-        sums[node.name] = units[node.name] if node.sums is None else _unit(node.sums) / given
+        factor = np.asarray(factors[node.name], np.float64)
+        units[node.name] = _unit(node.format) / factor
+        own = np.float64(1) if node.rate is None else node.rate.astype(np.float64)
+        sums[node.name] = units[node.name]
+        if node.sums is not None:
+            sums[node.name] = _unit(node.sums) * (own / factor)
         if node.op == "Quantizer":
             # The next kernel reads the integers with their offset, which its bias takes back.
             zero = node.registers.get("zero_points")

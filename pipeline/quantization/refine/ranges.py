@@ -16,6 +16,9 @@ from pipeline.quantization.fixed_point import floor_log2, max_frac_bits
 
 FACTORS, WIDE_FACTORS = np.linspace(0.25, 1.25, 30), np.linspace(0.5, 2, 16)
 """Range over largest value, tried for each output; at 8 bits and more."""
+FEW = 200
+"""Images below which 8-bit ranges of single channels are at least as wide as today's rule has them:
+they rest on few values, and what other images exceed costs more than coarser steps."""
 BLOCKS = 8
 """Parts of the images, neighbours together, each of which is judged by ranges of the others."""
 IMAGES, PLACES = 256, 64
@@ -97,7 +100,7 @@ def drawn(batches, rng: np.random.Generator, blocks: np.ndarray) -> Values:
 
 
 def refine_range(
-    calibrated: CalibratedGraph, name: str, fit: Values, held: Values
+    calibrated: CalibratedGraph, name: str, fit: Values, held: Values, *, few: bool = False
 ) -> tuple[Graph, OutputQuantizer]:
     """Return the quantizer of least error, and the graph whose next layer takes its factor back.
 
@@ -111,6 +114,8 @@ def refine_range(
         Node of the quantizer.
     fit, held : Values
         Of images to fit on, and of others to choose by.
+    few : bool
+        True if there are fewer than `FEW` images.
     """
     graph, quantizer = calibrated.graph, calibrated.nodes[name].output
     found, by_channel = _consumer(calibrated, name)
@@ -125,6 +130,9 @@ def refine_range(
         fit, factors, lambda part, top, factor: part.errors(ranged(top, factor)), by_channel
     )
     best = ranged(np.abs(fit.sums).max(axis=0), factor)
+    if few and quantizer.bits >= 8 and not quantizer.per_tensor:
+        reach = np.maximum(_reach(best), _reach(quantizer))
+        best = _ranged(quantizer, reach, found is not None, reach.max())
     before = fit.errors(quantizer).sum(), held.errors(quantizer).sum()
     if not pooled(fit, held, error, held.errors(best).sum()) < pooled(fit, held, *before):
         return graph, quantizer
@@ -184,6 +192,11 @@ def _consumer(calibrated, name) -> tuple[tuple[Node, tuple | None] | None, bool]
     if wide is not None and takes_factors(wide[0], weight_bits, quantizer.bits):
         return wide, True
     return found, False
+
+
+def _reach(quantizer) -> np.ndarray:
+    """Return the range in units of the float model."""
+    return np.asarray(quantizer.range_max / quantizer.rescaling_rate, np.float32)
 
 
 def _ranged(quantizer, reach, movable, top) -> OutputQuantizer:

@@ -24,7 +24,7 @@ from pipeline.quantization.refine.joins import scale_joins
 from pipeline.quantization.refine.kernels import refine_kernels
 from pipeline.quantization.refine.layer import Rows, rows_wanted
 from pipeline.quantization.refine.older_chip import OlderChip, older_chip
-from pipeline.quantization.refine.ranges import BLOCKS, IMAGES, Values, drawn, refine_range
+from pipeline.quantization.refine.ranges import BLOCKS, FEW, IMAGES, Values, drawn, refine_range
 from pipeline.quantization.refine.steps import Step, relu_bounds, steps
 from pipeline.quantization.walk import Walk
 
@@ -57,6 +57,7 @@ class Sequence:
         self.older: OlderChip | None = older_chip(calibrated, self.steps)
         self.beyond_registers = self.older is not None and self.older.exceeded
         self.fit, self.held = Frontier(graph, fit), Frontier(graph, held)
+        self.few = len(fit) + len(held) < FEW
         self.rng = np.random.default_rng(seed)
         self.formats: dict = {}
         self.feeds: dict[str, str] = {}
@@ -161,7 +162,7 @@ class Sequence:
         name = step[-1].name
         fit, held = (self._values(frontier, step) for frontier in (self.fit, self.held))
         quantizer = self._settings(name).output
-        graph, found = refine_range(self.calibrated, name, fit, held)
+        graph, found = refine_range(self.calibrated, name, fit, held, few=self.few)
         if found is not quantizer:
             self.changed.append(name)
             self.calibrated = replace(self.calibrated, graph=graph)

@@ -1,6 +1,9 @@
 """Ranges of inputs and outputs, chosen for sources that did not set them."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from pipeline.config import Calibration, Quantization
 from pipeline.graph.forward import forward
@@ -12,8 +15,11 @@ from pipeline.quantization.refine.frames import Frames
 from pipeline.quantization.refine.frontier import spread
 from pipeline.quantization.refine.inputs import refine_input
 from pipeline.quantization.refine.quality import outputs
-from pipeline.quantization.refine.ranges import WIDE_FACTORS, Values, best_factor
+from pipeline.quantization.refine.ranges import FEW, WIDE_FACTORS, Values, _reach, best_factor
+from pipeline.quantization.refine.sequence import Sequence
 from tests.pipeline.quantization.graphs import chain, conv
+from tests.pipeline.quantization.refine.test_joins import DENSE, GAP, RELU
+from tests.pipeline.quantization.refine.test_refine import pictures
 
 OPTIONS = Quantization(calibration=Calibration(batch_size=10))
 
@@ -78,3 +84,31 @@ def test_inputs_that_fit_stay():
     model = calibrate(graph, assign(graph, OPTIONS), images, OPTIONS)
     if (model.input.range_max > 254).all():
         assert refine_input(model, images[:30], images[30:]) is model
+
+
+def _wide(node):
+    """Return a node with four times its range, as larger values elsewhere in the maps give it."""
+    output = node.output
+    return (
+        node
+        if output is None
+        else replace(node, output=replace(output, range_max=4 * output.range_max))
+    )
+
+
+@pytest.mark.parametrize("count", [FEW - 1, FEW])
+def test_few_images_do_not_make_ranges_of_channels_narrower(count):
+    graph, _ = prepare(chain(conv(8), RELU, conv(8), RELU, GAP, DENSE, shape=(8, 8, 3)))
+    images = pictures(count)
+    options = replace(OPTIONS, weight_bits=8, activation_bits=8, observer="max")
+    model = calibrate(graph, assign(graph, options), images, options)
+    nodes = {name: _wide(node) for name, node in model.nodes.items()}
+    model = replace(model, nodes=nodes)
+    fit, held = Frames(images).split(count * 4 // 5)
+    refined = Sequence(graph, model, fit, held, 0).run(lambda cost: None)
+    narrower = [
+        (_reach(refined.nodes[name].output) < 0.999 * _reach(node.output)).any()
+        for name, node in model.nodes.items()
+        if node.output is not None and not node.output.per_tensor
+    ]
+    assert narrower == [count == FEW]
