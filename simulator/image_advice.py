@@ -25,7 +25,9 @@ def shape_advice(found: Sequence[int], wanted: Sequence[int]) -> str:
         return "; grey images need an axis of one channel: x[..., None]"
     if len(wanted) == 3 and found[1:] == (wanted[2], *wanted[:2]):
         return "; channels come last: x.transpose(0, 2, 3, 1)"
-    if len(found) > 1 and math.prod(found[1:]) == math.prod(wanted) and len(found) != 4:
+    longer, same = ([n for n in sizes if n > 1] for sizes in (found[1:], wanted))
+    fits = len(found) > 1 and math.prod(found[1:]) == math.prod(wanted)
+    if fits and (len(found) != 4 or longer == same):  # another order would tear maps apart
         sizes = ", ".join(map(str, wanted))
         return f"; if the model was migrated from one of such images: x.reshape(-1, {sizes})"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.analysis.comparison import Comparison
-from pipeline.messages.lines import wrapped_lines
+from pipeline.messages.lines import counted, wrapped_lines
 
 SHOWN = 20
 """Layers that the table lists, from the first that differs."""
@@ -26,7 +26,7 @@ def comparison_text(found: Comparison, titles: Sequence[str]) -> str:
             lines.append(f"only in {side}, not compared: {', '.join(names)}")
     if found.other_shapes:
         lines.append(f"of other shapes, not compared: {_listed(found.other_shapes)}")
-    compared = f"{len(found.layers)} layers and {found.images} images"
+    compared = f"{counted(len(found.layers), 'layer')} and {counted(found.images, 'image')}"
     if found.tolerance is not None:
         compared += (
             f"; differences up to {found.tolerance:g} of a layer's largest output are the rounding"

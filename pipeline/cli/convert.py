@@ -13,6 +13,7 @@ from pipeline.cli.parameters import (
     verbose_option,
     warn,
 )
+from pipeline.messages.lines import counted
 
 
 @click.command()
@@ -70,4 +71,4 @@ def command(
         for remark in program.remarks()
     )
     program.save(output)
-    say(f"{output}: {program.target} program of {len(program.layers)} layers")
+    say(f"{output}: {program.target} program of {counted(len(program.layers), 'layer')}")

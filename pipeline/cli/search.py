@@ -15,6 +15,7 @@ from pipeline.cli.parameters import (
     say,
 )
 from pipeline.cli.searching import given, measured_with_bar, searching_options
+from pipeline.messages.lines import counted
 
 
 @click.command()
@@ -61,4 +62,4 @@ def command(
     click.echo(found.text())
     if output is not None:
         found.save(output)
-        click.echo(f"{output}: widths of {len(found.layers)} layers", err=True)
+        click.echo(f"{output}: widths of {counted(len(found.layers), 'layer')}", err=True)

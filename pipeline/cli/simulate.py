@@ -18,6 +18,7 @@ from pipeline.cli.parameters import (
     print_notes,
     verbose_option,
 )
+from pipeline.messages.lines import counted
 
 
 @click.command()
@@ -77,7 +78,7 @@ def command(
     print_notes(done.notes, verbose=verbose)
     if trace:
         write_archive(trace, {"kind": "trace", "layers": list(done.trace)}, done.trace)
-        click.echo(f"{trace}: outputs of {len(done.trace)} layers", err=bool(not output))
+        click.echo(f"{trace}: outputs of {counted(len(done.trace), 'layer')}", err=bool(not output))
     _write(output, done.outputs)
 
 

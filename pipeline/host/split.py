@@ -13,6 +13,7 @@ from pipeline.files import file_sha256, write_bytes
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
 from pipeline.host.rest_graph import also_read, ancestors, rest_graph
+from pipeline.messages.lines import counted
 from pipeline.messages.settings import setting
 from pipeline.models.file import check_suffix, is_onnx, read_float, write_float
 from pipeline.models.wanted import Wanted
@@ -175,10 +176,10 @@ def split_lines(split: Split | None, path: Path | None) -> list[str]:
     """Return lines on what runs where, for a terminal."""
     if split is None:
         return []
-    count = f"{len(split.chip)} layers are for the chip"
+    count = f"{counted(len(split.chip), 'layer')} for the chip"
     if path is None:
         return [f"{count}; the rest is not written: {split.reason}"]
-    return [f"{path}: {len(split.host)} layers for the host; {count}"]
+    return [f"{path}: {counted(len(split.host), 'layer')} for the host; {count}"]
 
 
 def _graph_suffix(rest: Graph, wanted: str) -> str:

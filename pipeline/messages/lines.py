@@ -8,6 +8,11 @@ WIDTH = 96
 INDENT = "    "
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 layer`` or ``12,345 layers``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def wrapped(text: str, first: str = "", width: int = WIDTH) -> str:
     """Return a text as lines of at most `width` columns, with `first` before the first line."""
     # Words are never split, so that names of layers and files can be copied.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.messages.lines import counted
 from pipeline.steps.float_model import FloatModel
 from pipeline.steps.migration_choices import Chosen
 from pipeline.steps.migration_task import Task, prepare
@@ -75,8 +76,8 @@ class Migrated:
         """Return what was done and measured, a line each; `name` is that of the new model."""
         found = self.migration.outputs
         lines = [
-            f"{entry['transform']}: {len(entry['changed'])} layers, {entry['equivalence']}"
-            f" (largest difference {entry['max_abs_difference']:.3g})"
+            f"{entry['transform']}: {counted(len(entry['changed']), 'layer')},"
+            f" {entry['equivalence']} (largest difference {entry['max_abs_difference']:.3g})"
             for entry in self.migration.steps
         ]
         lines.append(

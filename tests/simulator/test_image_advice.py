@@ -14,7 +14,8 @@ from simulator.image_advice import shape_advice, type_advice
         ((5, 3, 8, 6), (8, 6, 3), "x.transpose(0, 2, 3, 1)"),
         ((5, 32, 6), (32, 1, 6), "x.reshape(-1, 32, 1, 6)"),
         ((5, 490), (49, 10, 1), "x.reshape(-1, 49, 10, 1)"),
-        ((5, 1, 32, 1), (32,), ""),
+        ((5, 1, 32, 1), (32,), "x.reshape(-1, 32)"),
+        ((5, 32, 4, 1), (32, 1, 4), "x.reshape(-1, 32, 1, 4)"),
         ((5, 6, 8, 3), (8, 6, 3), ""),  # a reshape would tear the rows apart
         ((5, 9, 9, 1), (8, 6, 1), ""),
         ((5,), (8, 6, 1), ""),
