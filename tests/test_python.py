@@ -344,6 +344,41 @@ def test_a_wrong_call_names_its_arguments(message, model, quantized, images):
     assert "quantization." not in str(caught.value), "a key of the configuration"
 
 
+NO_IMAGES = {
+    "text": np.array(["a", "b"]),
+    "complex numbers": np.ones((6, 8, 8, 1), np.complex64),
+    "one number": np.array(3),
+    "none": np.zeros((0, 8, 8, 1), np.uint8),
+    "not a number": np.full((6, 8, 8, 1), np.nan),
+    "infinity": np.full((6, 8, 8, 1), np.inf),
+    "channels first": np.ones((6, 1, 8, 8), np.uint8),
+    "halves": np.full((6, 8, 8, 1), 0.5),
+}
+TAKING_IMAGES = {
+    "predict": lambda m, q, x: m.predict(x),
+    "migrate": lambda m, q, x: crossgrade.migrate(m, samples=x),
+    "quantize": lambda m, q, x: crossgrade.quantize(m, x),
+    "analyze": lambda m, q, x: crossgrade.analyze(m, q, x),
+    "compare": lambda m, q, x: crossgrade.compare(m, m, x),
+    "compare programs": lambda m, q, x: crossgrade.compare(q, q, x),
+    "sensitivity": lambda m, q, x: crossgrade.sensitivity(m, x),
+    "search": lambda m, q, x: crossgrade.search(m, x, max_loss=0.1),
+    "simulate": lambda m, q, x: crossgrade.simulate(q, x),
+    "diff": lambda m, q, x: crossgrade.diff(crossgrade.convert(q), crossgrade.convert(q), x),
+    "vectors": lambda m, q, x: crossgrade.vectors(q, x, "no_vectors"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("step", TAKING_IMAGES)
+@pytest.mark.parametrize("kind", NO_IMAGES)
+def test_what_are_no_images_is_refused_everywhere(step, kind, migrated, quantized):
+    with pytest.raises(crossgrade.CrossgradeError) as caught:
+        TAKING_IMAGES[step](migrated.model, quantized, NO_IMAGES[kind])
+    assert "found" in str(caught.value) or "images" in str(caught.value)
+    assert not Path("no_vectors").exists()
+
+
 def test_what_cannot_be_converted_lists_every_layer(model, images):
     with pytest.raises(IncompatibleModelError) as caught:
         crossgrade.convert(crossgrade.quantize(model, images))

@@ -218,7 +218,7 @@ def _inputs(a: Outputs, b: Outputs, images, images_b) -> list[np.ndarray | None]
     if len(problems) == 1 and images_b is None and images is not None:
         problems.append(f"{setting('images_b')} gives B images of its own")
     if problems:
-        raise DataError("; ".join(problems))
+        raise DataError("; ".join(dict.fromkeys(problems)))
     return inputs
 
 

@@ -126,6 +126,7 @@ def command(
         quantization_options,
         read_labels,
     )
+    from pipeline.steps.scoring import as_images
 
     check_refine(refine, parity, samples is not None)
     check_training(train, labels is not None, epochs, samples is not None, parity)
@@ -150,7 +151,7 @@ def command(
     print_notes(graph.notes, verbose=verbose)
     images, known = None, None
     if samples is not None:
-        images = load_array(samples)
+        images = as_images(samples, "the samples")
     first = None if images is None else images[:num_samples]
     graph = typed(graph, input_dtype, model, first, samples)
     check_planned_widths(graph, options, target, strict=strict)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.files import file_sha256, read_json
+from pipeline.files import file_sha256
 from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.migration.migrate import Migration
@@ -143,7 +143,10 @@ def read_certificate(path) -> dict:
     path = Path(path, NAME) if Path(path).is_dir() else Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the certificate.json that migrate wrote")
-    content = read_json(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise DataError(f"{path}: is no crossgrade certificate; give the one that migrate wrote")
     if content.get("format") != FORMAT:

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.python import step
 from pipeline.steps.reading import as_float, as_made
-from pipeline.steps.scoring import as_array, as_classes
+from pipeline.steps.scoring import as_classes, as_images, called
 
 
 class Analyzed:
@@ -111,10 +111,12 @@ def analyze(
         If the models do not belong together, or images or labels do not fit them.
     """
     from pipeline.analysis.analysis import analyse
+    from pipeline.quantization.samples import check_samples
 
     made = as_made(quantized)
     integers = made.program if isinstance(made, ChipProgram) else made.integers
-    graph, images = of_same_images(as_float(model).graph, integers), as_array(x)
+    graph = of_same_images(as_float(model).graph, integers)
+    images = check_samples(graph, as_images(x, "x"), called(x, "x"))
     classes = as_classes(y, graph, images)
     return Analyzed(analyse(graph, integers, images, classes, progress, each=each), made, target)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.steps.python import step
 from pipeline.steps.reading import FloatModel, QuantizedModel, read
-from pipeline.steps.scoring import as_array
+from pipeline.steps.scoring import as_images
 
 
 class Compared:
@@ -84,7 +84,10 @@ def compare(
     from pipeline.analysis.opened import opened
 
     sides = opened(_plain(a), _plain(b), target)
-    images, images_b = (None if given is None else as_array(given) for given in (x, x_b))
+    images, images_b = (
+        None if given is None else as_images(given, name)
+        for given, name in ((x, "x"), (x_b, "x_b"))
+    )
     found = compare_outputs(*sides, images, images_b=images_b)
     return Compared(found, (sides[0].title, sides[1].title))
 

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.steps.chip_program import ChipProgram
 from pipeline.steps.python import step
 from pipeline.steps.reading import as_quantized
-from pipeline.steps.scoring import as_array
+from pipeline.steps.scoring import as_images
 
 
 @step
@@ -50,7 +50,7 @@ def convert(
     from pipeline.messages.conversion import conversion_notes
 
     quantized = as_quantized(model).integers
-    images = None if samples is None else as_array(samples)
+    images = None if samples is None else as_images(samples, "the samples")
     program = convert_graph(
         quantized,
         target or newest_for(quantized.scheme),

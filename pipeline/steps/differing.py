@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.steps.python import step
 from pipeline.steps.reading import as_runnable
-from pipeline.steps.scoring import as_array
+from pipeline.steps.scoring import as_array, as_images
 
 
 class Differences:
@@ -71,7 +71,8 @@ def diff(a: Any, b: Any, x: Any = None, y: Any = None) -> Differences:
     from pipeline.steps.simulating import Simulation
 
     sides = [as_runnable(side) for side in (a, b)]
-    images, labels = (None if values is None else as_array(values) for values in (x, y))
+    images = None if x is None else as_images(x, "x")
+    labels = None if y is None else as_array(y)
     notes: dict[str, Any] = {}
     for side in sides if images is not None else ():
         notes |= {note.text: note for note in Simulation(side.program).checked(images)[1]}

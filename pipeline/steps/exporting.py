@@ -123,6 +123,7 @@ def _program(found, path: Path, name, target, certificate) -> Exported:
     """Write a program as ONNX."""
     from pipeline.errors import ConfigError
     from pipeline.exporters.program_onnx import export_program_onnx
+    from pipeline.formats.table import EXPORTS
     from pipeline.messages.settings import setting
 
     wrong = (
@@ -130,12 +131,16 @@ def _program(found, path: Path, name, target, certificate) -> Exported:
         (TARGET, target, target not in (None, found.target)),
         (CERTIFICATE, certificate, certificate is not None),
     )
+    if path.suffix != EXPORTS[ONNX].suffix:
+        raise ConfigError(
+            f"{path}: {found.name} is a program of {found.target}, which becomes ONNX only; allowed"
+            " suffixes: .onnx, or give the quantized model"
+        )
     if given := [setting(key, value) for key, value, is_wrong in wrong if is_wrong]:
         raise ConfigError(
             f"{', '.join(given)}: {found.name} is a program of {found.target}, which becomes ONNX"
             " only; leave this out, or give the quantized model"
         )
-    _check_suffix(path, [ONNX])
     export_program_onnx(path, found.program)
     return Exported(path=path, format=ONNX, label=f"{found.name} on {found.target}")
 

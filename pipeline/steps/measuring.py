@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.steps.python import step
 from pipeline.steps.reading import as_float, as_typed
-from pipeline.steps.scoring import as_array, as_classes, called
+from pipeline.steps.scoring import as_classes, as_images, called
 
 HELD_OUT = 5
 """One sample in so many, the last ones, is measured on where no images are given."""
@@ -137,14 +137,14 @@ def prepared(model, samples, x, y, target: str, input_dtype: str) -> Prepared:
     if y is not None and x is None:
         images, labels = setting("measuring.images"), setting("measuring.labels")
         raise ConfigError(f"{labels}: belong to images; give {images} as well")
-    calibration = as_array(samples)
+    calibration = as_images(samples, "the samples")
     name = called(samples, "the samples")
     found = as_typed(as_float(model), input_dtype, calibration, name)
     if x is None:
         count = max(len(calibration) // HELD_OUT, 1)
         calibration, images = calibration[:-count], calibration[-count:]
     else:
-        images = as_array(x)
+        images = as_images(x, "x")
     graph = found.graph
     images = check_samples(graph, images, name if x is None else called(x, "x"))
     labels = as_classes(y, graph, images)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.steps.migration_choices import Chosen
-from pipeline.steps.scoring import as_array
+from pipeline.steps.scoring import as_array, as_images
 from pipeline.steps.source import Source
 
 HELD_OUT = 5
@@ -125,7 +125,7 @@ def prepare(model: Any, target: str, chosen: Chosen, wanted) -> Task:
     with source.named():
         graph = _read(source, wanted, target)
         cut, tool = split(source.path, wanted), origin(source.path, wanted)
-    given = None if chosen.samples is None else as_array(chosen.samples)
+    given = None if chosen.samples is None else as_images(chosen.samples, "the samples")
     graph, certified, takes = _typed(graph, tool, chosen, given)
     images, labels, notes = _samples(graph, chosen, given)
     count = _measured(len(images), chosen)

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.steps.python import step
 from pipeline.steps.quantized_model import QuantizedModel
 from pipeline.steps.reading import as_float, as_typed
-from pipeline.steps.scoring import as_array
+from pipeline.steps.scoring import as_array, as_images
 
 BATCH = 100
 REFINES, PARITY = "quantization.refine", ("quantization.flatten", "saturate")
@@ -106,7 +106,7 @@ def quantize(
 
     check_refine(refine, parity, samples is not None)
     check_training(train, labels is not None, epochs, samples is not None, parity)
-    images = None if samples is None else as_array(samples)
+    images = None if samples is None else as_images(samples, "the samples")
     first = None if images is None else images[:num_samples]
     graph = as_typed(as_float(model), input_dtype, first).graph
     options = quantization_options(

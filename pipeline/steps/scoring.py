@@ -18,6 +18,25 @@ def as_array(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
+def as_images(values: Any, name: str) -> np.ndarray:
+    """Return images, whose shape and values are left to the model that takes them.
+
+    Raises
+    ------
+    DataError
+        If they are no array of several real numbers.
+    """
+    from pipeline.errors import DataError
+
+    images = as_array(values)
+    if images.ndim == 0 or images.dtype.kind not in "biuf":
+        raise DataError(
+            f"{called(values, name)}: found {images.dtype} of shape {images.shape}; allowed: real"
+            " numbers, of which the first axis counts the images"
+        )
+    return images
+
+
 def called(values: Any, name: str) -> str:
     """Return what messages call an array: its file, or `name`."""
     return str(values) if isinstance(values, str | PathLike) else name

@@ -286,3 +286,12 @@ def test_unfuse(model, tmp_path):
 def test_unknown_target_of_check(model):
     error = run(check, model, "--target", "akida_v7").exception
     assert isinstance(error, ConfigError) and "known targets: akida_v1, akida_v2" in str(error)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY\xff", b"[1]", b'{"kind": "x"}'])
+def test_what_is_no_certificate_is_refused_by_its_own_name(tmp_path, content):
+    path = tmp_path / "certificate.json"
+    path.write_bytes(content)
+    result = CliRunner().invoke(cli, ["verify", str(path)])
+    assert isinstance(result.exception, DataError)
+    assert "is no crossgrade certificate; give the one that migrate wrote" in str(result.exception)
