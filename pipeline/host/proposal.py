@@ -14,6 +14,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.macs import count_macs
 from pipeline.host.rest_graph import ancestors, frontier
 from pipeline.importers import outline_of
+from pipeline.importers.hdf5 import DamagedFileError
 from pipeline.importers.outline import Outline
 from pipeline.messages.settings import setting
 from pipeline.models.file import is_own, read_float
@@ -122,6 +123,8 @@ def propose_for(graph: Graph, path, wanted: Wanted, target: str) -> Proposal | N
 
 def with_proposal(error: ModelError, path, wanted: Wanted, target: str) -> ModelError:
     """Return a refusal of a file with what the chip refuses besides, and with the proposal."""
+    if isinstance(error, DamagedFileError):  # not read again: it may take the time limit each time
+        return error
     try:
         found = _propose_for_refused(Path(path), wanted, target)
     except ModelError:

@@ -5,7 +5,9 @@ import os
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli.main import cli
 from pipeline.errors import ModelError
 from pipeline.importers import hdf5_process, load_model
 from pipeline.importers.hdf5 import DamagedFileError, read_hdf5
@@ -80,3 +82,23 @@ def test_hostile_files(name):
 def test_files_other_than_hdf5_are_damaged():
     with pytest.raises(DamagedFileError, match="truncated or damaged"):
         read_hdf5(b"\x89HDF\r\n\x1a\n" + bytes(100), "x.h5", ["a"])
+
+
+@pytest.mark.parametrize("command", ["check", "describe", "migrate", "quantize", "convert"])
+def test_a_file_on_which_the_library_ends_or_hangs_is_read_once(tmp_path, monkeypatch, command):
+    """Each attempt may take the whole limit of time."""
+    reads = []
+
+    def ends(content, limit, members):
+        reads.append(members)
+        raise OSError("the child ended")
+
+    monkeypatch.setattr("pipeline.importers.hdf5.READER.read", ends)
+    path = tmp_path / "m.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999))
+    output = (
+        ["-o", str(tmp_path / "new.npz")] if command in ("migrate", "quantize", "convert") else []
+    )
+    result = CliRunner().invoke(cli, [command, str(path), *output])
+    assert isinstance(result.exception, DamagedFileError), result.exception
+    assert len(reads) == 1
