@@ -51,7 +51,8 @@ NAMES = {
         if key in IMPORT
     ),
     # Of the steps on own files, which have no configuration.
-    *("calibration", "certificate", "input_offset", "input_scale", "labels", "reset_every"),
+    *("calibration", "certificate", "images_b", "input_offset", "input_scale", "labels"),
+    "reset_every",
     *("measuring.images", "measuring.labels", "search.budget", "search.max_loss"),
 }
 
