@@ -52,6 +52,11 @@ class Place:
         )
         return result.returncode, result.stdout + result.stderr
 
+    def launch(self, *command) -> None:
+        """Run a command that leaves a process running, which would keep a pipe open."""
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(command, cwd=self.root, env=self.environment(), check=False, **silent)
+
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of a user's terminal."""
         return Repository.environment(self, **more)

@@ -44,7 +44,7 @@ def _start(place: Place, number: int) -> None:
     for bits in WIDTHS:
         choices = ("-S", f"seed={number}", "-S", f"quantization.weight_bits={bits}")
         place.attempt("dvc", "exp", "run", "--queue", *choices)
-    place.attempt("dvc", "queue", "start")
+    place.launch("dvc", "queue", "start")
 
 
 def _succeeded(place: Place) -> int:
