@@ -32,7 +32,7 @@ def cases(folder: Path, tries: int, seed: int) -> Iterator[Outcome]:
         torn = base.unreadable()
         base.attempt("dvc", "queue", "remove", "--all")
         _start(base, number)
-        ended = _wait(lambda: _succeeded(base) == len(WIDTHS))
+        ended = _wait(lambda: _finished(base))
         lost = torn or ([] if ended else [base.attempt("dvc", "queue", "status")[1]])
         lost = "; ".join(lost) or base.lost(runs=1 + number * len(WIDTHS))
         base.attempt("dvc", "queue", "remove", "--all")
@@ -47,8 +47,12 @@ def _start(place: Place, number: int) -> None:
     place.launch("dvc", "queue", "start")
 
 
-def _succeeded(place: Place) -> int:
-    return place.attempt("dvc", "queue", "status")[1].count("Success")
+def _finished(place: Place) -> bool:
+    """Return whether all experiments ended well; start a worker where DVC's ended too early."""
+    status = place.attempt("dvc", "queue", "status")[1]
+    if "Queued" in status and not _processes(place, WORKER):
+        place.launch("dvc", "queue", "start")
+    return status.count("Success") == len(WIDTHS)
 
 
 def _kill(place: Place, delay: float, whole: bool) -> bool:
