@@ -48,7 +48,7 @@ def output_factors(
     for node in graph.nodes:
         given = [factors[name] for name in node.inputs]
         from_where = [name for source in node.inputs for name in origins[source]]
-        passed = ONE if node.op in NEURAL else _passed(graph, node, given)
+        passed = ONE if node.op in NEURAL else passed_on(graph, node, given)
         if passed is None or (node.op in NEURAL and not takes_back(node, given[0])):
             stuck[tuple(dict.fromkeys(from_where))] = None
             passed = ONE
@@ -83,21 +83,11 @@ def divide_kernels(graph: Graph, factors: Mapping[str, np.ndarray], *, undo: boo
     return graph.with_nodes(changed.get(node.name, node) for node in graph.nodes)
 
 
-def takes_back(node: Node, factor: np.ndarray) -> bool:
-    """Return True if the kernel of a layer takes back a factor of its input."""
-    if is_one(factor):
-        return True
-    simple = np.ndim(factor) == 0 or node.op not in TEMPORAL
-    return simple and node.attrs.get("groups", 1) == 1
+def passed_on(graph, node, given: list[np.ndarray]) -> np.ndarray | None:
+    """Return the factor that a node without a kernel passes on of those of its inputs.
 
-
-def is_one(factor: np.ndarray) -> bool:
-    """Return True if a factor changes nothing."""
-    return bool((factor == 1).all())
-
-
-def _passed(graph, node, given: list[np.ndarray]) -> np.ndarray | None:
-    """Return the factor of a node's output before its own; None if it cannot pass them on."""
+    None if it cannot pass them on.
+    """
     if all(map(is_one, given)):
         return ONE
     if node.op in _PASSED or (node.op == "ReLU" and _is_homogeneous(node)):
@@ -114,6 +104,19 @@ def _passed(graph, node, given: list[np.ndarray]) -> np.ndarray | None:
         spread = [np.broadcast_to(f, w) for f, w in zip(given, widths, strict=True)]
         return _simple(np.concatenate(spread))
     return None
+
+
+def takes_back(node: Node, factor: np.ndarray) -> bool:
+    """Return True if the kernel of a layer takes back a factor of its input."""
+    if is_one(factor):
+        return True
+    simple = np.ndim(factor) == 0 or node.op not in TEMPORAL
+    return simple and node.attrs.get("groups", 1) == 1
+
+
+def is_one(factor: np.ndarray) -> bool:
+    """Return True if a factor changes nothing."""
+    return bool((factor == 1).all())
 
 
 def _is_homogeneous(relu: Node) -> bool:

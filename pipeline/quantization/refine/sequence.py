@@ -11,6 +11,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.node import Node
 from pipeline.graph.traits import KEEPS_VALUES, NEURAL
 from pipeline.quantization.calibrated_graph import CalibratedGraph, NodeQuantization
+from pipeline.quantization.factors import ONE, passed_on
 from pipeline.quantization.fixed_point import weight_scales
 from pipeline.quantization.integerize import RULES
 from pipeline.quantization.kernel_rules import kernel_axis
@@ -179,7 +180,7 @@ class Sequence:
             frontier.advance(step, forward)
         factor = self._input_factor(step)
         output = self._settings(step[-1].name).output
-        rate = np.float32(1) if output is None else output.rescaling_rate
+        rate = ONE if output is None else output.rescaling_rate
         shape = self.float_graph.shapes[step[-1].name]
         factor = np.resize(factor, shape[-1]) if np.ndim(factor) else factor
         self.factors[step[-1].name] = factor * rate
@@ -189,15 +190,10 @@ class Sequence:
 
         Equalization scales an output up to the next kernel, which takes the factor back.
         """
-        if step[0].op in NEURAL or not step[0].inputs:
-            return np.float32(1)
-        factors = [self.factors[name] for name in step[0].inputs]
-        if step[0].op != "Concatenate":
-            return factors[0]
-        sizes = (self.float_graph.shapes[name][-1] for name in step[0].inputs)
-        return np.concatenate(
-            [np.full(size, f, np.float32) for f, size in zip(factors, sizes, strict=True)]
-        )
+        head = step[0]
+        if head.op in NEURAL or not head.inputs:
+            return ONE
+        return passed_on(self.float_graph, head, [self.factors[name] for name in head.inputs])
 
     def _rows(self, frontier: Frontier, head: Node, target: Node, bounds: tuple) -> Rows:
         """Return rows of a layer, in units of the float model."""
