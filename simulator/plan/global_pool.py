@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.integer import Tally
-from simulator.plan.linear import Linear
+from simulator.plan.case import Case
 from simulator.plan.numpy_step import NumpySums
 from simulator.plan.proofs import LIMITS, Staircase
 from simulator.plan.workspace import Workspace
@@ -48,8 +48,8 @@ class PooledSums(NumpySums):
     and as many values are added in float32 as stay below 2**24.
     """
 
-    def __init__(self, linear: Linear, input_shape, pool: GlobalSum):
-        super().__init__(linear, input_shape)
+    def __init__(self, case: Case, pool: GlobalSum):
+        super().__init__(case)
         self.pool, self._pooled = pool, True
         self.path = "sums pooled"
         width = self.sums_shape[1]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from simulator.integer import Tally
+from simulator.plan.case import Case
 from simulator.plan.float_form import float_form
 from simulator.plan.global_pool import GlobalSum, PooledSums
-from simulator.plan.linear import Linear
 from simulator.plan.numpy_levels import FloatLevels, RecheckedLevels
 from simulator.plan.numpy_step import NumpyStep, NumpySums
 from simulator.plan.proofs import LIMITS, Staircase
@@ -19,27 +18,6 @@ from simulator.plan.workspace import Workspace
 
 Finish = Callable[[np.ndarray, Tally | None], np.ndarray]
 """Function of int64 sums of products and a tally that returns the layer's output."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Case:
-    """Properties of a layer by which a backend selects its step.
-
-    Attributes
-    ----------
-    linear : Linear
-    input_shape, output_shape : (height, width, channels)
-    bound : int
-        Largest magnitude of a partial sum for any input.
-    input_range : (low, high)
-        Of the inputs and the padding value.
-    """
-
-    linear: Linear
-    input_shape: tuple[int, int, int]
-    output_shape: tuple[int, int, int]
-    bound: int
-    input_range: tuple[int, int]
 
 
 class Step(Protocol):
@@ -79,12 +57,12 @@ class NumpyBackend:
         levels = _levels(stairs, case.bound)
         if levels is None:
             return None
-        return NumpyStep(case.linear, case.input_shape, case.output_shape, levels)
+        return NumpyStep(case, levels)
 
     def sums(self, case: Case, finish: Finish) -> Step:
         """Return a step that computes the sums; `finish` computes the layer's output from them."""
         dtype = np.float32 if self.narrow(case) else np.float64
-        return NumpySums(case.linear, case.input_shape, finish, dtype)
+        return NumpySums(case, finish, dtype)
 
     def accumulators(self, case: Case, finish: Finish, bias: np.ndarray) -> Step:
         """Return a step for a layer whose output is the sums plus `bias`, int64 (filters,)."""
@@ -96,7 +74,7 @@ class NumpyBackend:
 
     def pooled(self, case: Case, pool: GlobalSum) -> Step:
         """Return a step that sums over the map before it rounds; see `GlobalSum`."""
-        return PooledSums(case.linear, case.input_shape, pool)
+        return PooledSums(case, pool)
 
     def link(self, layers, steps) -> None:
         """Let steps write their outputs with the zeros around them that their consumers need.

@@ -7,8 +7,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from simulator.integer import Tally
 from simulator.plan.cache_size import second_level_cache
+from simulator.plan.case import Case
 from simulator.plan.linear import Linear
-from simulator.plan.numpy_windows import windows_of
+from simulator.plan.numpy_windows import PlainWindows, StackedWindows
+from simulator.plan.numpy_winograd import WinogradWindows, suits
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.product import multiply
@@ -21,6 +23,9 @@ for BLAS to be efficient."""
 TILE_VALUES = 8192
 """Length of NumPy's inner loops: shorter ones are mostly overhead."""
 
+FEWEST_CHANNELS = 8
+"""Channels below which the pieces that `StackedWindows` copies are too short."""
+
 NO_PADS = ((0, 0), (0, 0))
 
 
@@ -29,9 +34,8 @@ class NumpySums:
 
     Parameters
     ----------
-    linear : Linear
+    case : Case
         Its max pooling is left to `finish`.
-    input_shape : (height, width, channels)
     finish : function (int64 sums, tally) -> array
         Computes the layer's output.
     dtype : float32 or float64
@@ -41,17 +45,24 @@ class NumpySums:
     gives_levels = False
     """True if the output is integer-valued in the step's own dtype; see `Step`."""
 
-    def __init__(self, linear: Linear, input_shape, finish=None, dtype=np.float32):
-        self.linear, self.input_shape, self.finish = linear, input_shape, finish
-        self.input_dtype = np.dtype(dtype)
-        self.path = f"sums {self.input_dtype.name}"
-        self.window = Window(linear, input_shape)
+    def __init__(self, case: Case, finish=None, dtype=np.float32):
+        self.linear, self.input_shape, self.finish = case.linear, case.input_shape, finish
+        self.input_dtype, linear = np.dtype(dtype), case.linear
+        self.window = Window(linear, case.input_shape)
         self.sums_shape = self.window.sums_shape
-        self._windows = windows_of(self.window) if linear.kind == "conv" else None
+        self._windows = None
+        if linear.kind == "conv":
+            self._windows = _windows_of(self.window, case.input_range, self.input_dtype)
+        self.path = f"sums {self.input_dtype.name}{self._method}"
         self._weights = self._ordered().astype(dtype)
         if linear.pointwise is not None:
             self._pointwise = linear.pointwise.astype(dtype)
         self._pooled, self._rows = False, 1
+
+    @property
+    def _method(self) -> str:
+        """Method of the products in `path`, if it is not the definition's."""
+        return " winograd" if isinstance(self._windows, WinogradWindows) else ""
 
     def _ordered(self) -> np.ndarray:
         """Return the weights in the order of the products."""
@@ -123,8 +134,8 @@ class NumpySums:
                 yield slice(image, image + 1), slice(start, min(start + rows, height))
 
     def _convolution(self, x: np.ndarray, work: Workspace):
-        """Yield (images, rows, sums) block by block, with the surplus of `StackedWindows`."""
-        windows, (_, filters) = self._windows, self._weights.shape
+        """Yield (images, rows, sums) block by block, with the surplus sums of `PixelRows`."""
+        windows, filters = self._windows, self.linear.filters
         row_bytes = 4 * max(windows.row_values, windows.width * filters)
         for images, rows, padded in self._padded_blocks(x, row_bytes, work):
             yield images, rows, windows.sums(padded, rows, self._weights, work)
@@ -166,8 +177,7 @@ class NumpyStep(NumpySums):
 
     Parameters
     ----------
-    linear, input_shape : as in `NumpySums`
-    output_shape : (height, width, channels)
+    case : Case
     levels : simulator.plan.numpy_levels.Levels
 
     Attributes
@@ -178,15 +188,15 @@ class NumpyStep(NumpySums):
 
     gives_levels = True
 
-    def __init__(self, linear: Linear, input_shape, output_shape, levels):
-        super().__init__(linear, input_shape)
-        self.output_shape, self.path = output_shape, f"numpy {levels.name}"
-        self._pooled = linear.pool_size is not None
+    def __init__(self, case: Case, levels):
+        super().__init__(case)
+        self.output_shape, self.path = case.output_shape, f"numpy {levels.name}{self._method}"
+        self._pooled = case.linear.pool_size is not None
         # Vectors are repeated over rows of the output, for long inner loops.
-        width = output_shape[1]
+        width = self.output_shape[1]
         if self._windows is not None and not self._pooled:
             width = self._windows.width
-        self._rows = _rows_of((output_shape[0], width, output_shape[2]))
+        self._rows = _rows_of((self.output_shape[0], width, self.output_shape[2]))
         self.levels = levels.tiled(self._rows * width)
         self.output_pads = NO_PADS
 
@@ -233,6 +243,15 @@ class NumpyStep(NumpySums):
                 else:
                     np.copyto(best, part)
         return best
+
+
+def _windows_of(window: Window, input_range, dtype: np.dtype):
+    """Return the fastest exact windows of a convolution."""
+    kh, kw, channels, _ = window.linear.weights.shape
+    if suits(window, input_range, dtype):
+        return WinogradWindows(window)
+    stacked = (kh, kw) != (1, 1) and channels >= FEWEST_CHANNELS
+    return StackedWindows(window) if stacked else PlainWindows(window)
 
 
 def _rows_of(shape) -> int:

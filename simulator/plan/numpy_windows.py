@@ -5,19 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from simulator.plan.pixel_rows import PixelRows
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.product import multiply
-
-FEWEST_CHANNELS = 8
-"""Channels below which the pieces that `StackedWindows` copies are too short."""
-
-
-def windows_of(window: Window):
-    """Return the windows of a convolution, `PlainWindows` or `StackedWindows`."""
-    kh, kw, channels, _ = window.linear.weights.shape
-    stacked = (kh, kw) != (1, 1) and channels >= FEWEST_CHANNELS
-    return StackedWindows(window) if stacked else PlainWindows(window)
 
 
 class PlainWindows:
@@ -72,55 +63,33 @@ class StackedWindows:
     """Overlapping windows: each input is copied once for each row of the kernel, not each value.
 
     For a row of sums, the kernel's rows of the input are stacked pixel by pixel, so that a window
-    is one piece of memory of kw pixels. Windows that are a whole window or more apart are the rows
-    of one matrix; there are as many matrices as windows overlap, `phases`. All rows of sums are in
-    the same matrices, so that the last windows of a row reach into the next row: these `surplus`
-    sums have no meaning.
+    is one piece of memory of kw pixels; see `PixelRows`, also for the surplus sums of a row.
 
     Attributes
     ----------
-    width : int
-        Number of sums in a row, including those without meaning at its end.
-    row_values, matrix : as in `PlainWindows`
+    width, row_values, matrix : as in `PlainWindows`
     """
 
     def __init__(self, window: Window):
         linear, (kh, kw, channels, filters) = window.linear, window.linear.weights.shape
-        self.kernel, self.strides, self.channels = (kh, kw), linear.strides, channels
-        stride = linear.strides[1]
-        self.phases = -(-kw // stride)
-        self.pixels = (window.sums_shape[1] - 1) * stride + kw
-        self.width = -(-self.pixels // (self.phases * stride)) * self.phases
+        self.rows_of_kernel, self.strides, self.channels = kh, linear.strides, channels
+        self.pixels = PixelRows(kw, linear.strides[1], window.sums_shape[1], kh * channels)
+        self.width, self.row_values = self.pixels.width, self.pixels.row_values
         self.matrix = linear.weights.transpose(1, 0, 2, 3).reshape(-1, filters)
-        self.row_values = self.width * stride * kh * channels
 
     def sums(self, padded: np.ndarray, rows: slice, weights: np.ndarray, work: Workspace):
         """Return the sums of some output rows; see `PlainWindows.sums`."""
-        images, count = len(padded), rows.stop - rows.start
-        stack = self._stacked(padded, rows, work)
-        pixel, item = self.kernel[0] * self.channels, stack.itemsize
-        (depth, filters), stride = weights.shape, self.strides[1]
-        sums = work.scratch("sums", (images, count, self.width, filters), padded.dtype)
-        phased = sums.reshape(-1, self.phases, filters)
-        shape, steps = (len(phased), depth), (self.phases * stride * pixel * item, item)
-        for phase in range(self.phases):
-            offset = phase * stride * pixel * item
-            columns = np.ndarray(shape, stack.dtype, stack, offset, steps)
-            multiply(columns, weights, phased[:, phase])
+        shape = (len(padded), rows.stop - rows.start)
+        memory, stack = self.pixels.take(shape, padded.dtype, work)
+        self._stack(padded, rows, stack.reshape(*stack.shape[:3], -1, self.channels))
+        sums = work.scratch("sums", (*shape, self.width, weights.shape[1]), padded.dtype)
+        self.pixels.multiply(memory, weights, sums)
         return sums
 
-    def _stacked(self, padded: np.ndarray, rows: slice, work: Workspace) -> np.ndarray:
-        """Return the stacked rows of the input, and zeros to the end of the last window."""
-        (kh, kw), (vertical, stride) = self.kernel, self.strides
-        shape = (len(padded), rows.stop - rows.start, self.width * stride, kh, self.channels)
-        size, beyond = int(np.prod(shape)), max(0, kw - stride) * kh * self.channels
-        flat = work.scratch("columns", (size + beyond,), padded.dtype)
-        stack = flat[:size].reshape(shape)
-        for row in range(kh):
+    def _stack(self, padded: np.ndarray, rows: slice, stack: np.ndarray) -> None:
+        """Write rows of the input to (n, rows, pixels, rows of the kernel, channels)."""
+        vertical, pixels = self.strides[0], self.pixels.pixels
+        for row in range(self.rows_of_kernel):
             first = rows.start * vertical + row
             last = (rows.stop - 1) * vertical + row + 1
-            lines = padded[:, first:last:vertical, : self.pixels]
-            np.copyto(stack[:, :, : self.pixels, row], lines)
-        stack[:, :, self.pixels :] = 0
-        flat[size:] = 0
-        return flat
+            np.copyto(stack[:, :, :pixels, row], padded[:, first:last:vertical, :pixels])

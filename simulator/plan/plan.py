@@ -13,7 +13,8 @@ import numpy as np
 from simulator.errors import ProgramError
 from simulator.integer import integer_range
 from simulator.plan.buffer import short_buffers
-from simulator.plan.numpy_backend import Case, NumpyBackend, Step
+from simulator.plan.case import Case
+from simulator.plan.numpy_backend import NumpyBackend, Step
 from simulator.plan.proofs import LIMITS, NEVER, Proof
 from simulator.plan.workspace import Workspace
 from simulator.program import Program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator.plan.case import Case
 from simulator.plan.fast.factors import Factors, fits, narrowest
 from simulator.plan.fast.kernels import Kernels, kernels
 from simulator.plan.fast.levels import Levels
@@ -11,7 +12,7 @@ from simulator.plan.fast.processor import Processor, chosen
 from simulator.plan.fast.step import FastPooledSums, FastScale, FastStep, FastSums
 from simulator.plan.fast.tensor import Layout
 from simulator.plan.global_pool import GlobalSum
-from simulator.plan.numpy_backend import Case, Finish, NumpyBackend, Step, consuming
+from simulator.plan.numpy_backend import Finish, NumpyBackend, Step, consuming
 from simulator.plan.proofs import Staircase
 
 

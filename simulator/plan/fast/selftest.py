@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from simulator.plan.case import Case
 from simulator.plan.fast.backend import FastBackend
 from simulator.plan.fast.processor import Processor, chosen
 from simulator.plan.fast.tape import Tape
 from simulator.plan.linear import Linear
-from simulator.plan.numpy_backend import Case
 from simulator.plan.proofs import NEVER, Staircase
 
 RANGES = ((0, 255, np.uint8), (-128, 127, np.int8), (-255, 255, np.int16))

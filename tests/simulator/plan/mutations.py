@@ -26,7 +26,7 @@ from tests.simulator.plan.faults import FAULTS, V1, V2, Fault
 
 ROOT = Path(__file__).resolve().parents[3]
 PLANS = "tests/simulator/plan"
-SELECTED = "test_drawn_layers or test_guarded_arrays or test_numpy_levels"
+SELECTED = "test_drawn_layers or test_guarded_arrays or test_numpy_levels or test_winograd_windows"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 LAYERS = ("tests/simulator/test_against_reference.py", "tests/simulator/akida_v1/test_reference.py")
 

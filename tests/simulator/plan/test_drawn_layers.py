@@ -126,6 +126,7 @@ def test_small_drawn_layers_in_plain_python(chip, kind):
 PATHS = {
     "numpy": {
         *("numpy float32", "numpy float32 corrected", "numpy float32 rechecked", "numpy float64"),
+        *("numpy float32 winograd", "numpy float32 rechecked winograd"),
         *("sums float32", "sums float64", "sums pooled", "reference"),
     },
     "fast": {

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from simulator import product
 from simulator.plan.buffer import BUFFER, short_buffers
+from simulator.plan.case import Case
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_levels import positions_of
 from simulator.plan.numpy_windows import PlainWindows, StackedWindows
+from simulator.plan.numpy_winograd import WinogradWindows, largest_sum, suits
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 
@@ -44,7 +46,11 @@ def test_global_sums_beyond_float32_are_exact(largest):
         bias=np.zeros(channels, np.int64), low=None, high=None, stairs=None,
         finish=lambda totals, tally: totals, largest=36 * (largest | 1),
     )  # fmt: skip
-    step = PooledSums(Linear(kind="conv", weights=weights), (6, 6, channels), pool)
+    case = Case(
+        linear=Linear(kind="conv", weights=weights), input_shape=(6, 6, channels),
+        output_shape=(1, 1, channels), bound=(1 << 24) - 1, input_range=(0, (1 << 24) - 1),
+    )  # fmt: skip
+    step = PooledSums(case, pool)
     found = step.run(x.astype(np.float32), Workspace())
     np.testing.assert_array_equal(found[:, 0, 0], x.sum(axis=(1, 2)))
 
@@ -59,22 +65,72 @@ def test_numpy_has_its_own_buffer_again_after_a_run():
     assert np.getbufsize() == before
 
 
+def window_sums(windows, x, rows, window):
+    """Return the sums of some output rows that have a meaning."""
+    matrix = np.ascontiguousarray(windows.matrix).astype(np.float32)
+    return windows.sums(x, rows, matrix, Workspace())[:, :, : window.sums_shape[1]]
+
+
+def drawn_window(rng, kernel, strides):
+    """Return a window of random size and weights, inputs for it, and some of its output rows."""
+    channels, filters = map(int, rng.integers(1, 6, 2))
+    shape = (*map(int, kernel + rng.integers(0, 9, 2)), channels)
+    weights = rng.integers(-9, 10, (*kernel, channels, filters))
+    window = Window(Linear(kind="conv", weights=weights, strides=strides), shape)
+    start = int(rng.integers(window.sums_shape[0]))
+    rows = slice(start, int(rng.integers(start + 1, window.sums_shape[0] + 1)))
+    return window, rng.integers(-9, 10, (2, *shape)).astype(np.float32), rows
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_stacked_windows_have_the_sums_of_plain_ones(seed):
     rng = np.random.default_rng(seed)
     kernel, strides = rng.integers(1, 6, 2), tuple(map(int, rng.integers(1, 5, 2)))
-    channels, filters = map(int, rng.integers(1, 6, 2))
-    shape = (*map(int, kernel + rng.integers(0, 9, 2)), channels)
-    weights = rng.integers(-9, 10, (*kernel, channels, filters))
-    linear = Linear(kind="conv", weights=weights, strides=strides)
-    window, x = Window(linear, shape), rng.integers(-9, 10, (2, *shape)).astype(np.float32)
-    height, width = window.sums_shape
-    start = int(rng.integers(height))
-    rows, found = slice(start, int(rng.integers(start + 1, height + 1))), []
-    for windows in (PlainWindows(window), StackedWindows(window)):
-        matrix = np.ascontiguousarray(windows.matrix.astype(np.float32))
-        found.append(windows.sums(x, rows, matrix, Workspace())[:, :, :width])
-    np.testing.assert_array_equal(*found)
+    window, x, rows = drawn_window(rng, kernel, strides)
+    plain, stacked = (
+        window_sums(kind(window), x, rows, window) for kind in (PlainWindows, StackedWindows)
+    )
+    np.testing.assert_array_equal(plain, stacked)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_winograd_windows_have_the_sums_of_plain_ones(seed):
+    """Numbers of rows that are odd, even and 1; any width and horizontal stride."""
+    rng = np.random.default_rng(seed)
+    kernel, strides = np.array([3, rng.integers(1, 6)]), (1, int(rng.integers(1, 5)))
+    window, x, rows = drawn_window(rng, kernel, strides)
+    plain, winograd = (
+        window_sums(kind(window), x, rows, window) for kind in (PlainWindows, WinogradWindows)
+    )
+    np.testing.assert_array_equal(plain, winograd)
+
+
+@pytest.mark.parametrize("low", [0, -128])
+def test_winograd_windows_are_exact_up_to_their_bound(low):
+    """The largest sums that are accepted are exact; a little larger ones are refused."""
+    rng, high, shape = np.random.default_rng(-low), 255, (9, 8, 16)
+    signs = rng.choice([-1, 1], (3, 3, 16, 16))
+    accepted = [
+        weight
+        for weight in range(1, 999)
+        if suits(window_of(signs * weight, shape), (low, high), np.dtype(np.float32))
+    ]
+    weight = max(accepted)
+    assert accepted == list(range(1, weight + 1)) and weight < 998
+    assert 2 * largest_sum(signs * weight, low, high) < 1 << 24
+    window = window_of(signs * weight, shape)
+    x = rng.choice([low, low + 1, high], (18, *shape)).astype(np.float32)
+    # Images 0 to 15 have the first window that makes the sum of their filter the largest.
+    x[:16, :3, :3] = np.where(signs.transpose(3, 0, 1, 2) > 0, high, low)
+    found = window_sums(WinogradWindows(window), x, slice(0, 7), window)
+    exact = PlainWindows(window).sums(
+        x.astype(np.float64), slice(0, 7), signs.reshape(-1, 16) * float(weight), Workspace()
+    )
+    np.testing.assert_array_equal(found, exact)
+
+
+def window_of(weights, shape):
+    return Window(Linear(kind="conv", weights=weights), shape)
 
 
 def test_an_array_with_zeros_around_it():
