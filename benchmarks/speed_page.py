@@ -256,11 +256,12 @@ two calls. The kernels do not depend on the program: LLVM compiles them once for
 In NumPy, the product is BLAS's float32, of which OpenBLAS computes small parts without copying them
 first; convolutions copy their inputs once for each row of the kernel, and BLAS reads overlapping
 windows there. Kernels of three rows in steps of one take two thirds of the products by Winograd's
-F(2, 3) over the rows, where a bound shows that float32 holds all halves of integers that occur. The remaining time is spent on passes over memory that NumPy cannot fuse. A level
-takes four (multiply, add, clip, floor): for each channel, float32 factors are searched that give
-every step of the requantization, and the few sums at which the best ones do not, known when the
-plan is made, are looked for and corrected. A depthwise sum takes as many passes as a window has
-taps. Processors whose BLAS is as fast as TensorFlow's gain least from it, at large batches.
+F(2, 3) over the rows, where a bound shows that float32 holds all halves of integers that occur. The
+remaining time is spent on passes over memory that NumPy cannot fuse. A level takes four (multiply,
+add, clip, floor): for each channel, float32 factors are searched that give every step of the
+requantization, and the few sums at which the best ones do not, known when the plan is made, are
+looked for and corrected. A depthwise sum takes as many passes as a window has taps. Processors
+whose BLAS is as fast as TensorFlow's gain least from it, at large batches.
 
 Kernels for ARM are those of the kind `any`, in vectors of 128 bits. The tests compile them for
 aarch64, but have not run them there; the backend tests itself before its first use, and is not
