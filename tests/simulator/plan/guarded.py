@@ -47,16 +47,15 @@ def main(backend: str, side: str, count: int) -> None:
     compared = 0
     # Imports what the patch has to reach.
     compiled(next(programs(1))[0], backend)
-    margins: list[np.ndarray] = []
-    allocate = allocator(side, margins)
+    allocate = allocator(side)
     with patched(allocate):
         for program, pixels in programs(count):
             images = allocate(pixels.size, pixels.dtype, line=1).reshape(pixels.shape)
             images[...] = pixels
             assert_same(program, images, compiled(program, backend), batch_size=2)
-            assert all((margin == FILLED).all() for margin in margins), program
-            margins.clear()
             compared += 1
+            assert not GuardedPages.changed, program
+    assert GuardedPages.checked > compared
     print(f"{compared} programs on {backend}, guarded at the {side} of arrays: all equal")
 
 
@@ -75,12 +74,24 @@ def programs(count: int) -> Iterator[tuple[Program, np.ndarray]]:
             yield program, builders.images(rng, program, 5)
 
 
-def allocator(side: str, margins: list[np.ndarray]) -> Callable:
-    """Return `workspace.aligned` with pages before and after the array that nothing may touch.
+class GuardedPages(mmap.mmap):
+    """Memory of an array, of which the bytes beside it are checked when it ends.
 
-    Bytes between an array and these pages are `FILLED` and appended to `margins`: nothing may
-    change them.
+    It must not be kept alive for the check: an access to a freed array has to end the process.
     """
+
+    margins: tuple[slice, ...] = ()
+    """Bytes that nothing may change, all `FILLED`."""
+    checked = changed = 0
+    """Number of ended objects, and of those with other bytes."""
+
+    def __del__(self):
+        GuardedPages.checked += 1
+        GuardedPages.changed += any(set(self[margin]) - {FILLED} for margin in self.margins)
+
+
+def allocator(side: str) -> Callable:
+    """Return `workspace.aligned` with pages before and after the array that nothing may touch."""
     protect = ctypes.CDLL(None, use_errno=True).mprotect
     protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
@@ -89,13 +100,14 @@ def allocator(side: str, margins: list[np.ndarray]) -> Callable:
         lines = max(1, -(-nbytes // line)) * line
         pages = -(-lines // PAGE) * PAGE
         # Arrays keep their map, which ends with the last of them.
-        raw = np.frombuffer(mmap.mmap(-1, pages + 2 * PAGE), np.uint8)
+        guarded = GuardedPages(-1, pages + 2 * PAGE)
+        raw = np.frombuffer(guarded, np.uint8)
         raw[PAGE : PAGE + pages] = FILLED
         for guard in (raw.ctypes.data, raw.ctypes.data + PAGE + pages):
             if protect(guard, PAGE, NO_ACCESS):
                 raise OSError(ctypes.get_errno(), "mprotect failed")
         start = PAGE if side == "begin" else PAGE + pages - lines
-        margins.extend((raw[PAGE:start], raw[start + nbytes : PAGE + pages]))
+        guarded.margins = slice(PAGE, start), slice(start + nbytes, PAGE + pages)
         return raw[start : start + nbytes].view(dtype)
 
     return allocate
