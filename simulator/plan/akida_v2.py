@@ -150,13 +150,13 @@ def _requantized(layer, largest, bias, *, positive: bool, top=None, uncounted=Fa
 
 
 def global_sum(layer, bound: int) -> GlobalSum | None:
-    """Return the global sum of a layer; None if it has none, or float32 sums are not exact."""
+    """Return the global sum of a layer; None if it has none, or its buffer may saturate."""
     plain = layer.activation != "lut" and layer.pool_size is None
     if not (layer.global_pool and plain and layer.global_pool_shift is None):
         return None
     bias = _bias(layer)
     largest = bound + int(np.abs(bias).max(initial=0))
-    if largest >= min(1 << 24, 1 << (layer.buffer_bits - 1)):
+    if largest >= 1 << (layer.buffer_bits - 1):
         return None
     low = high = None
     relu = layer.activation == "relu"

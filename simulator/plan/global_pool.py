@@ -10,7 +10,7 @@ import numpy as np
 from simulator.integer import Tally
 from simulator.plan.case import Case
 from simulator.plan.numpy_step import NumpySums
-from simulator.plan.proofs import LIMITS, Staircase
+from simulator.plan.proofs import LIMITS, Staircase, exact_dtype
 from simulator.plan.workspace import Workspace
 
 
@@ -27,7 +27,7 @@ class GlobalSum:
     finish : function (int64 totals, tally) -> array
         Computes the layer's output.
     largest : int
-        Largest magnitude of a total.
+        Largest magnitude of a total; steps need one that float64 holds.
     stairs : Staircase or None
         The layer's output as a staircase of the totals, without its counts of saturated values;
         None if there is none.
@@ -44,24 +44,25 @@ class GlobalSum:
 class PooledSums(NumpySums):
     """Step that computes one layer up to its global sum in floats.
 
-    Exact: sums plus bias are below 2**24 (checked when the plan is compiled), totals below 2**53,
-    and as many values are added in float32 as stay below 2**24.
+    Exact: the dtype holds sums plus bias, totals are below 2**53, and as many values are added in
+    the dtype as it holds.
     """
 
     def __init__(self, case: Case, pool: GlobalSum):
-        super().__init__(case)
+        super().__init__(case, more=int(np.abs(pool.bias).max(initial=0)))
+        exact_dtype(pool.largest)
         self.pool, self._pooled = pool, True
         self.path = "sums pooled"
         width = self.sums_shape[1]
         self.bias, self.low, self.high = (
-            None if bound is None else np.tile(bound, width).astype(np.float32)
+            None if bound is None else np.tile(bound, width).astype(self.input_dtype)
             for bound in (pool.bias, pool.low, pool.high)
         )
         positions = self.sums_shape[0] * self.sums_shape[1]
         largest = max(1, -(-pool.largest // positions))
-        most = max(1, (LIMITS[np.dtype(np.float32)] - 1) // largest)
+        most = max(1, (LIMITS[self.input_dtype] - 1) // largest)
         fitting = (n for n in range(1, positions + 1) if positions % n == 0 and n <= most)
-        self._ones = np.ones(max(fitting), np.float32)
+        self._ones = np.ones(max(fitting), self.input_dtype)
 
     def run(self, x: np.ndarray, work: Workspace, tally: Tally | None = None) -> np.ndarray:
         """Return the layer's output for integer-valued inputs (n, h, w, c)."""

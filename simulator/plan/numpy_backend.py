@@ -13,7 +13,7 @@ from simulator.plan.float_form import float_form
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.numpy_levels import FloatLevels, RecheckedLevels
 from simulator.plan.numpy_step import NumpyStep, NumpySums
-from simulator.plan.proofs import LIMITS, Staircase
+from simulator.plan.proofs import Staircase, exact_dtype
 from simulator.plan.workspace import Workspace
 
 Finish = Callable[[np.ndarray, Tally | None], np.ndarray]
@@ -50,7 +50,7 @@ class NumpyBackend:
 
     def narrow(self, case: Case) -> bool:
         """Return True if float32 holds all sums exactly, as `step` and `pooled` require."""
-        return case.bound < LIMITS[np.dtype(np.float32)]
+        return exact_dtype(case.bound) == np.float32
 
     def step(self, case: Case, stairs: Staircase) -> Step | None:
         """Return a step that applies a proven staircase; None if no form of it is exact."""
@@ -61,8 +61,7 @@ class NumpyBackend:
 
     def sums(self, case: Case, finish: Finish) -> Step:
         """Return a step that computes the sums; `finish` computes the layer's output from them."""
-        dtype = np.float32 if self.narrow(case) else np.float64
-        return NumpySums(case, finish, dtype)
+        return NumpySums(case, finish)
 
     def accumulators(self, case: Case, finish: Finish, bias: np.ndarray) -> Step:
         """Return a step for a layer whose output is the sums plus `bias`, int64 (filters,)."""

@@ -11,6 +11,7 @@ from simulator.plan.case import Case
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_windows import PlainWindows, StackedWindows
 from simulator.plan.numpy_winograd import WinogradWindows, suits
+from simulator.plan.proofs import exact_dtype
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.product import multiply
@@ -38,25 +39,26 @@ class NumpySums:
         Its max pooling is left to `finish`.
     finish : function (int64 sums, tally) -> array
         Computes the layer's output.
-    dtype : float32 or float64
-        Must hold every partial sum exactly.
+    more : int
+        Largest magnitude that a subclass adds to a sum. Sums are floats of the smallest dtype that
+        holds them exactly.
     """
 
     gives_levels = False
     """True if the output is integer-valued in the step's own dtype; see `Step`."""
 
-    def __init__(self, case: Case, finish=None, dtype=np.float32):
+    def __init__(self, case: Case, finish=None, more: int = 0):
         self.linear, self.input_shape, self.finish = case.linear, case.input_shape, finish
-        self.input_dtype, linear = np.dtype(dtype), case.linear
+        self.input_dtype, linear = exact_dtype(case.bound + more), case.linear
         self.window = Window(linear, case.input_shape)
         self.sums_shape = self.window.sums_shape
         self._windows = None
         if linear.kind == "conv":
             self._windows = _windows_of(self.window, case.input_range, self.input_dtype)
         self.path = f"sums {self.input_dtype.name}{self._method}"
-        self._weights = self._ordered().astype(dtype)
+        self._weights = self._ordered().astype(self.input_dtype)
         if linear.pointwise is not None:
-            self._pointwise = linear.pointwise.astype(dtype)
+            self._pointwise = linear.pointwise.astype(self.input_dtype)
         self._pooled, self._rows = False, 1
 
     @property

@@ -142,7 +142,8 @@ def _step(layer, sources, forms, backend):
         high = max(high, int(np.max(linear.padding_value)))
     bound = int(linear.weight_sums.max(initial=0)) * max(abs(low), abs(high))
     bits = bound.bit_length()
-    if bound >= LIMITS[np.dtype(np.float64)]:
+    most = LIMITS[np.dtype(np.float64)]
+    if bound >= most:
         return None, _fallback(layer, "sums may exceed the exact integers of float64", bits), output
     case = Case(
         linear=linear,
@@ -155,7 +156,8 @@ def _step(layer, sources, forms, backend):
     if not backend.narrow(case):
         step, reason = backend.sums(case, finish), "sums may exceed the exact integers of float32"
         return step, _proven(layer, step.path, bits, reason), output
-    if (pool := forms.global_sum(layer, bound)) is not None:
+    pool = forms.global_sum(layer, bound)
+    if pool is not None and pool.largest < most:
         step = backend.pooled(case, pool)
         return step, _proven(layer, step.path, bits, "a global sum follows"), output
     stairs = forms.staircase(layer, bound)

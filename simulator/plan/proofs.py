@@ -19,6 +19,21 @@ import numpy as np
 LIMITS = {np.dtype(np.float32): 1 << 24, np.dtype(np.float64): 1 << 53}
 """Float dtype to the magnitude below which it holds every integer exactly."""
 
+
+def exact_dtype(bound: int) -> np.dtype:
+    """Return the smallest float dtype that holds every integer up to a magnitude.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    for dtype, limit in LIMITS.items():
+        if bound < limit:
+            return dtype
+    raise ValueError(f"no float holds every integer up to {bound:,}")
+
+
 NEVER = np.int64(1) << 60
 """First accumulator of a level that no accumulator reaches."""
 

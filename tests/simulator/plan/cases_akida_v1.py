@@ -18,7 +18,19 @@ STAIRS = {
     "activation": "True", "pool_type": "none", "threshold": "nonzero", "extremes": "none",
     "weights_bits": "4",
 }  # fmt: skip
+BEYOND = {
+    "input": "raw uint8", "weights_bits": "8", "channels": "35", "filters": "32",
+    "extremes": "huge", "activation": "False", "act_step": "nonzero",
+}  # fmt: skip
+"""Sums beyond the integers of float32, in floats that show them."""
 FOCUS = {kind: (STAIRS, STAIRS | {"pool_type": "max"}) for kind in KINDS if kind != "InputData"}
+FOCUS["Convolutional"] += tuple(
+    BEYOND | {"kernel": "5x4", "pool_type": pool} for pool in ("none", "average")
+)
+# Depthwise sums of 16 bits, which compiled kernels need.
+FOCUS["SeparableConvolutional"] += tuple(
+    BEYOND | {"kernel": "1x1", "pool_type": pool} for pool in ("none", "average")
+)
 """States of additional layers by kind: those that most programs have."""
 INPUTS = {
     "raw uint8": 8, "data 1": 1, "data 2": 2, "data 4": 4, "data 8": 8,

@@ -11,6 +11,7 @@ from simulator.plan.case import Case
 from simulator.plan.global_pool import GlobalSum, PooledSums
 from simulator.plan.linear import Linear
 from simulator.plan.numpy_levels import positions_of
+from simulator.plan.numpy_step import NumpySums
 from simulator.plan.numpy_windows import PlainWindows, StackedWindows
 from simulator.plan.numpy_winograd import WinogradWindows, largest_sum, suits
 from simulator.plan.window import Window
@@ -36,23 +37,37 @@ def test_positions_of_the_true_values_of_a_mask(size, places):
     np.testing.assert_array_equal(positions_of(mask.reshape(1, -1)), np.flatnonzero(mask))
 
 
-@pytest.mark.parametrize("largest", [100, (1 << 20) - 1, (1 << 24) - 1])
-def test_global_sums_beyond_float32_are_exact(largest):
-    """Odd sums of up to 2**24 - 1 at each of 36 positions."""
+@pytest.mark.parametrize("largest", [100, (1 << 20) - 1, (1 << 24) - 1, 1 << 24, (1 << 31) - 1])
+@pytest.mark.parametrize("bias", [0, 5])
+def test_global_sums_beyond_float32_are_exact(largest, bias):
+    """Odd sums at each of 36 positions, also those that only a bias makes too large for float32."""
     channels, rng = 8, np.random.default_rng(largest)
     weights = np.eye(channels, dtype=np.int64)[None, None]
     x = rng.integers(largest // 2, largest, (3, 6, 6, channels), endpoint=True) | 1
     pool = GlobalSum(
-        bias=np.zeros(channels, np.int64), low=None, high=None, stairs=None,
-        finish=lambda totals, tally: totals, largest=36 * (largest | 1),
+        bias=np.full(channels, bias), low=None, high=None, stairs=None,
+        finish=lambda totals, tally: totals, largest=36 * ((largest | 1) + bias),
     )  # fmt: skip
-    case = Case(
-        linear=Linear(kind="conv", weights=weights), input_shape=(6, 6, channels),
-        output_shape=(1, 1, channels), bound=(1 << 24) - 1, input_range=(0, (1 << 24) - 1),
+    step = PooledSums(case_of(weights, (6, 6, channels), largest | 1), pool)
+    found = step.run(x.astype(np.float64), Workspace())
+    np.testing.assert_array_equal(found[:, 0, 0], (x + bias).sum(axis=(1, 2)))
+
+
+def case_of(weights, shape, bound):
+    return Case(
+        linear=Linear(kind="conv", weights=weights), input_shape=shape,
+        output_shape=(1, 1, weights.shape[-1]), bound=bound, input_range=(0, bound),
     )  # fmt: skip
-    step = PooledSums(case, pool)
-    found = step.run(x.astype(np.float32), Workspace())
-    np.testing.assert_array_equal(found[:, 0, 0], x.sum(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("bound, dtype", [((1 << 24) - 1, "float32"), (1 << 24, "float64")])
+def test_sums_are_of_the_smallest_exact_dtype(bound, dtype):
+    weights = np.ones((1, 1, 2, 3), np.int64)
+    assert NumpySums(case_of(weights, (4, 4, 2), bound)).input_dtype == dtype
+    with pytest.raises(
+        ValueError, match="no float holds every integer up to 9,007,199,254,740,992"
+    ):
+        NumpySums(case_of(weights, (4, 4, 2), 1 << 53))
 
 
 def test_numpy_has_its_own_buffer_again_after_a_run():
