@@ -85,9 +85,8 @@ def staircase(layer, bound: int) -> Staircase | str:
         return "a global sum follows"
     if layer.output_shift is None:
         return "the output is the accumulator"
-    bias = _bias(layer)
-    largest = bound + int(np.abs(bias).max(initial=0))
-    if largest >= 1 << (layer.buffer_bits - 1):
+    bias, largest = _bias(layer, bound)
+    if not _holds(layer, largest):
         return f"the accumulator may need more than its {layer.buffer_bits} bits"
     top = None
     if layer.max_value is not None:
@@ -154,9 +153,8 @@ def global_sum(layer, bound: int) -> GlobalSum | None:
     plain = layer.activation != "lut" and layer.pool_size is None
     if not (layer.global_pool and plain and layer.global_pool_shift is None):
         return None
-    bias = _bias(layer)
-    largest = bound + int(np.abs(bias).max(initial=0))
-    if largest >= 1 << (layer.buffer_bits - 1):
+    bias, largest = _bias(layer, bound)
+    if not _holds(layer, largest):
         return None
     low = high = None
     relu = layer.activation == "relu"
@@ -186,9 +184,8 @@ def accumulators(layer, bound: int) -> np.ndarray | None:
     plain = layer.activation == "none" and layer.pool_size is None and not layer.global_pool
     if not plain or layer.output_shift is not None:
         return None
-    bias = _bias(layer)
-    fits = bound + int(np.abs(bias).max(initial=0)) < 1 << (layer.buffer_bits - 1)
-    return bias if fits else None
+    bias, largest = _bias(layer, bound)
+    return bias if _holds(layer, largest) else None
 
 
 def scales(layer) -> np.ndarray | None:
@@ -196,12 +193,18 @@ def scales(layer) -> np.ndarray | None:
     return layer.scales if type(layer) is Dequantizer else None
 
 
-def _bias(layer) -> np.ndarray:
-    """Return the shifted bias, int64 (channels,); zeros without one."""
-    if layer.bias is None:
-        return np.zeros(layer.accumulator_shape[2], np.int64)
-    shift = 0 if layer.bias_shift is None else layer.bias_shift.astype(np.int64)
-    return layer.bias.astype(np.int64) << shift
+def _bias(layer, bound: int) -> tuple[np.ndarray, int]:
+    """Return the shifted bias, int64 (channels,), and the largest magnitude of an accumulator."""
+    bias = np.zeros(layer.accumulator_shape[2], np.int64)
+    if layer.bias is not None:
+        shift = 0 if layer.bias_shift is None else layer.bias_shift.astype(np.int64)
+        bias = layer.bias.astype(np.int64) << shift
+    return bias, bound + int(np.abs(bias).max(initial=0))
+
+
+def _holds(layer, largest: int) -> bool:
+    """Return True if a layer's buffer, a sign and a magnitude, holds all accumulators."""
+    return largest < 1 << (layer.buffer_bits - 1)
 
 
 def finish(layer, sums: np.ndarray, tally) -> np.ndarray:
