@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests.builders import PROGRAMS, images
 
 ROOT = Path(__file__).parents[1]
 STANDARD = set(sys.stdlib_module_names)
@@ -198,3 +201,22 @@ def test_help_does_not_import_numpy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert result.stdout == "False\n"
+
+
+MODELS = ("pipeline.graph", "pipeline.importers", "pipeline.migration", "pipeline.quantization")
+"""What reads and changes models, whose import takes longer than a program of one image."""
+
+
+@pytest.mark.parametrize("command", ["summary {program}", "simulate {program} {images}"])
+def test_commands_of_programs_do_not_import_what_reads_models(command, tmp_path):
+    rng = np.random.default_rng(0)
+    program = PROGRAMS["akida_v2"][0](rng)
+    program.save(tmp_path / "p.npz")
+    np.save(tmp_path / "x.npy", images(rng, program, 1))
+    words = command.format(program=tmp_path / "p.npz", images=tmp_path / "x.npy").split()
+    code = "import atexit, sys; from pipeline.cli import main; "
+    code += f"atexit.register(lambda: print(*({set(MODELS)!r} & set(sys.modules)))); main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert result.stdout.splitlines()[-1] == "", result.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -93,10 +94,14 @@ def recorded(store: str) -> list[tuple[dict, set[str]]]:
     ]
 
 
-def one_line(text: str, *words: str) -> bool:
-    """Return whether a message without traceback has a line with all of `words`."""
-    lines = [line for line in text.splitlines() if all(word in line for word in words)]
-    return bool(lines) and "Traceback" not in text
+def one_message(text: str, *words: str) -> bool:
+    """Return whether an output without traceback has a message with all of `words`.
+
+    A message is a line with those that are indented after it, as wide messages are wrapped.
+    """
+    messages = [" ".join(message.split()) for message in re.split(r"\n(?!\s)", text)]
+    found = any(all(word in message for word in words) for message in messages)
+    return found and "Traceback" not in text
 
 
 def _is_whole(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults.place import FRONT, Place, one_line
+from benchmarks.faults.place import FRONT, Place, one_message
 from benchmarks.faults.trial import Outcome, Trial
 
 FOUR = "quantization.weight_bits=4"
@@ -76,7 +76,7 @@ def _folder_store(base: Place, folder: Path) -> Outcome:
     place, lost = base.copy(folder), ""
     for command in (FRONT, (*FRONT, "-m", "seed=1,2")):
         status, text = place.attempt(*command, MLFLOW_TRACKING_URI="./mlruns")
-        if status != 1 or not one_line(text, "MLFLOW_TRACKING_URI=sqlite:///"):
+        if status != 1 or not one_message(text, "MLFLOW_TRACKING_URI=sqlite:///"):
             lost += f"status {status}: {text[-300:]}"
     return Outcome("MLFLOW_TRACKING_URI=./mlruns: refused", lost or place.lost(runs=1))
 
@@ -90,7 +90,7 @@ def _foreign_cache(base: Place, folder: Path) -> Outcome | None:
     lost, advice = "", ("DVC's cache", "cannot be written", "dvc cache dir")
     for command in ((*FRONT, FOUR), (*FRONT, "-m", "seed=1,2")):
         status, text = place.attempt(*command, within=WITHOUT_RIGHTS)
-        if status != 1 or not one_line(text, *advice):
+        if status != 1 or not one_message(text, *advice):
             lost += f"status {status}: {text[-300:]}"
     status, text = place.attempt("dvc", "repro", within=WITHOUT_RIGHTS)
     lost += f"nothing to do, but status {status}: {text[-300:]}" if status else ""

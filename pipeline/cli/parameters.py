@@ -204,7 +204,7 @@ def load_any(path, input_shape=None, until=None, architecture=None):
 
 
 def load_program(path):
-    """Return the program in a file, as `pipeline.models.opened.open_program`."""
-    from pipeline.models.opened import open_program
+    """Return the program in a file, as `pipeline.models.program.open_program`."""
+    from pipeline.models.program import open_program
 
     return open_program(path)

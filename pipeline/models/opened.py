@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.graph.architecture import build_graph
 from pipeline.graph.architecture_file import is_architecture, read_architecture
 from pipeline.graph.graph import Graph
-from pipeline.importers import load_model, quantized_by
+from pipeline.importers import load_model
 from pipeline.importers.importer import Loaded
 from pipeline.messages.notes import Note
 from pipeline.migration.recovery import read_compared
 from pipeline.models.file import check_file, own_graph
+from pipeline.models.program import PROGRAM
 from pipeline.models.wanted import AS_IT_IS, Wanted
 from pipeline.quantization.archive import KIND, load_quantized
 from pipeline.quantization.quantized_graph import QuantizedGraph
-from simulator import Program
-from simulator.archive import DAMAGE, HEADER, archive_kind
-
-PROGRAM = "program"
+from simulator.archive import archive_kind
 
 
 def open_float(
@@ -79,47 +75,3 @@ def open_model(path, wanted: Wanted = AS_IT_IS) -> Loaded | QuantizedGraph:
     if kind == KIND:
         return load_quantized(path)
     return load_model(path, wanted) if kind is None else own_graph(path, wanted)
-
-
-def _has_header(path) -> bool:
-    """Return True for an archive of ours, whose content may be damaged."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return HEADER in archive.namelist()
-    except DAMAGE:
-        return False
-
-
-def is_program(path) -> bool:
-    """Return True if a file holds a program."""
-    return Path(path).is_file() and archive_kind(path) == PROGRAM
-
-
-def open_program(path) -> Program:
-    """Return the program in a file.
-
-    Raises
-    ------
-    ModelError
-        If the file holds a model; the message names the command that leads to a program.
-    """
-    kind = archive_kind(path)
-    if kind is None and Path(path).is_file():
-        try:
-            kind = "graph" if quantized_by(path) is None else KIND
-        except ModelError:
-            kind = None
-    if kind is None and Path(path).exists() and not _has_header(path):
-        raise ModelError(
-            f"{path}: is not a program, or only a part of one; give the .npz file that"
-            " 'crossgrade convert' writes"
-        )
-    if kind not in ("graph", KIND):
-        return Program.load(path)
-    convert = f"crossgrade convert {path if kind == KIND else 'Q.npz'} -o P.npz"
-    if kind == KIND:
-        raise ModelError(f"{path}: is a quantized model, not a program; make one of it: {convert}")
-    raise ModelError(
-        f"{path}: is a float model, not a program; make one of it: crossgrade quantize {path}"
-        f" -o Q.npz, then {convert}"
-    )

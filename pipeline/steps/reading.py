@@ -109,7 +109,8 @@ def _wrapped(model, wanted):
     """Return the object of a file, a Keras model, or an object of the pipeline."""
     from pipeline.errors import ModelError
     from pipeline.graph.graph import Graph
-    from pipeline.models.opened import is_program, open_model
+    from pipeline.models.opened import open_model
+    from pipeline.models.program import is_program
     from pipeline.quantization.calibrated_graph import CalibratedGraph
     from pipeline.quantization.legacy_graph import LegacyGraph
     from pipeline.quantization.quantized_graph import QuantizedGraph

@@ -94,7 +94,7 @@ class Simulation:
 
     def __init__(self, program: Any, *, host: Any = None, reset_every: int | None = None):
         from pipeline.errors import ConfigError
-        from pipeline.host.run import load_host, output_names
+        from pipeline.host.program_outputs import output_names
         from pipeline.messages.settings import setting
 
         if reset_every is not None and not program.keeps_state:
@@ -103,8 +103,12 @@ class Simulation:
                 " leave it out"
             )
         self.program, self.reset_every = program, reset_every
-        self.host = None if host is None else load_host(host)
-        self.names = output_names(program) if self.host is None else self.host.outputs
+        self.host, self.names = None, output_names(program)
+        if host is not None:
+            from pipeline.host.run import load_host
+
+            self.host = load_host(host)
+            self.names = self.host.outputs
 
     def checked(self, images: np.ndarray) -> tuple[np.ndarray, list]:
         """Return the images as the program takes them, and a warning if they seem out of scale.
@@ -176,7 +180,7 @@ class Simulated:
     @property
     def outputs(self) -> dict[str, np.ndarray]:
         """The outputs by name, those of the host's part where there is one."""
-        from pipeline.host.run import program_parts
+        from pipeline.host.program_outputs import program_parts
 
         simulation = self._simulation
         if simulation.host is None and len(simulation.names) == 1:
