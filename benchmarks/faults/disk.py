@@ -37,7 +37,10 @@ def cases(folder: Path, _tries: int, _seed: int) -> Iterator[Outcome]:
 def _one(place: Place, stage: str, wanted: bytes) -> Outcome:
     """Run a stage on a full disk, make room, and run everything."""
     for path in _outputs(place, stage):
-        path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     if stage == "track":
         (place.root / "mlflow.db").unlink()
         shutil.rmtree(place.root / "mlruns")
