@@ -109,31 +109,33 @@ class Runner:
     Parameters
     ----------
     work : Work
-    plan : Plan or None
-        Of `simulator.engine.make_plan`; runners of one process may share it.
+    plan : function () -> Plan or None
+        Returns that of `simulator.engine.make_plan`, which runners of one process may share. It is
+        called after the float model of the first chunk, and may wait for another thread.
     """
 
-    def __init__(self, work: Work, plan: Plan | None):
+    def __init__(self, work: Work, plan: Callable[[], Plan | None]):
         self.work, self.statistics, self.memory = work, Statistics(work.program), {}
         self.plan = plan
 
     @classmethod
     def alone(cls, work: Work, images: int) -> Runner:
         """Return a runner with a plan of its own, for chunks of altogether `images` images."""
-        return cls(work, make_plan(work.program, work.backend, images))
+        plan = make_plan(work.program, work.backend, images)
+        return cls(work, lambda: plan)
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the predictions of the emulator and of the float model for one chunk."""
         work = self.work
+        expected = forward_in_parts(work.graph, images)
         outputs = simulate(
             work.program,
             images,
             batch_size=work.batch_size,
             statistics=self.statistics,
             memory=self.memory,
-            backend=self.plan or "reference",
+            backend=self.plan() or "reference",
         )
-        expected = forward_in_parts(work.graph, images)
         return self._classes(outputs, expected) if work.classes else (outputs, expected)
 
     def _classes(self, outputs, expected):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
@@ -20,18 +21,18 @@ from simulator.engine import make_plan
 def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
     """Yield the predictions of each chunk as they arrive, then the statistics of each worker.
 
-    Each worker takes the next chunk when it has finished one. An error of a worker is raised, and
-    ends the others after their chunks.
+    Each worker takes the next chunk when it has finished one. The plan is made while they run the
+    float model. An error of a worker is raised, and ends the others after their chunks.
     """
     from threadpoolctl import threadpool_limits
 
     chunks = work.chunks(len(images))
     waiting, results = deque(range(len(chunks))), SimpleQueue()
-    plan = make_plan(work.program, work.backend, len(images))
+    plan: Future = Future()
 
     def serve() -> None:
         try:
-            for result in Runner(work, plan).results(images, chunks, _claim(waiting)):
+            for result in Runner(work, plan.result).results(images, chunks, _claim(waiting)):
                 results.put(result)
         except BaseException as error:
             results.put(error)
@@ -39,7 +40,16 @@ def run(work: Work, images: Images, workers: int) -> Iterator[tuple]:
 
     count = min(workers, len(chunks))
     with threadpool_limits(1), _running(serve, count, waiting):
+        _fulfil(plan, lambda: make_plan(work.program, work.backend, len(images)))
         yield from _arriving(results, count)
+
+
+def _fulfil(future: Future, make: Callable[[], object]) -> None:
+    """Give those who wait for a result what a function returns, or raises."""
+    try:
+        future.set_result(make())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _claim(waiting: deque) -> Iterator[int]:
