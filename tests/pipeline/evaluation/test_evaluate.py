@@ -14,7 +14,7 @@ from pipeline.accuracy import accuracy, check_accuracy_drop, classify
 from pipeline.chips import convert
 from pipeline.config import Calibration, Evaluate, Quantization
 from pipeline.data import Dataset
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.evaluation import shards_processes
 from pipeline.evaluation.confusion import confusion_matrix, draw_confusion
 from pipeline.evaluation.energy import energy_proxy
@@ -123,7 +123,7 @@ def test_a_refusal_in_a_thread_is_reported_and_ends_the_others(case):
     program, graph, data = case
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
     before = threading.active_count()
-    with pytest.raises(ProgramError, match="images have shape"):
+    with pytest.raises(DataError, match="images have the shape"):
         run_shards(work, data.x_test[:, :5], workers=2)
     assert threading.active_count() == before
 
@@ -148,11 +148,11 @@ def test_a_refusal_in_a_worker_is_reported(case, monkeypatch):
     program, graph, data = case
     work = Work(program=program, graph=graph, batch_size=1, classes=True)
     images = data.x_test[:, :5]
-    with pytest.raises(ProgramError, match="images have shape"):
+    with pytest.raises(DataError, match="images have the shape"):
         run_shards(work, images, workers=2, engine="processes")
     # The child process notices when the parent stops taking images.
     monkeypatch.setattr(shards_processes, "_claim", lambda taken, count: iter(()))
-    with pytest.raises(WorkerStopped, match="images have shape"):
+    with pytest.raises(WorkerStopped, match="images have the shape"):
         run_shards(work, images, workers=2, engine="processes")
 
 
