@@ -23,8 +23,8 @@ from pipeline.chips.report import INCOMPATIBLE
 from pipeline.config import Quantization
 from pipeline.graph.forward import forward
 from pipeline.graph.graph import Graph
-from pipeline.host.proposal import propose_for
 from pipeline.host.program_outputs import program_parts
+from pipeline.host.proposal import propose_for
 from pipeline.host.run import load_host
 from pipeline.host.split import rest_path, split, write_rest
 from pipeline.migration import migrate
