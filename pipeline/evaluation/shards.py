@@ -111,7 +111,7 @@ class Runner:
     work : Work
     plan : function () -> Plan or None
         Returns that of `simulator.engine.make_plan`, which runners of one process may share. It is
-        called after the float model of the first chunk, and may wait for another thread.
+        called after the float model of each chunk, and may wait for another thread.
     """
 
     def __init__(self, work: Work, plan: Callable[[], Plan | None]):

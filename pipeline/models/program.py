@@ -26,18 +26,21 @@ def open_program(path) -> Program:
     ModelError
         If the file holds a model; the message names the command that leads to a program.
     """
-    if archive_kind(path) != PROGRAM:
-        _refuse_model(path)
+    kind = archive_kind(path)
+    if kind != PROGRAM:
+        _refuse_model(path, kind)
     return Program.load(path)
 
 
-def _refuse_model(path) -> None:
-    """Raise an error that names what a file holds, unless it is a damaged program."""
+def _refuse_model(path, kind: str | None) -> None:
+    """Raise an error that names what a file holds, unless it is a damaged program.
+
+    `kind` is that of its archive; None if it is none of ours.
+    """
     # Imported for the message alone: reading models takes most of a second.
     from pipeline.importers import quantized_by
     from pipeline.quantization.archive import KIND
 
-    kind = archive_kind(path)
     if kind is None and Path(path).is_file():
         try:
             kind = "graph" if quantized_by(path) is None else KIND

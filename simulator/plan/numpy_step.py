@@ -9,8 +9,7 @@ from simulator.integer import Tally
 from simulator.plan.cache_size import second_level_cache
 from simulator.plan.case import Case
 from simulator.plan.linear import Linear
-from simulator.plan.numpy_windows import PlainWindows, StackedWindows
-from simulator.plan.numpy_winograd import WinogradWindows, suits
+from simulator.plan.numpy_windows import windows_of
 from simulator.plan.proofs import exact_dtype
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
@@ -23,9 +22,6 @@ for BLAS to be efficient."""
 
 TILE_VALUES = 8192
 """Length of NumPy's inner loops: shorter ones are mostly overhead."""
-
-FEWEST_CHANNELS = 8
-"""Channels below which the pieces that `StackedWindows` copies are too short."""
 
 NO_PADS = ((0, 0), (0, 0))
 
@@ -52,19 +48,15 @@ class NumpySums:
         self.input_dtype, linear = exact_dtype(case.bound + more), case.linear
         self.window = Window(linear, case.input_shape)
         self.sums_shape = self.window.sums_shape
-        self._windows = None
+        self._windows, self._method = None, ""
         if linear.kind == "conv":
-            self._windows = _windows_of(self.window, case.input_range, self.input_dtype)
+            self._windows = windows_of(self.window, case.input_range, self.input_dtype)
+            self._method = self._windows.method
         self.path = f"sums {self.input_dtype.name}{self._method}"
         self._weights = self._ordered().astype(self.input_dtype)
         if linear.pointwise is not None:
             self._pointwise = linear.pointwise.astype(self.input_dtype)
         self._pooled, self._rows = False, 1
-
-    @property
-    def _method(self) -> str:
-        """Method of the products in `path`, if it is not the definition's."""
-        return " winograd" if isinstance(self._windows, WinogradWindows) else ""
 
     def _ordered(self) -> np.ndarray:
         """Return the weights in the order of the products."""
@@ -245,15 +237,6 @@ class NumpyStep(NumpySums):
                 else:
                     np.copyto(best, part)
         return best
-
-
-def _windows_of(window: Window, input_range, dtype: np.dtype):
-    """Return the fastest exact windows of a convolution."""
-    kh, kw, channels, _ = window.linear.weights.shape
-    if suits(window, input_range, dtype):
-        return WinogradWindows(window)
-    stacked = (kh, kw) != (1, 1) and channels >= FEWEST_CHANNELS
-    return StackedWindows(window) if stacked else PlainWindows(window)
 
 
 def _rows_of(shape) -> int:

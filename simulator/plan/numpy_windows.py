@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from simulator.plan.numpy_winograd import WinogradWindows, suits
 from simulator.plan.pixel_rows import PixelRows
 from simulator.plan.window import Window
 from simulator.plan.workspace import Workspace
 from simulator.product import multiply
+
+FEWEST_CHANNELS = 8
+"""Channels below which the pieces that `StackedWindows` copies are too short."""
+
+
+def windows_of(window: Window, input_range: tuple[int, int], dtype: np.dtype):
+    """Return the fastest windows of a convolution that are exact for inputs of a range."""
+    kh, kw, channels, _ = window.linear.weights.shape
+    if suits(window, input_range, dtype):
+        return WinogradWindows(window)
+    stacked = (kh, kw) != (1, 1) and channels >= FEWEST_CHANNELS
+    return StackedWindows(window) if stacked else PlainWindows(window)
 
 
 class PlainWindows:
@@ -16,6 +29,8 @@ class PlainWindows:
 
     Attributes
     ----------
+    method : str
+        Method of the products, for users; empty for the definition's.
     width : int
         Number of sums in a row.
     row_values : int
@@ -23,6 +38,8 @@ class PlainWindows:
     matrix : int64 (values of a window, filters)
         Weights in the order of a window's values.
     """
+
+    method = ""
 
     def __init__(self, window: Window):
         weights, self.strides = window.linear.weights, window.linear.strides
@@ -67,8 +84,10 @@ class StackedWindows:
 
     Attributes
     ----------
-    width, row_values, matrix : as in `PlainWindows`
+    method, width, row_values, matrix : as in `PlainWindows`
     """
+
+    method = ""
 
     def __init__(self, window: Window):
         linear, (kh, kw, channels, filters) = window.linear, window.linear.weights.shape

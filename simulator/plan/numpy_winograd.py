@@ -29,10 +29,12 @@ class WinogradWindows:
 
     Attributes
     ----------
-    width, row_values : as in `PlainWindows`
+    method, width, row_values : as in `PlainWindows`
     matrix : float64 (4, values of a window, filters)
         Weights of the products, multiples of 1/2.
     """
+
+    method = " winograd"
 
     def __init__(self, window: Window):
         linear, (_, kw, channels, filters) = window.linear, window.linear.weights.shape
@@ -54,6 +56,7 @@ class WinogradWindows:
         m2 = self._product(lines[2], np.subtract, lines[1], weights[2], "m2", work)
         np.add(m1, m2, out=even)
         np.subtract(m1[:, : odd.shape[1]], m2[:, : odd.shape[1]], out=odd)
+        # The memory of m1 is free now.
         m0 = self._product(lines[0], np.subtract, lines[2], weights[0], "m1", work)
         np.add(even, m0, out=even)
         if odd.shape[1]:
