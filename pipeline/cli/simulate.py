@@ -59,7 +59,7 @@ def command(
     program's outputs, and its outputs are those of the command.
     """
     from pipeline.data.array_file import load_array
-    from pipeline.steps.simulating import Simulation
+    from pipeline.steps.simulation import Simulation
     from simulator.archive import write_archive
 
     loaded, batch = load_program(program), load_array(images)

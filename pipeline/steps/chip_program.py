@@ -79,7 +79,7 @@ class ChipProgram:
         return self._run(x, backend=backend).result
 
     def _run(self, x: Any, **settings: Any) -> Any:
-        from pipeline.steps.simulating import Simulation
+        from pipeline.steps.simulation import Simulation
 
         simulation = Simulation(self.program)
         images, notes = simulation.checked(as_array(x))

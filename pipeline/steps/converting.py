@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.steps.chip_program import ChipProgram
+from pipeline.steps.conversion import converted
 from pipeline.steps.python import step
 from pipeline.steps.reading import as_quantized
 from pipeline.steps.scoring import as_images
@@ -45,17 +46,8 @@ def convert(
     IncompatibleModelError
         If a layer has no counterpart on the chip; lists all of them.
     """
-    from pipeline.chips import convert as convert_graph
-    from pipeline.chips import newest_for
-    from pipeline.messages.conversion import conversion_notes
-
     quantized = as_quantized(model).integers
     images = None if samples is None else as_images(samples, "the samples")
-    program = convert_graph(
-        quantized,
-        target or newest_for(quantized.scheme),
-        strict=strict,
-        fit_registers=fit_registers,
-        samples=lambda: images,
+    return converted(
+        quantized, target, strict=strict, fit_registers=fit_registers, samples=lambda: images
     )
-    return ChipProgram(program, conversion_notes(quantized.notes, program))

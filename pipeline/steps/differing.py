@@ -68,7 +68,7 @@ def diff(a: Any, b: Any, x: Any = None, y: Any = None) -> Differences:
         compared.
     """
     from pipeline.evaluation.program_diff import diff as diff_programs
-    from pipeline.steps.simulating import Simulation
+    from pipeline.steps.simulation import Simulation
 
     sides = [as_runnable(side) for side in (a, b)]
     images = None if x is None else as_images(x, "x")

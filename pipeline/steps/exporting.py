@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.steps.chip_program import ChipProgram
+from pipeline.steps.conversion import converted
 from pipeline.steps.python import issue, step
 from pipeline.steps.reading import as_quantized, read
 
@@ -151,7 +152,6 @@ def _model(found, source: Path | None, path: Path, name, target, certificate) ->
     from pipeline.exporters.formats import export as export_integers
     from pipeline.messages.settings import setting
     from pipeline.migration.exports import CertifiedExport
-    from pipeline.steps.converting import convert
 
     name = name or found.integers.scheme
     if target is not None and name != ONNX:
@@ -161,7 +161,7 @@ def _model(found, source: Path | None, path: Path, name, target, certificate) ->
             f"{setting(CERTIFICATE)}: names the file of the quantized model too; save the model,"
             " and give its path"
         )
-    program = None if target is None else convert(found, target).program
+    program = None if target is None else converted(found.integers, target).program
     certified = None if certificate is None else CertifiedExport(certificate, found.integers)
     notes = export_integers(path, found.integers, name, program)
     if certified is not None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.steps.chip_program import ChipProgram
+from pipeline.steps.conversion import converted
+from pipeline.steps.python import issue, step
 
 SUFFIXES = (".npz", ".h5", ".onnx")
 
@@ -49,9 +51,7 @@ class QuantizedModel:
     @cached_property
     def program(self) -> ChipProgram:
         """Program of the newest chip that takes the model."""
-        from pipeline.steps.converting import convert
-
-        return convert(self)
+        return converted(self.integers)
 
     def summary(self) -> None:
         """Print layers, shapes, and bit widths of weights and outputs."""
@@ -67,6 +67,7 @@ class QuantizedModel:
         """Return how well outputs fit labels, as `ChipProgram.evaluate`."""
         return self.program.evaluate(x, y)
 
+    @step
     def save(self, path: Any) -> None:
         """Write the model; nothing is quantized again.
 
@@ -77,8 +78,8 @@ class QuantizedModel:
             scheme (QuantizeML's or cnn2snn's), ``.onnx`` the program in standard operators.
         """
         from pipeline.errors import ModelError
+        from pipeline.exporters.formats import export
         from pipeline.quantization.archive import save_quantized
-        from pipeline.steps.exporting import export
 
         if Path(path).suffix not in SUFFIXES:
             allowed = ", ".join(SUFFIXES)
@@ -86,4 +87,5 @@ class QuantizedModel:
         if Path(path).suffix == ".npz":
             save_quantized(path, self.integers)
         else:
-            export(self, path)
+            name = "onnx" if Path(path).suffix == ".onnx" else self.integers.scheme
+            issue(export(path, self.integers, name))

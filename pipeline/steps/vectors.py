@@ -42,7 +42,7 @@ def vectors(model: Any, x: Any, folder: Any) -> Path:
 
 def write(model: Any, x: Any, folder: Any) -> list:
     """Write golden vectors as `vectors`; return a note where the images seem out of scale."""
-    from pipeline.steps.simulating import Simulation
+    from pipeline.steps.simulation import Simulation
     from simulator.vectors import write_vectors
 
     program = as_runnable(model).program
