@@ -26,8 +26,9 @@ from benchmarks.refinement_inputs import crops
 from pipeline.analysis.budget import ACTIVATION_KIB, MACS_BITS, MEMORY_KIB, WEIGHT_KIB
 from pipeline.analysis.refined_search import RefinedSearch
 from pipeline.analysis.score import divergence
-from pipeline.analysis.search import Found, Search
+from pipeline.analysis.search import Search
 from pipeline.analysis.sensitivity import measure
+from pipeline.analysis.trials import Found
 from pipeline.analysis.variants import variants
 from pipeline.analysis.widths import WEIGHTS
 from pipeline.cli.parameters import load_any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from pipeline.analysis.search import Found
+from pipeline.analysis.trials import Found
 from pipeline.analysis.variants import Variants
 from pipeline.chips import chip
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.analysis.score import SMALLEST
-from pipeline.analysis.search import Found, Search
+from pipeline.analysis.search import Search
+from pipeline.analysis.trials import Found
 from pipeline.analysis.widths import Choice, Site
 from pipeline.errors import IncompatibleModelError
 from simulator import simulate

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from pipeline.analysis.budget import WEIGHT_KIB, Cost, cost
 from pipeline.analysis.sensitivity import fitting
 from pipeline.analysis.suffix import SharedPrefix
+from pipeline.analysis.trials import Found, Trials
 from pipeline.analysis.widths import Site
-
-if TYPE_CHECKING:
-    from pipeline.analysis.search import Found, Search
 
 ROUNDS = 10
 TRIED = 6
@@ -24,7 +21,7 @@ SLACK = 1.2
 Change = dict[Site, int]
 
 
-def repaired(search: Search, found: Found, budget: Mapping[str, float]) -> Found:
+def repaired(trials: Trials, found: Found, budget: Mapping[str, float]) -> Found:
     """Return widths that lose less within a budget, or those given.
 
     Each round measures what every other width of every single layer would change in the model as it
@@ -33,22 +30,22 @@ def repaired(search: Search, found: Found, budget: Mapping[str, float]) -> Found
 
     Parameters
     ----------
-    search : Search
+    trials : Trials
     found : Found
         Within the budget.
     budget : mapping of str to float
     """
     for number in range(1, ROUNDS + 1):
-        better = _better(search, found, budget)
+        better = _better(trials, found, budget)
         if better is None:
             break
-        search.progress(f"repair {number}: loss {found.score.loss:.5f} to {better.score.loss:.5f}")
+        trials.progress(f"repair {number}: loss {found.score.loss:.5f} to {better.score.loss:.5f}")
         found = better
     return found
 
 
-def _better(search: Search, found: Found, budget: Mapping[str, float]) -> Found | None:
-    moves = _moves(search, found)
+def _better(trials: Trials, found: Found, budget: Mapping[str, float]) -> Found | None:
+    moves = _moves(trials, found)
     candidates = [({site: bits}, gain) for (site, bits), (gain, _) in moves.items()]
     candidates += [
         (dict((a, b)), moves[a][0] + moves[b][0])
@@ -61,7 +58,7 @@ def _better(search: Search, found: Found, budget: Mapping[str, float]) -> Found 
     for change, _ in promising:
         if not _may_fit(found, change, moves, budget):
             continue
-        made = search.verified({**found.widths, **change})
+        made = trials.verified({**found.widths, **change})
         if made is None or not made.cost.within(budget):
             continue
         if made.score.loss < found.score.loss - enough:
@@ -72,17 +69,17 @@ def _better(search: Search, found: Found, budget: Mapping[str, float]) -> Found 
     return None
 
 
-def _moves(search: Search, found: Found) -> dict[tuple[Site, int], tuple[float, Cost]]:
+def _moves(trials: Trials, found: Found) -> dict[tuple[Site, int], tuple[float, Cost]]:
     """Return, for each other width of each site, what the loss would change by, and the cost."""
-    prefix = SharedPrefix(found.program, search.images, search.backend)
+    prefix = SharedPrefix(found.program, trials.images, trials.backend)
     moves = {}
-    for site, options in search.losses.items():
+    for site, options in trials.losses.items():
         for bits in options:
             if bits == found.widths[site]:
                 continue
-            program, _ = fitting(search.variants, search.choices({**found.widths, site: bits}))
+            program, _ = fitting(trials.variants, trials.choices({**found.widths, site: bits}))
             if program is not None:
-                loss = search.score(prefix.run(program)[0]).loss
+                loss = trials.score(prefix.run(program)[0]).loss
                 moves[site, bits] = loss - found.score.loss, cost(program)
     return moves
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.analysis.score import Score
-from pipeline.analysis.search import Found
 from pipeline.analysis.sensitivity import Sensitivities
+from pipeline.analysis.trials import Found
 
 GAP = "  "
 

@@ -17,11 +17,11 @@ class FoundWidths:
 
     Attributes
     ----------
-    found : pipeline.analysis.search.Found
+    found : pipeline.analysis.trials.Found
         ``score`` and ``cost`` of the widths, measured on the emulator.
     layers : dict of str to dict
         The widths as `crossgrade.quantize` takes them.
-    uniform : dict of int to pipeline.analysis.search.Found
+    uniform : dict of int to pipeline.analysis.trials.Found
         One width everywhere, for comparison.
     notes : tuple of Note
         How the model was read, and widths that the chip does not take in it.

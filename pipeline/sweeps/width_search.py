@@ -13,8 +13,9 @@ from pipeline.analysis.budget import WEIGHT_KIB, parsed
 from pipeline.analysis.found_file import WIDE, found_layers, found_yaml
 from pipeline.analysis.page import sensitivity_page
 from pipeline.analysis.refined_search import SEARCHES
-from pipeline.analysis.search import Found, Search
+from pipeline.analysis.search import Search
 from pipeline.analysis.sensitivity import measure
+from pipeline.analysis.trials import Found
 from pipeline.analysis.variants import variants
 from pipeline.chips import chip
 from pipeline.config import Config, check
