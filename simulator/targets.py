@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 
 from simulator.errors import ProgramError
@@ -12,15 +13,9 @@ from simulator.errors import ProgramError
 
 def known_targets() -> tuple[str, ...]:
     """Return the sorted names of the chips that this package emulates."""
-    import simulator
-
-    return tuple(
-        sorted(
-            module.name
-            for module in pkgutil.iter_modules(simulator.__path__)
-            if module.ispkg and module.name.startswith("akida_")
-        )
-    )
+    packages = pkgutil.iter_modules([str(Path(__file__).parent)])
+    names = (package.name for package in packages if package.ispkg)
+    return tuple(sorted(name for name in names if name.startswith("akida_")))
 
 
 def layer_types(target: str) -> Mapping[str, type]:

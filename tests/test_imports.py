@@ -1,6 +1,7 @@
 """Import rules: stages -> pipeline -> simulator, and heavy packages only in named modules."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,38 @@ def test_each_ring_imports_only_what_it_may(ring):
             )
             allowed = allowed or package in OPTIONAL.get(place, ())
             assert allowed, f"{place} imports {name}"
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_modules(path, known):
+    """Return the modules of `known` that a file imports, inside functions too."""
+    names = {name if name in known else name.rpartition(".")[0] for name, _ in imports(path)}
+    return names & known
+
+
+def circle(paths):
+    """Return modules that import each other in a circle, or None."""
+    files = {module_name(path): path for path in paths}
+    graph = {name: imported_modules(path, set(files)) - {name} for name, path in files.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle([ROOT / "crossgrade.py", *(p for ring in ALLOWED for p in modules(ring))]) is None
+
+
+def test_a_circle_through_a_function_is_found(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "a.py").write_text("from b import x\n")
+    (tmp_path / "b.py").write_text("def f():\n    import a\n")
+    assert sorted(set(circle(sorted(tmp_path.glob("*.py"))))) == ["a", "b"]
 
 
 def test_the_python_interface_is_one_module_that_nothing_imports():

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -85,11 +86,8 @@ class Chip:
 
 def known_targets() -> tuple[str, ...]:
     """Return the names of all chips, in order: the packages in `pipeline.chips`."""
-    import pipeline.chips as package
-
-    return tuple(
-        sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
-    )
+    packages = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return tuple(sorted(package.name for package in packages if package.ispkg))
 
 
 def chip(name: str) -> Chip:
