@@ -36,6 +36,8 @@ def cases(folder: Path, tries: int, seed: int) -> Iterator[Outcome]:
         lost = torn or ([] if ended else [base.attempt("dvc", "queue", "status")[1]])
         lost = "; ".join(lost) or base.lost(runs=1 + number * len(WIDTHS))
         base.attempt("dvc", "queue", "remove", "--all")
+        if number == tries:  # the folder is removed next, while a worker may still write
+            _end(base)
         yield Outcome(f"{what} {'killed' if killed else 'ended'} after {delay:.1f} s", lost)
 
 
@@ -60,11 +62,16 @@ def _kill(place: Place, delay: float, whole: bool) -> bool:
     _wait(lambda: _processes(place, WORKER))
     time.sleep(delay)
     workers = _processes(place, WORKER)
-    for pid in _processes(place, b"") if whole else workers:
+    _end(place, b"" if whole else WORKER)
+    return bool(workers)
+
+
+def _end(place: Place, word: bytes = b"") -> None:
+    """Kill the processes of a place that have a word in their command; wait for all others."""
+    for pid in _processes(place, word):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     _wait(lambda: not _processes(place, b""))
-    return bool(workers)
 
 
 def _processes(place: Place, word: bytes) -> list[int]:
