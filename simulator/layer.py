@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +17,7 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Layer:
+class Layer(ABC):
     """Layer of a program.
 
     Attributes
@@ -52,9 +53,9 @@ class Layer:
         return self.label or type(self).__name__
 
     @property
+    @abstractmethod
     def output_shape(self) -> Shape:
         """Height, width and channels of the output."""
-        raise NotImplementedError
 
     @property
     def input_range(self) -> tuple[int, int] | None:
@@ -100,6 +101,7 @@ class Layer:
         """Bytes of weights at their register width, rounded up; excludes biases and scales."""
         return 0
 
+    @abstractmethod
     def run(self, *inputs: np.ndarray, tally: Tally | None = None) -> np.ndarray:
         """Compute the output.
 
@@ -119,7 +121,6 @@ class Layer:
         OverflowError
             If an accumulator may exceed the range in which the arithmetic is exact.
         """
-        raise NotImplementedError
 
     def check(self) -> Iterator[str]:
         """Check the registers; yield a sentence for every invalid one."""

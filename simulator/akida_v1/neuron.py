@@ -7,6 +7,7 @@ With threshold T and step s, the level of a potential p is n + 1 if ``T + n s < 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -69,9 +70,9 @@ class NeuralLayer(Layer):
     clips: ClassVar[tuple[str, ...]] = ("output",)
 
     @property
+    @abstractmethod
     def weights_shape(self) -> tuple[int, ...]:
         """Required shape of `weights`, given the layer's other registers."""
-        raise NotImplementedError
 
     @property
     def filters(self) -> int:
@@ -89,9 +90,9 @@ class NeuralLayer(Layer):
         return not self.activation
 
     @property
+    @abstractmethod
     def potential_shape(self) -> Shape:
         """Height, width and filters before pooling."""
-        raise NotImplementedError
 
     @property
     def output_shape(self) -> Shape:
@@ -142,9 +143,9 @@ class NeuralLayer(Layer):
             found["threshold"] = int(np.abs(self.threshold.astype(np.int64)).max())
         return found
 
+    @abstractmethod
     def potentials(self, x: np.ndarray) -> np.ndarray:
         """Return the exact weighted sums of inputs, int64 (n, h, w, filters)."""
-        raise NotImplementedError
 
     def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
         """Return levels (int32), or float32 without an activation; see `Layer.run`."""

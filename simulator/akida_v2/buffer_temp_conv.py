@@ -69,14 +69,15 @@ class BufferTempConv(NeuralLayer):
             past = np.zeros((self.fifo_size - 1, *x.shape[1:]), x.dtype)
         # No tally: saturated values of past frames have been counted when they were new.
         shifted = np.concatenate([self.shifted(past), self.shifted(x, tally)])
-        sums = self.over_time(shifted, len(x))
+        sums = self.accumulate(shifted)
         stream = np.concatenate([past, x])
         keep = stream[len(stream) - (self.fifo_size - 1) :]
         return self.finish(self.add_bias(sums, tally), tally), keep
 
-    def over_time(self, stream: np.ndarray, steps: int) -> np.ndarray:
-        """Return the sums of `steps` windows of frames, int64 (steps, h, w, filters)."""
-        windows = [stream[t : t + steps] for t in range(self.fifo_size)]
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Return the sums of each window of `fifo_size` frames, int64 (windows, h, w, filters)."""
+        steps = len(x) - self.fifo_size + 1
+        windows = [x[t : t + steps] for t in range(self.fifo_size)]
         return kernels.conv2d(np.concatenate(windows, axis=3), self.weights, (1, 1), "valid")
 
     def check_geometry(self) -> Iterator[str]:
@@ -102,11 +103,10 @@ class DepthwiseBufferTempConv(BufferTempConv):
         """Required shape of `weights`."""
         return 1, 1, self.fifo_size, self.input_shapes[0][2]
 
-    def over_time(self, stream: np.ndarray, steps: int) -> np.ndarray:
-        """Return each channel's weighted sums, int64 (steps, h, w, channels)."""
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Return each channel's weighted sums of windows, int64 (windows, h, w, channels)."""
         # Products of 33-bit frames and 8-bit weights, summed over fifo_size, fit int64.
-        stream = stream.astype(np.int64, copy=False)
+        x, steps = x.astype(np.int64, copy=False), len(x) - self.fifo_size + 1
         return sum(
-            stream[t : t + steps] * self.weights[0, 0, t].astype(np.int64)
-            for t in range(self.fifo_size)
+            x[t : t + steps] * self.weights[0, 0, t].astype(np.int64) for t in range(self.fifo_size)
         )

@@ -53,13 +53,16 @@ class Dense1D(NeuralLayer):
         """Return the number of values per image that a stage counts; see `Layer.values_at`."""
         return self.input_channels if stage == "flatten" else super().values_at(stage)
 
-    def run(self, x: np.ndarray, *, tally: Tally | None = None) -> np.ndarray:
-        """Return the requantized products; see `Layer.run`."""
-        x = self.shifted(x.reshape(len(x), -1), tally)
-        if self.input_value_bits is not None:
-            x = saturate(x, self.input_value_bits, "flatten", tally)
-        sums = kernels.matmul(x, self.weights).reshape(len(x), 1, 1, -1)
-        return self.finish(self.add_bias(sums, tally), tally)
+    def shifted(self, x: np.ndarray, tally: Tally | None = None) -> np.ndarray:
+        """Return the flattened inputs, aligned, and saturated where `input_value_bits` says so."""
+        x = super().shifted(x.reshape(len(x), -1), tally)
+        if self.input_value_bits is None:
+            return x
+        return saturate(x, self.input_value_bits, "flatten", tally)
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Return the products of flattened inputs and weights, int64 (n, 1, 1, units)."""
+        return kernels.matmul(x, self.weights).reshape(len(x), 1, 1, -1)
 
     def traits(self) -> dict:
         """Return the facts of every neural layer, and whether inputs saturate."""

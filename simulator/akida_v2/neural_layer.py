@@ -5,6 +5,7 @@ Source: QuantizeML 1.2.5 layers (Apache-2.0).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,9 +57,9 @@ class NeuralLayer(OutputStage):
         return self.filters if stage == "bias" else super().values_at(stage)
 
     @property
+    @abstractmethod
     def weights_shape(self) -> tuple[int, ...]:
         """Required shape of `weights`, given the layer's other registers."""
-        raise NotImplementedError
 
     @property
     def input_channels(self) -> int:
@@ -90,9 +91,9 @@ class NeuralLayer(OutputStage):
         """Return the facts of the output stage, and the width of the weights."""
         return {**super().traits(), "weight_bits": self.weight_bits}
 
+    @abstractmethod
     def accumulate(self, x: np.ndarray) -> np.ndarray:
         """Return the exact weighted sums of shifted inputs, int64, not yet saturated."""
-        raise NotImplementedError
 
     def check_geometry(self) -> Iterator[str]:
         """Yield a sentence for every invalid register that determines the accumulator's shape."""

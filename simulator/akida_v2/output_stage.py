@@ -8,6 +8,7 @@ Source: QuantizeML 1.2.5 layers (Apache-2.0).
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -84,9 +85,9 @@ class OutputStage(Layer):
     post_op_buffer_bits: int = 32
 
     @property
+    @abstractmethod
     def accumulator_shape(self) -> Shape:
         """Height, width and channels before pooling."""
-        raise NotImplementedError
 
     @property
     def output_shape(self) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from copy import copy
 
@@ -19,7 +20,7 @@ It is the width of the interval after each step, in levels, where float32 may be
 """
 
 
-class Levels:
+class Levels(ABC):
     """Levels of sums, float32.
 
     Subclasses have the vectors named in `VECTORS`, with an entry for each channel.
@@ -42,6 +43,7 @@ class Levels:
                 setattr(tiled, name, np.tile(vector, positions))
         return tiled
 
+    @abstractmethod
     def write(self, sums: np.ndarray, out: np.ndarray, work: Workspace, tally: Tally | None):
         """Write the levels of sums to `out`.
 
@@ -51,7 +53,6 @@ class Levels:
             Contiguous; overwritten. Those beyond the width of `out` have no meaning.
         out : float32 array (n, rows, width, filters)
         """
-        raise NotImplementedError
 
     def _count(self, mask: np.ndarray, sums: np.ndarray, out: np.ndarray) -> int:
         """Return the number of true values of a mask of all sums, of those that `out` has."""
