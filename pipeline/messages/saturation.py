@@ -54,7 +54,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g}%" if share < 0.1 else f"{min(100 * share, 99.9):.3g}%"
 
 
-def saturation_notes(saturations: Sequence[Saturation], where: str) -> tuple[Note, ...]:
+def saturation_notes(
+    saturations: Sequence[Saturation], where: str, *, noise: bool = False
+) -> tuple[Note, ...]:
     """Return a warning on the layers whose saturation matters, and a note on the others.
 
     Parameters
@@ -62,7 +64,12 @@ def saturation_notes(saturations: Sequence[Saturation], where: str) -> tuple[Not
     saturations : sequence of Saturation
     where : str
         The samples on which they were counted, such as "64 images".
+    noise : bool
+        True if the samples are random, which judge nothing: there is no warning then.
     """
+    if noise and saturations:
+        text = f"numbers saturate on {where}: {_named(saturations)}; only images show what matters"
+        return (_note(saturations, text),)
     bad = [found for found in saturations if found.share > HARMLESS]
     rest = [found for found in saturations if found.share <= HARMLESS]
     notes = []

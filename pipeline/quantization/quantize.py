@@ -55,6 +55,7 @@ def quantize(
     if samples is None:
         rng = np.random.default_rng(options.calibration.seed)
         samples = random_samples(graph, options.calibration.samples, rng)
+        options = replace(options, calibration=replace(options.calibration, source="random"))
     if random and options.refine != "none":
         options = replace(options, refine="none")
         notes = (Note(kind=REFINED, text="not refined: that takes images, not random samples"),)

@@ -79,7 +79,13 @@ class Accumulators:
 
 
 def notes(
-    graph: Graph, accumulators: Accumulators, samples: np.ndarray, streams: int, size: int
+    graph: Graph,
+    accumulators: Accumulators,
+    samples: np.ndarray,
+    streams: int,
+    size: int,
+    *,
+    noise: bool = False,
 ) -> list[Note]:
     """Return notes and warnings on what saturates.
 
@@ -92,13 +98,19 @@ def notes(
         Calibration samples; only the first ones are used.
     streams, size : int
         Number of interleaved videos, and images per batch, as in calibration.
+    noise : bool
+        True if the samples are random.
     """
     some = samples[: max(SAMPLES // size, 1) * size] if streams > 1 else samples[:SAMPLES]
     found = list(_saturations(graph, accumulators, some, streams, size))
     return [
         *_constants(accumulators.constants),
-        *saturation_notes(found, f"{len(some)} calibration samples"),
+        *saturation_notes(found, _called(some, noise), noise=noise),
     ]
+
+
+def _called(samples, noise: bool) -> str:
+    return f"{len(samples)} {'random' if noise else 'calibration'} samples"
 
 
 def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Saturation]:

@@ -75,7 +75,8 @@ def quantize(
     prepared, result = _calibrated(graph, samples, options, progress)
     quantized, accumulators = integerize_with_sums(result)
     size = options.calibration.batch_size
+    noise = options.calibration.source == "random"
     found = saturation.notes(
-        prepared, accumulators, samples, streams(prepared, samples, size), size
+        prepared, accumulators, samples, streams(prepared, samples, size), size, noise=noise
     )
     return replace(quantized, notes=(*quantized.notes, *found))

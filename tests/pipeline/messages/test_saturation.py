@@ -234,6 +234,14 @@ def test_commands_name_layer_and_share_within_100_columns(tmp_path):
     assert "first: output product: 8,192 of 8,192 (100%)" in verbose
 
 
+def test_random_samples_judge_no_saturation(tmp_path):
+    save_graph(tmp_path / "m.npz", model(**BIG_BIAS))
+    arguments = ("quantize", str(tmp_path / "m.npz"), "-o", str(tmp_path / "q.npz"))
+    joined = " ".join(CliRunner().invoke(cli, arguments).stderr.split())
+    assert "note: numbers saturate on 64 random samples: first 100%" in joined
+    assert "warning: numbers saturate" not in joined
+
+
 @pytest.mark.skipif(not CASE.is_dir(), reason="reference cases are not beside the repository")
 def test_a_keras_model_with_a_bias_of_1000(tmp_path):
     q, p = str(tmp_path / "q.npz"), str(tmp_path / "p.npz")
