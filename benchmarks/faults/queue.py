@@ -36,9 +36,8 @@ def cases(folder: Path, tries: int, seed: int) -> Iterator[Outcome]:
         lost = torn or ([] if ended else [base.attempt("dvc", "queue", "status")[1]])
         lost = "; ".join(lost) or base.lost(runs=1 + number * len(WIDTHS))
         base.attempt("dvc", "queue", "remove", "--all")
-        if number == tries:  # the folder is removed next, while a worker may still write
-            _end(base)
         yield Outcome(f"{what} {'killed' if killed else 'ended'} after {delay:.1f} s", lost)
+    _end(base)  # the folder is removed next, and a worker may still write there
 
 
 def _start(place: Place, number: int) -> None:

@@ -103,14 +103,8 @@ def notes(
     """
     some = samples[: max(SAMPLES // size, 1) * size] if streams > 1 else samples[:SAMPLES]
     found = list(_saturations(graph, accumulators, some, streams, size))
-    return [
-        *_constants(accumulators.constants),
-        *saturation_notes(found, _called(some, noise), noise=noise),
-    ]
-
-
-def _called(samples, noise: bool) -> str:
-    return f"{len(samples)} {'random' if noise else 'calibration'} samples"
+    where = f"{len(some)} {'random' if noise else 'calibration'} samples"
+    return [*_constants(accumulators.constants), *saturation_notes(found, where, noise=noise)]
 
 
 def _saturations(graph, accumulators, samples, streams, size) -> Iterator[Saturation]:
