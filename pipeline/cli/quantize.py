@@ -21,6 +21,7 @@ from pipeline.cli.parameters import (
     verbose_option,
 )
 from pipeline.cli.training import trained, training_options
+from pipeline.messages.lines import counted
 
 BITS = click.Choice(["4", "8"])
 WEIGHT_BITS = click.Choice(["2", "4", "8"])
@@ -169,5 +170,5 @@ def command(
     widths = "/".join(
         bits[name] for name in ("input_weight_bits", "weight_bits", "activation_bits")
     )
-    single = f", {len(chosen)} choices for single layers" if chosen else ""
+    single = f", {counted(len(chosen), 'choice')} for single layers" if chosen else ""
     say(f"{output}: {quantized.name} at {widths} bits{single}, {len(quantized.nodes)} nodes")
